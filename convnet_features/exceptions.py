@@ -1,0 +1,55 @@
+"""The errors and warnings of this library.
+
+Each inherits from the built-in exception that a scikit-learn user would catch,
+and from `ConvNetFeaturesError`, so that one ``except`` catches them all.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConvNetFeaturesError",
+    "ConvNetFeaturesWarning",
+    "DatasetNotFoundError",
+    "DivergenceError",
+    "EngineError",
+    "EngineWarning",
+    "FacadeError",
+    "FileFormatError",
+    "NetworkError",
+]
+
+
+class ConvNetFeaturesError(Exception):
+    """Base class of every error that this library raises on purpose."""
+
+
+class NetworkError(ConvNetFeaturesError, ValueError):
+    """A network that cannot be built: a misfit between layers, or an unknown layer or argument."""
+
+
+class DivergenceError(ConvNetFeaturesError, ArithmeticError):
+    """Training that left the finite numbers."""
+
+
+class EngineError(ConvNetFeaturesError, RuntimeError):
+    """An engine that is unknown, absent, of an unknown version, or that reported a failure."""
+
+
+class FacadeError(ConvNetFeaturesError, ImportError):
+    """The name ``theano`` is already taken by something else in this process."""
+
+
+class DatasetNotFoundError(ConvNetFeaturesError, FileNotFoundError):
+    """A data set that is neither on this machine nor to be had from elsewhere."""
+
+
+class FileFormatError(ConvNetFeaturesError, ValueError):
+    """A file whose contents are not what its format promises."""
+
+
+class ConvNetFeaturesWarning(UserWarning):
+    """Base class of every warning of this library."""
+
+
+class EngineWarning(ConvNetFeaturesWarning):
+    """An engine that was asked for, or would be the best, is not used, and why."""

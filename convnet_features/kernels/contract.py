@@ -1,0 +1,288 @@
+"""What Ops ask of the kernels that compute them.
+
+A *spec* says what is computed, without data: it is small, immutable and
+hashable, and owns the shape rule. A *provider* turns a spec into a *kernel*
+once, when a graph is compiled; the kernel is then called with arrays, from any
+number of threads at a time.
+
+Conventions that every provider keeps:
+
+- Images are arrays of shape (n_samples, n_channels, height, width) with any
+  strides, filters (n_filters, n_channels, rows, columns), dense weights
+  (n_inputs, n_units), biases (n,).
+- Results are new arrays (a channels-last result is a transposed view) of the
+  dtype of the images: float32 stays float32, float64 stays float64. Inputs are
+  never written to.
+- n_samples may be 0.
+- A maximum that occurs several times in a pooling window sends its gradient to
+  the first of them in row-major order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Conv2DKernel",
+    "Conv2DSpec",
+    "ConvStage",
+    "DenseStage",
+    "Pool2DKernel",
+    "Pool2DSpec",
+    "PoolMode",
+    "PoolStage",
+    "Provider",
+    "Stage",
+    "StackKernel",
+    "stack_output_shape",
+    "stack_params",
+]
+
+Pair = tuple[int, int]
+Activation = Literal["linear", "rectify", "tanh", "sigmoid"]
+#: Each one's derivative can be read from its own output.
+ACTIVATIONS: tuple[Activation, ...] = ("linear", "rectify", "tanh", "sigmoid")
+PoolMode = Literal["max", "sum", "average_inc_pad", "average_exc_pad"]
+
+
+@dataclass(frozen=True)
+class Conv2DSpec:
+    """A two-dimensional convolution over zero-padded images.
+
+    Parameters
+    ----------
+    stride : (int, int)
+        Rows and columns from one output to the next.
+    padding : ((top, bottom), (left, right))
+        Zeros added around each image.
+    flip_filters : bool
+        True convolves, as Theano does; False correlates.
+    """
+
+    stride: Pair = (1, 1)
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
+    flip_filters: bool = True
+
+    def output_shape(
+        self, x_shape: Sequence[int], w_shape: Sequence[int]
+    ) -> tuple[int, int, int, int]:
+        """(n_samples, n_filters, out_height, out_width), where out = (in + pads - filter) // stride + 1."""
+        rows, columns = (
+            max(0, (size + before + after - extent) // step + 1)
+            for size, extent, step, (before, after) in zip(
+                x_shape[2:], w_shape[2:], self.stride, self.padding, strict=True
+            )
+        )
+        return (x_shape[0], w_shape[0], rows, columns)
+
+
+@dataclass(frozen=True)
+class Pool2DSpec:
+    """A reduction over windows of each image.
+
+    Parameters
+    ----------
+    window, stride : (int, int)
+        Rows and columns of a window, and from one window to the next.
+    padding : (int, int)
+        Rows above and below, and columns left and right, that belong to no
+        pixel: -inf for ``max``, 0 for the others. Smaller than the window.
+    mode : {'max', 'sum', 'average_inc_pad', 'average_exc_pad'}
+        The averages divide by the window's size (``inc_pad``; what overhangs
+        the padded image is never counted) or by the pixels in it
+        (``exc_pad``).
+    ignore_border : bool
+        True drops windows that overhang the padded image at the bottom or the
+        right; False keeps them, clipped (Theano's rule, and only without
+        padding).
+    """
+
+    window: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    mode: PoolMode = "max"
+    ignore_border: bool = True
+
+    def output_shape(self, x_shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """(n_samples, n_channels, out_height, out_width) by Theano's ``Pool.out_shape``."""
+        rows, columns = (
+            self._output_size(size + 2 * pad, extent, step)
+            for size, pad, extent, step in zip(
+                x_shape[2:], self.padding, self.window, self.stride, strict=True
+            )
+        )
+        return (x_shape[0], x_shape[1], rows, columns)
+
+    def _output_size(self, size: int, extent: int, step: int) -> int:
+        if self.ignore_border:
+            return max(0, (size - extent) // step + 1)
+        if step >= extent:
+            return (size - 1) // step + 1
+        return max(0, (size - 1 - extent + step) // step) + 1
+
+
+@dataclass(frozen=True)
+class ConvStage:
+    """activation(convolution of the images with w + b); takes the parameters w, and b if `bias`."""
+
+    conv: Conv2DSpec
+    bias: bool = True
+    activation: Activation = "linear"
+
+
+@dataclass(frozen=True)
+class PoolStage:
+    """activation(pooled images); takes no parameters."""
+
+    pool: Pool2DSpec
+    activation: Activation = "linear"
+
+
+@dataclass(frozen=True)
+class DenseStage:
+    """activation(x @ w + b), images flattened in C order; takes w, and b if `bias`."""
+
+    bias: bool = True
+    activation: Activation = "linear"
+
+
+Stage = ConvStage | PoolStage | DenseStage
+
+
+def stack_params(stages: Sequence[Stage]) -> list[tuple[int, str]]:
+    """(stage index, 'w' or 'b') of each parameter that a stack takes, in order."""
+    return [
+        (index, name)
+        for index, stage in enumerate(stages)
+        if not isinstance(stage, PoolStage)
+        for name in (("w", "b") if stage.bias else ("w",))
+    ]
+
+
+def stack_output_shape(
+    stages: Sequence[Stage], x_shape: Sequence[int], param_shapes: Sequence[Sequence[int]]
+) -> tuple[int, ...]:
+    """The shape of a stack's result; `param_shapes` in the order of `stack_params`."""
+    shape = tuple(x_shape)
+    shapes = iter(param_shapes)
+    for stage in stages:
+        if isinstance(stage, PoolStage):
+            shape = stage.pool.output_shape(shape)
+            continue
+        w_shape = next(shapes)
+        if stage.bias:
+            next(shapes)
+        if isinstance(stage, ConvStage):
+            shape = stage.conv.output_shape(shape, w_shape)
+        else:
+            shape = (shape[0], w_shape[1])
+    return shape
+
+
+class Conv2DKernel(ABC):
+    """One convolution and its two gradients."""
+
+    @abstractmethod
+    def forward(self, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """y, of shape ``spec.output_shape(x.shape, w.shape)``."""
+
+    @abstractmethod
+    def grad_input(self, x_shape: tuple[int, ...], w: np.ndarray, gy: np.ndarray) -> np.ndarray:
+        """The gradient with respect to x, of shape `x_shape`."""
+
+    @abstractmethod
+    def grad_weights(self, x: np.ndarray, w_shape: tuple[int, ...], gy: np.ndarray) -> np.ndarray:
+        """The gradient with respect to w, of shape `w_shape`."""
+
+
+class Pool2DKernel(ABC):
+    """One pooling and its gradient."""
+
+    @abstractmethod
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """y, of shape ``spec.output_shape(x.shape)``."""
+
+    @abstractmethod
+    def grad(self, x: np.ndarray, gy: np.ndarray) -> np.ndarray:
+        """The gradient with respect to x."""
+
+
+class StackKernel(ABC):
+    """A run of stages as one computation, free to keep what lies between them in its own layout."""
+
+    @abstractmethod
+    def forward(self, x: np.ndarray, params: Sequence[np.ndarray]) -> np.ndarray:
+        """The last stage's result. `x` is 4-D, or 2-D where the first stage is dense."""
+
+    @abstractmethod
+    def forward_training(
+        self, x: np.ndarray, params: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, Any]:
+        """The last stage's result, and a workspace for one call of `backward`.
+
+        The workspace keeps what it needs of the stages' results; it holds
+        references to arrays, never to `self`'s mutable state, so that any
+        number of forward passes may be under way.
+        """
+
+    @abstractmethod
+    def backward(
+        self,
+        workspace: Any,
+        x: np.ndarray,
+        params: Sequence[np.ndarray],
+        y: np.ndarray,
+        gy: np.ndarray,
+        input_grad: bool,
+    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
+        """The gradients with respect to x (None unless `input_grad`) and to each of `params`.
+
+        `y` and `workspace` are what `forward_training` returned for `x` and
+        `params`; `gy` has the shape of `y`.
+        """
+
+
+class Provider(ABC):
+    """A family of kernels: a way of computing everything that the Ops need.
+
+    A provider that cannot, or had better not, compute a certain spec, dtype or
+    size hands it to the portable provider itself: callers never need to ask.
+    """
+
+    #: What ``engine=`` calls it.
+    name: str
+
+    @abstractmethod
+    def conv2d(self, spec: Conv2DSpec) -> Conv2DKernel:
+        """The kernel of a convolution."""
+
+    @abstractmethod
+    def pool2d(self, spec: Pool2DSpec) -> Pool2DKernel:
+        """The kernel of a pooling."""
+
+    @abstractmethod
+    def stack(self, stages: tuple[Stage, ...]) -> StackKernel:
+        """The kernel of a run of stages."""
+
+    @abstractmethod
+    def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The product of two matrices, with this provider's threads."""
+
+    @abstractmethod
+    def softmax(self, x: np.ndarray) -> np.ndarray:
+        """softmax over the rows of a matrix: exp(x - max) / sum."""
+
+    @abstractmethod
+    def log_softmax(self, x: np.ndarray) -> np.ndarray:
+        """Its logarithm, finite wherever x is."""
+
+    @abstractmethod
+    def clear_caches(self) -> None:
+        """Forget everything that can be made again."""
