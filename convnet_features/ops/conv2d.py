@@ -1,0 +1,175 @@
+"""Two-dimensional convolution of batches of images, with its gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytensor.graph.basic import Apply, Variable
+from pytensor.scalar import upcast
+
+from ..kernels.contract import Conv2DSpec, Provider
+from .base import Kernel, KernelOp, float_tensor, image_tensor, tensor_of
+
+__all__ = ["Conv2D", "Conv2DGradInput", "Conv2DGradWeights", "conv2d", "static_conv_shape"]
+
+StaticShape = tuple[int | None, ...]
+
+
+def static_conv_shape(
+    spec: Conv2DSpec, x_shape: StaticShape, w_shape: StaticShape
+) -> tuple[int | None, int | None, int | None, int | None]:
+    """`Conv2DSpec.output_shape` where sizes may be unknown (None)."""
+    known = spec.output_shape(
+        [size or 0 for size in x_shape], [size or 0 for size in w_shape]
+    )
+    depends_on = (
+        (x_shape[0],),
+        (w_shape[0],),
+        (x_shape[2], w_shape[2]),
+        (x_shape[3], w_shape[3]),
+    )
+    batch, filters, rows, columns = (
+        None if None in sizes else size for size, sizes in zip(known, depends_on, strict=True)
+    )
+    return batch, filters, rows, columns
+
+
+class Conv2D(KernelOp):
+    """y = x * w: images (n, c, h, w) with filters (k, c, rows, columns)."""
+
+    __props__ = ("spec",)
+
+    def __init__(self, spec: Conv2DSpec) -> None:
+        self.spec = spec
+
+    def make_node(self, x: Any, w: Any) -> Apply:
+        x, w = image_tensor(x, "conv2d"), float_tensor(w, 4, "the filters", "conv2d")
+        channels, expected = x.type.shape[1], w.type.shape[1]
+        if None not in (channels, expected) and channels != expected:
+            raise ValueError(
+                f"conv2d: the images have {channels} channels, and the filters are for {expected}."
+            )
+        shape = static_conv_shape(self.spec, x.type.shape, w.type.shape)
+        return Apply(self, [x, w], [tensor_of(upcast(x.dtype, w.dtype), shape)()])
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        x, w = inputs
+        (gy,) = output_grads
+        return [
+            Conv2DGradInput(self.spec)(x, w, gy),
+            Conv2DGradWeights(self.spec)(x, w, gy),
+        ]
+
+    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+        forward = provider.conv2d(self.spec).forward
+        return lambda x, w: (forward(x, w),)
+
+
+class Conv2DGradInput(KernelOp):
+    """The gradient of a convolution with respect to its images, whose shape `x` lends."""
+
+    __props__ = ("spec",)
+
+    def __init__(self, spec: Conv2DSpec) -> None:
+        self.spec = spec
+
+    def make_node(self, x: Any, w: Any, gy: Any) -> Apply:
+        return Apply(self, [x, w, gy], [tensor_of(x.type.dtype, x.type.shape)()])
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False], [True], [True]]
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        from pytensor.gradient import disconnected_type
+
+        _, w, gy = inputs
+        (ggx,) = output_grads
+        return [
+            disconnected_type(),
+            Conv2DGradWeights(self.spec)(ggx, w, gy),
+            Conv2D(self.spec)(ggx, w),
+        ]
+
+    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+        grad_input = provider.conv2d(self.spec).grad_input
+        return lambda x, w, gy: (grad_input(x.shape, w, gy),)
+
+
+class Conv2DGradWeights(KernelOp):
+    """The gradient of a convolution with respect to its filters, whose shape `w` lends."""
+
+    __props__ = ("spec",)
+
+    def __init__(self, spec: Conv2DSpec) -> None:
+        self.spec = spec
+
+    def make_node(self, x: Any, w: Any, gy: Any) -> Apply:
+        return Apply(self, [x, w, gy], [tensor_of(w.type.dtype, w.type.shape)()])
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[True], [False], [True]]
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        from pytensor.gradient import disconnected_type
+
+        x, _, gy = inputs
+        (ggw,) = output_grads
+        return [
+            Conv2DGradInput(self.spec)(x, ggw, gy),
+            disconnected_type(),
+            Conv2D(self.spec)(x, ggw),
+        ]
+
+    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+        grad_weights = provider.conv2d(self.spec).grad_weights
+        return lambda x, w, gy: (grad_weights(x, w.shape, gy),)
+
+
+def conv2d(
+    input: Any,
+    filters: Any,
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    flip_filters: bool = True,
+) -> Variable:
+    """Convolve a batch of images with filters.
+
+    y[n, k, i, j] = Σ x[n, c, i·s + a - top, j·t + b - left] · w'[k, c, a, b]
+
+    where w' is w with rows and columns reversed if `flip_filters`, and x is 0
+    outside the image.
+
+    Parameters
+    ----------
+    input : tensor of shape (n_samples, n_channels, height, width)
+        Symbolic images, float32 or float64.
+    filters : tensor of shape (n_filters, n_channels, rows, columns)
+        Symbolic filters.
+    stride : (int, int), default=(1, 1)
+        (s, t), rows and columns from one output to the next.
+    padding : ((top, bottom), (left, right)), default=((0, 0), (0, 0))
+        Zeros around each image.
+    flip_filters : bool, default=True
+        Convolve as Theano does; False correlates.
+
+    Returns
+    -------
+    tensor of shape (n_samples, n_filters, out_height, out_width)
+        Where out = (in + pads - filter) // stride + 1.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a 4-dimensional float tensor.
+    ValueError
+        If images and filters are known to differ in channels.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> y = conv2d(pt.tensor4("x", shape=(None, 1, 28, 28)), pt.tensor4("w", shape=(32, 1, 5, 5)))
+    >>> y.type.shape
+    (None, 32, 24, 24)
+    """
+    return Conv2D(Conv2DSpec(tuple(stride), padding, flip_filters))(input, filters)

@@ -1,0 +1,127 @@
+"""Pooling of batches of images, with its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytensor.graph.basic import Apply, Variable
+
+from ..kernels.contract import Pool2DSpec, PoolMode, Provider
+from .base import Kernel, KernelOp, image_tensor, tensor_of
+
+__all__ = ["Pool2D", "Pool2DGrad", "pool2d", "static_pool_shape"]
+
+
+def static_pool_shape(
+    spec: Pool2DSpec, x_shape: tuple[int | None, ...]
+) -> tuple[int | None, int | None, int | None, int | None]:
+    """`Pool2DSpec.output_shape` where sizes may be unknown (None)."""
+    known = spec.output_shape([1 if size is None else size for size in x_shape])
+    batch, channels, rows, columns = (
+        None if size is None else result for result, size in zip(known, x_shape, strict=True)
+    )
+    return batch, channels, rows, columns
+
+
+class Pool2D(KernelOp):
+    """The maximum, sum or average of windows of each image."""
+
+    __props__ = ("spec",)
+
+    def __init__(self, spec: Pool2DSpec) -> None:
+        self.spec = spec
+
+    def make_node(self, x: Any) -> Apply:
+        x = image_tensor(x, "pool2d")
+        shape = static_pool_shape(self.spec, x.type.shape)
+        return Apply(self, [x], [tensor_of(x.dtype, shape)()])
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        return [Pool2DGrad(self.spec)(inputs[0], output_grads[0])]
+
+    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+        forward = provider.pool2d(self.spec).forward
+        return lambda x: (forward(x),)
+
+
+class Pool2DGrad(KernelOp):
+    """The gradient of a pooling with respect to its images."""
+
+    __props__ = ("spec",)
+
+    def __init__(self, spec: Pool2DSpec) -> None:
+        self.spec = spec
+
+    def make_node(self, x: Any, gy: Any) -> Apply:
+        return Apply(self, [x, gy], [tensor_of(x.type.dtype, x.type.shape)()])
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        from pytensor.gradient import grad_not_implemented
+
+        x, _ = inputs
+        if self.spec.mode == "max":
+            return [
+                x.zeros_like(),
+                grad_not_implemented(
+                    self, 1, x, "The second derivative of max pooling is not provided."
+                ),
+            ]
+        return [x.zeros_like(), Pool2D(self.spec)(output_grads[0])]
+
+    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+        grad = provider.pool2d(self.spec).grad
+        return lambda x, gy: (grad(x, gy),)
+
+
+def pool2d(
+    input: Any,
+    *,
+    window: tuple[int, int],
+    stride: tuple[int, int] | None = None,
+    padding: tuple[int, int] = (0, 0),
+    mode: PoolMode = "max",
+    ignore_border: bool = True,
+) -> Variable:
+    """Reduce windows of each image to one number.
+
+    Parameters
+    ----------
+    input : tensor of shape (n_samples, n_channels, height, width)
+        Symbolic images, float32 or float64.
+    window : (int, int)
+        Rows and columns of a window.
+    stride : (int, int), default=window
+        Rows and columns from one window to the next.
+    padding : (int, int), default=(0, 0)
+        Rows above and below, and columns left and right, outside the image.
+    mode : {'max', 'sum', 'average_inc_pad', 'average_exc_pad'}, default='max'
+        See `convnet_features.kernels.contract.Pool2DSpec`. The gradient of a
+        maximum goes to its first occurrence in the window.
+    ignore_border : bool, default=True
+        Drop windows that overhang the bottom or the right.
+
+    Returns
+    -------
+    tensor of shape (n_samples, n_channels, out_height, out_width)
+        The reduced images.
+
+    Raises
+    ------
+    TypeError
+        If `input` is not a 4-dimensional float tensor.
+    ValueError
+        If padding is not smaller than the window, or comes with
+        ``ignore_border=False``, as in Theano.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> pool2d(pt.tensor4("x", shape=(None, 32, 24, 24)), window=(2, 2)).type.shape
+    (None, 32, 12, 12)
+    """
+    if any(pad >= extent for pad, extent in zip(padding, window, strict=True)):
+        raise ValueError(f"pool2d: padding {padding} must be smaller than the window {window}.")
+    if any(padding) and not ignore_border:
+        raise ValueError(f"pool2d: padding {padding} works only with ignore_border=True.")
+    spec = Pool2DSpec(tuple(window), tuple(stride or window), tuple(padding), mode, ignore_border)
+    return Pool2D(spec)(input)

@@ -1,0 +1,99 @@
+"""A run of convolutions, poolings and dense layers as one operation.
+
+Nobody writes a `Stack`: `convnet_features.fusion` puts it in the place of the
+plain operations that it stands for, before gradients are taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytensor.graph.basic import Apply, Variable
+from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefined
+from pytensor.link.c.type import generic
+
+from ..kernels.contract import DenseStage, PoolStage, Provider, Stage
+from .base import Kernel, KernelOp, tensor_of
+from .conv2d import static_conv_shape
+from .pool2d import static_pool_shape
+
+__all__ = ["Stack", "StackGrad"]
+
+
+class Stack(KernelOp):
+    """The last of `stages` applied to ... the first of them applied to x.
+
+    Inputs are x and the stages' parameters, in order. Outputs are the last
+    stage's result and a workspace, which exists only where a `StackGrad` of
+    the same graph asks for it.
+    """
+
+    __props__ = ("stages",)
+
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
+        self.stages = stages
+
+    def make_node(self, x: Any, *params: Any) -> Apply:
+        shape = self._static_shape(x.type.shape, [param.type.shape for param in params])
+        return Apply(self, [x, *params], [tensor_of(x.type.dtype, shape)(), generic()])
+
+    def _static_shape(
+        self, shape: tuple[int | None, ...], param_shapes: list[tuple[int | None, ...]]
+    ) -> tuple[int | None, ...]:
+        shapes = iter(param_shapes)
+        for stage in self.stages:
+            if isinstance(stage, PoolStage):
+                shape = static_pool_shape(stage.pool, shape)
+                continue
+            w_shape = next(shapes)
+            if stage.bias:
+                next(shapes)
+            if isinstance(stage, DenseStage):
+                shape = (shape[0], w_shape[1])
+            else:
+                shape = static_conv_shape(stage.conv, shape, w_shape)
+        return shape
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[True, False]] * len(node.inputs)
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        gy = output_grads[0]
+        if isinstance(gy.type, DisconnectedType):
+            return [disconnected_type() for _ in inputs]
+        y, workspace = outputs
+        return StackGrad(self.stages)(workspace, *inputs, y, gy, return_list=True)
+
+    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+        stack = provider.stack(self.stages)
+        if needed[1]:
+            return lambda x, *params: stack.forward_training(x, params)
+        return lambda x, *params: (stack.forward(x, params), None)
+
+
+class StackGrad(KernelOp):
+    """The gradients of a `Stack` with respect to x and to each parameter."""
+
+    __props__ = ("stages",)
+
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
+        self.stages = stages
+
+    def make_node(self, workspace: Any, *inputs: Any) -> Apply:
+        *x_and_params, _, _ = inputs
+        return Apply(self, [workspace, *inputs], [value.type() for value in x_and_params])
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        reason = "Second derivatives need the unfused graph: compile with fuse=False."
+        return [grad_undefined(self, i, value, reason) for i, value in enumerate(inputs)]
+
+    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+        backward = provider.stack(self.stages).backward
+        input_grad = needed[0]
+
+        def stack_grad(workspace: Any, x: Any, *rest: Any) -> tuple[Any, ...]:
+            *params, y, gy = rest
+            gx, grads = backward(workspace, x, params, y, gy, input_grad)
+            return (gx, *grads)
+
+        return stack_grad

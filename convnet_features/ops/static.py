@@ -1,0 +1,103 @@
+"""Integers that a graph computes and that are known before it runs."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from pytensor.graph.basic import Constant, Variable
+from pytensor.scalar.basic import Add, Cast, IntDiv, Mul, Neg, Sub
+from pytensor.tensor.basic import MakeVector, ScalarFromTensor, TensorFromScalar
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.subtensor import Subtensor
+
+__all__ = ["static_int", "static_slice", "static_vector"]
+
+_ARITHMETIC: dict[type, Callable[..., int]] = {
+    Sub: operator.sub,
+    IntDiv: operator.floordiv,
+    Neg: operator.neg,
+    Cast: lambda value: value,
+    Add: lambda *values: sum(values),
+    Mul: lambda first, *rest: first * (_product(rest) if rest else 1),
+}
+
+
+def _product(values: tuple[int, ...]) -> int:
+    result = 1
+    for value in values:
+        result *= value
+    return result
+
+
+def static_int(value: Any) -> int | None:
+    """The integer that `value` stands for, or None where only running tells.
+
+    Understands constants, sizes of tensors of known shape, and arithmetic on
+    them: what Lasagne writes to pad, crop and reshape.
+    """
+    if not isinstance(value, Variable):
+        return int(value)
+    if isinstance(value, Constant):
+        return int(value.data) if value.data is not None else None
+    node = value.owner
+    if node is None:
+        return None
+    match node.op:
+        case Shape_i():
+            return node.inputs[0].type.shape[node.op.i]
+        case Subtensor():
+            return _element(node)
+        case ScalarFromTensor() | TensorFromScalar() | DimShuffle():
+            return static_int(node.inputs[0])
+        case Elemwise():
+            return _arithmetic(node.op.scalar_op, node.inputs)
+    return _arithmetic(node.op, node.inputs)
+
+
+def _element(node: Any) -> int | None:
+    """vector[constant], of a shape or of a vector put together from scalars."""
+    vector, indices = node.inputs[0], node.op.idx_list
+    if vector.type.ndim != 1 or len(indices) != 1 or isinstance(indices[0], slice):
+        return None
+    position = static_int(node.inputs[1]) if len(node.inputs) > 1 else None
+    if position is None or vector.owner is None:
+        return None
+    if isinstance(vector.owner.op, Shape):
+        return vector.owner.inputs[0].type.shape[position]
+    if isinstance(vector.owner.op, MakeVector):
+        return static_int(vector.owner.inputs[position])
+    return None
+
+
+def _arithmetic(scalar_op: Any, inputs: list[Variable]) -> int | None:
+    compute = _ARITHMETIC.get(type(scalar_op))
+    if compute is None:
+        return None
+    values = [static_int(value) for value in inputs]
+    return None if None in values else compute(*values)
+
+
+def static_slice(start: Any, stop: Any, size: int) -> tuple[int, int] | None:
+    """[start, stop) of a slice with unit step of an axis of `size`, or None where unknown."""
+    bounds = []
+    for bound, default in ((start, 0), (stop, size)):
+        value = default if bound is None else static_int(bound)
+        if value is None:
+            return None
+        bounds.append(min(max(value + size if value < 0 else value, 0), size))
+    return bounds[0], max(bounds)
+
+
+def static_vector(vector: Variable, length: int) -> tuple[int | None, ...]:
+    """The elements of an integer vector, None where unknown."""
+    if isinstance(vector, Constant):
+        return tuple(int(value) for value in vector.data)
+    node = vector.owner
+    if node is not None and isinstance(node.op, MakeVector):
+        return tuple(static_int(value) for value in node.inputs)
+    if node is not None and isinstance(node.op, Shape):
+        return node.inputs[0].type.shape
+    return (None,) * length
