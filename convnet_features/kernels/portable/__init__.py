@@ -1,0 +1,45 @@
+"""Every kernel in NumPy and its BLAS: what runs anywhere, and what the others are held against.
+
+Convolutions are matrix products over blocks of images that stay in a core's
+cache; between the stages of a stack, images are channels-last. Kernels hold no
+state, so that any number of threads may call them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec, Provider, Stage
+from convnet_features.kernels.portable.convolution import PortableConv2D
+from convnet_features.kernels.portable.elementwise import log_softmax, softmax
+from convnet_features.kernels.portable.pooling import PortablePool2D
+from convnet_features.kernels.portable.stack import PortableStack
+
+__all__ = ["PortableProvider"]
+
+
+class PortableProvider(Provider):
+    """The provider that needs nothing but NumPy."""
+
+    name = "portable"
+
+    def conv2d(self, spec: Conv2DSpec) -> PortableConv2D:
+        return PortableConv2D(spec)
+
+    def pool2d(self, spec: Pool2DSpec) -> PortablePool2D:
+        return PortablePool2D(spec)
+
+    def stack(self, stages: tuple[Stage, ...]) -> PortableStack:
+        return PortableStack(stages)
+
+    def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return a @ b
+
+    def softmax(self, x: np.ndarray) -> np.ndarray:
+        return softmax(x)
+
+    def log_softmax(self, x: np.ndarray) -> np.ndarray:
+        return log_softmax(x)
+
+    def clear_caches(self) -> None:
+        """Nothing to forget: these kernels keep nothing."""
