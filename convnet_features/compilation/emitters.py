@@ -1,0 +1,236 @@
+"""From a node of a graph to the Python expression that computes it.
+
+Each emitter gets the node, the names that hold its inputs, and the `Scope`
+that the expression will be evaluated in; None says that it has nothing quick
+to offer, and the node's own ``perform`` is called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pytensor.graph.basic import Apply, Constant
+from pytensor.graph.op import Op
+from pytensor.scalar.basic import ScalarOp
+from pytensor.tensor.basic import Alloc, MakeVector, ScalarFromTensor, TensorFromScalar
+from pytensor.tensor.blockwise import Blockwise
+from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from pytensor.tensor.math import Dot
+from pytensor.tensor.shape import Reshape, Shape, Shape_i
+from pytensor.tensor.subtensor import Subtensor
+from pytensor.tensor.type import TensorType
+
+from ..kernels.contract import Provider
+from ..ops.base import KernelOp
+from ..ops.random import Draw
+from .elementwise import elementwise_function, natural_dtype
+
+__all__ = ["Scope", "emit"]
+
+
+class Scope:
+    """The names that generated code may use, and the provider that it computes with."""
+
+    def __init__(self, provider: Provider, owns_generators: bool = False) -> None:
+        self.provider = provider
+        self.owns_generators = owns_generators
+        self.names: dict[str, Any] = {"np": np}
+
+    def bind(self, value: Any, hint: str) -> str:
+        """A name that stands for `value` in the generated code."""
+        name = f"{hint}_{len(self.names)}"
+        self.names[name] = value
+        return name
+
+
+def emit(
+    node: Apply, args: list[str], scope: Scope, needed: tuple[bool, ...]
+) -> tuple[str, bool]:
+    """The expression that computes `node`, and whether it gives a tuple of outputs."""
+    if isinstance(node.op, KernelOp):
+        return _emit_kernel(node, args, scope, needed), True
+    for kind, emitter in _EMITTERS:
+        if isinstance(node.op, kind):
+            expression = emitter(node, args, scope)
+            if expression is not None:
+                return expression, False
+            break
+    return f"{scope.bind(_performer(node), 'perform')}({', '.join(args)})", True
+
+
+def _emit_kernel(node: Apply, args: list[str], scope: Scope, needed: tuple[bool, ...]) -> str:
+    op = node.op
+    if scope.owns_generators and isinstance(op, Draw):
+        op = type(op)(op.dtype, op.ndim, inplace=True)
+    kernel = op.kernel(node, scope.provider, needed)
+    return f"{scope.bind(kernel, type(op).__name__)}({', '.join(args)})"
+
+
+def _emit_elementwise(node: Apply, args: list[str], scope: Scope) -> str | None:
+    op = getattr(node.op, "scalar_op", node.op)
+    function = elementwise_function(op, len(node.inputs))
+    if function is None or len(node.outputs) != 1:
+        return None
+    dtype = node.outputs[0].type.dtype
+    expression = f"{scope.bind(function, type(op).__name__)}({', '.join(args)})"
+    if type(op).__name__ in ("Cast", "Identity"):
+        expression = args[0]
+    if natural_dtype(function, [value.type.dtype for value in node.inputs]) == dtype:
+        return expression
+    return f"np.asarray({expression}).astype({dtype!r}, copy=False)"
+
+
+def _emit_dimshuffle(node: Apply, args: list[str], scope: Scope) -> str:
+    order = node.op.new_order
+    kept = [axis for axis in order if axis != "x"]
+    dropped = [axis for axis in range(node.inputs[0].type.ndim) if axis not in kept]
+    expression = args[0]
+    if kept + dropped != sorted(kept + dropped):
+        expression = f"{expression}.transpose({kept + dropped})"
+    if dropped or "x" in order:
+        index = ["None" if axis == "x" else ":" for axis in order] + ["0"] * len(dropped)
+        expression = f"{expression}[{', '.join(index)}]"
+    return expression
+
+
+def _emit_reduction(node: Apply, args: list[str], scope: Scope) -> str | None:
+    ufunc = getattr(node.op, "ufunc", None)
+    if not isinstance(ufunc, np.ufunc):
+        return None
+    axis = node.op.axis
+    axis = None if axis is None else tuple(axis)
+    result = node.outputs[0].type.dtype
+    source = node.inputs[0].type.dtype
+    # PyTensor would sum float32 in float64. NumPy sums pairwise, which is
+    # exact enough, half the traffic, and keeps float64 out of a training step.
+    accumulate = (
+        f", dtype={result!r}" if ufunc in (np.add, np.multiply) or source != result else ""
+    )
+    name = scope.bind(ufunc.reduce, ufunc.__name__)
+    return f"{name}({args[0]}, axis={axis!r}{accumulate})"
+
+
+def _emit_dot(node: Apply, args: list[str], scope: Scope) -> str:
+    kinds = {(value.type.ndim, value.type.dtype) for value in node.inputs}
+    matrices = kinds in ({(2, "float32")}, {(2, "float64")})
+    function = scope.provider.dot if matrices else np.dot
+    return f"{scope.bind(function, 'dot')}({', '.join(args)})"
+
+
+def _emit_blockwise(node: Apply, args: list[str], scope: Scope) -> str | None:
+    if not isinstance(node.op.core_op, Dot):
+        return None
+    return f"np.matmul({', '.join(args)})"
+
+
+def _emit_shape(node: Apply, args: list[str], scope: Scope) -> str:
+    return f"np.array({args[0]}.shape, dtype='int64')"
+
+
+def _emit_shape_i(node: Apply, args: list[str], scope: Scope) -> str:
+    return f"np.int64({args[0]}.shape[{node.op.i}])"
+
+
+def _emit_reshape(node: Apply, args: list[str], scope: Scope) -> str:
+    shape = node.inputs[1]
+    target = repr(tuple(shape.data.tolist())) if isinstance(shape, Constant) else args[1]
+    return f"np.reshape({args[0]}, {target})"
+
+
+def _emit_make_vector(node: Apply, args: list[str], scope: Scope) -> str:
+    return f"np.array([{', '.join(args)}], dtype={node.outputs[0].type.dtype!r})"
+
+
+def _emit_alloc(node: Apply, args: list[str], scope: Scope) -> str:
+    value, *shape = args
+    sizes = "".join(f"int({size}), " for size in shape)
+    return f"np.full(({sizes}), {value}, dtype={node.outputs[0].type.dtype!r})"
+
+
+def _emit_alias(node: Apply, args: list[str], scope: Scope) -> str:
+    return args[0]
+
+
+def _emit_subtensor(node: Apply, args: list[str], scope: Scope) -> str:
+    def bound(position: Any) -> str:
+        return "" if position is None else f"int({args[1 + position]})"
+
+    index = [
+        f"{bound(entry.start)}:{bound(entry.stop)}:{bound(entry.step)}"
+        if isinstance(entry, slice)
+        else bound(entry)
+        for entry in node.op.idx_list
+    ]
+    return f"{args[0]}[{', '.join(index) or '...'}]"
+
+
+_EMITTERS: list[tuple[type[Op], Callable[[Apply, list[str], Scope], str | None]]] = [
+    (Elemwise, _emit_elementwise),
+    (ScalarOp, _emit_elementwise),
+    (DimShuffle, _emit_dimshuffle),
+    (CAReduce, _emit_reduction),
+    (Dot, _emit_dot),
+    (Blockwise, _emit_blockwise),
+    (Shape, _emit_shape),
+    (Shape_i, _emit_shape_i),
+    (Reshape, _emit_reshape),
+    (MakeVector, _emit_make_vector),
+    (Alloc, _emit_alloc),
+    (ScalarFromTensor, _emit_alias),
+    (TensorFromScalar, _emit_alias),
+    (Subtensor, _emit_subtensor),
+]
+
+
+def _performer(node: Apply) -> Callable[..., tuple[Any, ...]]:
+    """`node` computed by its own Op, as a function of its inputs' values."""
+    tensors = [isinstance(value.type, TensorType) for value in node.inputs]
+    if type(node.op).make_thunk is Op.make_thunk and type(node.op).perform is not Op.perform:
+        run = _perform_runner(node)
+    else:
+        run = _thunk_runner(node)
+
+    def performer(*inputs: Any) -> tuple[Any, ...]:
+        return run(
+            [
+                np.asarray(value) if tensor else value
+                for value, tensor in zip(inputs, tensors, strict=True)
+            ]
+        )
+
+    return performer
+
+
+def _perform_runner(node: Apply) -> Callable[[list[Any]], tuple[Any, ...]]:
+    op, n_outputs = node.op, len(node.outputs)
+    op.prepare_node(node, None, None, "py")
+
+    def run(inputs: list[Any]) -> tuple[Any, ...]:
+        storage: list[list[Any]] = [[None] for _ in range(n_outputs)]
+        op.perform(node, inputs, storage)
+        return tuple(cell[0] for cell in storage)
+
+    return run
+
+
+def _thunk_runner(node: Apply) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """Scan, IfElse and inner graphs make thunks on storage of their own: one caller at a time."""
+    storage_map = {value: [None] for value in (*node.inputs, *node.outputs)}
+    compute_map = {value: [True] for value in node.inputs}
+    compute_map.update({value: [False] for value in node.outputs})
+    thunk = node.op.make_thunk(node, storage_map, compute_map, [], "py")
+    lock = threading.Lock()
+
+    def run(inputs: list[Any]) -> tuple[Any, ...]:
+        with lock:
+            for variable, value in zip(node.inputs, inputs, strict=True):
+                storage_map[variable][0] = value
+            for variable in node.outputs:
+                storage_map[variable][0] = None
+            thunk()
+            return tuple(storage_map[variable][0] for variable in node.outputs)
+
+    return run

@@ -1,0 +1,47 @@
+"""Graphs compiled to functions of all that they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pytensor.graph.basic import Variable
+from pytensor.graph.fg import FunctionGraph
+
+from ..kernels.contract import Provider
+from .linker import compilation_rewriter
+from .straight_line import straight_line
+
+__all__ = ["compile_program"]
+
+
+def compile_program(
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    provider: Provider,
+    *,
+    fuse: bool = True,
+) -> Callable[..., tuple[Any, ...]]:
+    """Compile a graph to a function without state.
+
+    Parameters
+    ----------
+    inputs : sequence of variables
+        Everything that `outputs` depend on, shared variables included. Random
+        generators among them are advanced in place when the program runs.
+    outputs : sequence of variables
+        What to compute.
+    provider : Provider
+        Where kernels come from.
+    fuse : bool, default=True
+        Fuse runs of layers.
+
+    Returns
+    -------
+    callable
+        From values of `inputs` to a tuple of values of `outputs`; safe to call
+        from any number of threads.
+    """
+    fgraph = FunctionGraph(list(inputs), list(outputs), clone=True)
+    compilation_rewriter(fuse).rewrite(fgraph)
+    return straight_line(fgraph, provider, owns_generators=True)

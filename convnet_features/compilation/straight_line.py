@@ -1,0 +1,114 @@
+"""A graph as one Python function without branches, storage cells or state."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.tensor.type import TensorType
+
+from ..kernels.contract import Provider
+from .emitters import Scope, emit
+
+__all__ = ["straight_line"]
+
+_serial = itertools.count()
+
+
+def straight_line(
+    fgraph: FunctionGraph, provider: Provider, *, owns_generators: bool = False
+) -> Callable[..., tuple[Any, ...]]:
+    """Generate the function that computes `fgraph` with `provider`'s kernels.
+
+    Parameters
+    ----------
+    fgraph : FunctionGraph
+        What to compute.
+    provider : Provider
+        Where kernels come from.
+    owns_generators : bool, default=False
+        Random generators given as arguments may be advanced in place.
+
+    Returns
+    -------
+    callable
+        From the values of ``fgraph.inputs`` to a tuple of the values of
+        ``fgraph.outputs``. It keeps nothing between calls, so any number of
+        threads may be inside it.
+    """
+    scope = Scope(provider, owns_generators)
+    source = _source(fgraph, scope)
+    filename = f"<convnet_features program {next(_serial)}>"
+    # The lines of a generated program show up in tracebacks like any others.
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    exec(compile(source, filename, "exec"), scope.names)
+    program = scope.names["program"]
+    program.source = source
+    return program
+
+
+def _source(fgraph: FunctionGraph, scope: Scope) -> str:
+    names: dict[Variable, str] = {
+        variable: f"i{position}" for position, variable in enumerate(fgraph.inputs)
+    }
+
+    def name_of(variable: Variable) -> str:
+        if variable not in names:
+            names[variable] = scope.bind(_constant(variable), "c")
+        return names[variable]
+
+    order = fgraph.toposort()
+    retired = _last_uses(fgraph, order)
+    lines = []
+    for position, node in enumerate(order):
+        args = [name_of(value) for value in node.inputs]
+        targets = []
+        for value in node.outputs:
+            names[value] = f"v{len(names)}"
+            targets.append(names[value])
+        needed = tuple(bool(fgraph.clients[value]) for value in node.outputs)
+        expression, is_tuple = emit(node, args, scope, needed)
+        target = ", ".join(targets) + ("," if is_tuple else "")
+        lines.append(f"        {target} = {expression}")
+        dead = [names[value] for value in retired[position]]
+        if dead:
+            lines.append(f"        del {', '.join(dead)}")
+    results = "".join(f"{_returned(value, name_of(value))}, " for value in fgraph.outputs)
+    return (
+        f"def program({', '.join(names[value] for value in fgraph.inputs)}):\n"
+        "    with np.errstate(all='ignore'):\n"
+        + "".join(line + "\n" for line in lines)
+        + f"        return ({results})\n"
+    )
+
+
+def _constant(variable: Variable) -> Any:
+    if not isinstance(variable, Constant):
+        raise TypeError(f"{variable} is neither an input of the graph nor computed in it.")
+    value = variable.data
+    # A NumPy scalar is quicker to compute with than an array of no dimensions.
+    return value[()] if isinstance(variable.type, TensorType) and value.ndim == 0 else value
+
+
+def _last_uses(fgraph: FunctionGraph, order: list[Apply]) -> list[list[Variable]]:
+    """For each node, the computed values that no later node needs."""
+    kept = set(fgraph.outputs)
+    last: dict[Variable, int] = {}
+    for position, node in enumerate(order):
+        for value in (*node.outputs, *node.inputs):
+            if value.owner is not None and value not in kept:
+                last[value] = position
+    retired: list[list[Variable]] = [[] for _ in order]
+    for value, position in last.items():
+        retired[position].append(value)
+    return retired
+
+
+def _returned(variable: Variable, name: str) -> str:
+    if isinstance(variable.type, TensorType) and variable.type.ndim == 0:
+        return f"np.asarray({name}, dtype={variable.type.dtype!r})"
+    return name

@@ -1,0 +1,141 @@
+"""Convolutions, poolings, dense layers, biases and nonlinearities gathered into stacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.scalar import basic as scalar
+from pytensor.scalar.math import Sigmoid
+from pytensor.tensor.elemwise import DimShuffle
+from pytensor.tensor.shape import Reshape
+
+from ..kernels.contract import (
+    Activation,
+    ConvStage,
+    DenseStage,
+    PoolStage,
+    Stage,
+)
+from ..ops.stack import Stack
+from ..ops.static import static_vector
+from .patterns import only_client, rectified, split_by
+
+__all__ = ["stack_bias", "stack_convolution", "stack_dense", "stack_nonlinearity", "stack_pooling"]
+
+
+def stack_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """conv2d(x, w) as a stage behind the stack that made x, if there is one."""
+    if not _float32(node):
+        return None
+    x, w = node.inputs
+    return _extended(fgraph, x, node, ConvStage(node.op.spec, bias=False), w)
+
+
+def stack_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """pool2d(x) as a stage; a maximum is taken before the nonlinearity in front of it.
+
+    Every nonlinearity that a stage can have is monotone, so it commutes with
+    the maximum, and a quarter of the data (for 2×2 windows) goes through it.
+    """
+    x = node.inputs[0]
+    inner = _stack_of(fgraph, x, node)
+    if inner is None or not _float32(node):
+        return None
+    *before, last = inner.op.stages
+    pool = PoolStage(node.op.spec)
+    if node.op.spec.mode == "max" and isinstance(last, ConvStage):
+        pool = replace(pool, activation=last.activation)
+        last = replace(last, activation="linear")
+    return Stack((*before, last, pool))(*inner.inputs)[0]
+
+
+def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """x @ w as a stage, straight from the images where x is a stack's result, flattened."""
+    if any(value.type.ndim != 2 for value in node.inputs) or not _float32(node):
+        return None
+    x, w = node.inputs
+    images = _flattened_images(fgraph, x, node)
+    if images is not None:
+        return _extended(fgraph, images, x.owner, DenseStage(bias=False), w)
+    return _extended(fgraph, x, node, DenseStage(bias=False), w)
+
+
+def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """y + b, one number a filter or a unit, as part of the stage that made y."""
+    parts = split_by(list(node.inputs), lambda value: _stack_of(fgraph, value, node) is not None)
+    if parts is None:
+        return None
+    y, addend = parts
+    inner = y.owner
+    *before, last = inner.op.stages
+    order = ("x", 0, "x", "x") if y.type.ndim == 4 else ("x", 0)
+    if isinstance(last, PoolStage) or last.bias or last.activation != "linear":
+        return None
+    shuffle = addend.owner
+    if shuffle is None or not isinstance(shuffle.op, DimShuffle):
+        return None
+    if tuple(shuffle.op.new_order) != order or shuffle.inputs[0].type.dtype != "float32":
+        return None
+    return Stack((*before, replace(last, bias=True)))(*inner.inputs, shuffle.inputs[0])[0]
+
+
+def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """rectify(y), tanh(y) or sigmoid(y) as part of the stage that made y."""
+    activation, y = _nonlinearity(fgraph, node)
+    if y is None or y.owner is None or not isinstance(y.owner.op, Stack):
+        return None
+    *before, last = y.owner.op.stages
+    if last.activation != "linear":
+        return None
+    return Stack((*before, replace(last, activation=activation)))(*y.owner.inputs)[0]
+
+
+def _nonlinearity(fgraph: FunctionGraph, node: Apply) -> tuple[Activation, Variable | None]:
+    match node.op.scalar_op:
+        case scalar.Tanh():
+            activation: Activation = "tanh"
+        case Sigmoid():
+            activation = "sigmoid"
+        case _:
+            return "rectify", rectified(fgraph, node)
+    y = node.inputs[0]
+    return activation, y if only_client(fgraph, y, node) else None
+
+
+def _float32(node: Apply) -> bool:
+    return all(value.type.dtype == "float32" for value in (*node.inputs, *node.outputs))
+
+
+def _stack_of(fgraph: FunctionGraph, x: Variable, client: Apply) -> Apply | None:
+    """The stack that made x, if x is used by nothing but `client`."""
+    inner = x.owner
+    if inner is None or not isinstance(inner.op, Stack) or x is not inner.outputs[0]:
+        return None
+    return inner if only_client(fgraph, x, client) else None
+
+
+def _extended(
+    fgraph: FunctionGraph, x: Variable, client: Apply, stage: Stage, *params: Variable
+) -> Variable:
+    inner = _stack_of(fgraph, x, client)
+    if inner is None:
+        return Stack((stage,))(x, *params)[0]
+    return Stack((*inner.op.stages, stage))(*inner.inputs, *params)[0]
+
+
+def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Variable | None:
+    """The images behind ``images.flatten(2)``, if they are a stack's result."""
+    node = x.owner
+    if node is None or not isinstance(node.op, Reshape) or not only_client(fgraph, x, client):
+        return None
+    images = node.inputs[0]
+    if images.type.ndim != 4 or _stack_of(fgraph, images, node) is None:
+        return None
+    columns = static_vector(node.inputs[1], 2)[1]
+    sizes = images.type.shape[1:]
+    if columns == -1:
+        return images
+    known = None not in sizes and columns == sizes[0] * sizes[1] * sizes[2]
+    return images if known else None
