@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-__all__ = ["blocks", "channels_last", "empty_like_order", "padded_channels_last"]
+__all__ = ["Padding", "blocks", "empty_like_order", "padded_channels_last", "padded_zeros"]
 
-#: Bytes that one block's working matrix may take: about half of a core's L2 cache.
-BLOCK_BYTES = 1 << 20
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+#: Bytes that the working matrices of a block may take together: what a core's L2 cache holds.
+BLOCK_BYTES = 3 << 19
 
 
 def blocks(
@@ -17,7 +19,8 @@ def blocks(
 ) -> Iterator[tuple[slice, slice]]:
     """Slices of samples, and of rows in each, that cover everything and fit into `budget` bytes.
 
-    Rows are divided only where one whole sample does not fit.
+    Rows are divided only where one whole sample does not fit. The first block
+    is the largest.
     """
     sample_bytes = max(1, n_rows * row_bytes)
     if sample_bytes <= budget:
@@ -25,27 +28,29 @@ def blocks(
         for start in range(0, n_samples, step):
             yield slice(start, min(start + step, n_samples)), slice(0, n_rows)
         return
-    step = max(1, budget // max(1, row_bytes))
+    step = max(1, budget // row_bytes)
     for sample in range(n_samples):
         for start in range(0, n_rows, step):
             yield slice(sample, sample + 1), slice(start, min(start + step, n_rows))
 
 
-def channels_last(x: np.ndarray) -> np.ndarray:
-    """A contiguous (n_samples, height, width, n_channels) array; `x` itself where it is one."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+def padded_zeros(x_shape: Sequence[int], padding: Padding, dtype: np.dtype) -> np.ndarray:
+    """Zeros of shape (n_samples, padded height, padded width, n_channels)."""
+    n_samples, n_channels, height, width = x_shape
+    (top, bottom), (left, right) = padding
+    return np.zeros((n_samples, top + height + bottom, left + width + right, n_channels), dtype)
 
 
-def padded_channels_last(
-    x: np.ndarray, padding: tuple[tuple[int, int], tuple[int, int]]
-) -> np.ndarray:
-    """`channels_last` with zeros around each image."""
+def padded_channels_last(x: np.ndarray, padding: Padding) -> np.ndarray:
+    """Images as one contiguous (n_samples, height, width, n_channels) array, zeros around each.
+
+    A view of `x` where that will do.
+    """
     (top, bottom), (left, right) = padding
     if not (top or bottom or left or right):
-        return channels_last(x)
-    n_samples, n_channels, height, width = x.shape
-    padded = np.zeros((n_samples, top + height + bottom, left + width + right, n_channels), x.dtype)
-    padded[:, top : top + height, left : left + width] = x.transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    padded = padded_zeros(x.shape, padding, x.dtype)
+    padded[:, top : top + x.shape[2], left : left + x.shape[3]] = x.transpose(0, 2, 3, 1)
     return padded
 
 

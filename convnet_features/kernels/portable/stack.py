@@ -1,112 +1,38 @@
-"""Runs of stages."""
+"""Runs of stages as one computation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from convnet_features.kernels.contract import (
-    ConvStage,
     DenseStage,
     PoolStage,
     StackKernel,
     Stage,
+    stack_output_shape,
+    stack_params,
 )
-from convnet_features.kernels.portable.convolution import PortableConv2D
-from convnet_features.kernels.portable.elementwise import activate, activation_gradient
-from convnet_features.kernels.portable.pooling import PortablePool2D
+from convnet_features.kernels.portable.conv_pool import ConvPoolStep
+from convnet_features.kernels.portable.steps import (
+    Arrays,
+    Chain,
+    ConvStep,
+    DenseStep,
+    Gradients,
+    PoolStep,
+    Step,
+)
 
 __all__ = ["PortableStack"]
 
-Arrays = Sequence[np.ndarray]
-
-
-class _Conv:
-    def __init__(self, stage: ConvStage) -> None:
-        self.n_params = 1 + stage.bias
-        self._stage = stage
-        self._kernel = PortableConv2D(stage.conv)
-
-    def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
-        y = self._kernel.forward(x, params[0])
-        if self._stage.bias:
-            y += params[1][:, None, None]
-        y = activate(y, self._stage.activation)
-        return y, (x, y)
-
-    def backward(
-        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
-    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        x, y = saved
-        gy = activation_gradient(gy, y, self._stage.activation)
-        grads = [self._kernel.grad_weights(x, params[0].shape, gy)]
-        if self._stage.bias:
-            grads.append(gy.sum(axis=(0, 2, 3)))
-        gx = self._kernel.grad_input(x.shape, params[0], gy) if input_grad else None
-        return gx, grads
-
-
-class _Pool:
-    n_params = 0
-
-    def __init__(self, stage: PoolStage) -> None:
-        self._stage = stage
-        self._kernel = PortablePool2D(stage.pool)
-
-    def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
-        y = activate(self._kernel.forward(x), self._stage.activation)
-        return y, (x, y)
-
-    def backward(
-        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
-    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        x, y = saved
-        if not input_grad:
-            return None, []
-        return self._kernel.grad(x, activation_gradient(gy, y, self._stage.activation)), []
-
-
-class _Dense:
-    def __init__(self, stage: DenseStage) -> None:
-        self.n_params = 1 + stage.bias
-        self._stage = stage
-
-    def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
-        rows = x.reshape(len(x), int(np.prod(x.shape[1:])))
-        y = rows @ params[0].astype(x.dtype, copy=False)
-        if self._stage.bias:
-            y += params[1]
-        y = activate(y, self._stage.activation)
-        return y, (x.shape, rows, y)
-
-    def backward(
-        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
-    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        x_shape, rows, y = saved
-        gy = activation_gradient(gy, y, self._stage.activation)
-        grads = [rows.T @ gy]
-        if self._stage.bias:
-            grads.append(gy.sum(axis=0))
-        gx = (gy @ params[0].T).reshape(x_shape) if input_grad else None
-        return gx, grads
-
-
-def _steps(stages: tuple[Stage, ...]) -> list[_Conv | _Pool | _Dense]:
-    made: list[_Conv | _Pool | _Dense] = []
-    for stage in stages:
-        if isinstance(stage, ConvStage):
-            made.append(_Conv(stage))
-        elif isinstance(stage, PoolStage):
-            made.append(_Pool(stage))
-        else:
-            made.append(_Dense(stage))
-    return made
+#: What the largest result between two stages may take while nothing is kept for a gradient.
+CHUNK_BYTES = 1 << 23
 
 
 class PortableStack(StackKernel):
-    """Stages one after the other.
+    """Stages one after the other, a convolution and the max pooling behind it as one.
 
     Parameters
     ----------
@@ -114,13 +40,21 @@ class PortableStack(StackKernel):
     """
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
-        self._steps = _steps(stages)
+        self._stages = stages
+        self._chain = Chain(_steps(stages))
 
     def forward(self, x: np.ndarray, params: Arrays) -> np.ndarray:
-        return self._run(x, params, training=False)[0]
+        step = self._samples_at_once(x, params)
+        if len(x) <= step:
+            return self._chain.forward(x, params, training=False)[0]
+        y = np.empty(stack_output_shape(self._stages, x.shape, [p.shape for p in params]), x.dtype)
+        for start in range(0, len(x), step):
+            part = slice(start, start + step)
+            y[part] = self._chain.forward(x[part], params, training=False)[0]
+        return y
 
     def forward_training(self, x: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
-        return self._run(x, params, training=True)
+        return self._chain.forward(x, params, training=True)
 
     def backward(
         self,
@@ -130,30 +64,40 @@ class PortableStack(StackKernel):
         y: np.ndarray,
         gy: np.ndarray,
         input_grad: bool,
-    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        grads: list[np.ndarray] = []
-        g: np.ndarray | None = gy
-        end = len(params)
-        for index in reversed(range(len(self._steps))):
-            step = self._steps[index]
-            mine = params[end - step.n_params : end]
-            end -= step.n_params
-            # Below the lowest stage with parameters nobody asks for a gradient.
-            needed = input_grad or end > 0
-            if g is None:
-                break
-            g, of_params = step.backward(workspace[index], mine, g, needed)
-            grads[:0] = of_params
-        return (g if input_grad else None), grads
+    ) -> Gradients:
+        return self._chain.backward(workspace, params, gy, input_grad)
 
-    def _run(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, list]:
-        workspace = []
-        start = 0
-        y = x
-        for step in self._steps:
-            mine = params[start : start + step.n_params]
-            start += step.n_params
-            y, saved = step.forward(y, mine, training)
-            if training:
-                workspace.append(saved)
-        return y, workspace
+    def _samples_at_once(self, x: np.ndarray, params: Arrays) -> int:
+        """How many samples to send through all stages together."""
+        shapes = [param.shape for param in params]
+        largest = max(
+            int(np.prod(self._result_shape(end, x.shape[1:], shapes)))
+            for end in range(1, len(self._stages) + 1)
+        )
+        return max(1, CHUNK_BYTES // max(1, largest * x.itemsize))
+
+    def _result_shape(
+        self, end: int, sample_shape: tuple[int, ...], shapes: list[tuple[int, ...]]
+    ) -> tuple[int, ...]:
+        """The shape of one sample's result of the first `end` stages."""
+        stages = self._stages[:end]
+        return stack_output_shape(stages, (1, *sample_shape), shapes[: len(stack_params(stages))])
+
+
+def _steps(stages: tuple[Stage, ...]) -> list[Step]:
+    """A step for each stage, or for two that are better computed together."""
+    steps: list[Step] = []
+    joined = False
+    for stage, following in zip(stages, (*stages[1:], None), strict=True):
+        if joined:
+            joined = False
+        elif isinstance(stage, PoolStage):
+            steps.append(PoolStep(stage))
+        elif isinstance(stage, DenseStage):
+            steps.append(DenseStep(stage))
+        elif isinstance(following, PoolStage) and ConvPoolStep.joins(stage, following):
+            steps.append(ConvPoolStep(stage, following))
+            joined = True
+        else:
+            steps.append(ConvStep(stage))
+    return steps
