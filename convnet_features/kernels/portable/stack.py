@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.contract import (
-    DenseStage,
-    PoolStage,
-    StackKernel,
-    Stage,
-    stack_output_shape,
-    stack_params,
-)
+from convnet_features.kernels.contract import DenseStage, PoolStage, StackKernel, Stage
 from convnet_features.kernels.portable.conv_pool import ConvPoolStep
 from convnet_features.kernels.portable.steps import (
     Arrays,
@@ -24,15 +19,20 @@ from convnet_features.kernels.portable.steps import (
     PoolStep,
     Step,
 )
+from convnet_features.kernels.portable.threads import compute_parts, split
 
 __all__ = ["PortableStack"]
 
-#: What the largest result between two stages may take while nothing is kept for a gradient.
-CHUNK_BYTES = 1 << 23
+
+@dataclass(frozen=True)
+class _Workspace:
+    parts: list[slice]
+    #: What the steps saved for each part.
+    saved: list[Any]
 
 
 class PortableStack(StackKernel):
-    """Stages one after the other, a convolution and the max pooling behind it as one.
+    """Every part of the samples through all stages, several parts at a time.
 
     Parameters
     ----------
@@ -40,21 +40,23 @@ class PortableStack(StackKernel):
     """
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
-        self._stages = stages
         self._chain = Chain(_steps(stages))
 
     def forward(self, x: np.ndarray, params: Arrays) -> np.ndarray:
-        step = self._samples_at_once(x, params)
-        if len(x) <= step:
-            return self._chain.forward(x, params, training=False)[0]
-        y = np.empty(stack_output_shape(self._stages, x.shape, [p.shape for p in params]), x.dtype)
-        for start in range(0, len(x), step):
-            part = slice(start, start + step)
-            y[part] = self._chain.forward(x[part], params, training=False)[0]
-        return y
+        parts = split(len(x))
+        return _joined(
+            compute_parts(
+                lambda part: self._chain.forward(x[parts[part]], params, training=False)[0],
+                len(parts),
+            )
+        )
 
     def forward_training(self, x: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
-        return self._chain.forward(x, params, training=True)
+        parts = split(len(x))
+        done = compute_parts(
+            lambda part: self._chain.forward(x[parts[part]], params, training=True), len(parts)
+        )
+        return _joined([y for y, _ in done]), _Workspace(parts, [saved for _, saved in done])
 
     def backward(
         self,
@@ -65,23 +67,21 @@ class PortableStack(StackKernel):
         gy: np.ndarray,
         input_grad: bool,
     ) -> Gradients:
-        return self._chain.backward(workspace, params, gy, input_grad)
-
-    def _samples_at_once(self, x: np.ndarray, params: Arrays) -> int:
-        """How many samples to send through all stages together."""
-        shapes = [param.shape for param in params]
-        largest = max(
-            int(np.prod(self._result_shape(end, x.shape[1:], shapes)))
-            for end in range(1, len(self._stages) + 1)
+        parts = workspace.parts
+        done = compute_parts(
+            lambda part: self._chain.backward(
+                workspace.saved[part], params, gy[parts[part]], input_grad
+            ),
+            len(parts),
         )
-        return max(1, CHUNK_BYTES // max(1, largest * x.itemsize))
+        # In the order of the parts, whichever was ready first.
+        grads = [reduce(np.add, of_param) for of_param in zip(*(g for _, g in done), strict=True)]
+        gx = _joined([gx for gx, _ in done if gx is not None]) if input_grad else None
+        return gx, grads
 
-    def _result_shape(
-        self, end: int, sample_shape: tuple[int, ...], shapes: list[tuple[int, ...]]
-    ) -> tuple[int, ...]:
-        """The shape of one sample's result of the first `end` stages."""
-        stages = self._stages[:end]
-        return stack_output_shape(stages, (1, *sample_shape), shapes[: len(stack_params(stages))])
+
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _steps(stages: tuple[Stage, ...]) -> list[Step]:
