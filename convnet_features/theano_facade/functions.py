@@ -1,0 +1,299 @@
+"""Functions of the module ``theano`` itself: compiling, shared variables, loops."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytensor
+from pytensor.compile.io import In
+from pytensor.compile.mode import Mode
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.rewriting.basic import MergeOptimizer, SequentialGraphRewriter
+from pytensor.link.vm import VMLinker
+
+from .config import config
+from .scope import adopt, theano_scope, within_scope
+
+__all__ = [
+    "Param",
+    "clone",
+    "evaluation_mode",
+    "foldl",
+    "foldr",
+    "function",
+    "ifelse",
+    "is_same_graph",
+    "map",
+    "reduce",
+    "scan",
+    "shared",
+]
+
+#: Names of modes that scripts of 2015 pass. There is one way to compile here.
+_MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode", "DEBUG_MODE", "Mode", "ProfileMode")
+
+
+def evaluation_mode() -> Mode:
+    """The mode of every function that the facade compiles: no C, no Numba."""
+    from .. import compilation
+
+    return compilation.mode()
+
+
+def function(
+    inputs: Sequence[Any],
+    outputs: Any = None,
+    mode: Any = None,
+    updates: Any = None,
+    givens: Any = None,
+    no_default_updates: Any = False,
+    accept_inplace: bool = False,
+    name: str | None = None,
+    rebuild_strict: bool = True,
+    allow_input_downcast: bool | None = None,
+    profile: Any = None,
+    on_unused_input: str | None = None,
+) -> Callable[..., Any]:
+    """Compile a function from `inputs` to `outputs`, as ``theano.function``.
+
+    Parameters
+    ----------
+    inputs : sequence of variables or theano.In
+        What the function takes, in order.
+    outputs : variable, sequence of variables, or dict of str to variable, optional
+        What it returns.
+    mode : str or pytensor Mode, optional
+        Theano's names of modes are accepted and mean nothing here.
+    updates : mapping or sequence of (shared variable, expression), optional
+        New values of shared variables, computed with the old ones.
+    givens : mapping or sequence of (variable, replacement), optional
+        Replacements to make in the graph.
+    no_default_updates : bool or list of shared variables, default=False
+        Random generators that a call does not advance.
+    name : str, optional
+        What errors call the function.
+    allow_input_downcast : bool, optional
+        True casts inputs even if that loses precision. The default casts where
+        nothing is lost, and scalars of floatX always.
+    on_unused_input : {'raise', 'warn', 'ignore'}, optional
+        What to do about an input that no output needs.
+    accept_inplace, rebuild_strict, profile
+        As in Theano; `profile` is ignored.
+
+    Returns
+    -------
+    callable
+        Takes arrays, or whatever NumPy makes arrays of.
+    """
+    if isinstance(mode, str) and mode not in _MODES:
+        raise ValueError(f"theano.function: mode must be one of {_MODES} or a Mode; got {mode!r}.")
+    if isinstance(outputs, Mapping):
+        return _returning_dict(
+            list(outputs),
+            function(
+                inputs, list(outputs.values()), mode, updates, givens, no_default_updates,
+                accept_inplace, name, rebuild_strict, allow_input_downcast, profile,
+                on_unused_input,
+            ),
+        )  # fmt: skip
+    options: dict[str, Any] = {}
+    if no_default_updates is not False:
+        options["no_default_updates"] = no_default_updates
+    with theano_scope(), _without_deprecation("The no_default_updates parameter"):
+        return pytensor.function(
+            [_input(each, allow_input_downcast) for each in inputs],
+            outputs,
+            mode=evaluation_mode() if mode is None or isinstance(mode, str) else mode,
+            updates=updates,
+            givens=givens,
+            accept_inplace=accept_inplace,
+            name=name,
+            rebuild_strict=rebuild_strict,
+            allow_input_downcast=allow_input_downcast,
+            profile=False,
+            on_unused_input=on_unused_input,
+            **options,
+        )
+
+
+def _input(value: Any, allow_downcast: bool | None) -> Any:
+    """`value`, taking any Python float if it is a scalar of floatX, as Theano's did.
+
+    PyTensor decides that by its own floatX when the function is called.
+    """
+    if allow_downcast is None and isinstance(value, Variable) and _is_float_scalar(value.type):
+        return In(value, allow_downcast=True)
+    return value
+
+
+def _is_float_scalar(type_: Any) -> bool:
+    return getattr(type_, "ndim", None) == 0 and type_.dtype == config.floatX
+
+
+def _returning_dict(names: list[str], inner: Callable[..., Any]) -> Callable[..., Any]:
+    def outer(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        return dict(zip(names, inner(*args, **kwargs), strict=True))
+
+    return outer
+
+
+def Param(variable: Any, default: Any = None, **kwargs: Any) -> In:  # noqa: N802
+    """An input with a default value: what ``theano.In(variable, value=...)`` became later."""
+    return In(variable, value=default, **kwargs)
+
+
+def shared(
+    value: Any,
+    name: str | None = None,
+    strict: bool = False,
+    allow_downcast: bool | None = None,
+    borrow: bool = False,
+    broadcastable: Sequence[bool] | None = None,
+    **kwargs: Any,
+) -> SharedVariable:
+    """Make a variable with a value that functions share, as ``theano.shared``.
+
+    Parameters
+    ----------
+    value : ndarray, number, or numpy Generator
+        The value; its dtype becomes the variable's. A Python float is float64,
+        whatever floatX is, as it was in Theano.
+    name : str, optional
+        The variable's name.
+    strict : bool, default=False
+        Refuse new values of any other dtype.
+    allow_downcast : bool, optional
+        Cast new values even if that loses precision. The default casts where
+        nothing is lost, and scalars of floatX always.
+    borrow : bool, default=False
+        Keep the array itself, not a copy of it.
+    broadcastable : sequence of bool, optional
+        True where the length is and remains 1.
+
+    Returns
+    -------
+    SharedVariable
+        Has ``get_value`` and ``set_value``.
+    """
+    if isinstance(value, np.ndarray):
+        kwargs["borrow"] = borrow
+        if broadcastable is not None:
+            kwargs["shape"] = tuple(1 if each else None for each in broadcastable)
+    if allow_downcast is None and np.ndim(value) == 0:
+        allow_downcast = str(getattr(value, "dtype", None)) == config.floatX or None
+    with theano_scope():
+        return adopt(
+            pytensor.shared(value, name, strict=strict, allow_downcast=allow_downcast, **kwargs)
+        )
+
+
+def scan(
+    fn: Callable[..., Any],
+    sequences: Any = None,
+    outputs_info: Any = None,
+    non_sequences: Any = None,
+    n_steps: Any = None,
+    truncate_gradient: int = -1,
+    go_backwards: bool = False,
+    mode: Any = None,
+    name: str | None = None,
+    profile: bool = False,
+    allow_gc: bool | None = None,
+    strict: bool = False,
+    return_list: bool = False,
+) -> tuple[Any, Any]:
+    """A symbolic loop, as ``theano.scan``: returns (outputs, updates).
+
+    `mode`, `profile` and `allow_gc` are ignored: the body is run by PyTensor's
+    virtual machine in Python.
+    """
+    with theano_scope(), _without_deprecation("Scan return signature|The `mode` argument"):
+        outputs, updates = pytensor.scan(
+            fn,
+            sequences=sequences,
+            outputs_info=outputs_info,
+            non_sequences=non_sequences,
+            n_steps=n_steps,
+            truncate_gradient=truncate_gradient,
+            go_backwards=go_backwards,
+            mode=_loop_mode(),
+            name=name,
+            strict=strict,
+            return_list=return_list,
+        )
+    return adopt(outputs), updates
+
+
+def _loop_mode() -> Mode:
+    """The mode of a loop's body, whose storage only PyTensor's virtual machine handles."""
+    linker = VMLinker(use_cloop=False, c_thunks=False)
+    return Mode(linker=linker, optimizer=SequentialGraphRewriter(MergeOptimizer()))
+
+
+def map(
+    fn: Callable[..., Any], sequences: Any, non_sequences: Any = None, **kwargs: Any
+) -> tuple[Any, Any]:
+    """`fn` of every element of `sequences`, as ``theano.map``."""
+    return scan(fn, sequences, non_sequences=non_sequences, **kwargs)
+
+
+def reduce(
+    fn: Callable[..., Any],
+    sequences: Any,
+    outputs_info: Any,
+    non_sequences: Any = None,
+    **kwargs: Any,
+) -> tuple[Any, Any]:
+    """The last result of folding `sequences` with `fn`, as ``theano.reduce``."""
+    outputs, updates = scan(fn, sequences, outputs_info, non_sequences, **kwargs)
+    if isinstance(outputs, list | tuple):
+        return [adopt(each[-1]) for each in outputs], updates
+    return adopt(outputs[-1]), updates
+
+
+def foldl(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """`reduce` from the first element to the last."""
+    return reduce(fn, *args, **kwargs)
+
+
+def foldr(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """`reduce` from the last element to the first."""
+    return reduce(fn, *args, go_backwards=True, **kwargs)
+
+
+@within_scope
+def clone(output: Any, replace: Any = None, strict: bool = True, **kwargs: Any) -> Any:
+    """A copy of a graph with some variables replaced, as ``theano.clone``."""
+    kwargs.pop("share_inputs", None)
+    return clone_replace(output, replace, rebuild_strict=strict, **kwargs)
+
+
+@within_scope
+def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None = None) -> Any:
+    """Compute one of two branches, as ``theano.ifelse.ifelse``."""
+    try:
+        from pytensor.conditional import ifelse as conditional
+    except ImportError:  # PyTensor before 3.1
+        from pytensor.ifelse import ifelse as conditional
+    return conditional(condition, then_branch, else_branch, name)
+
+
+def is_same_graph(var1: Any, var2: Any, givens: Any = None) -> bool:
+    """Whether two variables are computed alike, as ``theano.gof.graph.is_same_graph``."""
+    from pytensor.graph.rewriting.utils import is_same_graph as same
+
+    return same(var1, var2, givens)
+
+
+@contextmanager
+def _without_deprecation(message: str) -> Iterator[None]:
+    """Keep to ourselves what PyTensor says of signatures that Theano's callers use."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=message)
+        yield

@@ -1,0 +1,56 @@
+"""What Lasagne 0.1 needs while it is imported, and only then.
+
+- Its last lines ask ``pkg_resources`` for its own version. New setuptools no
+  longer has that module, and an old one's is slow and warns. A stand-in that
+  stayed would be found by setuptools and by PyTensor.
+- Its docstrings hold invalid escape sequences, of which Python warns when it
+  compiles them: of no use to someone who cannot change them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.metadata import version
+from types import ModuleType, SimpleNamespace
+
+__all__ = ["lasagne_spec"]
+
+
+class LasagneLoader(SourceFileLoader):
+    """Loads the package ``lasagne`` from its source, unmodified."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        # Loaded first, so that nothing of PyTensor's meets the stand-in.
+        importlib.import_module("pytensor")
+        with warnings.catch_warnings(), _pkg_resources():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            super().exec_module(module)
+
+
+def lasagne_spec(path: Sequence[str] | None) -> ModuleSpec | None:
+    """Where Lasagne is, with a loader that helps it along; None if it is not installed."""
+    spec = PathFinder.find_spec("lasagne", path)
+    if spec is not None and isinstance(spec.loader, SourceFileLoader):
+        spec.loader = LasagneLoader(spec.loader.name, spec.loader.path)
+    return spec
+
+
+@contextmanager
+def _pkg_resources() -> Iterator[None]:
+    """A ``pkg_resources`` that knows distributions' versions, for the duration."""
+    previous = sys.modules.get("pkg_resources")
+    stand_in = ModuleType("pkg_resources")
+    stand_in.get_distribution = lambda name: SimpleNamespace(version=version(name))  # type: ignore[attr-defined]
+    sys.modules["pkg_resources"] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules["pkg_resources"]
+        if previous is not None:
+            sys.modules["pkg_resources"] = previous

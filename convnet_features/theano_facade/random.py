@@ -1,0 +1,199 @@
+"""Theano's two kinds of random streams, served with NumPy generators.
+
+Every draw owns a shared NumPy generator, whose `default_update` is the
+generator after the draw: a compiled function advances it, and two functions
+that hold the same draw advance the same one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
+from pytensor.tensor.shape import Shape
+
+from ..ops import random as draws
+from .config import config
+from .scope import within_scope
+
+__all__ = ["MRG_RandomStreams", "RandomStreams"]
+
+
+class RandomStreams:
+    """Symbolic random numbers, as ``theano.tensor.shared_randomstreams.RandomStreams``.
+
+    Parameters
+    ----------
+    seed : int, default=None
+        Two streams of the same seed give the same numbers, draw by draw. None
+        takes the seed from the operating system.
+
+    Attributes
+    ----------
+    state_updates : list of (shared variable, variable)
+        The generator of each draw, and what it becomes.
+    """
+
+    def __init__(self, seed: Any = None, **ignored: Any) -> None:
+        self.state_updates: list[tuple[SharedVariable, Variable]] = []
+        self._seeds = _sequence(seed)
+
+    def seed(self, seed: Any = None) -> None:
+        """Start every draw made so far, and those to come, anew from `seed`."""
+        self._seeds = _sequence(seed)
+        for generator, _ in self.state_updates:
+            generator.set_value(self._next_generator(), borrow=True)
+
+    def updates(self) -> list[tuple[SharedVariable, Variable]]:
+        """What compiled functions apply of themselves: `state_updates`."""
+        return list(self.state_updates)
+
+    @within_scope
+    def binomial(
+        self,
+        size: Any = None,
+        n: int = 1,
+        p: Any = 0.5,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        **ignored: Any,
+    ) -> Variable:
+        """Successes in `n` trials of probability `p`."""
+        if not isinstance(n, int) or n < 1:
+            raise NotImplementedError(f"binomial: n must be a positive integer; got {n!r}.")
+        shape, ndim = _shape(size, ndim, p)
+        if n == 1:
+            return self._draw(draws.bernoulli, shape, p, dtype=dtype, ndim=ndim)
+        trials = [self._draw(draws.bernoulli, shape, p, dtype=dtype, ndim=ndim) for _ in range(n)]
+        return sum(trials[1:], trials[0]).astype(dtype)
+
+    @within_scope
+    def uniform(
+        self,
+        size: Any = None,
+        low: Any = 0.0,
+        high: Any = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+        **ignored: Any,
+    ) -> Variable:
+        """Numbers from [low, high), of floatX."""
+        shape, ndim = _shape(size, ndim, low, high)
+        return self._draw(draws.uniform, shape, low, high, dtype=dtype or config.floatX, ndim=ndim)
+
+    @within_scope
+    def normal(
+        self,
+        size: Any = None,
+        avg: Any = 0.0,
+        std: Any = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+        **ignored: Any,
+    ) -> Variable:
+        """Numbers from a normal distribution, of floatX."""
+        shape, ndim = _shape(size, ndim, avg, std)
+        return self._draw(draws.normal, shape, avg, std, dtype=dtype or config.floatX, ndim=ndim)
+
+    @within_scope
+    def random_integers(
+        self,
+        size: Any = None,
+        low: int = 0,
+        high: int = 1,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        **ignored: Any,
+    ) -> Variable:
+        """Integers from `low` to `high`, both included."""
+        shape, ndim = _shape(size, ndim, low, high)
+        unit = self._draw(draws.uniform, shape, 0.0, 1.0, dtype="float64", ndim=ndim)
+        return (pt.floor(unit * (high - low + 1)) + low).astype(dtype)
+
+    @within_scope
+    def multinomial(
+        self,
+        size: Any = None,
+        n: int = 1,
+        pvals: Any = None,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        **ignored: Any,
+    ) -> Variable:
+        """For each row of `pvals`, a row with a one where the draw fell and zeros elsewhere."""
+        pvals = pt.as_tensor_variable(pvals)
+        if n != 1 or size is not None or pvals.ndim != 2:
+            raise NotImplementedError(
+                "multinomial: only n=1, size=None and a matrix of probabilities are supported; "
+                f"got n={n!r}, size={size!r} and {pvals.ndim} dimensions."
+            )
+        unit = self._draw(draws.uniform, [pvals.shape[0]], 0.0, 1.0, dtype=str(pvals.dtype), ndim=1)
+        # The last bound is left out: rounding must not let a draw fall behind it.
+        bounds = pt.cumsum(pvals, axis=1)[:, :-1]
+        chosen = pt.sum(unit.dimshuffle(0, "x") >= bounds, axis=1)
+        return pt.eq(chosen.dimshuffle(0, "x"), pt.arange(pvals.shape[1])).astype(dtype)
+
+    @within_scope
+    def permutation(
+        self, size: Any = None, n: int = 1, ndim: int | None = None, dtype: str = "int64"
+    ) -> Variable:
+        """The integers from 0 to n - 1 in a random order, along the last axis."""
+        shape, ndim = _shape(() if size is None else size, ndim)
+        keys = self._draw(
+            draws.uniform, [*list(shape), n], 0.0, 1.0, dtype="float64", ndim=ndim + 1
+        )
+        return pt.argsort(keys, axis=-1).astype(dtype)
+
+    def _draw(self, kind: Callable[..., Any], shape: Any, *parameters: Any, **options: Any) -> Any:
+        generator = pytensor.shared(self._next_generator())
+        following, values = kind(generator, shape, *parameters, **options)
+        with warnings.catch_warnings():
+            # PyTensor advises its users to pass updates themselves; Theano's never did.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            generator.default_update = following
+        self.state_updates.append((generator, following))
+        return values
+
+    def _next_generator(self) -> np.random.Generator:
+        return np.random.default_rng(self._seeds.spawn(1)[0])
+
+
+class MRG_RandomStreams(RandomStreams):  # noqa: N801
+    """As ``theano.sandbox.rng_mrg.MRG_RandomStreams``, with its default seed.
+
+    The numbers are NumPy's, not those of Theano's MRG31k3p generator.
+    """
+
+    def __init__(self, seed: Any = 12345, **ignored: Any) -> None:
+        super().__init__(seed, **ignored)
+
+
+def _sequence(seed: Any) -> np.random.SeedSequence:
+    return np.random.SeedSequence(None if seed is None else np.abs(np.asarray(seed)).tolist())
+
+
+def _shape(size: Any, ndim: int | None, *parameters: Any) -> tuple[Any, int]:
+    """The symbolic shape of a draw and its length; without `size`, that of its parameters."""
+    if size is None:
+        tensors = [pt.as_tensor_variable(each) for each in parameters]
+        size = max(tensors, key=lambda each: each.ndim).shape
+    if isinstance(size, Variable):
+        if size.ndim == 0:
+            return [size], 1
+        if ndim is None:
+            ndim = _length(size)
+        return size, ndim
+    shape: Sequence[Any] = list(size) if isinstance(size, list | tuple | np.ndarray) else [size]
+    return shape, len(shape)
+
+
+def _length(shape: Variable) -> int:
+    if shape.owner is not None and isinstance(shape.owner.op, Shape):
+        return shape.owner.inputs[0].ndim
+    return pt.get_vector_length(shape)

@@ -1,0 +1,393 @@
+"""The table of names: what each name of Theano's is here, or why it is not.
+
+One dictionary a module, name to entry. An entry is
+
+- `PyTensor`: PyTensor's object of that name, or of another;
+- `Ours`: one of this package's modules has it;
+- `Module`: another module of the table;
+- `Value`: a plain value;
+- `Unsupported`: missing, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .config import config
+
+__all__ = [
+    "MISSING_MODULES",
+    "TABLE",
+    "Entry",
+    "Module",
+    "Ours",
+    "PyTensor",
+    "Unsupported",
+    "Value",
+]
+
+
+@dataclass(frozen=True)
+class PyTensor:
+    """An object of PyTensor's: the attribute `name` (by default the same name) of `module`."""
+
+    module: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Ours:
+    """An object of `convnet_features.theano_facade.<module>`."""
+
+    module: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Module:
+    """Another module: a submodule of the same name, or the one called `name`."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that the table itself holds."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A name of Theano's that is missing, because of `because`."""
+
+    because: str
+
+
+Entry = PyTensor | Ours | Module | Value | Unsupported
+
+
+def _pytensor(module: str, names: str) -> dict[str, Entry]:
+    return {name: PyTensor(module) for name in names.split()}
+
+
+def _ours(module: str, names: str) -> dict[str, Entry]:
+    return {name: Ours(module) for name in names.split()}
+
+
+def _modules(names: str) -> dict[str, Entry]:
+    return {name: Module() for name in names.split()}
+
+
+def _unsupported(names: str, because: str) -> dict[str, Entry]:
+    return {name: Unsupported(because) for name in names.split()}
+
+
+_NO_GPU = "there is no CUDA here; convnet_features runs on the CPU, or through JAX"
+_NO_C = "nothing here is compiled by a C compiler"
+
+# ---------------------------------------------------------------------------
+# theano
+
+_THEANO: dict[str, Entry] = {
+    **_modules("compile gof gradient ifelse printing sandbox scalar scan_module tensor updates"),
+    **_ours("functions", "function shared scan map reduce foldl foldr clone Param"),
+    **_pytensor("pytensor", "In Out grad"),
+    **_pytensor("pytensor.gradient", "Lop Rop subgraph_grad"),
+    **_pytensor("pytensor.graph.basic", "Apply Constant Variable"),
+    **_pytensor("pytensor.graph.op", "Op"),
+    **_pytensor("pytensor.compile.mode", "Mode"),
+    "config": Value(config),
+    "Generic": PyTensor("pytensor.link.c.type", "Generic"),
+    "generic": PyTensor("pytensor.link.c.type", "generic"),
+    "OpFromGraph": PyTensor("pytensor.compile.builders"),
+    "Print": PyTensor("pytensor.printing"),
+    "SharedVariable": PyTensor("pytensor.compile.sharedvalue"),
+    "TensorType": Ours("tensor"),
+    "as_op": PyTensor("pytensor.compile.ops", "wrap_py"),
+    "dot": PyTensor("pytensor.tensor"),
+    "pp": PyTensor("pytensor.printing", "pprint"),
+    "__version__": Value("0.8.2+convnet_features"),
+    **_unsupported("sparse", "PyTensor's own sparse tensors are at pytensor.sparse"),
+    **_unsupported("FancyModule", "PyTensor no longer has modules of methods"),
+    **_unsupported("ProfileMode ProfileStats", "compiled functions keep no profile"),
+}
+
+# ---------------------------------------------------------------------------
+# theano.tensor
+
+_DIMENSIONS = ["scalar", "vector", "row", "col", "matrix", "tensor3", "tensor4"]
+_SEVERAL = ["scalars", "vectors", "matrices", "tensor3s", "tensor4s"]
+
+
+def _prefixed(prefixes: Iterable[str], names: Iterable[str]) -> str:
+    return " ".join(prefix + name for name in names for prefix in prefixes)
+
+
+_CONSTRUCTORS = " ".join(
+    [
+        _prefixed(["", *"bilfdcz"], _DIMENSIONS),
+        _prefixed(["", *"ilfd"], _SEVERAL),
+        "wscalar wvector wrow wcol",
+    ]
+)
+
+_ELEMENTWISE = """
+abs add and_ angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_not
+bitwise_or bitwise_xor cast ceil ceil_intdiv conj cos cosh deg2rad eq erf erfc erfcinv erfcx erfinv
+exp exp2 expm1 floor floor_div gamma gammaln ge gt imag int_div invert isclose isinf isnan le log
+log10 log1p log2 lt maximum minimum mod mul neg neq or_ outer pow power psi rad2deg real reciprocal
+round sgn sigmoid sign sin sinh sqr sqrt square sub switch tan tanh tri_gamma true_div trunc where
+xor
+"""
+
+_REDUCTIONS = "all any argmax argmin max mean min prod ptp std sum var"
+
+_SHAPES = """
+alloc arange as_tensor as_tensor_variable broadcast_to choose compress concatenate
+constant cumprod cumsum diag diagonal diff dot eye fill fill_diagonal fill_diagonal_offset
+get_scalar_constant_value get_vector_length horizontal_stack identity_like inc_subtensor
+inverse_permutation join mgrid nonzero nonzero_values ogrid ones ones_like repeat reshape roll
+searchsorted set_subtensor shape shape_padaxis shape_padleft shape_padright sort argsort
+specify_shape split squeeze swapaxes take tensordot tensor_from_scalar scalar_from_tensor tensor_copy
+tile trace transpose tri tril triu unique vertical_stack zeros zeros_like bincount
+"""
+
+_TENSOR: dict[str, Entry] = {
+    **_modules(
+        "basic blas elemwise extra_ops nlinalg nnet shared_randomstreams sharedvar signal slinalg "
+        "subtensor type"
+    ),
+    **_pytensor("pytensor.tensor", _CONSTRUCTORS),
+    **_pytensor("pytensor.tensor", _ELEMENTWISE),
+    **_pytensor("pytensor.tensor", _REDUCTIONS),
+    **_pytensor("pytensor.tensor", _SHAPES),
+    **_pytensor("pytensor.gradient", "grad hessian jacobian Lop Rop verify_grad"),
+    **_pytensor("pytensor.tensor.variable", "TensorConstant"),
+    **_pytensor("pytensor.tensor.sharedvar", "TensorSharedVariable"),
+    **_pytensor("numpy", "e inf nan newaxis pi"),
+    **_ours(
+        "tensor",
+        "TensorType TensorVariable addbroadcast batched_dot clip flatten max_and_argmax "
+        "patternbroadcast stack tensor to_one_hot unbroadcast",
+    ),
+    "Dot": PyTensor("pytensor.tensor.math"),
+    "Elemwise": PyTensor("pytensor.tensor.elemwise"),
+    "DimShuffle": PyTensor("pytensor.tensor.elemwise"),
+    "Subtensor": PyTensor("pytensor.tensor.subtensor"),
+    "IncSubtensor": PyTensor("pytensor.tensor.subtensor"),
+    "absolute": PyTensor("pytensor.tensor", "abs"),
+    "abs_": PyTensor("pytensor.tensor", "abs"),
+    "copy": PyTensor("pytensor.tensor", "tensor_copy"),
+    "inv": PyTensor("pytensor.tensor", "reciprocal"),
+    "shared": Ours("functions"),
+    "_shared": Ours("functions", "shared"),
+}
+
+# ---------------------------------------------------------------------------
+# theano.tensor.nnet and theano.tensor.signal
+
+_NNET_FUNCTIONS = """
+binary_crossentropy categorical_crossentropy conv2d elu hard_sigmoid logsoftmax relu selu
+sigmoid_binary_crossentropy softmax softplus ultra_fast_sigmoid
+"""
+
+_NO_CONV3D = "only two-dimensional convolution is supplied; write it as conv2d over slices"
+
+_NNET: dict[str, Entry] = {
+    **_modules("abstract_conv bn conv nnet sigm"),
+    **_ours("nnet", _NNET_FUNCTIONS),
+    "sigmoid": PyTensor("pytensor.tensor"),
+    "batch_normalization": Ours("nnet"),
+    **_unsupported("conv3d conv3D conv3d2d", _NO_CONV3D),
+    **_unsupported(
+        "neighbours images2neibs neibs2images",
+        "Theano's sliding windows are not supplied; use pool_2d, or slices and stack",
+    ),
+    **_unsupported("h_softmax", "it is not supplied; use softmax"),
+    **_unsupported("ctc", _NO_C),
+    **_unsupported("confusion_matrix", "it is not supplied; use sklearn.metrics.confusion_matrix"),
+    **_unsupported(
+        "crossentropy_softmax_1hot crossentropy_softmax_argmax_1hot_with_bias softmax_with_bias "
+        "crossentropy_categorical_1hot",
+        "what they fuse is fused here by itself; write categorical_crossentropy of softmax",
+    ),
+}
+
+_SIGNAL: dict[str, Entry] = {
+    **_modules("conv downsample pool"),
+}
+
+_NO_SIGNAL_CONV = "convolution without channels is not supplied; use theano.tensor.nnet.conv2d"
+_NO_SAME_SIZE = "it is not supplied; use pool_2d"
+
+#: Every module that can be imported, and its names.
+TABLE: Mapping[str, Mapping[str, Entry]] = {
+    "theano": _THEANO,
+    "theano.compile": {
+        **_ours("functions", "function shared"),
+        **_pytensor("pytensor", "In Out"),
+        **_pytensor("pytensor.compile.mode", "Mode"),
+        **_pytensor("pytensor.compile.sharedvalue", "SharedVariable"),
+        "Param": Ours("functions"),
+        **_modules("sharedvalue"),
+        **_unsupported("FAST_RUN FAST_COMPILE", "there is one way to compile; leave the mode out"),
+        **_unsupported("nanguardmode debugmode", "there is one way to compile; leave the mode out"),
+    },
+    "theano.compile.sharedvalue": {
+        **_ours("functions", "shared"),
+        **_pytensor("pytensor.compile.sharedvalue", "SharedVariable"),
+    },
+    "theano.gof": {
+        **_modules("graph op utils"),
+        **_pytensor("pytensor.graph.basic", "Apply Constant Variable"),
+        **_pytensor("pytensor.graph.op", "Op"),
+        **_pytensor("pytensor.graph.fg", "FunctionGraph"),
+        **_pytensor("pytensor.graph.type", "Type"),
+    },
+    "theano.gof.graph": {
+        **_pytensor("pytensor.graph.basic", "Apply Constant Variable"),
+        **_pytensor("pytensor.graph.traversal", "ancestors"),
+        "inputs": PyTensor("pytensor.graph.traversal", "graph_inputs"),
+        "is_same_graph": Ours("functions"),
+    },
+    "theano.gof.op": {**_pytensor("pytensor.graph.op", "Op")},
+    "theano.gof.utils": {**_pytensor("pytensor.graph.utils", "MethodNotDefined")},
+    "theano.gradient": {
+        **_pytensor(
+            "pytensor.gradient",
+            "DisconnectedInputError DisconnectedType Lop NullTypeGradError Rop disconnected_grad "
+            "grad grad_clip grad_not_implemented grad_undefined hessian jacobian subgraph_grad "
+            "verify_grad zero_grad",
+        ),
+        "consider_constant": PyTensor("pytensor.gradient", "zero_grad"),
+    },
+    "theano.ifelse": {"ifelse": Ours("functions")},
+    "theano.printing": {
+        **_pytensor("pytensor.printing", "Print debugprint min_informative_str"),
+        "pp": PyTensor("pytensor.printing", "pprint"),
+        "pprint": PyTensor("pytensor.printing"),
+        **_unsupported("pydotprint", "it needs Graphviz; use theano.printing.debugprint"),
+    },
+    "theano.sandbox": {
+        **_modules("rng_mrg cuda"),
+        **_unsupported("gpuarray", _NO_GPU),
+        **_unsupported("linalg", "it moved to theano.tensor.nlinalg"),
+        **_unsupported("neighbours", "Theano's sliding windows are not supplied"),
+    },
+    "theano.sandbox.cuda": {
+        "cuda_available": Value(False),
+        "cuda_enabled": Value(False),
+        "dnn": Module(),
+        **_unsupported("CudaNdarrayType CudaNdarray basic_ops blas use", _NO_GPU),
+    },
+    "theano.sandbox.cuda.dnn": {
+        "dnn_available": Ours("cuda"),
+        **_unsupported("dnn_conv dnn_pool dnn_gradweight dnn_gradinput GpuDnnSoftmax", _NO_GPU),
+    },
+    "theano.sandbox.rng_mrg": {**_ours("random", "MRG_RandomStreams")},
+    "theano.scalar": {
+        **_pytensor(
+            "pytensor.scalar.basic",
+            "add mul sub true_div neg exp log sqr sqrt tanh upcast int32 int64 float32 float64 "
+            "complex64 complex128 bool",
+        ),
+    },
+    "theano.scan_module": {
+        **_modules("scan_utils"),
+        **_ours("functions", "scan map reduce foldl foldr"),
+        **_pytensor("pytensor.scan.utils", "until"),
+    },
+    "theano.scan_module.scan_utils": {
+        **_pytensor("pytensor.graph.basic", "equal_computations"),
+        **_pytensor("pytensor.scan.utils", "until"),
+        "clone": Ours("functions"),
+    },
+    "theano.tensor": _TENSOR,
+    "theano.tensor.basic": {
+        name: entry for name, entry in _TENSOR.items() if not isinstance(entry, Module)
+    },
+    "theano.tensor.blas": {**_pytensor("pytensor.tensor.math", "dot")},
+    "theano.tensor.elemwise": {
+        **_pytensor("pytensor.tensor.elemwise", "CAReduce DimShuffle Elemwise")
+    },
+    "theano.tensor.extra_ops": {
+        **_pytensor(
+            "pytensor.tensor.extra_ops",
+            "bincount compress cumprod cumsum diff fill_diagonal fill_diagonal_offset repeat "
+            "searchsorted squeeze unique",
+        ),
+        "to_one_hot": Ours("tensor"),
+    },
+    "theano.tensor.nlinalg": {
+        **_pytensor("pytensor.tensor.linalg", "det eig eigh matrix_dot pinv qr svd trace"),
+        "matrix_inverse": PyTensor("pytensor.tensor.linalg", "inv"),
+        **_pytensor("pytensor.tensor", "diag"),
+    },
+    "theano.tensor.nnet": _NNET,
+    "theano.tensor.nnet.abstract_conv": {"conv2d": Ours("nnet")},
+    "theano.tensor.nnet.bn": {"batch_normalization": Ours("nnet")},
+    "theano.tensor.nnet.conv": {
+        "conv2d": Ours("nnet"),
+        **_unsupported("ConvOp", "it was Theano's own implementation; use conv2d"),
+    },
+    "theano.tensor.nnet.nnet": {
+        **_ours("nnet", _NNET_FUNCTIONS),
+        "sigmoid": PyTensor("pytensor.tensor"),
+    },
+    "theano.tensor.nnet.sigm": {
+        **_ours("nnet", "hard_sigmoid softplus ultra_fast_sigmoid"),
+        "sigmoid": PyTensor("pytensor.tensor"),
+    },
+    "theano.tensor.shared_randomstreams": {**_ours("random", "RandomStreams")},
+    "theano.tensor.sharedvar": {
+        **_pytensor("pytensor.tensor.sharedvar", "TensorSharedVariable"),
+        "shared": Ours("functions"),
+    },
+    "theano.tensor.signal": _SIGNAL,
+    "theano.tensor.signal.conv": _unsupported("conv2d", _NO_SIGNAL_CONV),
+    "theano.tensor.signal.downsample": {
+        **_ours("signal", "max_pool_2d"),
+        **_unsupported("max_pool_2d_same_size", _NO_SAME_SIZE),
+        **_unsupported(
+            "DownsampleFactorMax", "it was Theano's own implementation; use max_pool_2d"
+        ),
+    },
+    "theano.tensor.signal.pool": {
+        **_ours("signal", "pool_2d"),
+        "max_pool_2d": Ours("signal"),
+        **_unsupported("max_pool_2d_same_size", _NO_SAME_SIZE),
+        **_unsupported("pool_3d", "only two-dimensional pooling is supplied; use pool_2d twice"),
+        **_unsupported("Pool", "it was Theano's own implementation; use pool_2d"),
+    },
+    "theano.tensor.slinalg": {
+        **_pytensor("pytensor.tensor.linalg", "cholesky expm kron solve solve_triangular"),
+    },
+    "theano.tensor.sort": {**_pytensor("pytensor.tensor.sort", "argsort sort")},
+    "theano.tensor.subtensor": {
+        **_pytensor(
+            "pytensor.tensor.subtensor", "Subtensor IncSubtensor inc_subtensor set_subtensor take"
+        ),
+    },
+    "theano.tensor.type": {"TensorType": Ours("tensor")},
+    "theano.tensor.var": {
+        "TensorVariable": Ours("tensor"),
+        "TensorConstant": PyTensor("pytensor.tensor.variable"),
+    },
+    "theano.updates": {"OrderedUpdates": PyTensor("collections", "OrderedDict")},
+}
+
+#: Modules of Theano's that cannot be imported, with everything below them, and why.
+MISSING_MODULES: Mapping[str, str] = {
+    "theano.d3viz": "PyTensor's own is at pytensor.d3viz",
+    "theano.gpuarray": _NO_GPU,
+    "theano.misc.pycuda_init": _NO_GPU,
+    "theano.sandbox.cuda": _NO_GPU,
+    "theano.sandbox.gpuarray": _NO_GPU,
+    "theano.sparse": "PyTensor's own sparse tensors are at pytensor.sparse",
+    "theano.tensor.nnet.conv3d2d": _NO_CONV3D,
+    "theano.tensor.nnet.Conv3D": _NO_CONV3D,
+    "theano.tensor.nnet.neighbours": "Theano's sliding windows are not supplied",
+}

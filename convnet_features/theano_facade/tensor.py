@@ -1,0 +1,133 @@
+"""Names of ``theano.tensor`` that PyTensor lacks, or that it means differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant, Variable
+
+from .config import config
+from .scope import mark_type, within_scope
+
+__all__ = [
+    "TensorType",
+    "TensorVariable",
+    "addbroadcast",
+    "batched_dot",
+    "clip",
+    "flatten",
+    "max_and_argmax",
+    "patternbroadcast",
+    "stack",
+    "tensor",
+    "to_one_hot",
+    "unbroadcast",
+]
+
+
+class _TensorVariableType(type):
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, pt.TensorVariable) and not isinstance(
+            value, SharedVariable | Constant
+        )
+
+
+class TensorVariable(metaclass=_TensorVariableType):
+    """What is computed or given: in Theano, neither a shared variable nor a constant was one."""
+
+
+class _TensorTypeType(type):
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, pt.TensorType)
+
+    def __call__(
+        cls, dtype: str, broadcastable: Sequence[bool], name: str | None = None, **kwargs: Any
+    ) -> pt.TensorType:
+        return mark_type(pt.TensorType(dtype, _static_shape(broadcastable), name=name, **kwargs))
+
+
+class TensorType(metaclass=_TensorTypeType):
+    """A type of tensors, as ``theano.tensor.TensorType(dtype, broadcastable)``."""
+
+
+def _static_shape(broadcastable: Sequence[bool]) -> tuple[int | None, ...]:
+    return tuple(1 if each else None for each in broadcastable)
+
+
+def tensor(
+    dtype: str, broadcastable: Sequence[bool], name: str | None = None, **kwargs: Any
+) -> Variable:
+    """A variable of any dtype and number of dimensions, as ``theano.tensor.tensor``."""
+    return TensorType(dtype, broadcastable, **kwargs)(name)
+
+
+@within_scope
+def clip(x: Any, min: Any, max: Any) -> Variable:
+    """`x`, no less than `min` and no more than `max`.
+
+    PyTensor's own operation is one Python call an element without a C compiler.
+    """
+    return pt.minimum(pt.maximum(x, min), max)
+
+
+@within_scope
+def flatten(x: Any, ndim: int | None = None, outdim: int = 1) -> Variable:
+    """`x` with all but its first ``outdim - 1`` axes made one; `ndim` is its later name."""
+    return pt.flatten(x, outdim if ndim is None else ndim)
+
+
+@within_scope
+def stack(*tensors: Any, axis: int = 0) -> Variable:
+    """Tensors on a new axis: ``stack(a, b)`` as in Theano 0.7, or ``stack([a, b], axis=1)``."""
+    if tensors and isinstance(tensors[0], list | tuple):
+        if len(tensors) == 2:
+            axis = tensors[1]
+        return pt.stack(tensors[0], axis=axis)
+    return pt.stack(tensors, axis=axis)
+
+
+@within_scope
+def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> list[Variable]:
+    """The maximum along an axis, and where it is."""
+    return [pt.max(x, axis=axis, keepdims=keepdims), pt.argmax(x, axis=axis, keepdims=keepdims)]
+
+
+@within_scope
+def addbroadcast(x: Any, *axes: int) -> Variable:
+    """`x` with axes that are, and remain, of length 1, so that they broadcast."""
+    return pt.specify_broadcastable(x, *axes)
+
+
+@within_scope
+def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
+    """`x` with the axes of length 1 that `broadcastable` says are so."""
+    axes = [axis for axis, each in enumerate(broadcastable) if each]
+    return pt.specify_broadcastable(x, *axes) if axes else pt.as_tensor_variable(x)
+
+
+@within_scope
+def unbroadcast(x: Any, *axes: int) -> Variable:
+    """`x`: PyTensor needs no axis to be declared as not of length 1."""
+    return pt.as_tensor_variable(x)
+
+
+@within_scope
+def to_one_hot(y: Any, nb_class: Any, dtype: str | None = None) -> Variable:
+    """A matrix with a one in column y[i] of row i, and zeros elsewhere."""
+    y = pt.as_tensor_variable(y)
+    return pt.eq(y.dimshuffle(0, "x"), pt.arange(nb_class)).astype(dtype or config.floatX)
+
+
+@within_scope
+def batched_dot(a: Any, b: Any) -> Variable:
+    """The product of each pair of matrices (or vectors) along the first axis."""
+    a, b = pt.as_tensor_variable(a), pt.as_tensor_variable(b)
+    left = a if a.ndim == 3 else a.dimshuffle(0, "x", 1)
+    right = b if b.ndim == 3 else b.dimshuffle(0, 1, "x")
+    product = pt.matmul(left, right)
+    if a.ndim == 2:
+        product = product[:, 0]
+    return product[..., 0] if b.ndim == 2 else product
