@@ -12,7 +12,7 @@ import pytensor
 from pytensor.compile.io import In
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Variable, equal_computations
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer, SequentialGraphRewriter
 from pytensor.link.vm import VMLinker
@@ -233,7 +233,7 @@ def scan(
 def _loop_mode() -> Mode:
     """The mode of a loop's body, whose storage only PyTensor's virtual machine handles."""
     linker = VMLinker(use_cloop=False, c_thunks=False)
-    return Mode(linker=linker, optimizer=SequentialGraphRewriter(MergeOptimizer()))
+    return Mode(linker=linker, optimizer=SequentialGraphRewriter(MergeOptimizer()))  # type: ignore[arg-type]
 
 
 def map(
@@ -285,10 +285,12 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
 
 
 def is_same_graph(var1: Any, var2: Any, givens: Any = None) -> bool:
-    """Whether two variables are computed alike, as ``theano.gof.graph.is_same_graph``."""
-    from pytensor.graph.rewriting.utils import is_same_graph as same
+    """Whether two variables are computed alike, as ``theano.gof.graph.is_same_graph``.
 
-    return same(var1, var2, givens)
+    `givens` pairs variables of the one graph with those of the other.
+    """
+    pairs = dict(givens or {})
+    return bool(equal_computations([var1], [var2], list(pairs), list(pairs.values())))
 
 
 @contextmanager

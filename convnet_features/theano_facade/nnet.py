@@ -31,26 +31,12 @@ __all__ = [
 ]
 
 #: What Theano's conv2d took to choose among its own implementations.
-_CONV2D_HINTS = frozenset(
-    [
-        "imshp",
-        "kshp",
-        "imshp_logical",
-        "kshp_logical",
-        "kshp_logical_top_aligned",
-        "nkern",
-        "bsize",
-        "logical_img_hw",
-        "logical_kern_hw",
-        "openmp",
-        "unroll_batch",
-        "unroll_kern",
-        "unroll_patch",
-        "version",
-        "verbose",
-        "direction_hint",
-        "num_threads",
-    ]
+_CONV2D_HINTS = set(
+    """
+    bsize direction_hint imshp imshp_logical kshp kshp_logical kshp_logical_top_aligned
+    logical_img_hw logical_kern_hw nkern num_threads openmp unroll_batch unroll_kern unroll_patch
+    verbose version
+    """.split()  # noqa: SIM905
 )
 
 
@@ -270,7 +256,7 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
     return -(target * pt.log(output) + (1.0 - target) * pt.log(1.0 - output))
 
 
-def _logits(output: Variable) -> Variable | None:
+def _logits(output: Any) -> Variable | None:
     """z if `output` is sigmoid(z)."""
     node = output.owner
     if (

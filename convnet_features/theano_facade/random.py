@@ -178,10 +178,10 @@ def _sequence(seed: Any) -> np.random.SeedSequence:
     return np.random.SeedSequence(None if seed is None else np.abs(np.asarray(seed)).tolist())
 
 
-def _shape(size: Any, ndim: int | None, *parameters: Any) -> tuple[Any, int]:
+def _shape(size: Any, ndim: Any, *parameters: Any) -> tuple[Any, int]:
     """The symbolic shape of a draw and its length; without `size`, that of its parameters."""
     if size is None:
-        tensors = [pt.as_tensor_variable(each) for each in parameters]
+        tensors: list[Any] = [pt.as_tensor_variable(each) for each in parameters]
         size = max(tensors, key=lambda each: each.ndim).shape
     if isinstance(size, Variable):
         if size.ndim == 0:
@@ -193,7 +193,7 @@ def _shape(size: Any, ndim: int | None, *parameters: Any) -> tuple[Any, int]:
     return shape, len(shape)
 
 
-def _length(shape: Variable) -> int:
+def _length(shape: Any) -> int:
     if shape.owner is not None and isinstance(shape.owner.op, Shape):
         return shape.owner.inputs[0].ndim
     return pt.get_vector_length(shape)

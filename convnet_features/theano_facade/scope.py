@@ -59,13 +59,11 @@ def within_scope(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def adopt(value: Any) -> Any:
-    """Mark every variable in `value` (one, or a sequence of them) as the facade's; return `value`."""
-    from pytensor.graph.basic import Constant, Variable
+    """Mark as the facade's every variable in `value`, one or a sequence; return `value`."""
+    from pytensor.graph.basic import Variable
 
     if isinstance(value, Variable):
-        # Equal constants are one object in PyTensor: a mark would reach other people's graphs.
-        if not isinstance(value, Constant):
-            setattr(value.tag, _MARK, True)
+        setattr(value.tag, _MARK, True)
     elif isinstance(value, list | tuple):
         for item in value:
             adopt(item)

@@ -90,7 +90,7 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-def _over_last_two_axes(images: Variable, pool: Any) -> Variable:
+def _over_last_two_axes(images: Any, pool: Any) -> Variable:
     """`pool`, which takes four dimensions, of images with any number of them from two."""
     if images.ndim < 2:
         raise NotImplementedError(f"pool_2d: needs two dimensions or more; got {images.ndim}.")

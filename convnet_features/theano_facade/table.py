@@ -96,7 +96,7 @@ _THEANO: dict[str, Entry] = {
     **_ours("functions", "function shared scan map reduce foldl foldr clone Param"),
     **_pytensor("pytensor", "In Out grad"),
     **_pytensor("pytensor.gradient", "Lop Rop subgraph_grad"),
-    **_pytensor("pytensor.graph.basic", "Apply Constant Variable"),
+    **_pytensor("pytensor.graph.basic", "Apply Constant"),
     **_pytensor("pytensor.graph.op", "Op"),
     **_pytensor("pytensor.compile.mode", "Mode"),
     "config": Value(config),
@@ -105,7 +105,7 @@ _THEANO: dict[str, Entry] = {
     "OpFromGraph": PyTensor("pytensor.compile.builders"),
     "Print": PyTensor("pytensor.printing"),
     "SharedVariable": PyTensor("pytensor.compile.sharedvalue"),
-    "TensorType": Ours("tensor"),
+    **_ours("tensor", "TensorType Variable"),
     "as_op": PyTensor("pytensor.compile.ops", "wrap_py"),
     "dot": PyTensor("pytensor.tensor"),
     "pp": PyTensor("pytensor.printing", "pprint"),
@@ -151,8 +151,9 @@ constant cumprod cumsum diag diagonal diff dot eye fill fill_diagonal fill_diago
 get_scalar_constant_value get_vector_length horizontal_stack identity_like inc_subtensor
 inverse_permutation join mgrid nonzero nonzero_values ogrid ones ones_like repeat reshape roll
 searchsorted set_subtensor shape shape_padaxis shape_padleft shape_padright sort argsort
-specify_shape split squeeze swapaxes take tensordot tensor_from_scalar scalar_from_tensor tensor_copy
-tile trace transpose tri tril triu unique vertical_stack zeros zeros_like bincount
+specify_shape split squeeze swapaxes take tensordot tensor_from_scalar tensor_copy
+tile trace transpose tri tril triu unique vertical_stack zeros zeros_like
+bincount scalar_from_tensor
 """
 
 _TENSOR: dict[str, Entry] = {
@@ -221,6 +222,7 @@ _SIGNAL: dict[str, Entry] = {
 }
 
 _NO_SIGNAL_CONV = "convolution without channels is not supplied; use theano.tensor.nnet.conv2d"
+_NO_OP_CLASS = "it was Theano's own implementation; use the function"
 _NO_SAME_SIZE = "it is not supplied; use pool_2d"
 
 #: Every module that can be imported, and its names.
@@ -242,16 +244,18 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     },
     "theano.gof": {
         **_modules("graph op utils"),
-        **_pytensor("pytensor.graph.basic", "Apply Constant Variable"),
+        **_pytensor("pytensor.graph.basic", "Apply Constant"),
+        **_ours("tensor", "Variable"),
         **_pytensor("pytensor.graph.op", "Op"),
         **_pytensor("pytensor.graph.fg", "FunctionGraph"),
         **_pytensor("pytensor.graph.type", "Type"),
     },
     "theano.gof.graph": {
-        **_pytensor("pytensor.graph.basic", "Apply Constant Variable"),
+        **_pytensor("pytensor.graph.basic", "Apply Constant"),
         **_pytensor("pytensor.graph.traversal", "ancestors"),
         "inputs": PyTensor("pytensor.graph.traversal", "graph_inputs"),
         "is_same_graph": Ours("functions"),
+        "Variable": Ours("tensor"),
     },
     "theano.gof.op": {**_pytensor("pytensor.graph.op", "Op")},
     "theano.gof.utils": {**_pytensor("pytensor.graph.utils", "MethodNotDefined")},
@@ -331,7 +335,7 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     "theano.tensor.nnet.bn": {"batch_normalization": Ours("nnet")},
     "theano.tensor.nnet.conv": {
         "conv2d": Ours("nnet"),
-        **_unsupported("ConvOp", "it was Theano's own implementation; use conv2d"),
+        **_unsupported("ConvOp", _NO_OP_CLASS),
     },
     "theano.tensor.nnet.nnet": {
         **_ours("nnet", _NNET_FUNCTIONS),
@@ -360,7 +364,7 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         "max_pool_2d": Ours("signal"),
         **_unsupported("max_pool_2d_same_size", _NO_SAME_SIZE),
         **_unsupported("pool_3d", "only two-dimensional pooling is supplied; use pool_2d twice"),
-        **_unsupported("Pool", "it was Theano's own implementation; use pool_2d"),
+        **_unsupported("Pool", _NO_OP_CLASS),
     },
     "theano.tensor.slinalg": {
         **_pytensor("pytensor.tensor.linalg", "cholesky expm kron solve solve_triangular"),

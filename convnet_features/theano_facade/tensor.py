@@ -7,7 +7,8 @@ from typing import Any
 
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.basic import Constant
+from pytensor.graph.basic import Variable as PyTensorVariable
 
 from .config import config
 from .scope import mark_type, within_scope
@@ -15,6 +16,7 @@ from .scope import mark_type, within_scope
 __all__ = [
     "TensorType",
     "TensorVariable",
+    "Variable",
     "addbroadcast",
     "batched_dot",
     "clip",
@@ -28,29 +30,61 @@ __all__ = [
 ]
 
 
-class _TensorVariableType(type):
+class _Alias(type):
+    """The class of a stand-in for a class of PyTensor's, in ``isinstance`` and in calls.
+
+    Its subclasses say what an instance is, and what a call makes.
+    """
+
     def __instancecheck__(cls, value: Any) -> bool:
+        return cls._matches(value)  # type: ignore[attr-defined]
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls._make(*args, **kwargs)  # type: ignore[attr-defined]
+
+
+class Variable(metaclass=_Alias):
+    """Any variable, as ``theano.Variable(type, owner=None, index=None, name=None)``."""
+
+    @staticmethod
+    def _matches(value: Any) -> bool:
+        return isinstance(value, PyTensorVariable)
+
+    @staticmethod
+    def _make(
+        type: Any, owner: Any = None, index: int | None = None, name: str | None = None
+    ) -> Any:
+        return PyTensorVariable(type, owner, index, name=name)
+
+
+class TensorVariable(metaclass=_Alias):
+    """A tensor that is given or computed: neither a shared variable nor a constant, in Theano."""
+
+    @staticmethod
+    def _matches(value: Any) -> bool:
         return isinstance(value, pt.TensorVariable) and not isinstance(
             value, SharedVariable | Constant
         )
 
+    @staticmethod
+    def _make(
+        type: Any, owner: Any = None, index: int | None = None, name: str | None = None
+    ) -> Any:
+        return pt.TensorVariable(type, owner, index, name=name)
 
-class TensorVariable(metaclass=_TensorVariableType):
-    """What is computed or given: in Theano, neither a shared variable nor a constant was one."""
 
+class TensorType(metaclass=_Alias):
+    """A type of tensors, as ``theano.tensor.TensorType(dtype, broadcastable)``."""
 
-class _TensorTypeType(type):
-    def __instancecheck__(cls, value: Any) -> bool:
+    @staticmethod
+    def _matches(value: Any) -> bool:
         return isinstance(value, pt.TensorType)
 
-    def __call__(
-        cls, dtype: str, broadcastable: Sequence[bool], name: str | None = None, **kwargs: Any
-    ) -> pt.TensorType:
+    @staticmethod
+    def _make(
+        dtype: str, broadcastable: Sequence[bool], name: str | None = None, **kwargs: Any
+    ) -> Any:
         return mark_type(pt.TensorType(dtype, _static_shape(broadcastable), name=name, **kwargs))
-
-
-class TensorType(metaclass=_TensorTypeType):
-    """A type of tensors, as ``theano.tensor.TensorType(dtype, broadcastable)``."""
 
 
 def _static_shape(broadcastable: Sequence[bool]) -> tuple[int | None, ...]:
@@ -59,13 +93,13 @@ def _static_shape(broadcastable: Sequence[bool]) -> tuple[int | None, ...]:
 
 def tensor(
     dtype: str, broadcastable: Sequence[bool], name: str | None = None, **kwargs: Any
-) -> Variable:
+) -> PyTensorVariable:
     """A variable of any dtype and number of dimensions, as ``theano.tensor.tensor``."""
-    return TensorType(dtype, broadcastable, **kwargs)(name)
+    return TensorType._make(dtype, broadcastable, **kwargs)(name)
 
 
 @within_scope
-def clip(x: Any, min: Any, max: Any) -> Variable:
+def clip(x: Any, min: Any, max: Any) -> PyTensorVariable:
     """`x`, no less than `min` and no more than `max`.
 
     PyTensor's own operation is one Python call an element without a C compiler.
@@ -74,13 +108,13 @@ def clip(x: Any, min: Any, max: Any) -> Variable:
 
 
 @within_scope
-def flatten(x: Any, ndim: int | None = None, outdim: int = 1) -> Variable:
+def flatten(x: Any, ndim: int | None = None, outdim: int = 1) -> PyTensorVariable:
     """`x` with all but its first ``outdim - 1`` axes made one; `ndim` is its later name."""
     return pt.flatten(x, outdim if ndim is None else ndim)
 
 
 @within_scope
-def stack(*tensors: Any, axis: int = 0) -> Variable:
+def stack(*tensors: Any, axis: int = 0) -> PyTensorVariable:
     """Tensors on a new axis: ``stack(a, b)`` as in Theano 0.7, or ``stack([a, b], axis=1)``."""
     if tensors and isinstance(tensors[0], list | tuple):
         if len(tensors) == 2:
@@ -90,39 +124,39 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
 
 
 @within_scope
-def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> list[Variable]:
+def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> list[PyTensorVariable]:
     """The maximum along an axis, and where it is."""
     return [pt.max(x, axis=axis, keepdims=keepdims), pt.argmax(x, axis=axis, keepdims=keepdims)]
 
 
 @within_scope
-def addbroadcast(x: Any, *axes: int) -> Variable:
+def addbroadcast(x: Any, *axes: int) -> PyTensorVariable:
     """`x` with axes that are, and remain, of length 1, so that they broadcast."""
     return pt.specify_broadcastable(x, *axes)
 
 
 @within_scope
-def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
+def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> PyTensorVariable:
     """`x` with the axes of length 1 that `broadcastable` says are so."""
     axes = [axis for axis, each in enumerate(broadcastable) if each]
     return pt.specify_broadcastable(x, *axes) if axes else pt.as_tensor_variable(x)
 
 
 @within_scope
-def unbroadcast(x: Any, *axes: int) -> Variable:
+def unbroadcast(x: Any, *axes: int) -> PyTensorVariable:
     """`x`: PyTensor needs no axis to be declared as not of length 1."""
     return pt.as_tensor_variable(x)
 
 
 @within_scope
-def to_one_hot(y: Any, nb_class: Any, dtype: str | None = None) -> Variable:
+def to_one_hot(y: Any, nb_class: Any, dtype: str | None = None) -> PyTensorVariable:
     """A matrix with a one in column y[i] of row i, and zeros elsewhere."""
     y = pt.as_tensor_variable(y)
     return pt.eq(y.dimshuffle(0, "x"), pt.arange(nb_class)).astype(dtype or config.floatX)
 
 
 @within_scope
-def batched_dot(a: Any, b: Any) -> Variable:
+def batched_dot(a: Any, b: Any) -> PyTensorVariable:
     """The product of each pair of matrices (or vectors) along the first axis."""
     a, b = pt.as_tensor_variable(a), pt.as_tensor_variable(b)
     left = a if a.ndim == 3 else a.dimshuffle(0, "x", 1)
