@@ -19,9 +19,10 @@ from pytensor.tensor.basic import Alloc, MakeVector, ScalarFromTensor, TensorFro
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from pytensor.tensor.math import Dot
-from pytensor.tensor.shape import Reshape, Shape, Shape_i
+from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.type import TensorType
+from pytensor.tensor.type_other import NoneTypeT
 
 from ..kernels.contract import Provider
 from ..ops.base import KernelOp
@@ -123,6 +124,8 @@ def _emit_dot(node: Apply, args: list[str], scope: Scope) -> str:
 def _emit_blockwise(node: Apply, args: list[str], scope: Scope) -> str | None:
     if not isinstance(node.op.core_op, Dot):
         return None
+    if all(value.type.ndim == 2 for value in node.inputs):
+        return _emit_dot(node, args, scope)
     return f"np.matmul({', '.join(args)})"
 
 
@@ -148,6 +151,24 @@ def _emit_alloc(node: Apply, args: list[str], scope: Scope) -> str:
     value, *shape = args
     sizes = "".join(f"int({size}), " for size in shape)
     return f"np.full(({sizes}), {value}, dtype={node.outputs[0].type.dtype!r})"
+
+
+def _emit_specify_shape(node: Apply, args: list[str], scope: Scope) -> str:
+    check = scope.bind(_check_shape, "check_shape")
+    sizes = ["None" if isinstance(value.type, NoneTypeT) else arg for value, arg in _sizes(node, args)]
+    return f"{check}({args[0]}, ({', '.join(sizes)},))"
+
+
+def _sizes(node: Apply, args: list[str]) -> list[tuple[Any, str]]:
+    return list(zip(node.inputs[1:], args[1:], strict=True))
+
+
+def _check_shape(x: Any, shape: tuple[Any, ...]) -> Any:
+    if len(x.shape) != len(shape) or any(
+        size is not None and size != actual for size, actual in zip(shape, x.shape, strict=True)
+    ):
+        raise ValueError(f"An array of shape {x.shape} came where {shape} was specified.")
+    return x
 
 
 def _emit_alias(node: Apply, args: list[str], scope: Scope) -> str:
@@ -177,6 +198,7 @@ _EMITTERS: list[tuple[type[Op], Callable[[Apply, list[str], Scope], str | None]]
     (Shape, _emit_shape),
     (Shape_i, _emit_shape_i),
     (Reshape, _emit_reshape),
+    (SpecifyShape, _emit_specify_shape),
     (MakeVector, _emit_make_vector),
     (Alloc, _emit_alloc),
     (ScalarFromTensor, _emit_alias),

@@ -7,8 +7,11 @@ import linecache
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
+from pytensor.scalar.basic import Cast
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.type import TensorType
 
 from ..kernels.contract import Provider
@@ -65,6 +68,9 @@ def _source(fgraph: FunctionGraph, scope: Scope) -> str:
     retired = _last_uses(fgraph, order)
     lines = []
     for position, node in enumerate(order):
+        if _is_constant(node):
+            names[node.outputs[0]] = scope.bind(_computed_constant(node), "c")
+            continue
         args = [name_of(value) for value in node.inputs]
         targets = []
         for value in node.outputs:
@@ -94,9 +100,25 @@ def _constant(variable: Variable) -> Any:
     return value[()] if isinstance(variable.type, TensorType) and value.ndim == 0 else value
 
 
+def _is_constant(node: Apply) -> bool:
+    """Whether `node` only gives a constant another rank or dtype, as arithmetic with numbers does."""
+    is_cast = isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Cast)
+    return (is_cast or isinstance(node.op, DimShuffle)) and isinstance(node.inputs[0], Constant)
+
+
+def _computed_constant(node: Apply) -> Any:
+    storage: list[list[Any]] = [[None]]
+    value = np.asarray(node.inputs[0].data)
+    if isinstance(node.op, DimShuffle):
+        node.op.perform(node, [value], storage)
+        return storage[0][0]
+    return value.astype(node.outputs[0].type.dtype)[...]
+
+
 def _last_uses(fgraph: FunctionGraph, order: list[Apply]) -> list[list[Variable]]:
     """For each node, the computed values that no later node needs."""
     kept = set(fgraph.outputs)
+    kept.update(node.outputs[0] for node in order if _is_constant(node))
     last: dict[Variable, int] = {}
     for position, node in enumerate(order):
         for value in (*node.outputs, *node.inputs):

@@ -12,6 +12,7 @@ from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import GraphRewriter, SequentialGraphRewriter
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
+from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import Dot
 from pytensor.tensor.subtensor import Subtensor
@@ -75,7 +76,7 @@ class ForwardPass(GraphRewriter):
                 self._rewrite(fgraph, node)
 
     def _rewrite(self, fgraph: FunctionGraph, node: Apply) -> None:
-        kind: Op | Any = node.op.scalar_op if isinstance(node.op, Elemwise) else node.op
+        kind = _kind(node.op)
         for kinds, rule in self.entries:
             if not isinstance(kind, kinds):
                 continue
@@ -86,6 +87,13 @@ class ForwardPass(GraphRewriter):
                 replacement = original.type.filter_variable(replacement, allow_convert=True)
                 fgraph.replace(original, replacement, reason=rule.__name__, import_missing=True)
                 return
+
+
+def _kind(op: Op) -> Any:
+    """What rules are looked up by: the scalar operation of an element-wise Op, the core of others."""
+    if isinstance(op, Elemwise):
+        return op.scalar_op
+    return op.core_op if isinstance(op, Blockwise) else op
 
 
 def stability_rewriter() -> GraphRewriter:

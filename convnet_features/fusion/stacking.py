@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.fg import FunctionGraph, Output
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import DimShuffle
-from pytensor.tensor.shape import Reshape
+from pytensor.tensor.shape import Reshape, Shape, Shape_i
 
 from ..kernels.contract import (
     Activation,
@@ -58,7 +58,8 @@ def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     x, w = node.inputs
     images = _flattened_images(fgraph, x, node)
     if images is not None:
-        return _extended(fgraph, images, x.owner, DenseStage(bias=False), w)
+        inner = images.owner
+        return Stack((*inner.op.stages, DenseStage(bias=False)))(*inner.inputs, w)[0]
     return _extended(fgraph, x, node, DenseStage(bias=False), w)
 
 
@@ -126,16 +127,36 @@ def _extended(
 
 
 def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Variable | None:
-    """The images behind ``images.flatten(2)``, if they are a stack's result."""
+    """The images behind ``images.flatten(2)``, if they are a stack's result and good for no more."""
     node = x.owner
     if node is None or not isinstance(node.op, Reshape) or not only_client(fgraph, x, client):
         return None
     images = node.inputs[0]
-    if images.type.ndim != 4 or _stack_of(fgraph, images, node) is None:
+    made_by = images.owner
+    if images.type.ndim != 4 or made_by is None or not isinstance(made_by.op, Stack):
         return None
-    columns = static_vector(node.inputs[1], 2)[1]
+    if not _serves_only(fgraph, images, node) or not _is_flat(node.inputs[1], images):
+        return None
+    return images
+
+
+def _is_flat(target: Variable, images: Variable) -> bool:
+    columns = static_vector(target, 2)[1]
     sizes = images.type.shape[1:]
-    if columns == -1:
-        return images
-    known = None not in sizes and columns == sizes[0] * sizes[1] * sizes[2]
-    return images if known else None
+    return columns == -1 or (None not in sizes and columns == sizes[0] * sizes[1] * sizes[2])
+
+
+def _serves_only(fgraph: FunctionGraph, images: Variable, reshape: Apply) -> bool:
+    """Whether `images` go into `reshape` alone, be it for their shape."""
+    shape_uses = [node for node, _ in fgraph.clients[images] if node is not reshape]
+    if not all(isinstance(node.op, Shape | Shape_i) for node in shape_uses):
+        return False
+    while shape_uses:
+        for result in shape_uses.pop().outputs:
+            for node, _ in fgraph.clients[result]:
+                if node is reshape:
+                    continue
+                if isinstance(node.op, Output):
+                    return False
+                shape_uses.append(node)
+    return True

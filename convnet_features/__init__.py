@@ -1,0 +1,15 @@
+"""Convolutional features inside scikit-learn.
+
+`ConvNetFeatureExtractor` trains a small Lasagne network and gives its dense
+layer's activations as features. Importing this package makes ``import theano``
+and ``import lasagne`` work.
+"""
+
+from __future__ import annotations
+
+from . import theano_facade
+from ._version import __version__
+
+theano_facade.install()
+
+__all__ = ["__version__"]

@@ -1,0 +1,299 @@
+"""From layer specs to real Lasagne layers, with misfits reported before anything is compiled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import inspect
+import numpy as np
+
+from ..exceptions import NetworkError
+from .spec import LayerSpec
+
+__all__ = ["Network", "Target", "build_network", "initialisation"]
+
+#: What the network learns: one of several classes, numbers, or several yes-or-no labels.
+Target = Literal["classes", "numbers", "labels"]
+_OUTPUT_NONLINEARITY: dict[Target, str] = {
+    "classes": "softmax",
+    "numbers": "identity",
+    "labels": "sigmoid",
+}
+_seeding = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Network:
+    """A built network.
+
+    Attributes
+    ----------
+    output : lasagne.layers.Layer
+        The output layer.
+    layers : dict of str to lasagne.layers.Layer
+        Every layer by name, inputs first.
+    input_shape : (int, int, int)
+        (channels, height, width).
+    """
+
+    output: Any
+    layers: dict[str, Any]
+    input_shape: tuple[int, ...]
+
+    @property
+    def input(self) -> Any:
+        """The input layer."""
+        from lasagne.layers import InputLayer
+
+        return next(layer for layer in self.layers.values() if isinstance(layer, InputLayer))
+
+    @property
+    def params(self) -> list[Any]:
+        """Every parameter, as Lasagne orders them: shared variables."""
+        from lasagne.layers import get_all_params
+
+        return get_all_params(self.output)
+
+
+@contextmanager
+def initialisation(seed: int) -> Iterator[None]:
+    """Seed what Lasagne draws inside: initial weights, and the seeds of its noise layers.
+
+    Lasagne has one global source; it is put back, and other threads wait.
+    """
+    import lasagne.random
+
+    with _seeding:
+        previous = lasagne.random.get_rng()
+        lasagne.random.set_rng(np.random.RandomState(seed))
+        try:
+            yield
+        finally:
+            lasagne.random.set_rng(previous)
+
+
+def build_network(
+    layers: Sequence[LayerSpec] | Callable[..., Any],
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    target: Target,
+    seed: int,
+) -> Network:
+    """Build the layers, and check that they fit each other, the images and the target.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec, or callable
+        A callable goes from the input layer (and ``n_outputs``, if it has an
+        argument of that name) to the output layer.
+    input_shape : tuple of int
+        (channels, height, width).
+    n_outputs : int
+        How many numbers the output layer must give a sample.
+    target : {'classes', 'numbers', 'labels'}
+        Decides the output's nonlinearity where the spec is silent.
+    seed : int
+        Of the initial weights.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    NetworkError
+        If a layer does not fit what it stands on, with the layer, the sizes
+        and the remedy.
+    """
+    with initialisation(seed):
+        if callable(layers):
+            network = _from_callable(layers, input_shape, n_outputs)
+        else:
+            network = _from_specs(layers, input_shape, n_outputs, target)
+    _check_output(network, n_outputs, target)
+    return network
+
+
+def _input_layer(input_shape: tuple[int, ...], name: str = "input") -> Any:
+    from lasagne.layers import InputLayer
+    from pytensor.tensor import tensor
+
+    shape = (None, *input_shape)
+    # Lasagne would make a variable that knows ranks only; known sizes let borders be fused.
+    return InputLayer(shape, input_var=tensor(f"{name}.input", dtype="float32", shape=shape), name=name)
+
+
+def _from_callable(
+    builder: Callable[..., Any], input_shape: tuple[int, ...], n_outputs: int
+) -> Network:
+    from lasagne.layers import get_all_layers
+
+    input_layer = _input_layer(input_shape)
+    takes_outputs = "n_outputs" in inspect.signature(builder).parameters
+    output = builder(input_layer, **({"n_outputs": n_outputs} if takes_outputs else {}))
+    if not hasattr(output, "output_shape"):
+        raise NetworkError(
+            f"layers: {_name(builder)} returned {output!r}; it must return the output layer."
+        )
+    named: dict[str, Any] = {}
+    for position, layer in enumerate(get_all_layers(output)):
+        name = layer.name or ("output" if layer is output else None)
+        name = name or f"{type(layer).__name__.lower().replace('layer', '')}{position}"
+        if name in named:
+            raise NetworkError(f"layers: two layers of {_name(builder)} have the name {name!r}.")
+        layer.name = name
+        named[name] = layer
+        _check_size(name, layer, {})
+    return Network(output, named, input_shape)
+
+
+def _name(builder: Any) -> str:
+    return getattr(builder, "__name__", repr(builder))
+
+
+def _from_specs(
+    specs: Sequence[LayerSpec], input_shape: tuple[int, ...], n_outputs: int, target: Target
+) -> Network:
+    from lasagne.layers import InputLayer
+
+    built: dict[str, Any] = {}
+    if not issubclass(specs[0].layer_class, InputLayer):
+        built["input"] = _input_layer(input_shape)
+    for spec in specs:
+        if issubclass(spec.layer_class, InputLayer):
+            _check_input(spec, input_shape)
+            built[spec.name] = _input_layer(input_shape, spec.name)
+            continue
+        params = dict(spec.params)
+        if spec is specs[-1]:
+            params = _output_params(spec, n_outputs, target)
+        built[spec.name] = _build_layer(spec, params, built)
+    return Network(built[specs[-1].name], built, input_shape)
+
+
+def _check_input(spec: LayerSpec, input_shape: tuple[int, ...]) -> None:
+    shape = spec.params.get("shape")
+    if shape is None:
+        return
+    declared = tuple(shape)[1:]
+    if declared != tuple(input_shape):
+        raise NetworkError(
+            f"layer {spec.name!r} (InputLayer, shape={tuple(shape)}): it is declared for images of "
+            f"{_size(declared)}, and X has images of {_size(input_shape)}; leave shape out, "
+            "or give images of that size."
+        )
+
+
+def _output_params(spec: LayerSpec, n_outputs: int, target: Target) -> dict[str, Any]:
+    import lasagne.nonlinearities
+    from lasagne.layers import DenseLayer
+
+    params = dict(spec.params)
+    if issubclass(spec.layer_class, DenseLayer):
+        params.setdefault("num_units", n_outputs)
+        default = getattr(lasagne.nonlinearities, _OUTPUT_NONLINEARITY[target])
+        params.setdefault("nonlinearity", default)
+    return params
+
+
+def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any]) -> Any:
+    incoming = _incoming(spec, params, built)
+    try:
+        layer = spec.layer_class(incoming, name=spec.name, **params)
+    except Exception as error:
+        raise NetworkError(
+            f"{_described(spec.name, spec.layer_class, params)}: it cannot stand on "
+            f"{_stands_on(incoming)}: {error}"
+        ) from error
+    _check_size(spec.name, layer, params)
+    return layer
+
+
+def _incoming(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any]) -> Any:
+    key = "incomings" if "incomings" in params else "incoming"
+    named = params.pop(key, None)
+    if named is None:
+        previous = list(built.values())[-1]
+        return [previous] if _is_merge(spec.layer_class) else previous
+    if isinstance(named, str):
+        return _layer_named(named, spec, built)
+    if isinstance(named, list | tuple):
+        return [_layer_named(name, spec, built) for name in named]
+    return named
+
+
+def _is_merge(layer_class: type) -> bool:
+    from lasagne.layers import MergeLayer
+
+    return issubclass(layer_class, MergeLayer)
+
+
+def _layer_named(name: Any, spec: LayerSpec, built: dict[str, Any]) -> Any:
+    if not isinstance(name, str):
+        return name
+    if name not in built:
+        raise NetworkError(
+            f"layer {spec.name!r} ({spec.layer_class.__name__}, incoming={name!r}): no layer of that "
+            f"name comes before it; there are {', '.join(built)}."
+        )
+    return built[name]
+
+
+_REMEDIES = {
+    "filter_size": "use pad='same', a smaller filter_size, or drop a pooling layer",
+    "pool_size": "use a smaller pool_size, or drop the layer",
+}
+
+
+def _check_size(name: str, layer: Any, params: dict[str, Any]) -> None:
+    shape = layer.output_shape
+    if all(size is None or size > 0 for size in shape):
+        return
+    shown = {
+        key: getattr(layer, key)
+        for key in ("num_units", "num_filters", *_REMEDIES)
+        if hasattr(layer, key) and (key in _REMEDIES or (getattr(layer, key) or 1) < 1)
+    }
+    remedy = next((text for key, text in _REMEDIES.items() if key in shown), None)
+    remedy = remedy or "give it sizes of at least 1"
+    raise NetworkError(
+        f"{_described(name, type(layer), shown or params)}: its input is "
+        f"{_stands_on(getattr(layer, 'input_layer', None) or layer.input_layers)}, which leaves it "
+        f"an output of {_size(shape[1:])}; {remedy}."
+    )
+
+
+def _described(name: str, layer_class: type, params: dict[str, Any]) -> str:
+    arguments = "".join(f", {key}={getattr(v, '__name__', v)!s}" for key, v in params.items())
+    return f"layer {name!r} ({layer_class.__name__}{arguments})"
+
+
+def _stands_on(incoming: Any) -> str:
+    layers = incoming if isinstance(incoming, list | tuple) else [incoming]
+    return " and ".join(f"{_size(layer.output_shape[1:])} after {layer.name!r}" for layer in layers)
+
+
+def _size(shape: Sequence[int | None]) -> str:
+    """Images as height×width (and channels, where they are not one), others as their sizes."""
+    text = "x".join(str(size) for size in (shape[1:] if len(shape) == 3 else shape))
+    return f"{text} with {shape[0]} channels" if len(shape) == 3 and shape[0] != 1 else text
+
+
+def _check_output(network: Network, n_outputs: int, target: Target) -> None:
+    shape = network.output.output_shape
+    if len(shape) == 2 and shape[1] == n_outputs:
+        return
+    wanted = {
+        "classes": f"y has {n_outputs} classes",
+        "numbers": f"y has {n_outputs} columns" if n_outputs > 1 else "y is one number a sample",
+        "labels": f"y has {n_outputs} labels",
+    }[target]
+    raise NetworkError(
+        f"layer {network.output.name!r} ({type(network.output).__name__}): it gives "
+        f"{_size(shape[1:])} numbers a sample, and {wanted}; leave num_units out, or set it to "
+        f"{n_outputs}."
+    )

@@ -1,0 +1,197 @@
+"""What a network is made of, before anything is built: a list of layer specs."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..exceptions import NetworkError
+
+__all__ = ["LayerSpec", "layer_arguments", "parse_layers", "split_parameter", "with_parameters"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSpec:
+    """One layer of a network: its name, its Lasagne class, and its arguments.
+
+    Parameters
+    ----------
+    name : str
+        What parameters, features and errors call the layer.
+    layer_class : type
+        A subclass of ``lasagne.layers.Layer`` or ``MergeLayer``.
+    params : dict, default={}
+        The arguments of the class. ``incoming`` (or ``incomings``) may name
+        earlier layers; without it a layer stands on the one before it.
+
+    Examples
+    --------
+    >>> from lasagne.layers import DenseLayer
+    >>> LayerSpec("dense", DenseLayer, {"num_units": 256})
+    dense: DenseLayer(num_units=256)
+    """
+
+    name: str
+    layer_class: type
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={_shown(value)}" for key, value in self.params.items())
+        return f"{self.name}: {self.layer_class.__name__}({arguments})"
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (self.name, self.layer_class, tuple(sorted(map(_comparable, self.params.items()))))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LayerSpec) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+
+def _shown(value: Any) -> str:
+    return getattr(value, "__name__", None) or repr(value)
+
+
+def _comparable(item: tuple[str, Any]) -> tuple[str, str]:
+    return item[0], _shown(item[1])
+
+
+def parse_layers(layers: Iterable[Any]) -> list[LayerSpec]:
+    """Read nolearn's two forms of a layer list.
+
+    Parameters
+    ----------
+    layers : iterable
+        Of ``(name, LayerClass)``, ``(name, LayerClass, {...})``,
+        ``(LayerClass, {...})`` (the name is ``{...}["name"]``, or made of the
+        class and the position, as in nolearn: ``conv2d1``), or `LayerSpec`.
+
+    Returns
+    -------
+    list of LayerSpec
+
+    Raises
+    ------
+    NetworkError
+        If an entry has none of these forms, or two layers have one name.
+    """
+    specs: list[LayerSpec] = []
+    for position, entry in enumerate(layers):
+        specs.append(_parse_entry(entry, position))
+    names = [spec.name for spec in specs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise NetworkError(
+            f"layers: the name {twice[0]!r} is given to {names.count(twice[0])} layers; "
+            "give each layer a name of its own."
+        )
+    if not specs:
+        raise NetworkError("layers: the list is empty; give at least an output layer.")
+    return specs
+
+
+def _parse_entry(entry: Any, position: int) -> LayerSpec:
+    match entry:
+        case LayerSpec():
+            return entry
+        case (str() as name, type() as layer_class):
+            return LayerSpec(name, layer_class)
+        case (str() as name, type() as layer_class, Mapping() as params):
+            return LayerSpec(name, layer_class, dict(params))
+        case (type() as layer_class, Mapping() as params):
+            params = dict(params)
+            name = params.pop("name", None) or _automatic_name(layer_class, position)
+            return LayerSpec(name, layer_class, params)
+        case type() as layer_class:
+            return LayerSpec(_automatic_name(layer_class, position), layer_class)
+    raise NetworkError(
+        f"layers: entry {position} is {entry!r}; use (name, LayerClass), "
+        "(name, LayerClass, {...}) or (LayerClass, {...})."
+    )
+
+
+def _automatic_name(layer_class: type, position: int) -> str:
+    return f"{layer_class.__name__.lower().replace('layer', '')}{position}"
+
+
+def layer_arguments(layer_class: type) -> list[str]:
+    """The names of the arguments that `layer_class` and its bases take, without self and inputs."""
+    names: list[str] = []
+    for base in layer_class.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = inspect.signature(base.__init__).parameters.values()
+        names += [
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            and parameter.name not in names
+        ]
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return [name for name in names if name not in ("self", "incoming", "incomings", "name")]
+
+
+def split_parameter(key: str, specs: Sequence[LayerSpec]) -> tuple[LayerSpec, str] | None:
+    """``'conv2d1_num_filters'`` as (the layer 'conv2d1', 'num_filters'), or None."""
+    candidates = [spec for spec in specs if key.startswith(f"{spec.name}_")]
+    if not candidates:
+        return None
+    spec = max(candidates, key=lambda candidate: len(candidate.name))
+    return spec, key[len(spec.name) + 1 :]
+
+
+def with_parameters(
+    specs: Sequence[LayerSpec], layer_params: Mapping[str, Any]
+) -> list[LayerSpec]:
+    """`specs` with ``<layer name>_<argument>`` parameters put in.
+
+    Raises
+    ------
+    NetworkError
+        If a parameter belongs to no layer or is no argument of its layer; the
+        text lists the layers, or the arguments, and the nearest spelling.
+    """
+    updates: dict[str, dict[str, Any]] = {spec.name: {} for spec in specs}
+    for key, value in layer_params.items():
+        found = split_parameter(key, specs)
+        if found is None:
+            raise NetworkError(_unknown_layer(key, specs))
+        spec, argument = found
+        known = [*layer_arguments(spec.layer_class), "incoming", "incomings"]
+        if argument not in known:
+            raise NetworkError(_unknown_argument(key, argument, spec, known[:-2]))
+        updates[spec.name][argument] = value
+    return [
+        LayerSpec(spec.name, spec.layer_class, {**spec.params, **updates[spec.name]})
+        for spec in specs
+    ]
+
+
+def _unknown_layer(key: str, specs: Sequence[LayerSpec]) -> str:
+    names = [spec.name for spec in specs]
+    possible = [f"{s.name}_{argument}" for s in specs for argument in layer_arguments(s.layer_class)]
+    return (
+        f"unknown parameter {key!r}: it begins with none of the layers' names "
+        f"({', '.join(names)}).{_nearest(key, possible)}"
+    )
+
+
+def _unknown_argument(key: str, argument: str, spec: LayerSpec, known: list[str]) -> str:
+    hint = _nearest(key, [f"{spec.name}_{name}" for name in known])
+    return (
+        f"unknown parameter {key!r}: layer {spec.name!r} ({spec.layer_class.__name__}) has no "
+        f"argument {argument!r}; it has {', '.join(known)}.{hint}"
+    )
+
+
+def _nearest(key: str, possible: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, possible, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+NetworkBuilder = Callable[..., Any]
