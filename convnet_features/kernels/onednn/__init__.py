@@ -1,0 +1,16 @@
+"""Every kernel by oneDNN, through its C API.
+
+From the ground up: `declarations` (the C interface), `library` (finding and
+checking it), `primitives` (its objects), `buffers` and `cache` (what is used
+again), `program` (primitives run one after the other), `stack_forward` and
+`stack_backward` (the programs of a stack), and the kernels: `stack`, `images`,
+`provider`.
+
+Importing this package loads nothing; making an `OneDNNProvider` does.
+"""
+
+from __future__ import annotations
+
+from convnet_features.kernels.onednn.provider import OneDNNProvider
+
+__all__ = ["OneDNNProvider"]

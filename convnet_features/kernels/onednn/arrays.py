@@ -1,0 +1,47 @@
+"""Callers' arrays, checked and made ready for oneDNN, which reads bare addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+__all__ = ["CHANNELS_LAST", "PLAIN", "all_float32", "flipped", "images", "plain"]
+
+FLOAT32 = np.dtype(np.float32)
+#: How the images of a caller lie in memory.
+PLAIN, CHANNELS_LAST = "plain", "channels last"
+
+
+def all_float32(arrays: Iterable[np.ndarray]) -> bool:
+    """Are they all of the one type that oneDNN computes with here?"""
+    return all(array.dtype == FLOAT32 for array in arrays)
+
+
+def plain(array: np.ndarray) -> np.ndarray:
+    """`array` itself, or an aligned copy in C order."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
+    return np.array(array, dtype=FLOAT32, order="C")
+
+
+def images(x: np.ndarray) -> tuple[np.ndarray, str]:
+    """`x` in C order as it lies in memory, and its layout; a copy only if it lies otherwise.
+
+    Channels-last images come back with the shape (n_samples, height, width,
+    n_channels).
+    """
+    flags = x.flags
+    if flags.c_contiguous and flags.aligned:
+        return x, PLAIN
+    if x.ndim == 4 and flags.aligned:
+        last = x.transpose(0, 2, 3, 1)
+        if last.flags.c_contiguous:
+            return last, CHANNELS_LAST
+    return plain(x), PLAIN
+
+
+def flipped(w: np.ndarray) -> np.ndarray:
+    """A copy of filters with rows and columns reversed: oneDNN correlates, Theano convolves."""
+    return np.array(w[:, :, ::-1, ::-1], order="C")

@@ -1,0 +1,154 @@
+"""Finding, loading and checking ``libdnnl``."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+from convnet_features.exceptions import EngineError
+from convnet_features.kernels import threads
+from convnet_features.kernels.onednn import declarations as dnnl
+
+__all__ = ["LIBRARY_VARIABLE", "Library", "load_library"]
+
+#: An environment variable with the path of the library to use instead of any other.
+LIBRARY_VARIABLE = "CONVNET_FEATURES_ONEDNN"
+DISTRIBUTION = "onednn-cpu-gomp"
+SONAME = "libdnnl.so.3"
+#: Major versions change the interface. The minor ones listed keep what is declared in
+#: `declarations`; the first of them is the one this library is tested with.
+KNOWN_MAJOR = 3
+KNOWN_MINORS = range(2, 10)
+
+_lock = threading.Lock()
+_loaded: Library | EngineError | None = None
+
+
+class Library:
+    """A loaded and verified oneDNN with its CPU engine.
+
+    Parameters
+    ----------
+    path : str
+        A file, or a name that the system's loader knows.
+
+    Attributes
+    ----------
+    ffi, lib : cffi's interface and the library's functions
+    engine : the CPU engine, shared by everything
+    version : (int, int, int)
+
+    Raises
+    ------
+    EngineError
+        The file cannot be loaded, is of an unknown version, does not run on
+        OpenMP, or its numbers are not those of `declarations`.
+    """
+
+    def __init__(self, path: str) -> None:
+        import cffi
+
+        self.path = path
+        self.ffi = cffi.FFI()
+        self.ffi.cdef(dnnl.CDEF)
+        try:
+            self.lib: Any = self.ffi.dlopen(path)
+            version = self.lib.dnnl_version()
+        except (OSError, AttributeError) as error:
+            raise EngineError(f"oneDNN could not be loaded from {path!r}: {error}") from error
+        self.version = (version.major, version.minor, version.patch)
+        self._check_version(version.cpu_runtime)
+        self._check_numbers()
+        engine = self.ffi.new("dnnl_engine_t *")
+        self.check(
+            self.lib.dnnl_engine_create(engine, dnnl.ENGINE_CPU, 0), "creating the CPU engine"
+        )
+        self.engine = engine[0]
+
+    def check(self, status: int, doing: str) -> None:
+        """Raise an `EngineError` unless `status` is success."""
+        if status:
+            name = self.text(self.lib.dnnl_status2str(status))
+            raise EngineError(
+                f"oneDNN {'.'.join(map(str, self.version))} failed while {doing}: {name} "
+                f"(status {status}); use engine='portable' and please report this text."
+            )
+
+    def text(self, pointer: Any) -> str:
+        """A C string."""
+        return self.ffi.string(pointer).decode()
+
+    def dims(self, values: Any) -> Any:
+        """``dnnl_dims_t``: a C array of 64-bit integers."""
+        return self.ffi.new("dnnl_dim_t[]", [int(value) for value in values])
+
+    def _check_version(self, cpu_runtime: int) -> None:
+        major, minor, _ = self.version
+        if major != KNOWN_MAJOR or minor not in KNOWN_MINORS:
+            raise EngineError(
+                f"oneDNN at {self.path!r} has version {'.'.join(map(str, self.version))}; known "
+                f"are {KNOWN_MAJOR}.{KNOWN_MINORS[0]} to {KNOWN_MAJOR}.{KNOWN_MINORS[-1]}: "
+                f"pip install {DISTRIBUTION}, or use engine='portable'."
+            )
+        if cpu_runtime != dnnl.RUNTIME_OMP:
+            raise EngineError(
+                f"oneDNN at {self.path!r} was not built for OpenMP, so its threads cannot be "
+                f"limited: pip install {DISTRIBUTION}, or use engine='portable'."
+            )
+
+    def _check_numbers(self) -> None:
+        for function, number, expected in dnnl.NAMED_NUMBERS:
+            name = self.text(getattr(self.lib, function)(number))
+            if name != expected:
+                raise EngineError(
+                    f"oneDNN at {self.path!r} calls {number:#x} {name!r} instead of {expected!r}: "
+                    f"its interface is not the one this library knows; use engine='portable'."
+                )
+
+
+def load_library() -> Library:
+    """The library, loaded at the first call; a failure is remembered, and raised again.
+
+    Raises
+    ------
+    EngineError
+        None of the places that are searched has one that can be used.
+    """
+    global _loaded
+    with _lock:
+        if _loaded is None:
+            _loaded = _load()
+    if isinstance(_loaded, EngineError):
+        raise _loaded
+    return _loaded
+
+
+def _load() -> Library | EngineError:
+    threads.note_foreign_openmp()
+    failures = []
+    for path in _places():
+        try:
+            library = Library(path)
+        except EngineError as error:
+            failures.append(str(error))
+        else:
+            threads.use_openmp(library.lib)
+            return library
+    return EngineError(" ".join(failures))
+
+
+def _places() -> Iterator[str]:
+    """Where to look, in order: the environment's word is final."""
+    chosen = os.environ.get(LIBRARY_VARIABLE)
+    if chosen:
+        yield chosen
+        return
+    try:
+        files = metadata.files(DISTRIBUTION) or ()
+    except metadata.PackageNotFoundError:
+        files = ()
+    yield from (str(file.locate()) for file in files if file.name == SONAME)
+    yield SONAME

@@ -1,0 +1,460 @@
+"""Memory descriptors and primitives: oneDNN's objects as Python objects that own them.
+
+A `Primitive` is first only described: what it is implemented by, and which
+layouts it wants, is known before anything is compiled. `Primitive.handle`
+compiles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
+from convnet_features.kernels.onednn import declarations as dnnl
+from convnet_features.kernels.onednn.declarations import Query
+from convnet_features.kernels.onednn.library import Library
+
+__all__ = ["MemoryDesc", "Primitive", "Primitives", "UnsupportedError"]
+
+
+class UnsupportedError(Exception):
+    """oneDNN cannot compute this, or only slowly: the portable kernels shall."""
+
+
+class MemoryDesc:
+    """A shape and a layout of float32 numbers (or of a workspace)."""
+
+    def __init__(self, library: Library, pointer: Any, shape: tuple[int, ...]) -> None:
+        self.library = library
+        self.pointer = library.ffi.gc(pointer, library.lib.dnnl_memory_desc_destroy)
+        self.shape = shape
+        self.size: int = library.lib.dnnl_memory_desc_get_size(pointer)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MemoryDesc):
+            return NotImplemented
+        return bool(self.library.lib.dnnl_memory_desc_equal(self.pointer, other.pointer))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Primitive:
+    """One computation on given shapes and layouts.
+
+    Attributes
+    ----------
+    description : str
+        What it computes and on which shapes, for messages.
+    implementation : str
+        oneDNN's name of the code that computes it.
+    """
+
+    def __init__(self, library: Library, pointer: Any, description: str) -> None:
+        self.library = library
+        self.pointer = library.ffi.gc(pointer, library.lib.dnnl_primitive_desc_destroy)
+        self.description = description
+        name = library.ffi.new("const char **")
+        library.check(
+            library.lib.dnnl_primitive_desc_query(pointer, Query.IMPLEMENTATION, 0, name),
+            f"asking for the implementation of the {description}",
+        )
+        self.implementation = library.text(name[0])
+
+    def __repr__(self) -> str:
+        return f"<{self.description}: {self.implementation}>"
+
+    def desc(self, query: int, shape: tuple[int, ...] = ()) -> MemoryDesc:
+        """The layout that it wants for one of its arguments."""
+        library = self.library
+        clone = library.ffi.new("dnnl_memory_desc_t *")
+        pointer = library.lib.dnnl_primitive_desc_query_md(self.pointer, query, 0)
+        library.check(
+            library.lib.dnnl_memory_desc_clone(clone, pointer),
+            f"copying a layout of the {self.description}",
+        )
+        return MemoryDesc(library, clone[0], shape)
+
+    @cached_property
+    def handle(self) -> Any:
+        """The compiled primitive."""
+        library = self.library
+        handle = library.ffi.new("dnnl_primitive_t *")
+        library.check(
+            library.lib.dnnl_primitive_create(handle, self.pointer),
+            f"creating the {self.description}",
+        )
+        return library.ffi.gc(handle[0], library.lib.dnnl_primitive_destroy)
+
+
+class Primitives:
+    """Describes primitives of one library; each method raises `UnsupportedError` where it cannot.
+
+    Descriptors made with `any` leave the layout to oneDNN.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._lib = library.lib
+        self._attributes: dict[str, Any] = {}
+
+    # Layouts
+
+    def any(self, shape: Sequence[int]) -> MemoryDesc:
+        """A shape whose layout oneDNN shall choose."""
+        pointer = self.library.ffi.new("dnnl_memory_desc_t *")
+        self.library.check(
+            self._lib.dnnl_memory_desc_create_with_tag(
+                pointer, len(shape), self.library.dims(shape), dnnl.F32, dnnl.TAG_ANY
+            ),
+            f"describing an array of shape {tuple(shape)}",
+        )
+        return MemoryDesc(self.library, pointer[0], tuple(shape))
+
+    def strided(self, shape: Sequence[int], strides: Sequence[int] | None = None) -> MemoryDesc:
+        """An array with `strides` in elements; in C order without them."""
+        if strides is None:
+            strides = [1] * len(shape)
+            for axis in range(len(shape) - 2, -1, -1):
+                strides[axis] = strides[axis + 1] * shape[axis + 1]
+        pointer = self.library.ffi.new("dnnl_memory_desc_t *")
+        self.library.check(
+            self._lib.dnnl_memory_desc_create_with_strides(
+                pointer,
+                len(shape),
+                self.library.dims(shape),
+                dnnl.F32,
+                self.library.dims(strides),
+            ),
+            f"describing an array of shape {tuple(shape)} with strides {tuple(strides)}",
+        )
+        return MemoryDesc(self.library, pointer[0], tuple(shape))
+
+    # Primitives
+
+    def reorder(self, source: MemoryDesc, target: MemoryDesc) -> Primitive:
+        """A copy from one layout to another."""
+        engine = self.library.engine
+        return self._describe(
+            f"reorder of {source.shape}",
+            "reorder",
+            source.pointer,
+            engine,
+            target.pointer,
+            engine,
+            self._attribute("linear"),
+        )
+
+    def convolution_forward(
+        self,
+        spec: Conv2DSpec,
+        x: MemoryDesc,
+        w: MemoryDesc,
+        b: MemoryDesc | None,
+        y: MemoryDesc,
+        activation: str = "linear",
+        training: bool = False,
+    ) -> Primitive:
+        """activation(x correlated with w + b)."""
+        return self._describe(
+            f"convolution of {x.shape} with {w.shape}, {spec}",
+            "convolution_forward",
+            self.library.engine,
+            dnnl.FORWARD_TRAINING if training else dnnl.FORWARD_INFERENCE,
+            dnnl.CONVOLUTION_DIRECT,
+            x.pointer,
+            w.pointer,
+            self._optional(b),
+            y.pointer,
+            *self._convolution_geometry(spec),
+            self._attribute(activation),
+        )
+
+    def convolution_backward_data(
+        self, spec: Conv2DSpec, gx: MemoryDesc, w: MemoryDesc, gy: MemoryDesc, hint: Primitive
+    ) -> Primitive:
+        """The gradient with respect to the images."""
+        return self._describe(
+            f"gradient by the images {gx.shape} of a convolution with {w.shape}, {spec}",
+            "convolution_backward_data",
+            self.library.engine,
+            dnnl.CONVOLUTION_DIRECT,
+            gx.pointer,
+            w.pointer,
+            gy.pointer,
+            *self._convolution_geometry(spec),
+            hint.pointer,
+            self._attribute("linear"),
+        )
+
+    def convolution_backward_weights(
+        self,
+        spec: Conv2DSpec,
+        x: MemoryDesc,
+        gw: MemoryDesc,
+        gb: MemoryDesc | None,
+        gy: MemoryDesc,
+        hint: Primitive,
+    ) -> Primitive:
+        """The gradients with respect to the filters and the biases."""
+        return self._describe(
+            f"gradient by the filters {gw.shape} of a convolution of {x.shape}, {spec}",
+            "convolution_backward_weights",
+            self.library.engine,
+            dnnl.CONVOLUTION_DIRECT,
+            x.pointer,
+            gw.pointer,
+            self._optional(gb),
+            gy.pointer,
+            *self._convolution_geometry(spec),
+            hint.pointer,
+            self._attribute("linear"),
+        )
+
+    def pooling_forward(
+        self, spec: Pool2DSpec, x: MemoryDesc, y: MemoryDesc, training: bool = False
+    ) -> Primitive:
+        """Pooled images, and with `training` a workspace of where the maxima were."""
+        return self._describe(
+            f"pooling of {x.shape}, {spec}",
+            "pooling_forward",
+            self.library.engine,
+            dnnl.FORWARD_TRAINING if training else dnnl.FORWARD_INFERENCE,
+            self._pooling_algorithm(spec),
+            x.pointer,
+            y.pointer,
+            *self._pooling_geometry(spec, x.shape, y.shape),
+            self._attribute("linear"),
+        )
+
+    def pooling_backward(
+        self, spec: Pool2DSpec, gx: MemoryDesc, gy: MemoryDesc, hint: Primitive
+    ) -> Primitive:
+        """The gradient with respect to the images."""
+        return self._describe(
+            f"gradient by the images of a pooling of {gx.shape}, {spec}",
+            "pooling_backward",
+            self.library.engine,
+            self._pooling_algorithm(spec),
+            gx.pointer,
+            gy.pointer,
+            *self._pooling_geometry(spec, gx.shape, gy.shape),
+            hint.pointer,
+            self._attribute("linear"),
+        )
+
+    def activation_forward(
+        self, activation: str, desc: MemoryDesc, training: bool = False
+    ) -> Primitive:
+        """activation(x), element by element; may work in place."""
+        return self._describe(
+            f"{activation} of {desc.shape}",
+            "eltwise_forward",
+            self.library.engine,
+            dnnl.FORWARD_TRAINING if training else dnnl.FORWARD_INFERENCE,
+            dnnl.ELTWISE[activation],
+            desc.pointer,
+            desc.pointer,
+            0.0,
+            0.0,
+            self._attribute("linear"),
+        )
+
+    def activation_backward(self, activation: str, desc: MemoryDesc) -> Primitive:
+        """gy times the derivative, read off the activation's output; may work in place."""
+        algorithm = dnnl.ALGORITHMS_FROM_OUTPUT[activation]
+        hint = self._describe(
+            f"{activation} of {desc.shape}",
+            "eltwise_forward",
+            self.library.engine,
+            dnnl.FORWARD_TRAINING,
+            algorithm,
+            desc.pointer,
+            desc.pointer,
+            0.0,
+            0.0,
+            self._attribute("linear"),
+        )
+        return self._describe(
+            f"gradient of {activation} of {desc.shape}",
+            "eltwise_backward",
+            self.library.engine,
+            algorithm,
+            desc.pointer,
+            desc.pointer,
+            desc.pointer,
+            0.0,
+            0.0,
+            hint.pointer,
+            self._attribute("linear"),
+        )
+
+    def inner_product_forward(
+        self,
+        x: MemoryDesc,
+        w: MemoryDesc,
+        b: MemoryDesc | None,
+        y: MemoryDesc,
+        activation: str = "linear",
+        training: bool = False,
+    ) -> Primitive:
+        """activation(x w' + b), w of shape (n_units, *shape of a sample of x)."""
+        return self._describe(
+            f"inner product of {x.shape} with {w.shape}",
+            "inner_product_forward",
+            self.library.engine,
+            dnnl.FORWARD_TRAINING if training else dnnl.FORWARD_INFERENCE,
+            x.pointer,
+            w.pointer,
+            self._optional(b),
+            y.pointer,
+            self._attribute(activation),
+        )
+
+    def inner_product_backward_data(
+        self, gx: MemoryDesc, w: MemoryDesc, gy: MemoryDesc, hint: Primitive
+    ) -> Primitive:
+        """The gradient with respect to x."""
+        return self._describe(
+            f"gradient by x {gx.shape} of an inner product with {w.shape}",
+            "inner_product_backward_data",
+            self.library.engine,
+            gx.pointer,
+            w.pointer,
+            gy.pointer,
+            hint.pointer,
+            self._attribute("linear"),
+        )
+
+    def inner_product_backward_weights(
+        self,
+        x: MemoryDesc,
+        gw: MemoryDesc,
+        gb: MemoryDesc | None,
+        gy: MemoryDesc,
+        hint: Primitive,
+    ) -> Primitive:
+        """The gradients with respect to the weights and the biases."""
+        return self._describe(
+            f"gradient by the weights {gw.shape} of an inner product of {x.shape}",
+            "inner_product_backward_weights",
+            self.library.engine,
+            x.pointer,
+            gw.pointer,
+            self._optional(gb),
+            gy.pointer,
+            hint.pointer,
+            self._attribute("linear"),
+        )
+
+    def matmul(
+        self,
+        a: MemoryDesc,
+        b: MemoryDesc,
+        y: MemoryDesc,
+        bias: MemoryDesc | None = None,
+        activation: str = "linear",
+    ) -> Primitive:
+        """activation(a @ b + bias)."""
+        return self._describe(
+            f"product of {a.shape} and {b.shape}",
+            "matmul",
+            self.library.engine,
+            a.pointer,
+            b.pointer,
+            self._optional(bias),
+            y.pointer,
+            self._attribute(activation),
+        )
+
+    def softmax(self, desc: MemoryDesc, logarithm: bool) -> Primitive:
+        """softmax over the rows of a matrix, or its logarithm."""
+        return self._describe(
+            f"softmax of {desc.shape}",
+            "softmax_forward",
+            self.library.engine,
+            dnnl.FORWARD_INFERENCE,
+            dnnl.LOG_SOFTMAX if logarithm else dnnl.SOFTMAX,
+            desc.pointer,
+            desc.pointer,
+            1,
+            self._attribute("linear"),
+        )
+
+    # What the above share
+
+    def _describe(self, description: str, function: str, *arguments: Any) -> Primitive:
+        pointer = self.library.ffi.new("dnnl_primitive_desc_t *")
+        create = getattr(self._lib, f"dnnl_{function}_primitive_desc_create")
+        status = create(pointer, *arguments)
+        if status:
+            name = self.library.text(self._lib.dnnl_status2str(status))
+            raise UnsupportedError(f"oneDNN has no {description}: {name}")
+        primitive = Primitive(self.library, pointer[0], description)
+        if "ref" in primitive.implementation:
+            raise UnsupportedError(f"oneDNN has only slow reference code for the {description}")
+        return primitive
+
+    def _optional(self, desc: MemoryDesc | None) -> Any:
+        return self.library.ffi.NULL if desc is None else desc.pointer
+
+    def _convolution_geometry(self, spec: Conv2DSpec) -> tuple[Any, ...]:
+        (top, bottom), (left, right) = spec.padding
+        dims = self.library.dims
+        return dims(spec.stride), dims((0, 0)), dims((top, left)), dims((bottom, right))
+
+    def _pooling_algorithm(self, spec: Pool2DSpec) -> int:
+        # What overhangs the image is padding to oneDNN, but is not to be counted.
+        clipped = spec.mode == "average_inc_pad" and not spec.ignore_border
+        return dnnl.POOLING["average_exc_pad" if clipped else spec.mode]
+
+    def _pooling_geometry(
+        self, spec: Pool2DSpec, x_shape: tuple[int, ...], y_shape: tuple[int, ...]
+    ) -> tuple[Any, ...]:
+        after = list(spec.padding)
+        if not spec.ignore_border:
+            # Windows that overhang at the bottom or the right see padding there.
+            after = [
+                max(0, (outputs - 1) * step + extent - size)
+                for size, outputs, extent, step in zip(
+                    x_shape[2:], y_shape[2:], spec.window, spec.stride, strict=True
+                )
+            ]
+        dims = self.library.dims
+        return (
+            dims(spec.stride),
+            dims(spec.window),
+            dims((0, 0)),
+            dims(spec.padding),
+            dims(after),
+        )
+
+    def _attribute(self, activation: str) -> Any:
+        """Primitive attributes: our own scratchpad, and the activation after the computation."""
+        attribute = self._attributes.get(activation)
+        if attribute is None:
+            attribute = self._attributes[activation] = self._make_attribute(activation)
+        return attribute
+
+    def _make_attribute(self, activation: str) -> Any:
+        library, lib = self.library, self._lib
+        pointer = library.ffi.new("dnnl_primitive_attr_t *")
+        library.check(lib.dnnl_primitive_attr_create(pointer), "creating attributes")
+        attribute = library.ffi.gc(pointer[0], lib.dnnl_primitive_attr_destroy)
+        library.check(
+            lib.dnnl_primitive_attr_set_scratchpad_mode(attribute, dnnl.SCRATCHPAD_USER),
+            "choosing the scratchpad",
+        )
+        if activation != "linear":
+            pointer = library.ffi.new("dnnl_post_ops_t *")
+            library.check(lib.dnnl_post_ops_create(pointer), "creating post-operations")
+            post_ops = library.ffi.gc(pointer[0], lib.dnnl_post_ops_destroy)
+            library.check(
+                lib.dnnl_post_ops_append_eltwise(post_ops, dnnl.ELTWISE[activation], 0.0, 0.0),
+                f"appending {activation}",
+            )
+            library.check(
+                lib.dnnl_primitive_attr_set_post_ops(attribute, post_ops), "setting post-operations"
+            )
+        return attribute

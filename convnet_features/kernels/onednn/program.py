@@ -1,0 +1,295 @@
+"""Straight-line programs of primitives, and the contexts that run them.
+
+A program is made once: its primitives, and where each intermediate result lies
+in one scratch buffer. A `Context` is what one call needs of its own to run it:
+memory objects and argument lists, made once and used by one call at a time, so
+that running is a loop over prebuilt calls. Any number of contexts of one
+program may run at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from convnet_features.kernels import threads
+from convnet_features.kernels.onednn.buffers import ALIGNMENT, Buffer, BufferPool
+from convnet_features.kernels.onednn.declarations import STREAM_DEFAULT, Arg, Query
+from convnet_features.kernels.onednn.library import Library
+from convnet_features.kernels.onednn.primitives import MemoryDesc, Primitive, Primitives
+
+__all__ = ["Context", "Program", "SavedArea", "Value"]
+
+EXTERNAL, SAVED, TEMPORARY = "external", "saved", "temporary"
+
+
+class Storage:
+    """A piece of memory: a caller's array, or a part of the saved area or the scratch buffer."""
+
+    def __init__(self, kind: str, size: int, offset: int = 0) -> None:
+        self.kind = kind
+        self.size = size
+        self.offset = offset
+        self.first_step = -1
+        self.last_step = -1
+
+
+class Value:
+    """A storage seen with a shape and a layout."""
+
+    def __init__(self, desc: MemoryDesc, storage: Storage) -> None:
+        self.desc = desc
+        self.storage = storage
+
+
+class SavedArea:
+    """What a forward program leaves to backward programs: a buffer's layout."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def reserve(self, size: int) -> int:
+        """The offset of `size` more bytes."""
+        offset = self.size
+        self.size += -(-size // ALIGNMENT) * ALIGNMENT
+        return offset
+
+
+class Program:
+    """Primitives one after the other; build it with the methods, then `finish` it.
+
+    Parameters
+    ----------
+    primitives : Primitives
+    pool : BufferPool
+        Lends the scratch memory.
+    num_threads : int
+        How many threads it is built and run with: build it inside
+        `threads.openmp_threads(num_threads)`.
+    saved : SavedArea, optional
+        Where `save` makes room.
+    """
+
+    def __init__(
+        self,
+        primitives: Primitives,
+        pool: BufferPool,
+        num_threads: int,
+        saved: SavedArea | None = None,
+    ) -> None:
+        self.primitives = primitives
+        self.library: Library = primitives.library
+        self.pool = pool
+        self.saved = saved or SavedArea()
+        self.num_threads = num_threads
+        self.externals: dict[str, Value] = {}
+        self.values: list[Value] = []
+        self.steps: list[tuple[Primitive, dict[int, Value]]] = []
+        self.scratch_size = 0
+        self._contexts: list[Context] = []
+
+    # Building
+
+    def external(self, name: str, desc: MemoryDesc) -> Value:
+        """An array that each call brings under `name`."""
+        value = self.externals.get(name)
+        if value is None:
+            value = self.externals[name] = self._value(desc, Storage(EXTERNAL, desc.size))
+        return value
+
+    def temporary(self, desc: MemoryDesc) -> Value:
+        """A result that only this program sees."""
+        return self._value(desc, Storage(TEMPORARY, desc.size))
+
+    def save(self, desc: MemoryDesc) -> Value:
+        """A result that outlives the run, for a backward program."""
+        return self._value(desc, Storage(SAVED, desc.size, self.saved.reserve(desc.size)))
+
+    def recall(self, value: Value) -> Value:
+        """What another program saved."""
+        storage = value.storage
+        return self._value(value.desc, Storage(SAVED, storage.size, storage.offset))
+
+    def view(self, value: Value, desc: MemoryDesc) -> Value:
+        """The same memory, seen otherwise."""
+        return self._value(desc, value.storage)
+
+    def run(self, primitive: Primitive, arguments: dict[int, Value]) -> None:
+        """Append a step."""
+        scratchpad = primitive.desc(Query.SCRATCHPAD)
+        if scratchpad.size:
+            arguments = {**arguments, Arg.SCRATCHPAD: self.temporary(scratchpad)}
+        step = len(self.steps)
+        for value in arguments.values():
+            storage = value.storage
+            storage.first_step = step if storage.first_step < 0 else storage.first_step
+            storage.last_step = step
+        self.steps.append((primitive, arguments))
+
+    def reorder(self, value: Value, desc: MemoryDesc) -> Value:
+        """`value` in another layout: itself where the layouts agree."""
+        if value.desc == desc:
+            return value
+        result = self.temporary(desc)
+        self.reorder_into(value, result)
+        return result
+
+    def reorder_into(self, value: Value, result: Value) -> None:
+        """Copy `value` to `result`, whatever their layouts."""
+        primitive = self.primitives.reorder(value.desc, result.desc)
+        self.run(primitive, {Arg.SRC: value, Arg.DST: result})
+
+    def finish(self) -> Program:
+        """Compile the primitives and place the temporaries."""
+        for primitive, _ in self.steps:
+            primitive.handle  # noqa: B018
+        storages = {id(value.storage): value.storage for value in self.values}
+        temporaries = [one for one in storages.values() if one.kind == TEMPORARY]
+        self.scratch_size = place(temporaries)
+        return self
+
+    def _value(self, desc: MemoryDesc, storage: Storage) -> Value:
+        value = Value(desc, storage)
+        self.values.append(value)
+        return value
+
+    # Running
+
+    def execute(self, arrays: Mapping[str, np.ndarray], saved: Buffer | None = None) -> None:
+        """Run all steps.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            Those of the external values' names, float32 and C-contiguous; the
+            caller has checked them.
+        saved : Buffer
+            The saved area, if there is one.
+        """
+        try:
+            context = self._contexts.pop()
+        except IndexError:
+            context = Context(self)
+        scratch = self.pool.lend(self.scratch_size) if self.scratch_size else None
+        before = threads.enter_openmp(self.num_threads)
+        try:
+            context.run(arrays, saved, scratch)
+        finally:
+            threads.leave_openmp(before)
+            if scratch is not None:
+                self.pool.take_back(scratch)
+            self._contexts.append(context)
+
+
+def place(storages: Sequence[Storage]) -> int:
+    """Give each storage an offset, such that no two in use at a time overlap; returns the total."""
+    placed: list[Storage] = []
+    total = 0
+    for storage in sorted(storages, key=lambda one: -one.size):
+        rivals = sorted(
+            (
+                other
+                for other in placed
+                if other.first_step <= storage.last_step and storage.first_step <= other.last_step
+            ),
+            key=lambda other: other.offset,
+        )
+        offset = 0
+        for other in rivals:
+            if offset + storage.size <= other.offset:
+                break
+            end = other.offset + other.size
+            offset = max(offset, -(-end // ALIGNMENT) * ALIGNMENT)
+        storage.offset = offset
+        placed.append(storage)
+        total = max(total, offset + storage.size)
+    return total
+
+
+class Context:
+    """Memory objects and argument lists of one program, for one call at a time."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        library = self.library = program.library
+        self._set_handle = library.lib.dnnl_memory_set_data_handle
+        self._execute = library.lib.dnnl_primitive_execute
+        self._from_buffer = library.ffi.from_buffer
+        memories = {id(value): self._memory(value) for value in program.values}
+        self._externals = [
+            (name, memories[id(value)])
+            for name, external in program.externals.items()
+            for value in program.values
+            if value.storage is external.storage
+        ]
+        self._saved = self._of_kind(SAVED, memories)
+        self._temporaries = self._of_kind(TEMPORARY, memories)
+        self._saved_address = self._scratch_address = 0
+        self._stream = self._new_stream()
+        self._calls: list[tuple[Any, int, Any]] = []
+        for primitive, arguments in program.steps:
+            pairs = [(arg, memories[id(value)]) for arg, value in arguments.items()]
+            array = library.ffi.new("dnnl_exec_arg_t[]", pairs)
+            self._calls.append((primitive.handle, len(pairs), array))
+        self._memories = memories
+
+    def run(
+        self, arrays: Mapping[str, np.ndarray], saved: Buffer | None, scratch: Buffer | None
+    ) -> None:
+        """Point the memories at this call's arrays and buffers, and execute every step."""
+        set_handle, from_buffer = self._set_handle, self._from_buffer
+        # cffi's buffers keep the arrays alive and at their place until the end of this function.
+        pointers = []
+        for name, memory in self._externals:
+            pointer = from_buffer(arrays[name])
+            pointers.append(pointer)
+            status = set_handle(memory, pointer)
+            if status:
+                self.library.check(status, f"pointing at {name}")
+        if saved is not None and saved.address != self._saved_address:
+            self._point(self._saved, saved.address)
+            self._saved_address = saved.address
+        if scratch is not None and scratch.address != self._scratch_address:
+            self._point(self._temporaries, scratch.address)
+            self._scratch_address = scratch.address
+        execute, stream = self._execute, self._stream
+        for index, (primitive, count, arguments) in enumerate(self._calls):
+            status = execute(primitive, stream, count, arguments)
+            if status:
+                description = self.program.steps[index][0].description
+                self.library.check(status, f"executing the {description}")
+
+    def _point(self, memories: Sequence[tuple[Any, int]], address: int) -> None:
+        cast = self.library.ffi.cast
+        for memory, offset in memories:
+            status = self._set_handle(memory, cast("void *", address + offset))
+            self.library.check(status, "pointing at a buffer")
+
+    def _memory(self, value: Value) -> Any:
+        library = self.library
+        pointer = library.ffi.new("dnnl_memory_t *")
+        library.check(
+            library.lib.dnnl_memory_create(
+                pointer, value.desc.pointer, library.engine, library.ffi.NULL
+            ),
+            f"creating a memory object of {value.desc.shape}",
+        )
+        return library.ffi.gc(pointer[0], library.lib.dnnl_memory_destroy)
+
+    def _of_kind(self, kind: str, memories: dict[int, Any]) -> list[tuple[Any, int]]:
+        return [
+            (memories[id(value)], value.storage.offset)
+            for value in self.program.values
+            if value.storage.kind == kind
+        ]
+
+    def _new_stream(self) -> Any:
+        library = self.library
+        pointer = library.ffi.new("dnnl_stream_t *")
+        library.check(
+            library.lib.dnnl_stream_create(pointer, library.engine, STREAM_DEFAULT),
+            "creating a stream",
+        )
+        return library.ffi.gc(pointer[0], library.lib.dnnl_stream_destroy)

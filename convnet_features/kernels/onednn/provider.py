@@ -1,0 +1,158 @@
+"""The provider that computes with oneDNN."""
+
+from __future__ import annotations
+
+import math
+import weakref
+
+import numpy as np
+
+from convnet_features.kernels.contract import (
+    Conv2DKernel,
+    Conv2DSpec,
+    Pool2DKernel,
+    Pool2DSpec,
+    Provider,
+    StackKernel,
+    Stage,
+)
+from convnet_features.kernels.onednn.arrays import FLOAT32, plain
+from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.declarations import Arg
+from convnet_features.kernels.onednn.images import OneDNNConv2D, OneDNNPool2D
+from convnet_features.kernels.onednn.library import load_library
+from convnet_features.kernels.onednn.primitives import Primitives
+from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.program_cache import ProgramCache
+from convnet_features.kernels.onednn.stack import OneDNNStack
+from convnet_features.kernels.onednn.support import fits
+from convnet_features.kernels.portable import PortableProvider
+
+__all__ = ["OneDNNProvider"]
+
+#: Products of fewer multiplications are left to NumPy, which computes them without any thread.
+SMALL_PRODUCT = 65_536
+
+
+class OneDNNProvider(Provider):
+    """oneDNN for float32; the portable kernels for all else.
+
+    What goes to the portable kernels: other dtypes, empty arrays, sum pooling,
+    and whatever oneDNN has only reference code for.
+
+    Raises
+    ------
+    EngineError
+        oneDNN is absent, or of an unknown version.
+    """
+
+    name = "onednn"
+
+    def __init__(self) -> None:
+        library = load_library()
+        self.version = library.version
+        self._primitives = Primitives(library)
+        self._pool = BufferPool()
+        self._portable = PortableProvider()
+        self._programs = ProgramCache(self._primitives, self._pool)
+        self._stacks: weakref.WeakSet[OneDNNStack] = weakref.WeakSet()
+
+    def conv2d(self, spec: Conv2DSpec) -> Conv2DKernel:
+        """See `Provider.conv2d`."""
+        return OneDNNConv2D(spec, self._programs, self._portable.conv2d(spec))
+
+    def pool2d(self, spec: Pool2DSpec) -> Pool2DKernel:
+        """See `Provider.pool2d`."""
+        return OneDNNPool2D(spec, self._programs, self._portable.pool2d(spec))
+
+    def stack(self, stages: tuple[Stage, ...]) -> StackKernel:
+        """See `Provider.stack`."""
+        stages = tuple(stages)
+        kernel = OneDNNStack(stages, self._primitives, self._pool, self._portable.stack(stages))
+        self._stacks.add(kernel)
+        return kernel
+
+    def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """See `Provider.dot`; transposed matrices are taken as they are."""
+        product = self._product(a, b)
+        if product is None:
+            return self._portable.dot(a, b)
+        ready_a, a_transposed = _matrix(a)
+        ready_b, b_transposed = _matrix(b)
+        program = self._programs.get(
+            ("dot", a.shape, a_transposed, b.shape, b_transposed),
+            product,
+            lambda program: self._build_dot(program, a.shape, a_transposed, b.shape, b_transposed),
+        )
+        if program is None:
+            return self._portable.dot(a, b)
+        y = np.empty((a.shape[0], b.shape[1]), dtype=FLOAT32)
+        program.execute({"a": ready_a, "b": ready_b, "y": y})
+        return y
+
+    def softmax(self, x: np.ndarray) -> np.ndarray:
+        """See `Provider.softmax`."""
+        y = self._softmax(x, logarithm=False)
+        return self._portable.softmax(x) if y is None else y
+
+    def log_softmax(self, x: np.ndarray) -> np.ndarray:
+        """See `Provider.log_softmax`."""
+        y = self._softmax(x, logarithm=True)
+        return self._portable.log_softmax(x) if y is None else y
+
+    def clear_caches(self) -> None:
+        """Forget all plans, and give idle memory back."""
+        self._programs.clear()
+        for kernel in list(self._stacks):
+            kernel.clear_caches()
+        self._pool.clear()
+
+    def _softmax(self, x: np.ndarray, logarithm: bool) -> np.ndarray | None:
+        if x.dtype != FLOAT32 or x.ndim != 2 or not fits(x.shape):
+            return None
+        program = self._programs.get(
+            ("softmax", x.shape, logarithm),
+            # An exponential costs as much as several multiplications.
+            8 * x.size,
+            lambda program: self._build_softmax(program, x.shape, logarithm),
+        )
+        if program is None:
+            return None
+        y = np.empty(x.shape, dtype=FLOAT32)
+        program.execute({"x": plain(x), "y": y})
+        return y
+
+    def _build_softmax(self, program: Program, shape: tuple[int, ...], logarithm: bool) -> None:
+        desc = self._primitives.strided(shape)
+        x, y = program.external("x", desc), program.external("y", desc)
+        program.run(self._primitives.softmax(desc, logarithm), {Arg.SRC: x, Arg.DST: y})
+
+    def _product(self, a: np.ndarray, b: np.ndarray) -> int | None:
+        """How many multiplications a @ b is, if oneDNN is to do them."""
+        if a.dtype != FLOAT32 or b.dtype != FLOAT32 or a.ndim != 2 or b.ndim != 2:
+            return None
+        work = math.prod(a.shape) * b.shape[1]
+        wanted = a.shape[1] == b.shape[0] and work >= SMALL_PRODUCT
+        return work if wanted and fits(a.shape, b.shape, (a.shape[0], b.shape[1])) else None
+
+    def _build_dot(
+        self,
+        program: Program,
+        a_shape: tuple[int, ...],
+        a_transposed: bool,
+        b_shape: tuple[int, ...],
+        b_transposed: bool,
+    ) -> None:
+        describe = self._primitives.strided
+        a = program.external("a", describe(a_shape, (1, a_shape[0]) if a_transposed else None))
+        b = program.external("b", describe(b_shape, (1, b_shape[0]) if b_transposed else None))
+        y = program.external("y", describe((a_shape[0], b_shape[1])))
+        primitive = self._primitives.matmul(a.desc, b.desc, y.desc)
+        program.run(primitive, {Arg.SRC: a, Arg.WEIGHTS: b, Arg.DST: y})
+
+
+def _matrix(a: np.ndarray) -> tuple[np.ndarray, bool]:
+    """`a` in C order as it lies in memory, and whether that is its transpose."""
+    if not a.flags.c_contiguous and a.flags.f_contiguous and a.flags.aligned:
+        return a.T, True
+    return plain(a), False

@@ -1,0 +1,219 @@
+"""The backward program of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from convnet_features.kernels.contract import Conv2DSpec, ConvStage, DenseStage, PoolStage
+from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.declarations import Arg, Query
+from convnet_features.kernels.onednn.primitives import (
+    MemoryDesc,
+    Primitive,
+    Primitives,
+    UnsupportedError,
+)
+from convnet_features.kernels.onednn.program import Program, Value
+from convnet_features.kernels.onednn.stack_forward import ForwardPlan, Record
+
+__all__ = ["build_backward"]
+
+
+def build_backward(
+    primitives: Primitives, pool: BufferPool, plan: ForwardPlan, input_grad: bool
+) -> Program:
+    """Make the program of the gradients.
+
+    The caller's arrays are called ``x``, ``y``, ``p0``, ... as in the forward
+    program, ``gy`` for the gradient that comes in, ``g0``, ... for those of the
+    parameters and ``gx``, plain, for that of the images.
+    """
+    return _Builder(primitives, pool, plan, input_grad).build()
+
+
+class _Builder:
+    def __init__(
+        self, primitives: Primitives, pool: BufferPool, plan: ForwardPlan, input_grad: bool
+    ) -> None:
+        self.primitives = primitives
+        self.plan = plan
+        self.input_grad = input_grad
+        self.program = Program(primitives, pool, plan.program.num_threads, plan.program.saved)
+
+    def build(self) -> Program:
+        records = self.plan.records
+        lowest = 0 if self.input_grad else self._first_with_params()
+        gradient = self.program.external("gy", self.primitives.strided(self.plan.y_shape))
+        for index in range(len(records) - 1, lowest - 1, -1):
+            record = records[index]
+            gradient = self._undo(record, gradient)
+            goes_on = index > lowest or self.input_grad
+            if isinstance(record.stage, PoolStage):
+                gradient = self._pool(record, gradient, index)
+            elif isinstance(record.stage, ConvStage):
+                gradient = self._convolve(record, gradient, index, goes_on)
+            else:
+                gradient = self._multiply(record, gradient, index, goes_on)
+        if self.input_grad and gradient is not self.program.externals.get("gx"):
+            self.program.reorder_into(gradient, self._gx())
+        return self.program.finish()
+
+    def _first_with_params(self) -> int:
+        indices = [index for index, record in enumerate(self.plan.records) if record.w]
+        return indices[0] if indices else len(self.plan.records)
+
+    # The stages
+
+    def _undo(self, record: Record, gradient: Value) -> Value:
+        """The gradient before the stage's activation."""
+        if record.undo == "linear":
+            return gradient
+        desc = record.y_desc
+        gradient = self.program.reorder(gradient, desc)
+        result = gradient
+        if gradient is self.program.externals["gy"]:
+            result = self.program.temporary(desc)
+        primitive = self.primitives.activation_backward(record.undo, desc)
+        y = self._saved_or_external(record.y, "y", desc)
+        self.program.run(primitive, {Arg.DST: y, Arg.DIFF_DST: gradient, Arg.DIFF_SRC: result})
+        return result
+
+    def _pool(self, record: Record, gradient: Value, index: int) -> Value:
+        assert isinstance(record.stage, PoolStage)
+        assert record.hint is not None
+        gradient = self.program.reorder(gradient, record.y_desc)
+        primitive = self.primitives.pooling_backward(
+            record.stage.pool, record.x_desc, record.y_desc, record.hint
+        )
+        result = self._gradient_of_input(index, record.x_desc)
+        arguments = {Arg.DIFF_DST: gradient, Arg.DIFF_SRC: result}
+        if record.workspace is not None:
+            arguments[Arg.WORKSPACE] = self.program.recall(record.workspace)
+        self.program.run(primitive, arguments)
+        return result
+
+    def _convolve(self, record: Record, gradient: Value, index: int, goes_on: bool) -> Value:
+        assert isinstance(record.stage, ConvStage)
+        assert record.hint is not None
+        gradient = self.program.reorder(gradient, record.y_desc)
+        self._filters(record, record.stage.conv, record.hint, gradient)
+        if not goes_on:
+            return gradient
+        primitives, spec, hint = self.primitives, record.stage.conv, record.hint
+        primitive = self._concrete_or_any(
+            lambda gx, gy: primitives.convolution_backward_data(
+                spec, gx, primitives.any(record.w_shape), gy, hint
+            ),
+            record.x_desc,
+            record.y_desc,
+        )
+        w = self.program.external(record.w, primitives.strided(record.w_shape))
+        result = self._gradient_of_input(index, primitive.desc(Query.DIFF_SRC, record.x_desc.shape))
+        arguments = {
+            Arg.DIFF_DST: self.program.reorder(
+                gradient, primitive.desc(Query.DIFF_DST, record.y_desc.shape)
+            ),
+            Arg.WEIGHTS: self.program.reorder(w, primitive.desc(Query.WEIGHTS, record.w_shape)),
+            Arg.DIFF_SRC: result,
+        }
+        self.program.run(primitive, arguments)
+        return result
+
+    def _filters(self, record: Record, spec: Conv2DSpec, hint: Primitive, gradient: Value) -> None:
+        """The gradients of a convolution's filters and biases."""
+        primitives = self.primitives
+        b_desc = primitives.strided((record.w_shape[0],)) if record.b else None
+        primitive = self._concrete_or_any(
+            lambda x, gy: primitives.convolution_backward_weights(
+                spec, x, primitives.any(record.w_shape), b_desc, gy, hint
+            ),
+            record.x_desc,
+            record.y_desc,
+        )
+        x = self._saved_or_external(record.x, "x", record.x_desc)
+        plain = self.program.external(f"g{record.w}", primitives.strided(record.w_shape))
+        desc = primitive.desc(Query.DIFF_WEIGHTS, record.w_shape)
+        result = plain if desc == plain.desc else self.program.temporary(desc)
+        arguments = {
+            Arg.SRC: self.program.reorder(x, primitive.desc(Query.SRC, record.x_desc.shape)),
+            Arg.DIFF_DST: self.program.reorder(
+                gradient, primitive.desc(Query.DIFF_DST, record.y_desc.shape)
+            ),
+            Arg.DIFF_WEIGHTS: result,
+        }
+        if b_desc is not None:
+            arguments[Arg.DIFF_BIAS] = self.program.external(f"g{record.b}", b_desc)
+        self.program.run(primitive, arguments)
+        if result is not plain:
+            self.program.reorder_into(result, plain)
+
+    def _multiply(self, record: Record, gradient: Value, index: int, goes_on: bool) -> Value:
+        assert isinstance(record.stage, DenseStage)
+        self._weights(record, gradient)
+        if not goes_on:
+            return gradient
+        primitives = self.primitives
+        n_inputs, n_units = record.w_shape
+        w = self.program.external(record.w, primitives.strided(record.w_shape))
+        transposed = self.program.view(w, primitives.strided((n_units, n_inputs), (1, n_units)))
+        result = self._gradient_of_input(index, record.x_desc)
+        primitive = primitives.matmul(gradient.desc, transposed.desc, record.x_desc)
+        self.program.run(primitive, {Arg.SRC: gradient, Arg.WEIGHTS: transposed, Arg.DST: result})
+        shape = self._input_shape(index)
+        if shape == record.x_desc.shape:
+            return result
+        return self.program.view(result, primitives.strided(shape))
+
+    def _weights(self, record: Record, gradient: Value) -> None:
+        """The gradients of a dense stage's weights and biases."""
+        primitives = self.primitives
+        n_inputs, n_units = record.w_shape
+        # oneDNN's inner product calls weights (units, inputs); ours are their transpose.
+        gw_desc = primitives.strided((n_units, n_inputs), (1, n_units))
+        b_desc = primitives.strided((n_units,)) if record.b else None
+        hint = primitives.inner_product_forward(
+            record.x_desc, gw_desc, b_desc, gradient.desc, training=True
+        )
+        primitive = primitives.inner_product_backward_weights(
+            record.x_desc, gw_desc, b_desc, gradient.desc, hint
+        )
+        arguments = {
+            Arg.SRC: self._saved_or_external(record.x, "x", record.x_desc),
+            Arg.DIFF_DST: gradient,
+            Arg.DIFF_WEIGHTS: self.program.external(f"g{record.w}", gw_desc),
+        }
+        if b_desc is not None:
+            arguments[Arg.DIFF_BIAS] = self.program.external(f"g{record.b}", b_desc)
+        self.program.run(primitive, arguments)
+
+    # Where the values are
+
+    def _saved_or_external(self, saved: Value | None, name: str, desc: MemoryDesc) -> Value:
+        if saved is not None:
+            return self.program.recall(saved)
+        value = self.program.external(name, desc)
+        return value if value.desc == desc else self.program.view(value, desc)
+
+    def _input_shape(self, index: int) -> tuple[int, ...]:
+        return self.plan.records[index - 1].y_desc.shape if index else self.plan.key.x_shape
+
+    def _gx(self) -> Value:
+        return self.program.external("gx", self.primitives.strided(self.plan.key.x_shape))
+
+    def _gradient_of_input(self, index: int, desc: MemoryDesc) -> Value:
+        """Where the gradient of a stage's input goes: straight to the caller if it can."""
+        if index == 0 and self.input_grad:
+            gx = self._gx()
+            if gx.desc == desc:
+                return gx
+        return self.program.temporary(desc)
+
+    def _concrete_or_any(
+        self, make: Callable[[MemoryDesc, MemoryDesc], Primitive], x: MemoryDesc, y: MemoryDesc
+    ) -> Primitive:
+        """With the layouts that the images have, else with those that oneDNN prefers."""
+        try:
+            return make(x, y)
+        except UnsupportedError:
+            any_of = self.primitives.any
+            return make(any_of(x.shape), any_of(y.shape))

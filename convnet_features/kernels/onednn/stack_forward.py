@@ -1,0 +1,300 @@
+"""The forward program of a stack.
+
+Images keep the layout that oneDNN likes from the first convolution to the last
+pooling. Dense stages work on plain matrices, which oneDNN multiplies as fast
+as packed ones, so dense weights, the greater part of a network's, are never
+repacked. What is reordered: images where they enter and leave, if oneDNN wants
+them otherwise, and filters, which are small.
+
+A rectify beside a max pooling is done by the convolution as it writes its
+results and, in the backward program, undone on the pooled images, a fraction
+of the size: the two commute, and where the greatest pixel of a window is
+positive so is the one that its gradient goes to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from convnet_features.kernels.contract import (
+    ConvStage,
+    DenseStage,
+    PoolStage,
+    Stage,
+)
+from convnet_features.kernels.onednn.arrays import PLAIN
+from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.declarations import Arg, Query
+from convnet_features.kernels.onednn.primitives import (
+    MemoryDesc,
+    Primitive,
+    Primitives,
+)
+from convnet_features.kernels.onednn.program import Program, Value
+
+__all__ = [
+    "ForwardPlan",
+    "PlanKey",
+    "Record",
+    "build_forward",
+    "describe_images",
+]
+
+Shape = tuple[int, ...]
+
+
+class PlanKey(NamedTuple):
+    """All that a plan depends on, besides the stages."""
+
+    x_shape: Shape
+    x_layout: str
+    param_shapes: tuple[Shape, ...]
+    training: bool
+    num_threads: int
+
+
+@dataclass
+class Record:
+    """A stage of a forward program, as the backward program needs it.
+
+    `x` and `y` are what the program saved of the stage's input and result;
+    None where that is the caller's own array. `undo` is the activation whose
+    derivative the gradient of `y` is multiplied by.
+    """
+
+    stage: Stage
+    undo: str
+    x_desc: MemoryDesc
+    y_desc: MemoryDesc
+    x: Value | None
+    y: Value | None = None
+    hint: Primitive | None = None
+    workspace: Value | None = None
+    w_shape: Shape = ()
+    w: str = ""
+    b: str = ""
+
+
+@dataclass
+class ForwardPlan:
+    """A forward program and its records, one for each stage."""
+
+    key: PlanKey
+    program: Program
+    records: list[Record]
+    y_shape: Shape
+
+
+def build_forward(
+    primitives: Primitives,
+    pool: BufferPool,
+    stages: Sequence[Stage],
+    key: PlanKey,
+    num_threads: int,
+) -> ForwardPlan:
+    """Make the forward program for the images and parameters that `key` describes.
+
+    The caller's arrays are called ``x``, ``y`` and ``p0``, ``p1``, ...: the
+    parameters in the order of `contract.stack_params`, filters flipped already.
+
+    Raises
+    ------
+    UnsupportedError
+        oneDNN cannot compute one of the stages, or only slowly.
+    """
+    return _Builder(primitives, pool, stages, key, num_threads).build()
+
+
+def describe_images(primitives: Primitives, shape: Shape, layout: str) -> MemoryDesc:
+    """Describe a caller's images."""
+    if layout == PLAIN:
+        return primitives.strided(shape)
+    _, channels, rows, columns = shape
+    return primitives.strided(shape, (rows * columns * channels, 1, columns * channels, channels))
+
+
+class _Builder:
+    def __init__(
+        self,
+        primitives: Primitives,
+        pool: BufferPool,
+        stages: Sequence[Stage],
+        key: PlanKey,
+        num_threads: int,
+    ) -> None:
+        self.primitives = primitives
+        self.stages = stages
+        self.key = key
+        self.program = Program(primitives, pool, num_threads)
+        self.records: list[Record] = []
+        self.params_taken = 0
+
+    def build(self) -> ForwardPlan:
+        value = self.program.external(
+            "x", describe_images(self.primitives, self.key.x_shape, self.key.x_layout)
+        )
+        for index, stage in enumerate(self.stages):
+            if isinstance(stage, ConvStage):
+                value = self._convolve(index, stage, value)
+            elif isinstance(stage, PoolStage):
+                value = self._pool(index, stage, value)
+            else:
+                value = self._multiply(index, stage, value)
+        self._leave(value)
+        self.program.finish()
+        return ForwardPlan(self.key, self.program, self.records, value.desc.shape)
+
+    # The stages
+
+    def _convolve(self, index: int, stage: ConvStage, value: Value) -> Value:
+        primitives = self.primitives
+        activation, undo = self._activation_of_convolution(index)
+        w_name, w_shape, b_name, b_desc = self._params(stage)
+        x_shape = value.desc.shape
+        y_shape = stage.conv.output_shape(x_shape, w_shape)
+        primitive = primitives.convolution_forward(
+            stage.conv,
+            primitives.any(x_shape),
+            primitives.any(w_shape),
+            b_desc,
+            primitives.any(y_shape),
+            activation,
+            self.key.training,
+        )
+        x = self._input(value, primitive.desc(Query.SRC, x_shape))
+        w = self.program.external(w_name, primitives.strided(w_shape))
+        arguments = {
+            Arg.SRC: x,
+            Arg.WEIGHTS: self.program.reorder(w, primitive.desc(Query.WEIGHTS, w_shape)),
+        }
+        if b_desc is not None:
+            arguments[Arg.BIAS] = self.program.external(b_name, b_desc)
+        y_desc = primitive.desc(Query.DST, y_shape)
+        y = arguments[Arg.DST] = self._result(index, y_desc, undo)
+        self.program.run(primitive, arguments)
+        self._record(stage, undo, x, y, hint=primitive, w_shape=w_shape, w=w_name, b=b_name)
+        return y
+
+    def _pool(self, index: int, stage: PoolStage, value: Value) -> Value:
+        primitives, spec = self.primitives, stage.pool
+        activation, undo = self._activation_of_pooling(index)
+        y_shape = spec.output_shape(value.desc.shape)
+        primitive = primitives.pooling_forward(
+            spec, value.desc, primitives.any(y_shape), self.key.training
+        )
+        y = self._result(index, primitive.desc(Query.DST, y_shape), undo)
+        arguments = {Arg.SRC: value, Arg.DST: y}
+        workspace = None
+        if self.key.training:
+            desc = primitive.desc(Query.WORKSPACE)
+            if desc.size:
+                workspace = arguments[Arg.WORKSPACE] = self.program.save(desc)
+        self.program.run(primitive, arguments)
+        if activation != "linear":
+            eltwise = primitives.activation_forward(activation, y.desc, self.key.training)
+            self.program.run(eltwise, {Arg.SRC: y, Arg.DST: y})
+        self._record(stage, undo, value, y, hint=primitive, workspace=workspace)
+        return y
+
+    def _multiply(self, index: int, stage: DenseStage, value: Value) -> Value:
+        primitives = self.primitives
+        w_name, w_shape, b_name, b_desc = self._params(stage)
+        n_samples = value.desc.shape[0]
+        n_inputs = math.prod(value.desc.shape[1:])
+        if n_inputs != w_shape[0]:
+            raise ValueError(
+                f"a dense stage has weights of shape {w_shape} for {n_inputs} inputs per sample "
+                f"(images of shape {value.desc.shape}): their first size must be {n_inputs}"
+            )
+        x = self._input(value, primitives.strided(value.desc.shape))
+        if len(x.desc.shape) != 2:
+            x = self.program.view(x, primitives.strided((n_samples, n_inputs)))
+        w = self.program.external(w_name, primitives.strided(w_shape))
+        if b_desc is not None:
+            b_desc = primitives.strided((1, w_shape[1]))
+        y_desc = primitives.strided((n_samples, w_shape[1]))
+        primitive = primitives.matmul(x.desc, w.desc, y_desc, b_desc, stage.activation)
+        y = self._result(index, y_desc, stage.activation)
+        arguments = {Arg.SRC: x, Arg.WEIGHTS: w, Arg.DST: y}
+        if b_desc is not None:
+            arguments[Arg.BIAS] = self.program.external(b_name, b_desc)
+        self.program.run(primitive, arguments)
+        self._record(stage, stage.activation, x, y, w_shape=w_shape, w=w_name, b=b_name)
+        return y
+
+    # Which activation is computed where
+
+    def _activation_of_convolution(self, index: int) -> tuple[str, str]:
+        """(what the convolution applies, what its gradient undoes)."""
+        stage = self.stages[index]
+        following = self.stages[index + 1] if index + 1 < len(self.stages) else None
+        if _rectify_commutes(stage, following):
+            return "rectify", "linear"
+        return stage.activation, stage.activation
+
+    def _activation_of_pooling(self, index: int) -> tuple[str, str]:
+        """(what follows the pooling, what its gradient undoes)."""
+        stage = self.stages[index]
+        if index and _rectify_commutes(self.stages[index - 1], stage):
+            return "linear", "rectify"
+        return stage.activation, stage.activation
+
+    # Where the values are
+
+    def _params(self, stage: ConvStage | DenseStage) -> tuple[str, Shape, str, MemoryDesc | None]:
+        """Names and shapes of the stage's parameters: w, and b or nothing."""
+        index, self.params_taken = self.params_taken, self.params_taken + 1 + stage.bias
+        w_shape = self.key.param_shapes[index]
+        if not stage.bias:
+            return f"p{index}", w_shape, "", None
+        n_units = w_shape[0] if isinstance(stage, ConvStage) else w_shape[1]
+        if self.key.param_shapes[index + 1] != (n_units,):
+            raise ValueError(
+                f"a stage with {n_units} filters or units has biases of shape "
+                f"{self.key.param_shapes[index + 1]}: they must be of shape ({n_units},)"
+            )
+        return f"p{index}", w_shape, f"p{index + 1}", self.primitives.strided((n_units,))
+
+    def _input(self, value: Value, desc: MemoryDesc) -> Value:
+        """A stage's input in the layout it wants; kept where the weights' gradient needs it."""
+        if value.desc == desc:
+            return value
+        x = self.program.save(desc) if self.key.training else self.program.temporary(desc)
+        self.program.reorder_into(value, x)
+        return x
+
+    def _result(self, index: int, desc: MemoryDesc, undo: str) -> Value:
+        """Where a stage's result goes: to the caller, to the backward program, or to scratch."""
+        last = index == len(self.stages) - 1
+        if last and desc == self.primitives.strided(desc.shape):
+            return self.program.external("y", desc)
+        following = None if last else self.stages[index + 1]
+        needed = undo != "linear" or isinstance(following, ConvStage | DenseStage)
+        if self.key.training and needed:
+            return self.program.save(desc)
+        return self.program.temporary(desc)
+
+    def _leave(self, value: Value) -> None:
+        if value is not self.program.externals.get("y"):
+            y = self.program.external("y", self.primitives.strided(value.desc.shape))
+            self.program.reorder_into(value, y)
+
+    def _record(self, stage: Stage, undo: str, x: Value, y: Value, **details: object) -> None:
+        own = None if x.storage is self.program.externals["x"].storage else x
+        out = None if y is self.program.externals.get("y") else y
+        self.records.append(Record(stage, undo, x.desc, y.desc, own, out, **details))  # type: ignore[arg-type]
+
+
+def _rectify_commutes(stage: Stage, following: Stage | None) -> bool:
+    """Is this a convolution and a max pooling with a rectify on at least one of them?"""
+    if not (isinstance(stage, ConvStage) and isinstance(following, PoolStage)):
+        return False
+    activations = {stage.activation, following.activation}
+    return (
+        following.pool.mode == "max"
+        and "rectify" in activations
+        and activations <= {"linear", "rectify"}
+    )
