@@ -85,8 +85,7 @@ def read_checked(
     FileFormatError
         If it is damaged or another file.
     """
-    with opened_idx(file) as (stream, path):
-        name = name or path
+    with opened_idx(file, name) as (stream, name):
         dtype, shape = read_header(stream, name)
         if (dtype.name, shape) != ("uint8", expected.shape):
             raise FileFormatError(

@@ -186,12 +186,16 @@ def idx_sha256(array: np.ndarray) -> str:
 
 
 @contextmanager
-def opened_idx(file: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[IO[bytes], str]]:
+def opened_idx(
+    file: str | os.PathLike[str] | IO[bytes], name: str | None = None
+) -> Iterator[tuple[IO[bytes], str]]:
     """Open a file that may be gzipped; damage to the compression is a FileFormatError.
 
     Parameters
     ----------
     file : path or binary file object
+    name : str, optional
+        What to call the file in an error, if not by its own name.
 
     Yields
     ------
@@ -201,10 +205,11 @@ def opened_idx(file: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[IO[by
         What to call the file in an error.
     """
     if isinstance(file, (str, os.PathLike)):
-        with open(file, "rb") as stream, _inflated(stream, os.fspath(file)) as contents:
-            yield contents, os.fspath(file)
+        name = name or os.fspath(file)
+        with open(file, "rb") as stream, _inflated(stream, name) as contents:
+            yield contents, name
         return
-    name = str(getattr(file, "name", repr(file)))
+    name = name or str(getattr(file, "name", repr(file)))
     if isinstance(file, io.TextIOBase):
         raise TypeError(f"{name}: opened in text mode; open it in binary mode, 'rb'.")
     with _inflated(file, name) as contents:

@@ -51,8 +51,8 @@ def read_tutorial_pickle(
     Parameters
     ----------
     path : path
-        The file, gzipped or not; written by Python 2 or 3, with any protocol
-        and any version of NumPy.
+        The file, gzipped or not; written by Python 2 in a binary protocol, which
+        the tutorials' file is, or by Python 3, with any version of NumPy.
     sizes : sequence of int
         How many images each pair must have.
     n_pixels : int
@@ -82,6 +82,8 @@ def read_tutorial_pickle(
             (_images(name, images, (size, n_pixels)), _labels(name, labels, (size,)))
             for (images, labels), size in zip(parts, sizes, strict=True)
         ]
+    except FileFormatError:
+        raise
     except _FAULTS as fault:
         raise FileFormatError(
             f"{name}: not a pickle of NumPy arrays as the 2015 tutorials used it, or damaged "
@@ -227,7 +229,6 @@ _VALUES = (
     pickle.LONG,
     pickle.LONG1,
     pickle.LONG4,
-    pickle.STRING,
     pickle.BINSTRING,
     pickle.SHORT_BINSTRING,
     pickle.UNICODE,
