@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import gzip
+import importlib
 import pickle
 import sys
 from pathlib import Path
@@ -113,3 +115,11 @@ def test_importing_is_cheap_and_goes_downward(path):
 def test_public_names():
     for name in convnet_features.datasets.__all__:
         assert getattr(convnet_features.datasets, name).__doc__
+
+
+@pytest.mark.parametrize("name", ["digits", "idx", "mnist"])
+def test_examples_of_the_documentation_run(name):
+    module = importlib.import_module(f"convnet_features.datasets.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
