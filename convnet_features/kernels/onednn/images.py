@@ -226,7 +226,7 @@ class OneDNNPool2D(Pool2DKernel):
         """See `Pool2DKernel.forward`."""
         ready, layout = images(x)
         program = self._program("forward", (x,), x.shape, (layout,))
-        if program is None:
+        if program is None or self._loses_maxima(ready):
             return self._portable.forward(x)
         y, shown = empty_images(self.spec.output_shape(x.shape), layout)
         program.execute({"x": ready, "y": y})
@@ -237,11 +237,15 @@ class OneDNNPool2D(Pool2DKernel):
         ready_x, layout = images(x)
         ready_gy, gy_layout = images(gy)
         program = self._program("grad", (x, gy), x.shape, (layout, gy_layout))
-        if program is None:
+        if program is None or self._loses_maxima(ready_x):
             return self._portable.grad(x, gy)
         gx, shown = empty_images(x.shape, layout)
         program.execute({"x": ready_x, "gy": ready_gy, "gx": gx})
         return shown
+
+    def _loses_maxima(self, x: np.ndarray) -> bool:
+        """Are there NaNs, which oneDNN's maximum overlooks, or -inf, which it makes finite?"""
+        return self.spec.mode == "max" and not np.isfinite(x.min())
 
     def _program(
         self,

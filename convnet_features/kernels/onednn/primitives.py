@@ -131,6 +131,10 @@ class Primitives:
         )
         return MemoryDesc(self.library, pointer[0], tuple(shape))
 
+    def flat(self, desc: MemoryDesc) -> MemoryDesc:
+        """All numbers of an array one after the other, its layout's padding included."""
+        return self.strided((desc.size // 4,))
+
     # Primitives
 
     def reorder(self, source: MemoryDesc, target: MemoryDesc) -> Primitive:
@@ -244,21 +248,12 @@ class Primitives:
             self._attribute("linear"),
         )
 
-    def activation_forward(
-        self, activation: str, desc: MemoryDesc, training: bool = False
-    ) -> Primitive:
+    def activation_forward(self, activation: str, desc: MemoryDesc) -> Primitive:
         """activation(x), element by element; may work in place."""
         return self._describe(
             f"{activation} of {desc.shape}",
             "eltwise_forward",
-            self.library.engine,
-            dnnl.FORWARD_TRAINING if training else dnnl.FORWARD_INFERENCE,
-            dnnl.ELTWISE[activation],
-            desc.pointer,
-            desc.pointer,
-            0.0,
-            0.0,
-            self._attribute("linear"),
+            *self._eltwise_forward(dnnl.ELTWISE[activation], desc),
         )
 
     def activation_backward(self, activation: str, desc: MemoryDesc) -> Primitive:
@@ -267,14 +262,7 @@ class Primitives:
         hint = self._describe(
             f"{activation} of {desc.shape}",
             "eltwise_forward",
-            self.library.engine,
-            dnnl.FORWARD_TRAINING,
-            algorithm,
-            desc.pointer,
-            desc.pointer,
-            0.0,
-            0.0,
-            self._attribute("linear"),
+            *self._eltwise_forward(algorithm, desc),
         )
         return self._describe(
             f"gradient of {activation} of {desc.shape}",
@@ -287,6 +275,18 @@ class Primitives:
             0.0,
             0.0,
             hint.pointer,
+            self._attribute("linear"),
+        )
+
+    def _eltwise_forward(self, algorithm: int, desc: MemoryDesc) -> tuple[Any, ...]:
+        return (
+            self.library.engine,
+            dnnl.FORWARD_TRAINING,
+            algorithm,
+            desc.pointer,
+            desc.pointer,
+            0.0,
+            0.0,
             self._attribute("linear"),
         )
 

@@ -70,7 +70,7 @@ class OneDNNStack(StackKernel):
         self._pool = pool
         self._portable = portable
         self._forward_plans: LRUCache[ForwardPlan | None] = LRUCache(PLANS)
-        self._backward_programs: LRUCache[Program] = LRUCache(PLANS)
+        self._backward_programs: LRUCache[Program | None] = LRUCache(PLANS)
         self._to_flip = _filters_to_flip(stages)
 
     def forward(self, x: np.ndarray, params: Sequence[np.ndarray]) -> np.ndarray:
@@ -93,7 +93,7 @@ class OneDNNStack(StackKernel):
             return self._portable.forward_training(x, params)
         ready, layout = images(x)
         plan = self._plan(x.shape, layout, params, training=True)
-        if plan is None:
+        if plan is None or not plan.has_backward:
             return self._portable.forward_training(x, params)
         workspace = Workspace(plan, self._parameters(params), self._pool)
         y = np.empty(plan.y_shape, dtype=np.float32)
@@ -115,8 +115,12 @@ class OneDNNStack(StackKernel):
             return self._portable.backward(workspace, x, params, y, gy, input_grad)
         plan = workspace.plan
         _check_gradient(gy, y, plan.y_shape)
-        key = (plan.key, input_grad)
-        program = self._backward_programs.get(key, lambda: self._build_backward(plan, input_grad))
+        program = self._backward_programs.get(
+            (plan.key, input_grad), lambda: self._build_backward(plan, input_grad)
+        )
+        if program is None:
+            _, workspace = self._portable.forward_training(x, params)
+            return self._portable.backward(workspace, x, params, y, gy, input_grad)
         gx = np.empty(x.shape, dtype=np.float32) if input_grad else None
         gradients = {f"gp{i}": np.empty(p.shape, np.float32) for i, p in enumerate(params)}
         arrays = {
@@ -168,9 +172,14 @@ class OneDNNStack(StackKernel):
         except UnsupportedError:
             return None
 
-    def _build_backward(self, plan: ForwardPlan, input_grad: bool) -> Program:
-        with threads.openmp_threads(plan.program.num_threads):
-            return build_backward(self._primitives, self._pool, plan, input_grad)
+    def _build_backward(self, plan: ForwardPlan, input_grad: bool) -> Program | None:
+        try:
+            with threads.openmp_threads(plan.program.num_threads):
+                return build_backward(self._primitives, self._pool, plan, input_grad)
+        except UnsupportedError:
+            # Too late for this step, which computes its forward pass again; not for the next.
+            plan.has_backward = False
+            return None
 
 
 class Workspace:

@@ -73,9 +73,18 @@ class _Builder:
         result = gradient
         if gradient is self.program.externals["gy"]:
             result = self.program.temporary(desc)
-        primitive = self.primitives.activation_backward(record.undo, desc)
         y = self._saved_or_external(record.y, "y", desc)
-        self.program.run(primitive, {Arg.DST: y, Arg.DIFF_DST: gradient, Arg.DIFF_SRC: result})
+        # Padding needs no care: the gradient is zero there, and stays so.
+        flat = self.primitives.flat(desc)
+        primitive = self.primitives.activation_backward(record.undo, flat)
+        self.program.run(
+            primitive,
+            {
+                Arg.DST: self.program.view(y, flat),
+                Arg.DIFF_DST: self.program.view(gradient, flat),
+                Arg.DIFF_SRC: self.program.view(result, flat),
+            },
+        )
         return result
 
     def _pool(self, record: Record, gradient: Value, index: int) -> Value:

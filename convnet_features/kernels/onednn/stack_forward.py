@@ -32,6 +32,7 @@ from convnet_features.kernels.onednn.primitives import (
     MemoryDesc,
     Primitive,
     Primitives,
+    UnsupportedError,
 )
 from convnet_features.kernels.onednn.program import Program, Value
 
@@ -86,6 +87,7 @@ class ForwardPlan:
     program: Program
     records: list[Record]
     y_shape: Shape
+    has_backward: bool = True
 
 
 def build_forward(
@@ -194,8 +196,7 @@ class _Builder:
                 workspace = arguments[Arg.WORKSPACE] = self.program.save(desc)
         self.program.run(primitive, arguments)
         if activation != "linear":
-            eltwise = primitives.activation_forward(activation, y.desc, self.key.training)
-            self.program.run(eltwise, {Arg.SRC: y, Arg.DST: y})
+            self._activate(activation, y)
         self._record(stage, undo, value, y, hint=primitive, workspace=workspace)
         return y
 
@@ -224,6 +225,17 @@ class _Builder:
         self.program.run(primitive, arguments)
         self._record(stage, stage.activation, x, y, w_shape=w_shape, w=w_name, b=b_name)
         return y
+
+    def _activate(self, activation: str, value: Value) -> None:
+        """Apply an activation in place."""
+        flat = self.primitives.flat(value.desc)
+        padded = flat.shape[0] != math.prod(value.desc.shape)
+        if padded and activation == "sigmoid":
+            # The padding of a layout is zero, and must stay zero.
+            raise UnsupportedError("oneDNN has no fast sigmoid of padded images")
+        value = self.program.view(value, flat)
+        primitive = self.primitives.activation_forward(activation, flat)
+        self.program.run(primitive, {Arg.SRC: value, Arg.DST: value})
 
     # Which activation is computed where
 
