@@ -81,6 +81,8 @@ class PatchGrid:
         padded : ndarray of shape (n_samples, padded height, padded width, n_channels)
             The block's images. Contiguous.
         """
+        if not matrix.size:
+            return
         n_rows, (height, width) = rows.stop - rows.start, self.extent
         patches = matrix.reshape(len(padded), n_rows, self.shape[1], height, width, padded.shape[3])
         for i in range(height):

@@ -12,6 +12,7 @@ Threads are made for each call and end with it: nothing has to survive a fork.
 from __future__ import annotations
 
 import contextvars
+import ctypes
 import functools
 import itertools
 import os
@@ -23,7 +24,9 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["compute_parts", "single_threaded_blas", "split"]
+from convnet_features.kernels.threads import get_num_threads
+
+__all__ = ["blas_libraries", "compute_parts", "single_threaded_blas", "split"]
 
 Result = TypeVar("Result")
 
@@ -31,10 +34,6 @@ Result = TypeVar("Result")
 PART_SAMPLES = 32
 #: Fewer samples than this are not divided.
 MIN_SAMPLES = 8
-
-_lock = threading.Lock()
-_n_holders = 0
-_n_threads_before: list[int] = []
 
 
 def split(n_samples: int) -> list[slice]:
@@ -47,7 +46,7 @@ def split(n_samples: int) -> list[slice]:
 
 
 def compute_parts(task: Callable[[int], Result], n_parts: int) -> list[Result]:
-    """[task(0), task(1), ...], on as many threads as BLAS had.
+    """[task(0), task(1), ...], on as many threads as BLAS had and `get_num_threads` allows.
 
     Called from several threads at a time, only the first call gets helpers.
     """
@@ -66,11 +65,16 @@ def compute_parts(task: Callable[[int], Result], n_parts: int) -> list[Result]:
             except BaseException as error:
                 errors.append(error)
 
+    def help_out() -> None:
+        # The new thread's own limit, where BLAS has one for each thread.
+        with single_threaded_blas():
+            work()
+
     with single_threaded_blas() as n_threads:
         helpers = [
             # The context holds what `numpy.errstate` set.
-            threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-            for _ in range(min(n_threads, n_parts) - 1)
+            threading.Thread(target=contextvars.copy_context().run, args=(help_out,), daemon=True)
+            for _ in range(min(n_threads, get_num_threads(), n_parts) - 1)
         ]
         for helper in helpers:
             helper.start()
@@ -86,46 +90,92 @@ def compute_parts(task: Callable[[int], Result], n_parts: int) -> list[Result]:
 def single_threaded_blas() -> Iterator[int]:
     """Holds BLAS to one thread, and gives the number of threads that this frees.
 
-    BLAS has one setting for the whole process: the first of several holders
-    changes it and the last restores it.
+    Most BLAS libraries have one setting for the whole process: the first of
+    several holders changes it and the last restores it. Those that run on
+    OpenMP have one for each thread.
     """
-    global _n_holders
-    libraries = _blas_libraries()
-    with _lock:
-        first = _n_holders == 0
-        if first:
-            _n_threads_before[:] = [library.get_num_threads() or 1 for library in libraries]
-            _set_threads([1] * len(libraries))
-        _n_holders += 1
-        n_threads = max(_n_threads_before, default=1) if first else 1
+    mine = [library for library in blas_libraries() if library.per_thread]
+    before = [library.get_num_threads() for library in mine]
+    for library in mine:
+        library.set_num_threads(1)
+    freed = _hold.enter()
     try:
-        yield n_threads
+        yield max(1, freed, *before)
     finally:
-        with _lock:
-            _n_holders -= 1
-            if _n_holders == 0:
-                _set_threads(_n_threads_before)
+        _hold.leave()
+        for library, number in zip(mine, before, strict=True):
+            library.set_num_threads(number)
 
 
-def _set_threads(numbers: list[int]) -> None:
-    for library, number in zip(_blas_libraries(), numbers, strict=True):
-        library.set_num_threads(number)
+class _Hold:
+    """Who holds the BLAS libraries that have one setting for the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_holders = 0
+        self._before: list[tuple[_BlasLibrary, int]] = []
+
+    def enter(self) -> int:
+        """Limit them; the number of threads that they had, 1 where they are held already."""
+        with self._lock:
+            self._n_holders += 1
+            if self._n_holders > 1:
+                return 1
+            shared = [library for library in blas_libraries() if not library.per_thread]
+            self._before = [(library, library.get_num_threads()) for library in shared]
+            for library in shared:
+                library.set_num_threads(1)
+            return max((number for _, number in self._before), default=1)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._n_holders -= 1
+            if self._n_holders == 0:
+                self._restore()
+
+    def forget(self) -> None:
+        """In a forked child: neither the holders nor who had the lock are here."""
+        self._lock = threading.Lock()
+        if self._n_holders:
+            self._n_holders = 0
+            self._restore()
+
+    def _restore(self) -> None:
+        for library, number in self._before:
+            library.set_num_threads(number)
 
 
-def _forget_holders() -> None:
-    """In a forked child: the threads that held BLAS, and perhaps the lock, are not here."""
-    global _lock, _n_holders
-    _lock = threading.Lock()
-    if _n_holders:
-        _n_holders = 0
-        _set_threads(_n_threads_before)
-
-
+_hold = _Hold()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_holders)
+    os.register_at_fork(after_in_child=_hold.forget)
+
+
+class _BlasLibrary:
+    """A BLAS in this process, and how its number of threads is read and set.
+
+    ``threadpoolctl`` finds it. But of an OpenBLAS with threads of its own,
+    ``threadpoolctl`` lets only one Python thread change the number and ignores
+    the others; so that one is asked directly.
+    """
+
+    def __init__(self, controller: Any) -> None:
+        self.per_thread = getattr(controller, "threading_layer", None) == "openmp"
+        self.get_num_threads: Callable[[], int] = controller.get_num_threads
+        self.set_num_threads: Callable[[int], Any] = controller.set_num_threads
+        if controller.internal_api == "openblas" and not self.per_thread:
+            library = ctypes.CDLL(controller.filepath)
+            for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
+                setter = getattr(library, f"{prefix}openblas_set_num_threads{suffix}", None)
+                if setter is not None:
+                    self.set_num_threads = setter
 
 
 @functools.cache
-def _blas_libraries() -> list[Any]:
-    """What sets the threads of each BLAS in this process; NumPy's own is there by now."""
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+def blas_libraries() -> list[_BlasLibrary]:
+    """Each BLAS loaded so far; NumPy's own, the one used here, is."""
+    controllers = ThreadpoolController().select(user_api="blas").lib_controllers
+    return [
+        _BlasLibrary(controller)
+        for controller in controllers
+        if controller.get_num_threads() is not None
+    ]

@@ -1,0 +1,40 @@
+"""Options and fixtures of the whole suite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Read before any test can change it.
+_DATA_FOLDER = os.environ.get("CONVNET_FEATURES_DATA")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--run-slow", action="store_true", help="also run the tests that are marked slow"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--run-slow"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.fixture
+def rng():
+    """A generator that is the same for every test."""
+    return np.random.default_rng(20150417)
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder with the real data sets."""
+    if not _DATA_FOLDER:
+        pytest.skip("CONVNET_FEATURES_DATA is not set: no folder with the data sets")
+    return Path(_DATA_FOLDER)
