@@ -38,6 +38,9 @@ __all__ = [
 #: Names of modes that scripts of 2015 pass. There is one way to compile here.
 _MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode", "DEBUG_MODE", "Mode", "ProfileMode")
 
+#: How PyTensor's warnings begin of ways to call scan that were Theano's only ones.
+_SCAN_ADVICE = "Scan return signature|The `mode` argument|Setting default_update"
+
 
 def evaluation_mode() -> Mode:
     """The mode of every function that the facade compiles: no C, no Numba."""
@@ -213,7 +216,7 @@ def scan(
     `mode`, `profile` and `allow_gc` are ignored: the body is run by PyTensor's
     virtual machine in Python.
     """
-    with theano_scope(), _without_deprecation("Scan return signature|The `mode` argument"):
+    with theano_scope(), _without_deprecation(_SCAN_ADVICE):
         outputs, updates = pytensor.scan(
             fn,
             sequences=sequences,

@@ -184,7 +184,7 @@ def _shape(size: Any, ndim: Any, *parameters: Any) -> tuple[Any, int]:
         tensors: list[Any] = [pt.as_tensor_variable(each) for each in parameters]
         size = max(tensors, key=lambda each: each.ndim).shape
     if isinstance(size, Variable):
-        if size.ndim == 0:
+        if size.type.ndim == 0:
             return [size], 1
         if ndim is None:
             ndim = _length(size)
