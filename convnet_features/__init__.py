@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from . import theano_facade
 from ._version import __version__
+from .classifier import ConvNetClassifier
+from .extractor import ConvNetFeatureExtractor
+from .regressor import ConvNetRegressor
 
 theano_facade.install()
 
-__all__ = ["__version__"]
+__all__ = [
+    "ConvNetClassifier",
+    "ConvNetFeatureExtractor",
+    "ConvNetRegressor",
+    "__version__",
+]

@@ -1,0 +1,15 @@
+"""The network as a classifier."""
+
+from __future__ import annotations
+
+from sklearn.base import ClassifierMixin
+
+from ._base import BaseConvNet
+
+__all__ = ["ConvNetClassifier"]
+
+
+class ConvNetClassifier(ClassifierMixin, BaseConvNet):
+    """A convolutional network as a scikit-learn classifier, which also transforms."""
+
+    _kind = "classes"

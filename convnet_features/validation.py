@@ -1,0 +1,331 @@
+"""From what users pass to what networks take: images, targets, sample weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
+
+from .network.build import Target
+
+__all__ = [
+    "Targets",
+    "automatic_input_scale",
+    "check_images",
+    "check_weights",
+    "encode_targets",
+    "infer_input_shape",
+]
+
+_TOO_FEW = "{name}: y holds one class only ({label!r}); at least two classes are needed to train."
+
+
+@dataclass(frozen=True)
+class Targets:
+    """An encoded target.
+
+    Attributes
+    ----------
+    kind : {'classes', 'numbers', 'labels'}
+    values : ndarray
+        int32 of shape (n_samples,) for classes, otherwise float32 of shape
+        (n_samples, n_outputs). Numbers are standardised: (y - offset) / scale.
+    n_outputs : int
+    classes : ndarray or None
+        The labels that codes stand for.
+    offset, scale : ndarray of shape (n_outputs,), or None
+    one_dimensional : bool
+        Whether y had one dimension.
+    """
+
+    kind: Target
+    values: np.ndarray
+    n_outputs: int
+    classes: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    one_dimensional: bool = True
+
+    def without_values(self) -> Targets:
+        """What is needed to make sense of predictions: everything but the values."""
+        return replace(self, values=self.values[:0])
+
+
+def check_images(
+    estimator: Any, X: Any, input_shape: tuple[int, ...] | None, *, reset: bool
+) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """X as images (n_samples, channels, height, width), a view of X wherever NumPy can make one.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose ``n_features_in_`` and ``feature_names_in_`` are set (`reset`) or
+        compared.
+    X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+            (n_samples, channels, height, width)
+    input_shape : (int, int, int) or None
+        (channels, height, width); None infers it.
+    reset : bool
+        True in `fit`.
+
+    Returns
+    -------
+    images : ndarray of shape (n_samples, channels, height, width)
+        Of X's own dtype, if that is numeric.
+    input_shape : (int, int, int)
+
+    Raises
+    ------
+    ValueError
+        If X is empty, has another number of dimensions, NaN or infinity, or
+        images of another size; the text says what came and what was expected.
+    """
+    if not reset:
+        _check_rank(estimator, X, input_shape)
+    X = validate_data(
+        estimator, X, reset=reset, dtype="numeric", allow_nd=True, ensure_min_samples=1
+    )
+    if input_shape is None:
+        input_shape = infer_input_shape(X.shape)
+    return _as_images(type(estimator).__name__, X, input_shape), input_shape
+
+
+def _check_rank(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> None:
+    """Images of another size are reported as such, before scikit-learn counts channels."""
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) not in (3, 4) or input_shape is None:
+        return
+    given = (1, *shape[1:]) if len(shape) == 3 else tuple(shape[1:])
+    if given != tuple(input_shape):
+        raise ValueError(_other_size(type(estimator).__name__, given, input_shape))
+
+
+def _other_size(name: str, given: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return (
+        f"{name}: X has images of {_size(given)} (channels x height x width), and the network was "
+        f"fitted to images of {_size(expected)}; resize the images, or fit again."
+    )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(str(size) for size in shape)
+
+
+def infer_input_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(channels, height, width) of images in an array of `shape`.
+
+    4-D is taken as it is; 3-D is one channel; 2-D is a square image if the
+    number of columns is a square number, and one row of pixels otherwise.
+    """
+    match shape:
+        case (_, channels, height, width):
+            return channels, height, width
+        case (_, height, width):
+            return 1, height, width
+        case (_, columns):
+            side = math.isqrt(columns)
+            return (1, side, side) if side * side == columns else (1, 1, columns)
+    raise ValueError(
+        f"X has {len(shape)} dimensions; expected 2 (n_samples, n_features), "
+        "3 (n_samples, height, width) or 4 (n_samples, channels, height, width)."
+    )
+
+
+def _as_images(name: str, X: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
+    if len(input_shape) != 3 or any(int(size) < 1 for size in input_shape):
+        raise ValueError(
+            f"{name}: input_shape must be (channels, height, width), each at least 1; "
+            f"got {input_shape!r}."
+        )
+    channels, height, width = (int(size) for size in input_shape)
+    if X.ndim == 2:
+        if X.shape[1] != channels * height * width:
+            raise ValueError(
+                f"{name}: X has {X.shape[1]} features, and input_shape {_size(tuple(input_shape))} "
+                f"needs {channels * height * width}; give another input_shape, or none."
+            )
+        return X.reshape(len(X), channels, height, width)
+    given = infer_input_shape(X.shape)
+    if given != (channels, height, width):
+        raise ValueError(_other_size(name, given, (channels, height, width)))
+    return X.reshape(len(X), channels, height, width)
+
+
+def automatic_input_scale(images: np.ndarray) -> float:
+    """The power of two that pixels are multiplied by, so that their scale does not matter.
+
+    1 where the root mean square of the training pixels lies in [¼, 2); else
+    the power of two that brings it into [½, 1). Powers of two are exact in
+    floating point, so X / 16, say, trains the same network to the bit.
+    """
+    sample = images[:: max(1, len(images) // 1000)][:1000].astype(np.float64)
+    rms = math.sqrt(float(np.mean(np.square(sample)))) if sample.size else 0.0
+    if rms == 0.0 or 0.25 <= rms < 2.0 or not math.isfinite(rms):
+        return 1.0
+    _, exponent = math.frexp(rms)  # rms = m · 2**exponent with ½ ≤ m < 1
+    return 2.0**-exponent
+
+
+def encode_targets(
+    name: str,
+    y: Any,
+    kind: str,
+    n_samples: int,
+    *,
+    classes: np.ndarray | None = None,
+    like: Targets | None = None,
+) -> Targets:
+    """y as a network's target.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the estimator.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    kind : {'auto', 'classes', 'numbers'}
+        'auto' takes floats as numbers, a 0/1 matrix as labels, and anything
+        else as classes. 'classes' admits labels too.
+    n_samples : int
+        The length of X.
+    classes : ndarray of shape (n_classes,), optional
+        All classes there are, sorted; those of y if not given.
+    like : Targets, optional
+        An encoding to follow, for validation data.
+
+    Returns
+    -------
+    Targets
+
+    Raises
+    ------
+    ValueError
+        If y is missing, has another length, holds NaN, or one class only.
+    """
+    if y is None:
+        raise ValueError(
+            f"{name} requires y to be passed, but the target y is None. The network learns its "
+            "features from labels."
+        )
+    y = _as_array(y)
+    if len(y) != n_samples:
+        raise ValueError(
+            f"{name}: X and y have different lengths: inconsistent numbers of samples: "
+            f"{n_samples} in X, {len(y)} in y."
+        )
+    resolved = like.kind if like is not None else _resolved_kind(y, kind)
+    if resolved == "classes":
+        return _encode_classes(name, y, like.classes if like is not None else classes)
+    values = check_array(
+        y.reshape(len(y), -1), dtype=np.float64, input_name="y", ensure_all_finite=True
+    )
+    one_dimensional = y.ndim == 1
+    if resolved == "labels":
+        return Targets(
+            "labels", values.astype(np.float32), values.shape[1], one_dimensional=False
+        )
+    return _encode_numbers(values, one_dimensional, like)
+
+
+def _as_array(y: Any) -> np.ndarray:
+    if hasattr(y, "to_numpy"):
+        y = y.to_numpy()
+    array = np.asarray(y)
+    if array.ndim == 0:
+        raise ValueError(f"y is a single value ({array!r}); expected one target a sample.")
+    return array
+
+
+def _resolved_kind(y: np.ndarray, kind: str) -> Target:
+    if y.ndim > 2:
+        raise ValueError(f"y has {y.ndim} dimensions; expected 1 or 2.")
+    is_float = y.dtype.kind == "f"
+    if kind == "numbers":
+        return "numbers"
+    if y.ndim == 2 and y.shape[1] > 1:
+        numeric = y.dtype.kind in "biuf"
+        if numeric and np.isin(np.unique(y), (0, 1)).all():
+            return "labels"
+        if kind == "auto" and is_float:
+            return "numbers"
+        check_classification_targets(y)
+        raise ValueError(
+            f"y has {y.shape[1]} columns and values other than 0 and 1; give one column of "
+            "classes, a 0/1 matrix of labels, or floats to predict."
+        )
+    if kind == "auto" and is_float:
+        return "numbers"
+    return "classes"
+
+
+def _encode_classes(name: str, y: np.ndarray, known: np.ndarray | None) -> Targets:
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"{name}: Input y contains NaN or infinity.")
+    if type_of_target(y, input_name="y") not in ("binary", "multiclass"):
+        check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    if known is not None:
+        strange = np.setdiff1d(classes, known)
+        if len(strange):
+            raise ValueError(
+                f"{name}: y holds classes that are not among the known ones: {strange.tolist()}; "
+                f"known are {known.tolist()}."
+            )
+        codes, classes = np.searchsorted(known, y), known
+    if len(classes) < 2:
+        raise ValueError(_TOO_FEW.format(name=name, label=classes.tolist()[0]))
+    return Targets("classes", codes.astype(np.int32), len(classes), classes=classes)
+
+
+def _encode_numbers(
+    values: np.ndarray, one_dimensional: bool, like: Targets | None
+) -> Targets:
+    if like is not None:
+        offset, scale = like.offset, like.scale
+    else:
+        offset, scale = values.mean(axis=0), values.std(axis=0)
+        scale[scale == 0] = 1.0
+    return Targets(
+        "numbers",
+        ((values - offset) / scale).astype(np.float32),
+        values.shape[1],
+        offset=offset,
+        scale=scale,
+        one_dimensional=one_dimensional,
+    )
+
+
+def check_weights(
+    sample_weight: Any,
+    class_weight: Mapping[Any, float] | str | None,
+    X: np.ndarray,
+    y: Any,
+    targets: Targets,
+) -> np.ndarray | None:
+    """float32 weights of shape (n_samples,), or None where every sample weighs the same."""
+    weights = None
+    if sample_weight is not None:
+        weights = _check_sample_weight(
+            sample_weight, X.reshape(len(X), -1), dtype=np.float64, ensure_non_negative=True
+        )
+        check_consistent_length(X, weights)
+        if not weights.any():
+            raise ValueError("sample_weight: every weight is 0; there is nothing to learn from.")
+    if class_weight is not None:
+        if targets.kind != "classes":
+            raise ValueError(f"class_weight needs classes to weigh; y holds {targets.kind}.")
+        balance = compute_sample_weight(class_weight, _as_array(y).ravel())
+        weights = balance if weights is None else weights * balance
+    return None if weights is None else weights.astype(np.float32)
