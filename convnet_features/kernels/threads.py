@@ -37,6 +37,8 @@ class _State:
     unlimited: int = 0
     openmp_may_have_run = False
     forked = False
+    #: OpenMP believes in threads that stayed behind in the parent.
+    lost_threads = False
 
 
 _state = _State()
@@ -61,7 +63,7 @@ def set_num_threads(number: int | None) -> None:
 def get_num_threads() -> int:
     """How many threads a kernel called from this thread would use now."""
     wanted = _state.setting or _default()
-    if _state.forked and _state.openmp_may_have_run:
+    if _state.lost_threads:
         return 1
     if _state.openmp is not None:
         allowed = _state.openmp.omp_get_max_threads()
@@ -120,6 +122,7 @@ def note_foreign_openmp() -> None:
     except OSError:
         shared = False
     _state.openmp_may_have_run = _state.openmp_may_have_run or shared
+    _state.lost_threads = _state.lost_threads or (shared and _state.forked)
 
 
 def _default() -> int:
@@ -155,6 +158,7 @@ def _at_least_one(value: Any, name: str) -> int:
 
 def _after_fork() -> None:
     _state.forked = True
+    _state.lost_threads = _state.openmp_may_have_run
 
 
 if hasattr(os, "register_at_fork"):

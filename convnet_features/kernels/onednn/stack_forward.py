@@ -156,6 +156,11 @@ class _Builder:
         activation, undo = self._activation_of_convolution(index)
         w_name, w_shape, b_name, b_desc = self._params(stage)
         x_shape = value.desc.shape
+        if x_shape[1] != w_shape[1]:
+            raise ValueError(
+                f"a convolution has filters of shape {w_shape}, for images of {w_shape[1]} "
+                f"channels, but its images have {x_shape[1]}: their shape is {x_shape}"
+            )
         y_shape = stage.conv.output_shape(x_shape, w_shape)
         primitive = primitives.convolution_forward(
             stage.conv,
