@@ -1,8 +1,8 @@
 """Every kernel in NumPy and its BLAS: what runs anywhere, and what the others are held against.
 
 Convolutions are matrix products over blocks of images that stay in a core's
-cache; between the stages of a stack, images are channels-last. Kernels hold no
-state, so that any number of threads may call them.
+cache; between the stages of a stack, images are channels-last. Kernels keep
+nothing but idle working memory, so that any number of threads may call them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec, Provider, 
 from convnet_features.kernels.portable.convolution import PortableConv2D
 from convnet_features.kernels.portable.elementwise import log_softmax, softmax
 from convnet_features.kernels.portable.pooling import PortablePool2D
+from convnet_features.kernels.portable.scratch import forget_buffers
 from convnet_features.kernels.portable.stack import PortableStack
 
 __all__ = ["PortableProvider"]
@@ -42,4 +43,4 @@ class PortableProvider(Provider):
         return log_softmax(x)
 
     def clear_caches(self) -> None:
-        """Nothing to forget: these kernels keep nothing."""
+        forget_buffers()

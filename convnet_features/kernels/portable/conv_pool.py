@@ -24,6 +24,7 @@ import numpy as np
 from convnet_features.kernels.contract import Activation, ConvStage, PoolStage
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
 from convnet_features.kernels.portable.patches import PatchGrid
+from convnet_features.kernels.portable.scratch import borrowed
 from convnet_features.kernels.portable.steps import Arrays, Chain, ConvStep, Gradients, PoolStep
 
 __all__ = ["ConvPoolStep"]
@@ -88,9 +89,9 @@ class ConvPoolStep:
         y = np.empty((len(x), *phases.grid.shape, phases.n_filters), x.dtype)
         winners = []
         for samples, rows, patches in phases.grid.blocks(x, companions=len(filters)):
-            shape = (phases.number, phases.n_filters, len(patches))
-            products = (filters @ patches.T).reshape(shape)
-            best, winner = _maximum(products, training)
+            with borrowed((len(filters), len(patches)), x.dtype) as products:
+                np.matmul(filters, patches.T, out=products)
+                best, winner = _maximum(phases.separate(products), training)
             if bias is not None:
                 best += bias
             activate(best, self._activation)
@@ -111,13 +112,18 @@ class ConvPoolStep:
         padded, gx = phases.grid.gradient(x.shape, x.dtype) if input_grad else (None, None)
         blocks = phases.grid.blocks(x, companions=len(filters))
         for (samples, rows, patches), winner in zip(blocks, saved.winners, strict=True):
-            g = self._before_activation(gy[samples, :, rows], saved.y[samples, :, rows], winner)
-            g_bias += g.sum(axis=1)
-            g_products = _route(g, winner, phases.number)
-            g_filters += g_products @ patches
-            if padded is not None:
-                np.matmul(g_products.T, filters, out=patches)
-                phases.grid.add(patches, rows, padded[samples])
+            with (
+                borrowed((len(filters), len(patches)), x.dtype) as g_products,
+                borrowed(filters.shape, x.dtype) as of_block,
+            ):
+                g = self._before_activation(gy[samples, :, rows], saved.y[samples, :, rows], winner)
+                g_bias += g.sum(axis=1)
+                _route(g, winner, phases.separate(g_products))
+                g_filters += np.matmul(g_products, patches, out=of_block)
+                if padded is not None:
+                    # The block's patches have served; their memory takes their gradient.
+                    np.matmul(g_products.T, filters, out=patches)
+                    phases.grid.add(patches, rows, padded[samples])
         return gx, [phases.unshifted(g_filters), g_bias][: self.n_params]
 
     def _where_open(self, winner: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -171,6 +177,10 @@ class _Phases:
         self._window, self._stride, self._w_shape = window, spec.stride, w_shape
         self._flip = spec.flip_filters
 
+    def separate(self, products: np.ndarray) -> np.ndarray:
+        """Products of `shifted`, as (phases, n_filters, n_patches)."""
+        return products.reshape(self.number, self.n_filters, products.shape[1])
+
     def shifted(self, w: np.ndarray) -> np.ndarray:
         """The filters at each phase's place, of shape (phases * n_filters, patch size)."""
         if self._flip:
@@ -213,12 +223,10 @@ def _maximum(products: np.ndarray, with_winners: bool) -> tuple[np.ndarray, np.n
     return best, winner
 
 
-def _route(g: np.ndarray, winner: np.ndarray, n_phases: int) -> np.ndarray:
-    """Each gradient in the phase that won, of shape (phases * n_filters, n_patches)."""
-    routed = np.empty((n_phases, *g.shape), g.dtype)
-    for phase in range(n_phases):
-        np.multiply(g, winner == phase, out=routed[phase])
-    return routed.reshape(n_phases * len(g), g.shape[1])
+def _route(g: np.ndarray, winner: np.ndarray, routed: np.ndarray) -> None:
+    """Put each gradient into the phase that won, and zeros into the others."""
+    for phase, of_phase in enumerate(routed):
+        np.multiply(g, winner == phase, out=of_phase)
 
 
 def _to_channels_last(planes: np.ndarray, target: np.ndarray) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec
 from convnet_features.kernels.portable.layout import blocks
 from convnet_features.kernels.portable.patches import PatchGrid
+from convnet_features.kernels.portable.scratch import borrowed
 
 __all__ = ["PortableConv2D"]
 
@@ -36,7 +37,10 @@ class PortableConv2D(Conv2DKernel):
         padded, gx = grid.gradient(x_shape, gy.dtype)
         row_bytes = grid.shape[1] * sum(filters.shape) * gy.itemsize
         for samples, rows in blocks(len(gy), grid.shape[0], row_bytes):
-            grid.add(_matrix_of(gy[samples, :, rows]) @ filters.T, rows, padded[samples])
+            g = _matrix_of(gy[samples, :, rows])
+            with borrowed((len(g), len(filters)), gy.dtype) as patches:
+                np.matmul(g, filters.T, out=patches)
+                grid.add(patches, rows, padded[samples])
         return gx
 
     def grad_weights(self, x: np.ndarray, w_shape: tuple[int, ...], gy: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from convnet_features.kernels.portable.layout import (
     padded_channels_last,
     padded_zeros,
 )
+from convnet_features.kernels.portable.scratch import borrowed
 
 __all__ = ["PatchGrid"]
 
@@ -57,17 +58,14 @@ class PatchGrid:
         """
         width = self.extent[0] * self.extent[1] * x.shape[1]
         row_bytes = self.shape[1] * (width + companions) * x.itemsize
-        scratch = None
         for samples, rows in blocks(len(x), self.shape[0], row_bytes):
             if rows.start == 0:
                 padded = padded_channels_last(x[samples], self.padding)
             windows = self._windows(padded)[:, rows]
             n_patches = windows.shape[0] * windows.shape[1] * windows.shape[2]
-            if scratch is None:
-                scratch = np.empty((n_patches, width), x.dtype)
-            matrix = scratch[:n_patches]
-            np.copyto(matrix.reshape(windows.shape), windows)
-            yield samples, rows, matrix
+            with borrowed((n_patches, width), x.dtype) as matrix:
+                np.copyto(matrix.reshape(windows.shape), windows)
+                yield samples, rows, matrix
 
     def add(self, matrix: np.ndarray, rows: slice, padded: np.ndarray) -> None:
         """Add patches to where they came from.
