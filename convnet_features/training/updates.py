@@ -3,12 +3,14 @@
 Every rule of Lasagne's is element-wise: what happens to one number depends on
 that number, its gradient and its own state. So the rule is built once, for one
 vector that holds all parameters, and applied in blocks that stay in the cache.
-A rule that is not element-wise is applied to each parameter as it is.
+A rule that is not element-wise (one that limits norms, say) is built for the
+parameters in their own shapes.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,39 +80,11 @@ def update_arguments(
 
 @dataclass(frozen=True)
 class _Rule:
-    """A compiled rule: (theta, *states, gradient, *arguments) to the new (theta, *states)."""
+    """A compiled rule: (*thetas, *states, *gradients, *arguments) to the new (*thetas, *states)."""
 
     function: Callable[..., tuple[Any, ...]]
     initial: tuple[np.ndarray, ...]
     elementwise: bool
-
-
-@dataclass
-class _Part:
-    """A stretch of the buffer that a rule is applied to, with the rule's state for it."""
-
-    rule: _Rule
-    span: slice
-    shape: tuple[int, ...]
-    state: list[np.ndarray]
-
-    def apply(self, theta: np.ndarray, gradient: np.ndarray, values: list[np.float32]) -> None:
-        theta = theta[self.span].reshape(self.shape)
-        gradient = gradient[self.span].reshape(self.shape)
-        size = BLOCK if self.rule.elementwise else max(1, len(theta))
-        held = [theta, *self.state]
-        last: list[Any] = []
-        for start in range(0, len(theta), size):
-            block = slice(start, start + size)
-            blocks = [each[block] if each.ndim else each for each in held]
-            last = list(self.rule.function(*blocks, gradient[block], *values))
-            for target, value in zip(blocks, last, strict=True):
-                if target.ndim:
-                    target[...] = value
-        # A number that every block reads (the step count) changes when all have read it.
-        for target, value in zip(held, last, strict=False):
-            if not target.ndim:
-                target[...] = value
 
 
 @dataclass
@@ -119,31 +93,66 @@ class Updater:
 
     Attributes
     ----------
+    rule : compiled rule
+    shapes : list of tuple of int
+        What the vector is cut into: itself, where the rule is element-wise.
     arguments : dict of str to float
         The rule's arguments; they may change between steps.
+    state : list of ndarray
+        What the rule remembers: velocities, accumulated squares, the step count.
     """
 
-    parts: list[_Part]
+    rule: _Rule
+    shapes: list[tuple[int, ...]]
     arguments: dict[str, float]
+    state: list[np.ndarray]
 
     def apply(self, theta: np.ndarray, gradient: np.ndarray) -> None:
         """Update `theta` in place by one step against `gradient`, both float32 vectors."""
         values = [np.float32(value) for value in self.arguments.values()]
-        for part in self.parts:
-            part.apply(theta, gradient, values)
+        if self.rule.elementwise:
+            self._apply_in_blocks(theta, gradient, values)
+        else:
+            self._apply_at_once(theta, gradient, values)
 
-    @property
-    def state(self) -> list[np.ndarray]:
-        """What the rule remembers: velocities, accumulated squares, the step count."""
-        return [array for part in self.parts for array in part.state]
+    def _apply_in_blocks(self, theta: np.ndarray, gradient: np.ndarray, values: list[Any]) -> None:
+        held = [theta, *self.state]
+        last: Sequence[Any] = []
+        for start in range(0, len(theta), BLOCK):
+            block = slice(start, start + BLOCK)
+            blocks = [each[block] if each.ndim else each for each in held]
+            last = self.rule.function(*blocks, gradient[block], *values)
+            for target, value in zip(blocks, last, strict=True):
+                if target.ndim:
+                    target[...] = value
+        # A number that every block reads (the step count) changes when all have read it.
+        for target, value in zip(held, last, strict=False):
+            if not target.ndim:
+                target[...] = value
+
+    def _apply_at_once(self, theta: np.ndarray, gradient: np.ndarray, values: list[Any]) -> None:
+        held = [*split_vector(theta, self.shapes), *self.state]
+        gradients = split_vector(gradient, self.shapes)
+        new = self.rule.function(*held, *gradients, *values)
+        for target, value in zip(held, new, strict=True):
+            target[...] = value
 
     def load_state(self, state: Sequence[np.ndarray]) -> None:
-        """Put back what `state` gave; raises ValueError for another rule's or network's."""
-        mine = self.state
-        if [a.shape for a in mine] != [np.shape(a) for a in state]:
+        """Put back what `state` was; raises ValueError for another rule's or network's."""
+        if [array.shape for array in self.state] != [np.shape(array) for array in state]:
             raise ValueError("The optimiser's state belongs to another update rule or network.")
-        for target, value in zip(mine, state, strict=True):
+        for target, value in zip(self.state, state, strict=True):
             target[...] = value
+
+
+def split_vector(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """Views of a vector, one after the other, of the given shapes."""
+    views, start = [], 0
+    for shape in shapes:
+        size = math.prod(shape)
+        views.append(vector[start : start + size].reshape(shape))
+        start += size
+    return views
 
 
 def make_updater(
@@ -153,59 +162,57 @@ def make_updater(
     shapes: Sequence[tuple[int, ...]],
 ) -> Updater:
     """Set `rule` up for parameters of `shapes` that follow each other in the vector `theta`."""
-    names = tuple(arguments)
-    whole = _compiled(rule, names, theta)
-    if whole.elementwise:
-        parts = [_part(whole, slice(0, len(theta)), (len(theta),))]
-        return Updater(parts, dict(arguments))
-    parts, start = [], 0
-    for shape in shapes:
-        span = slice(start, start + int(np.prod(shape)))
-        start = span.stop
-        parts.append(_part(_compiled(rule, names, theta[span].reshape(shape)), span, shape))
-    return Updater(parts, dict(arguments))
-
-
-def _part(rule: _Rule, span: slice, shape: tuple[int, ...]) -> _Part:
+    names, shapes = tuple(arguments), list(shapes)
+    compiled = _compiled(rule, names, [theta])
+    if compiled.elementwise:
+        shapes = [theta.shape]
+    else:
+        compiled = _compiled(rule, names, split_vector(theta, shapes))
     state = [
-        np.broadcast_to(value, shape).copy() if value.ndim else value.copy()
-        for value in rule.initial
+        np.broadcast_to(value, theta.shape).copy()
+        if compiled.elementwise and value.ndim
+        else value.copy()
+        for value in compiled.initial
     ]
-    return _Part(rule, span, shape, state)
+    return Updater(compiled, shapes, dict(arguments), state)
 
 
-def _compiled(rule: Callable[..., Any], names: tuple[str, ...], theta: np.ndarray) -> _Rule:
+def _compiled(
+    rule: Callable[..., Any], names: tuple[str, ...], thetas: Sequence[np.ndarray]
+) -> _Rule:
     """Lasagne's own rules begin with zeros, so that one compiled for one number serves all."""
     import lasagne.updates
 
     if getattr(lasagne.updates, getattr(rule, "__name__", ""), None) is rule:
-        one = np.zeros(1, dtype=np.float32)
+        one = [np.zeros(1, dtype=np.float32)]
         return cached_program(("update", rule, names), lambda: _compile(rule, names, one))
-    return _compile(rule, names, theta)
+    return _compile(rule, names, thetas)
 
 
-def _compile(rule: Callable[..., Any], names: tuple[str, ...], theta: np.ndarray) -> _Rule:
+def _compile(
+    rule: Callable[..., Any], names: tuple[str, ...], thetas: Sequence[np.ndarray]
+) -> _Rule:
     import theano
     from pytensor.graph.replace import clone_replace
     from pytensor.tensor import scalar, tensor
 
     with theano_scope():
-        param = theano.shared(theta.copy(), name="theta")
-        gradient = tensor("gradient", dtype="float32", shape=(None,) * theta.ndim)
+        params = [theano.shared(theta.copy(), name="theta") for theta in thetas]
+        gradients = [tensor(dtype="float32", shape=(None,) * theta.ndim) for theta in thetas]
         arguments = {name: scalar(name, dtype="float32") for name in names}
-        updates = rule([gradient], [param], **arguments)
-        held = [param, *(variable for variable in updates if variable is not param)]
+        updates = rule(gradients, params, **arguments)
+        held = [*params, *(variable for variable in updates if variable not in params)]
         inputs = [tensor(dtype=v.type.dtype, shape=(None,) * v.type.ndim) for v in held]
         outputs = clone_replace(
-            [updates[variable] for variable in held],
+            [updates.get(variable, variable) for variable in held],
             replace=dict(zip(held, inputs, strict=True)),
             rebuild_strict=False,
         )
         function = compile_program(
-            [*inputs, gradient, *arguments.values()], outputs, get_provider("portable")
+            [*inputs, *gradients, *arguments.values()], outputs, get_provider("portable")
         )
-    initial = tuple(np.asarray(variable.get_value()) for variable in held[1:])
-    return _Rule(function, initial, _is_elementwise(outputs))
+    initial = tuple(np.asarray(variable.get_value()) for variable in held[len(params) :])
+    return _Rule(function, initial, len(thetas) == 1 and _is_elementwise(outputs))
 
 
 def _is_elementwise(outputs: Sequence[Any]) -> bool:
