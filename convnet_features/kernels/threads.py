@@ -25,6 +25,9 @@ __all__ = ["THREADS_VARIABLE", "get_num_threads", "openmp_threads", "set_num_thr
 
 #: An environment variable with the number of threads to use.
 THREADS_VARIABLE = "CONVNET_FEATURES_NUM_THREADS"
+SPIN_VARIABLE = "GOMP_SPINCOUNT"
+#: Turns of libgomp's waiting loop: some 20 to 150 µs, longer than from one primitive to the next.
+SPINS = 3000
 
 
 class _State:
@@ -109,6 +112,27 @@ def use_openmp(library: Any) -> None:
     _state.unlimited = answers[0]
     _state.default = None
     _state.openmp = library
+
+
+@contextmanager
+def short_waits() -> Iterator[None]:
+    """Have an OpenMP runtime that is loaded meanwhile put idle threads to sleep early.
+
+    libgomp's threads wait for each other in a loop that takes up to 16 ms on
+    some processors before they sleep. Where other processes want the same
+    cores, the one waited for cannot run in the meantime: a training step took
+    thirty times as long beside a single busy process (docs/design/performance.md).
+    Whoever has set ``GOMP_SPINCOUNT`` or ``OMP_WAIT_POLICY`` knows better.
+    """
+    if "OMP_WAIT_POLICY" in os.environ or SPIN_VARIABLE in os.environ:
+        yield
+        return
+    # Read once, when the runtime is loaded; no business of child processes.
+    os.environ[SPIN_VARIABLE] = str(SPINS)
+    try:
+        yield
+    finally:
+        os.environ.pop(SPIN_VARIABLE, None)
 
 
 def note_foreign_openmp() -> None:

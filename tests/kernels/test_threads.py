@@ -130,6 +130,17 @@ def test_library_loaded_under_a_limit_is_not_limited_for_ever():
     assert run(code, OMP_NUM_THREADS="2") == ["2"]
 
 
+def test_waits_are_short_unless_someone_said_otherwise(monkeypatch):
+    for name in (threads.SPIN_VARIABLE, "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    with threads.short_waits():
+        assert os.environ[threads.SPIN_VARIABLE] == str(threads.SPINS)
+    assert threads.SPIN_VARIABLE not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    with threads.short_waits():
+        assert threads.SPIN_VARIABLE not in os.environ
+
+
 def test_limits_of_this_thread_are_put_back():
     pytest.importorskip("cffi")
     if threads._state.openmp is None:

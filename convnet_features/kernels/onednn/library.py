@@ -131,7 +131,8 @@ def _load() -> Library | EngineError:
     failures = []
     for path in _places():
         try:
-            library = Library(path)
+            with threads.short_waits():
+                library = Library(path)
         except EngineError as error:
             failures.append(str(error))
         else:
