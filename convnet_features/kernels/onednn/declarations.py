@@ -109,16 +109,6 @@ dnnl_status_t dnnl_eltwise_backward_primitive_desc_create(dnnl_primitive_desc_t 
     int algorithm, const_dnnl_memory_desc_t diff_src, const_dnnl_memory_desc_t diff_dst,
     const_dnnl_memory_desc_t data, float alpha, float beta, const_dnnl_primitive_desc_t hint,
     dnnl_primitive_attr_t);
-dnnl_status_t dnnl_inner_product_forward_primitive_desc_create(dnnl_primitive_desc_t *,
-    dnnl_engine_t, int prop_kind, const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t weights,
-    const_dnnl_memory_desc_t bias, const_dnnl_memory_desc_t dst, dnnl_primitive_attr_t);
-dnnl_status_t dnnl_inner_product_backward_data_primitive_desc_create(dnnl_primitive_desc_t *,
-    dnnl_engine_t, const_dnnl_memory_desc_t diff_src, const_dnnl_memory_desc_t weights,
-    const_dnnl_memory_desc_t diff_dst, const_dnnl_primitive_desc_t hint, dnnl_primitive_attr_t);
-dnnl_status_t dnnl_inner_product_backward_weights_primitive_desc_create(dnnl_primitive_desc_t *,
-    dnnl_engine_t, const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t diff_weights,
-    const_dnnl_memory_desc_t diff_bias, const_dnnl_memory_desc_t diff_dst,
-    const_dnnl_primitive_desc_t hint, dnnl_primitive_attr_t);
 dnnl_status_t dnnl_matmul_primitive_desc_create(dnnl_primitive_desc_t *, dnnl_engine_t,
     const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t weights, const_dnnl_memory_desc_t bias,
     const_dnnl_memory_desc_t dst, dnnl_primitive_attr_t);

@@ -290,64 +290,6 @@ class Primitives:
             self._attribute("linear"),
         )
 
-    def inner_product_forward(
-        self,
-        x: MemoryDesc,
-        w: MemoryDesc,
-        b: MemoryDesc | None,
-        y: MemoryDesc,
-        activation: str = "linear",
-        training: bool = False,
-    ) -> Primitive:
-        """activation(x w' + b), w of shape (n_units, *shape of a sample of x)."""
-        return self._describe(
-            f"inner product of {x.shape} with {w.shape}",
-            "inner_product_forward",
-            self.library.engine,
-            dnnl.FORWARD_TRAINING if training else dnnl.FORWARD_INFERENCE,
-            x.pointer,
-            w.pointer,
-            self._optional(b),
-            y.pointer,
-            self._attribute(activation),
-        )
-
-    def inner_product_backward_data(
-        self, gx: MemoryDesc, w: MemoryDesc, gy: MemoryDesc, hint: Primitive
-    ) -> Primitive:
-        """The gradient with respect to x."""
-        return self._describe(
-            f"gradient by x {gx.shape} of an inner product with {w.shape}",
-            "inner_product_backward_data",
-            self.library.engine,
-            gx.pointer,
-            w.pointer,
-            gy.pointer,
-            hint.pointer,
-            self._attribute("linear"),
-        )
-
-    def inner_product_backward_weights(
-        self,
-        x: MemoryDesc,
-        gw: MemoryDesc,
-        gb: MemoryDesc | None,
-        gy: MemoryDesc,
-        hint: Primitive,
-    ) -> Primitive:
-        """The gradients with respect to the weights and the biases."""
-        return self._describe(
-            f"gradient by the weights {gw.shape} of an inner product of {x.shape}",
-            "inner_product_backward_weights",
-            self.library.engine,
-            x.pointer,
-            gw.pointer,
-            self._optional(gb),
-            gy.pointer,
-            hint.pointer,
-            self._attribute("linear"),
-        )
-
     def matmul(
         self,
         a: MemoryDesc,

@@ -85,6 +85,7 @@ class Program:
         self.saved = saved or SavedArea()
         self.num_threads = num_threads
         self.externals: dict[str, Value] = {}
+        self.constants: list[tuple[Value, np.ndarray]] = []
         self.values: list[Value] = []
         self.steps: list[tuple[Primitive, dict[int, Value]]] = []
         self.scratch_size = 0
@@ -97,6 +98,12 @@ class Program:
         value = self.externals.get(name)
         if value is None:
             value = self.externals[name] = self._value(desc, Storage(EXTERNAL, desc.size))
+        return value
+
+    def constant(self, array: np.ndarray) -> Value:
+        """An array, float32 and in C order, that is the same for every call."""
+        value = self._value(self.primitives.strided(array.shape), Storage(EXTERNAL, array.nbytes))
+        self.constants.append((value, array))
         return value
 
     def temporary(self, desc: MemoryDesc) -> Value:
@@ -224,6 +231,12 @@ class Context:
             for value in program.values
             if value.storage is external.storage
         ]
+        for value, array in program.constants:
+            # The program keeps the array; nothing ever moves it.
+            library.check(
+                self._set_handle(memories[id(value)], self._from_buffer(array)),
+                "pointing at a constant",
+            )
         self._saved = self._of_kind(SAVED, memories)
         self._temporaries = self._of_kind(TEMPORARY, memories)
         self._saved_address = self._scratch_address = 0
