@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytensor
-from pytensor.compile.io import In
+from pytensor.compile.io import In as PyTensorIn
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.gradient import pullback, pushforward
 from pytensor.graph.basic import Variable, equal_computations
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer, SequentialGraphRewriter
@@ -21,7 +22,10 @@ from .config import config
 from .scope import adopt, theano_scope, within_scope
 
 __all__ = [
+    "In",
+    "Lop",
     "Param",
+    "Rop",
     "clone",
     "evaluation_mode",
     "foldl",
@@ -96,22 +100,13 @@ def function(
     """
     if isinstance(mode, str) and mode not in _MODES:
         raise ValueError(f"theano.function: mode must be one of {_MODES} or a Mode; got {mode!r}.")
-    if isinstance(outputs, Mapping):
-        return _returning_dict(
-            list(outputs),
-            function(
-                inputs, list(outputs.values()), mode, updates, givens, no_default_updates,
-                accept_inplace, name, rebuild_strict, allow_input_downcast, profile,
-                on_unused_input,
-            ),
-        )  # fmt: skip
     options: dict[str, Any] = {}
     if no_default_updates is not False:
         options["no_default_updates"] = no_default_updates
     with theano_scope(), _without_deprecation("The no_default_updates parameter"):
-        return pytensor.function(
+        inner = pytensor.function(
             [_input(each, allow_input_downcast) for each in inputs],
-            outputs,
+            list(outputs.values()) if isinstance(outputs, Mapping) else outputs,
             mode=evaluation_mode() if mode is None or isinstance(mode, str) else mode,
             updates=updates,
             givens=givens,
@@ -123,6 +118,11 @@ def function(
             on_unused_input=on_unused_input,
             **options,
         )
+    defaults = [getattr(each, "default", None) for each in inputs]
+    names = list(outputs) if isinstance(outputs, Mapping) else None
+    if names is None and all(default is None for default in defaults):
+        return inner
+    return _Function(inner, [_input_name(each) for each in inputs], defaults, names)
 
 
 def _input(value: Any, allow_downcast: bool | None) -> Any:
@@ -130,8 +130,12 @@ def _input(value: Any, allow_downcast: bool | None) -> Any:
 
     PyTensor decides that by its own floatX when the function is called.
     """
-    if allow_downcast is None and isinstance(value, Variable) and _is_float_scalar(value.type):
-        return In(value, allow_downcast=True)
+    if allow_downcast is not None:
+        return value
+    if isinstance(value, Variable) and _is_float_scalar(value.type):
+        return PyTensorIn(value, allow_downcast=True)
+    if isinstance(value, In) and value.allow_downcast is None:
+        value.allow_downcast = _is_float_scalar(value.variable.type) or None
     return value
 
 
@@ -139,16 +143,74 @@ def _is_float_scalar(type_: Any) -> bool:
     return getattr(type_, "ndim", None) == 0 and type_.dtype == config.floatX
 
 
-def _returning_dict(names: list[str], inner: Callable[..., Any]) -> Callable[..., Any]:
-    def outer(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        return dict(zip(names, inner(*args, **kwargs), strict=True))
-
-    return outer
+def _input_name(value: Any) -> str | None:
+    return value.name
 
 
-def Param(variable: Any, default: Any = None, **kwargs: Any) -> In:  # noqa: N802
+class _Function:
+    """A compiled function with what PyTensor's lacks: default inputs, and outputs by name."""
+
+    def __init__(
+        self,
+        inner: Callable[..., Any],
+        inputs: Sequence[str | None],
+        defaults: Sequence[Any],
+        outputs: Sequence[str] | None,
+    ) -> None:
+        self._inner = inner
+        self._inputs = inputs
+        self._defaults = defaults
+        self._outputs = outputs
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        results = self._inner(*self._complete(args, kwargs), **kwargs)
+        if self._outputs is None:
+            return results
+        return dict(zip(self._outputs, results, strict=True))
+
+    def _complete(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """`args`, and the inputs after them by name out of `kwargs`, or by default."""
+        values = list(args)
+        for name, default in list(zip(self._inputs, self._defaults, strict=True))[len(args) :]:
+            if name in kwargs:
+                values.append(kwargs.pop(name))
+            elif default is not None:
+                values.append(default)
+            else:
+                break
+        return values
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_inner":
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
+class In(PyTensorIn):
+    """An input of a function, as ``theano.In``: perhaps with a default value.
+
+    Parameters
+    ----------
+    variable : variable
+        What is given.
+    name : str, optional
+        By what keyword; the default is the variable's name.
+    value : array-like, optional
+        The default value.
+    **kwargs
+        The other arguments of PyTensor's ``In``.
+    """
+
+    def __init__(
+        self, variable: Variable, name: str | None = None, value: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(variable, name=name, **kwargs)
+        self.default = value
+
+
+def Param(variable: Any, default: Any = None, name: str | None = None, **kwargs: Any) -> In:  # noqa: N802
     """An input with a default value: what ``theano.In(variable, value=...)`` became later."""
-    return In(variable, value=default, **kwargs)
+    return In(variable, name, default, **kwargs)
 
 
 def shared(
@@ -275,6 +337,18 @@ def clone(output: Any, replace: Any = None, strict: bool = True, **kwargs: Any) 
     """A copy of a graph with some variables replaced, as ``theano.clone``."""
     kwargs.pop("share_inputs", None)
     return clone_replace(output, replace, rebuild_strict=strict, **kwargs)
+
+
+@within_scope
+def Rop(f: Any, wrt: Any, eval_points: Any, **kwargs: Any) -> Any:  # noqa: N802
+    """The Jacobian of `f` times `eval_points`, as ``theano.tensor.Rop``."""
+    return pushforward(f, wrt, eval_points, **kwargs)
+
+
+@within_scope
+def Lop(f: Any, wrt: Any, eval_points: Any, **kwargs: Any) -> Any:  # noqa: N802
+    """`eval_points` times the Jacobian of `f`, as ``theano.tensor.Lop``."""
+    return pullback(f, wrt, eval_points, **kwargs)
 
 
 @within_scope

@@ -213,7 +213,7 @@ def ultra_fast_sigmoid(x: Any) -> Variable:
     near = 1.5 * half / (1 + half)
     far = 0.935409070603099 + 0.0458812946797165 * (half - 1.7)
     value = pt.switch(half < 1.7, near, pt.switch(half < 3, far, 0.99505475368673))
-    return 0.5 * (pt.sgn(x) * value + 1)
+    return 0.5 * (pt.sign(x) * value + 1)
 
 
 @within_scope

@@ -8,6 +8,7 @@ that hold the same draw advance the same one.
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
+from pytensor.link.basic import Container
 from pytensor.tensor.shape import Shape
 
 from ..ops import random as draws
@@ -34,25 +36,35 @@ class RandomStreams:
         Two streams of the same seed give the same numbers, draw by draw. None
         takes the seed from the operating system.
 
-    Attributes
-    ----------
-    state_updates : list of (shared variable, variable)
-        The generator of each draw, and what it becomes.
+    Notes
+    -----
+    A stream holds the generators of its draws, but no graph: a network that
+    holds a stream can be pickled, and what was built with it is let go.
     """
 
     def __init__(self, seed: Any = None, **ignored: Any) -> None:
-        self.state_updates: list[tuple[SharedVariable, Variable]] = []
         self._seeds = _sequence(seed)
+        self._containers: list[Container] = []
+        self._generators: list[weakref.ref[SharedVariable]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_generators": []}
 
     def seed(self, seed: Any = None) -> None:
         """Start every draw made so far, and those to come, anew from `seed`."""
         self._seeds = _sequence(seed)
-        for generator, _ in self.state_updates:
-            generator.set_value(self._next_generator(), borrow=True)
+        for container in self._containers:
+            container.value = self._next_generator()
+
+    @property
+    def state_updates(self) -> list[tuple[SharedVariable, Variable]]:
+        """The generator of each draw that is still in use, and what it becomes."""
+        alive = [each for reference in self._generators if (each := reference()) is not None]
+        return [(each, update) for each in alive if (update := each.default_update) is not None]
 
     def updates(self) -> list[tuple[SharedVariable, Variable]]:
         """What compiled functions apply of themselves: `state_updates`."""
-        return list(self.state_updates)
+        return self.state_updates
 
     @within_scope
     def binomial(
@@ -157,7 +169,8 @@ class RandomStreams:
             # PyTensor advises its users to pass updates themselves; Theano's never did.
             warnings.simplefilter("ignore", DeprecationWarning)
             generator.default_update = following
-        self.state_updates.append((generator, following))
+        self._containers.append(generator.container)
+        self._generators.append(weakref.ref(generator))
         return values
 
     def _next_generator(self) -> np.random.Generator:

@@ -97,7 +97,11 @@ def _known(variable: Any) -> bool | None:
     mark = getattr(variable.tag, _MARK, None)
     if mark is not None:
         return mark
-    if hasattr(variable, "data"):  # a constant
+    from pytensor.graph.basic import AtomicVariable
+
+    # Constants that nobody marked are neutral. So are the placeholders of inner graphs, which
+    # PyTensor shares between graphs: one must not carry another's mark.
+    if isinstance(variable, AtomicVariable):
         return False
     return True if getattr(variable.type, _MARK, False) else None
 

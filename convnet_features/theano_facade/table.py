@@ -93,9 +93,10 @@ _NO_C = "nothing here is compiled by a C compiler"
 
 _THEANO: dict[str, Entry] = {
     **_modules("compile gof gradient ifelse printing sandbox scalar scan_module tensor updates"),
-    **_ours("functions", "function shared scan map reduce foldl foldr clone Param"),
-    **_pytensor("pytensor", "In Out grad"),
-    **_pytensor("pytensor.gradient", "Lop Rop subgraph_grad"),
+    **_ours("functions", "function shared scan map reduce foldl foldr clone In Param"),
+    **_pytensor("pytensor", "Out grad"),
+    **_pytensor("pytensor.gradient", "subgraph_grad"),
+    **_ours("functions", "Lop Rop"),
     **_pytensor("pytensor.graph.basic", "Apply Constant"),
     **_pytensor("pytensor.graph.op", "Op"),
     **_pytensor("pytensor.compile.mode", "Mode"),
@@ -139,7 +140,7 @@ abs add and_ angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_
 bitwise_or bitwise_xor cast ceil ceil_intdiv conj cos cosh deg2rad eq erf erfc erfcinv erfcx erfinv
 exp exp2 expm1 floor floor_div gamma gammaln ge gt imag int_div invert isclose isinf isnan le log
 log10 log1p log2 lt maximum minimum mod mul neg neq or_ outer pow power psi rad2deg real reciprocal
-round sgn sigmoid sign sin sinh sqr sqrt square sub switch tan tanh tri_gamma true_div trunc where
+round sigmoid sign sin sinh sqr sqrt square sub switch tan tanh tri_gamma true_div trunc where
 xor
 """
 
@@ -165,7 +166,8 @@ _TENSOR: dict[str, Entry] = {
     **_pytensor("pytensor.tensor", _ELEMENTWISE),
     **_pytensor("pytensor.tensor", _REDUCTIONS),
     **_pytensor("pytensor.tensor", _SHAPES),
-    **_pytensor("pytensor.gradient", "grad hessian jacobian Lop Rop verify_grad"),
+    **_pytensor("pytensor.gradient", "grad hessian jacobian verify_grad"),
+    **_ours("functions", "Lop Rop"),
     **_pytensor("pytensor.tensor.variable", "TensorConstant"),
     **_pytensor("pytensor.tensor.sharedvar", "TensorSharedVariable"),
     **_pytensor("numpy", "e inf nan newaxis pi"),
@@ -180,6 +182,7 @@ _TENSOR: dict[str, Entry] = {
     "Subtensor": PyTensor("pytensor.tensor.subtensor"),
     "IncSubtensor": PyTensor("pytensor.tensor.subtensor"),
     "absolute": PyTensor("pytensor.tensor", "abs"),
+    "sgn": PyTensor("pytensor.tensor", "sign"),
     "abs_": PyTensor("pytensor.tensor", "abs"),
     "copy": PyTensor("pytensor.tensor", "tensor_copy"),
     "inv": PyTensor("pytensor.tensor", "reciprocal"),
@@ -229,11 +232,10 @@ _NO_SAME_SIZE = "it is not supplied; use pool_2d"
 TABLE: Mapping[str, Mapping[str, Entry]] = {
     "theano": _THEANO,
     "theano.compile": {
-        **_ours("functions", "function shared"),
-        **_pytensor("pytensor", "In Out"),
+        **_ours("functions", "function shared In Param"),
+        **_pytensor("pytensor", "Out"),
         **_pytensor("pytensor.compile.mode", "Mode"),
         **_pytensor("pytensor.compile.sharedvalue", "SharedVariable"),
-        "Param": Ours("functions"),
         **_modules("sharedvalue"),
         **_unsupported("FAST_RUN FAST_COMPILE", "there is one way to compile; leave the mode out"),
         **_unsupported("nanguardmode debugmode", "there is one way to compile; leave the mode out"),
@@ -262,9 +264,11 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     "theano.gradient": {
         **_pytensor(
             "pytensor.gradient",
-            "DisconnectedInputError DisconnectedType Lop NullTypeGradError Rop disconnected_grad "
-            "grad grad_clip grad_not_implemented grad_undefined hessian jacobian subgraph_grad "
-            "verify_grad zero_grad",
+            """
+            DisconnectedInputError DisconnectedType NullTypeGradError disconnected_grad grad
+            grad_clip grad_not_implemented grad_undefined hessian jacobian subgraph_grad
+            verify_grad zero_grad
+            """,
         ),
         "consider_constant": PyTensor("pytensor.gradient", "zero_grad"),
     },
@@ -326,9 +330,10 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         "to_one_hot": Ours("tensor"),
     },
     "theano.tensor.nlinalg": {
-        **_pytensor("pytensor.tensor.linalg", "det eig eigh matrix_dot pinv qr svd trace"),
+        **_pytensor("pytensor.tensor.linalg", "det eig eigh pinv qr svd"),
         "matrix_inverse": PyTensor("pytensor.tensor.linalg", "inv"),
-        **_pytensor("pytensor.tensor", "diag"),
+        **_pytensor("pytensor.tensor", "diag trace"),
+        "matrix_dot": Ours("tensor"),
     },
     "theano.tensor.nnet": _NNET,
     "theano.tensor.nnet.abstract_conv": {"conv2d": Ours("nnet")},
@@ -387,7 +392,6 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
 MISSING_MODULES: Mapping[str, str] = {
     "theano.d3viz": "PyTensor's own is at pytensor.d3viz",
     "theano.gpuarray": _NO_GPU,
-    "theano.misc.pycuda_init": _NO_GPU,
     "theano.sandbox.cuda": _NO_GPU,
     "theano.sandbox.gpuarray": _NO_GPU,
     "theano.sparse": "PyTensor's own sparse tensors are at pytensor.sparse",

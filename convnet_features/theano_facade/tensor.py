@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "batched_dot",
     "clip",
     "flatten",
+    "matrix_dot",
     "max_and_argmax",
     "patternbroadcast",
     "stack",
@@ -165,3 +167,9 @@ def batched_dot(a: Any, b: Any) -> PyTensorVariable:
     if a.ndim == 2:
         product = product[:, 0]
     return product[..., 0] if b.ndim == 2 else product
+
+
+@within_scope
+def matrix_dot(*matrices: Any) -> PyTensorVariable:
+    """The product of matrices, from left to right."""
+    return functools.reduce(pt.dot, matrices)

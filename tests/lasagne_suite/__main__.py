@@ -24,6 +24,11 @@ NAME = "Lasagne-0.1"
 SHA256 = "3c634ecab67e43e4f18520932bfd88bd3c678ec723c48177f18799dab2411233"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+SETTINGS = """[pytest]
+addopts = --import-mode=importlib --strict-markers
+filterwarnings = error
+"""
+
 #: The exit status if the source distribution cannot be had.
 NO_DOWNLOAD = 5
 
@@ -53,7 +58,7 @@ def unpack(archive, folder):
     source = folder / "unpacked" / NAME
     shutil.copytree(source / "lasagne" / "tests", folder / "suite" / "tests")
     shutil.copytree(source / "examples", folder / "examples")
-    (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib --strict-markers\nfilterwarnings = error\n")
+    (folder / "pytest.ini").write_text(SETTINGS)
 
 
 def write_mnist(folder):

@@ -1,0 +1,88 @@
+"""theano.tensor: names that mean here what they meant in Theano."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import theano.tensor as T  # noqa: N812
+
+from tests.helpers import assert_close
+
+A = np.arange(6, dtype="float32").reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (lambda x: T.clip(x, 0.5, 3.5), np.clip(A, 0.5, 3.5)),
+        (lambda x: T.flatten(x, 1), A.ravel()),
+        (lambda x: T.flatten(x, outdim=2), A),
+        (lambda x: x.flatten(2), A),
+        (lambda x: x.dimshuffle("x", 1, 0), A.T[None]),
+        (lambda x: T.stack(x, x), np.stack([A, A])),
+        (lambda x: T.stack([x, x], axis=1), np.stack([A, A], 1)),
+        (lambda x: T.stack([x, x], 1), np.stack([A, A], 1)),
+        (lambda x: T.concatenate([x, x], axis=1), np.concatenate([A, A], 1)),
+        (lambda x: T.max_and_argmax(x, axis=1)[0], A.max(1)),
+        (lambda x: T.max_and_argmax(x, axis=1)[1], A.argmax(1)),
+        (lambda x: T.set_subtensor(x[0, 1:], 0.1), np.array([[0, 0.1, 0.1], [3, 4, 5]])),
+        (lambda x: T.inc_subtensor(x[:, 0], 0.5), np.array([[0.5, 1, 2], [3.5, 4, 5]])),
+        (lambda x: T.switch(x > 2, x, 0.5), np.where(A > 2, A, 0.5)),
+        (lambda x: T.tensordot(x, x, [[1], [1]]), A @ A.T),
+        (lambda x: T.batched_dot(x, x), (A * A).sum(1)),
+        (lambda x: T.batched_dot(x[:, :, None], x[:, None, :]), A[:, :, None] * A[:, None, :]),
+        (lambda x: T.batched_dot(x[:, None, :], x), (A * A).sum(1)[:, None]),
+        (lambda x: T.alloc(0.5, 2, 3), np.full((2, 3), 0.5)),
+        (lambda x: T.extra_ops.to_one_hot(T.argmax(x, axis=1), 4), np.eye(4)[[2, 2]]),
+        (lambda x: T.eye(3), np.eye(3)),
+        (lambda x: x.norm(2), np.sqrt((A**2).sum())),
+        (lambda x: x.mean(axis=0, dtype="float32"), A.mean(0)),
+        (lambda x: T.sqr(x).sum(axis=1), (A**2).sum(1)),
+        (lambda x: T.mean(x, axis=1, keepdims=True), A.mean(1, keepdims=True)),
+        (lambda x: T.addbroadcast(x[:, :1], 1) * x, A[:, :1] * A),
+        (lambda x: T.patternbroadcast(x[:, :1], (False, True)) * x, A[:, :1] * A),
+        (lambda x: T.unbroadcast(x, 0), A),
+        (lambda x: T.nlinalg.trace(x[:, :2]), np.trace(A[:, :2])),
+        (lambda x: T.shape_padright(x, 1), A[:, :, None]),
+        (lambda x: T.repeat(x, 2, axis=0), A.repeat(2, 0)),
+    ],
+)
+def test_values(expression, expected):
+    x = T.matrix("x")
+    value = expression(x)
+    assert value.dtype in ("float32", "int64")
+    result = value.eval({x: A}, on_unused_input="ignore")
+    assert_close(result.astype("float32"), np.asarray(expected), "float32")
+
+
+def test_constructors():
+    for name, dtype, ndim in [
+        ("scalar", "float32", 0),
+        ("dvector", "float64", 1),
+        ("imatrix", "int32", 2),
+        ("row", "float32", 2),
+        ("ltensor3", "int64", 3),
+        ("tensor4", "float32", 4),
+        ("bvector", "int8", 1),
+        ("wvector", "int16", 1),
+    ]:
+        variable = getattr(T, name)("a name")
+        assert (variable.dtype, variable.ndim, variable.name) == (dtype, ndim, "a name")
+    assert T.matrix(dtype="int8").dtype == "int8"
+    assert T.row().broadcastable == (True, False)
+    assert T.tensor("int32", (True, False), "y").broadcastable == (True, False)
+    x, y = T.matrices("x", "y")
+    assert (x.name, y.name, x.dtype) == ("x", "y", "float32")
+    assert len(T.fvectors(3)) == 3
+
+
+def test_clip_has_theanos_gradient():
+    x = T.vector("x")
+    gradient = T.grad(T.clip(x, 0.0, 1.0).sum(), x)
+    assert gradient.eval({x: [-1, 0.5, 2]}).tolist() == [0, 1, 0]
+
+
+def test_gradients_are_float32():
+    x, y = T.matrix("x"), T.ivector("y")
+    loss = (T.mean(T.tanh(x) * 0.3) + T.sum(x[T.arange(2), y]) * 0.01) ** 2
+    assert T.grad(loss, x).dtype == "float32"
