@@ -26,7 +26,7 @@ from convnet_features.kernels.contract import (
     PoolStage,
 )
 from convnet_features.kernels.onednn.declarations import Arg
-from convnet_features.kernels.onednn.primitives import Primitive
+from convnet_features.kernels.onednn.objects import Primitive
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.registry import get_provider
 

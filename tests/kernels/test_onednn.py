@@ -23,12 +23,15 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.onednn import declarations, library
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.declarations import Arg
-from convnet_features.kernels.onednn.images import OneDNNConv2D, OneDNNPool2D
-from convnet_features.kernels.onednn.primitives import Primitives, UnsupportedError
-from convnet_features.kernels.onednn.program import Program, Storage, place
+from convnet_features.kernels.onednn.objects import UnsupportedError
+from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
+from convnet_features.kernels.onednn.primitives import Primitives
+from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
 from convnet_features.kernels.onednn.stack import PLANS, OneDNNStack
+from convnet_features.kernels.onednn.storage import Storage, place
 from convnet_features.kernels.portable import PortableProvider
 
 from ..helpers import assert_close, scattered

@@ -1,10 +1,10 @@
 """Every kernel by oneDNN, through its C API.
 
 From the ground up: `declarations` (the C interface), `library` (finding and
-checking it), `primitives` (its objects), `buffers` and `cache` (what is used
-again), `program` (primitives run one after the other), `stack_forward` and
-`stack_backward` (the programs of a stack), and the kernels: `stack`, `images`,
-`provider`.
+checking it), `objects` and `primitives` (what it computes with), `buffers` and
+`cache` (what is used again), `storage` and `program` (primitives run one after
+the other), `stack_forward` and `stack_backward` (the programs of a stack), and
+the kernels: `stack`, `conv2d`, `pool2d`, `provider`.
 
 Importing this package loads nothing; making an `OneDNNProvider` does.
 """

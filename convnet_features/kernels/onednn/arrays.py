@@ -6,7 +6,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
-__all__ = ["CHANNELS_LAST", "PLAIN", "all_float32", "flipped", "images", "plain"]
+__all__ = [
+    "CHANNELS_LAST",
+    "FLOAT32",
+    "PLAIN",
+    "all_float32",
+    "empty_images",
+    "flipped",
+    "images",
+    "plain",
+]
 
 FLOAT32 = np.dtype(np.float32)
 #: How the images of a caller lie in memory.
@@ -45,3 +54,13 @@ def images(x: np.ndarray) -> tuple[np.ndarray, str]:
 def flipped(w: np.ndarray) -> np.ndarray:
     """A copy of filters with rows and columns reversed: oneDNN correlates, Theano convolves."""
     return np.array(w[:, :, ::-1, ::-1], order="C")
+
+
+def empty_images(shape: tuple[int, ...], layout: str) -> tuple[np.ndarray, np.ndarray]:
+    """New images as they lie in memory, and as callers see them: (n, channels, rows, columns)."""
+    if layout == PLAIN:
+        array = np.empty(shape, dtype=np.float32)
+        return array, array
+    n_samples, channels, rows, columns = shape
+    array = np.empty((n_samples, rows, columns, channels), dtype=np.float32)
+    return array, array.transpose(0, 3, 1, 2)

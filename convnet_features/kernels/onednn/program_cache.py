@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable
 from convnet_features.kernels import threads
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
-from convnet_features.kernels.onednn.primitives import Primitives, UnsupportedError
+from convnet_features.kernels.onednn.objects import UnsupportedError
+from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 
 __all__ = ["ProgramCache"]

@@ -18,9 +18,10 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.onednn.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.declarations import Arg
-from convnet_features.kernels.onednn.images import OneDNNConv2D, OneDNNPool2D
 from convnet_features.kernels.onednn.library import load_library
+from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache

@@ -19,15 +19,13 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.onednn.arrays import all_float32, flipped, images, plain
 from convnet_features.kernels.onednn.buffers import Buffer, BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
-from convnet_features.kernels.onednn.primitives import Primitives, UnsupportedError
+from convnet_features.kernels.onednn.objects import UnsupportedError
+from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import WORK_OF_ONE_THREAD
 from convnet_features.kernels.onednn.stack_backward import build_backward
-from convnet_features.kernels.onednn.stack_forward import (
-    ForwardPlan,
-    PlanKey,
-    build_forward,
-)
+from convnet_features.kernels.onednn.stack_forward import build_forward
+from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey
 from convnet_features.kernels.onednn.support import supports_stack
 
 __all__ = ["OneDNNStack"]

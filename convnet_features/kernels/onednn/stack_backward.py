@@ -9,14 +9,11 @@ import numpy as np
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, DenseStage, PoolStage
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.declarations import Arg, Query
-from convnet_features.kernels.onednn.primitives import (
-    MemoryDesc,
-    Primitive,
-    Primitives,
-    UnsupportedError,
-)
-from convnet_features.kernels.onednn.program import Program, Value
-from convnet_features.kernels.onednn.stack_forward import ForwardPlan, Record
+from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.primitives import Primitives
+from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.stack_plan import ForwardPlan, Record
+from convnet_features.kernels.onednn.storage import Value
 
 __all__ = ["build_backward"]
 

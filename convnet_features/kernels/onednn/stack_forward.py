@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from convnet_features.kernels.contract import (
     ConvStage,
@@ -25,69 +23,17 @@ from convnet_features.kernels.contract import (
     PoolStage,
     Stage,
 )
-from convnet_features.kernels.onednn.arrays import PLAIN
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.declarations import Arg, Query
-from convnet_features.kernels.onednn.primitives import (
-    MemoryDesc,
-    Primitive,
-    Primitives,
-    UnsupportedError,
-)
-from convnet_features.kernels.onednn.program import Program, Value
+from convnet_features.kernels.onednn.objects import MemoryDesc, UnsupportedError
+from convnet_features.kernels.onednn.primitives import Primitives
+from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey, Record
+from convnet_features.kernels.onednn.storage import Value
 
-__all__ = [
-    "ForwardPlan",
-    "PlanKey",
-    "Record",
-    "build_forward",
-    "describe_images",
-]
+__all__ = ["build_forward"]
 
 Shape = tuple[int, ...]
-
-
-class PlanKey(NamedTuple):
-    """All that a plan depends on, besides the stages."""
-
-    x_shape: Shape
-    x_layout: str
-    param_shapes: tuple[Shape, ...]
-    training: bool
-    num_threads: int
-
-
-@dataclass
-class Record:
-    """A stage of a forward program, as the backward program needs it.
-
-    `x` and `y` are what the program saved of the stage's input and result;
-    None where that is the caller's own array. `undo` is the activation whose
-    derivative the gradient of `y` is multiplied by.
-    """
-
-    stage: Stage
-    undo: str
-    x_desc: MemoryDesc
-    y_desc: MemoryDesc
-    x: Value | None
-    y: Value | None = None
-    hint: Primitive | None = None
-    workspace: Value | None = None
-    w_shape: Shape = ()
-    w: str = ""
-    b: str = ""
-
-
-@dataclass
-class ForwardPlan:
-    """A forward program and its records, one for each stage."""
-
-    key: PlanKey
-    program: Program
-    records: list[Record]
-    y_shape: Shape
-    has_backward: bool = True
 
 
 def build_forward(
@@ -110,14 +56,6 @@ def build_forward(
     return _Builder(primitives, pool, stages, key, num_threads).build()
 
 
-def describe_images(primitives: Primitives, shape: Shape, layout: str) -> MemoryDesc:
-    """Describe a caller's images."""
-    if layout == PLAIN:
-        return primitives.strided(shape)
-    _, channels, rows, columns = shape
-    return primitives.strided(shape, (rows * columns * channels, 1, columns * channels, channels))
-
-
 class _Builder:
     def __init__(
         self,
@@ -136,7 +74,7 @@ class _Builder:
 
     def build(self) -> ForwardPlan:
         value = self.program.external(
-            "x", describe_images(self.primitives, self.key.x_shape, self.key.x_layout)
+            "x", self.primitives.images(self.key.x_shape, self.key.x_layout)
         )
         for index, stage in enumerate(self.stages):
             if isinstance(stage, ConvStage):
