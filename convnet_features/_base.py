@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .exceptions import NetworkError
+from ._assembly import new_trainer, number_of_epochs, resumed_trainer, training_sets, whole_set
+from ._features import feature_names, features, layer_names
+from ._parameters import LayerParameters
 from .kernels.registry import get_provider
 from .network.model import Model
-from .network.presets import seed_network
-from .network.spec import LayerSpec, parse_layers, with_parameters
 from .network.summary import network_summary
 from .training.batches import Dataset
 from .training.callbacks import EarlyStopping
-from .training.objectives import resolve_loss
-from .training.schedule import automatic_batch_size, automatic_epochs, resolve_count
-from .training.split import split_rows
-from .training.trainer import Settings, Trainer
-from .training.updates import resolve_update, update_arguments
-from .validation import (
-    Targets,
-    automatic_input_scale,
-    check_images,
-    check_weights,
-    encode_targets,
-)
+from .training.trainer import Trainer
+from .validation import FEATURES_IN, TrainingData, check_images, check_training_data
 
 __all__ = ["BaseConvNet"]
-
-_SEEDS = np.iinfo(np.int32).max
 
 
 def _learnt(*kinds: str) -> Callable[[Any], bool]:
@@ -55,7 +41,7 @@ def _learnt(*kinds: str) -> Callable[[Any], bool]:
     return check
 
 
-class BaseConvNet(TransformerMixin, BaseEstimator):
+class BaseConvNet(TransformerMixin, LayerParameters):
     """A network behind scikit-learn's interface; `ConvNetFeatureExtractor` documents it."""
 
     #: What y may be: 'auto', 'classes' or 'numbers'.
@@ -116,73 +102,6 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
         self.verbose = verbose
         vars(self).update(layer_params)
 
-    # Parameters: scikit-learn reads the signature, which does not list those
-    # of the layers. Any other public attribute without a trailing underscore
-    # is one of them.
-
-    def _extra_params(self) -> dict[str, Any]:
-        declared = self._get_param_names()
-        return {
-            key: value
-            for key, value in vars(self).items()
-            if key not in declared and not key.startswith("_") and not key.endswith("_")
-        }
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, those of the layers and of the update rule included.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            As in scikit-learn.
-
-        Returns
-        -------
-        dict
-        """
-        return {**super().get_params(deep=deep), **self._extra_params()}
-
-    def set_params(self, **params: Any) -> BaseConvNet:
-        """Set parameters by name: ``set_params(conv2d1_num_filters=64, update_momentum=0.95)``.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        NetworkError
-            If a parameter is none of the estimator's, the update rule's or the
-            layers'; the text names the nearest. Nothing is set then.
-        """
-        declared = set(self._get_param_names())
-        own = {key: value for key, value in params.items() if key.partition("__")[0] in declared}
-        extra = {key: value for key, value in params.items() if key not in own}
-        layers = own.get("layers", self.layers)
-        self._check_extra({**self._extra_params(), **extra} if extra else {}, layers)
-        super().set_params(**own)
-        vars(self).update(extra)
-        return self
-
-    def _check_extra(self, extra: Mapping[str, Any], layers: Any) -> None:
-        layer_params = {k: v for k, v in extra.items() if not k.startswith("update_")}
-        if not layer_params:
-            return
-        if callable(layers):
-            raise NetworkError(
-                f"unknown parameter {next(iter(layer_params))!r}: layers is a function, which takes "
-                "no layer parameters."
-            )
-        # The names and arguments of the seed network's layers are the same for every size.
-        specs = seed_network((1, 28, 28)) if layers is None else parse_layers(layers)
-        try:
-            with_parameters(specs, layer_params)
-        except NetworkError as error:
-            declared = ", ".join(self._get_param_names())
-            raise NetworkError(
-                f"{error} {type(self).__name__}'s own parameters are {declared}."
-            ) from None
-
     # Fitting
 
     def fit(
@@ -223,17 +142,11 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
         DivergenceError
             If the loss leaves the finite numbers.
         """
-        images, targets, weights, input_shape = self._read(X, y, sample_weight)
-        trainer = self._warm_trainer(targets, input_shape) or self._fresh_trainer(
-            images, targets, weights, input_shape
-        )
-        training, validation = self._split(images, targets, weights, trainer.seed, X_val, y_val)
-        n_epochs = resolve_count(
-            "max_epochs",
-            self.max_epochs,
-            automatic_epochs(len(training), trainer.settings.batch_size),
-        )
-        self._train(trainer, targets, training, validation, n_epochs)
+        data = self._checked(X, y, sample_weight)
+        trainer = self._trainer_for(data, resume=self.warm_start)
+        training, validation = training_sets(self, data, trainer.seed, X_val, y_val)
+        n_epochs = number_of_epochs(self, trainer, training)
+        self._train(trainer, data, training, validation, n_epochs, keep=self.warm_start)
         return self
 
     def partial_fit(
@@ -252,7 +165,13 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
         -------
         self
         """
-        known = getattr(self, "classes_", None) if hasattr(self, "_trainer") else None
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all of y at once, which partial_fit "
+                "does not have; give a dict of weights by class."
+            )
+        going_on = hasattr(self, "_trainer")
+        known = getattr(self, "classes_", None) if going_on else None
         if classes is not None:
             classes = np.unique(np.asarray(classes))
             if known is not None and not np.array_equal(classes, known):
@@ -260,164 +179,41 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
                     f"classes={classes.tolist()} is not the same as on last call to partial_fit, "
                     f"was: {known.tolist()}."
                 )
-        images, targets, weights, input_shape = self._read(
-            X, y, sample_weight, classes=known if classes is None else classes
+        data = self._checked(
+            X, y, sample_weight, known if classes is None else classes, reset=not going_on
         )
-        trainer = getattr(self, "_trainer", None) or self._fresh_trainer(
-            images, targets, weights, input_shape
-        )
-        rows = np.arange(len(images))
-        training = Dataset(images, targets.values, weights, rows)
-        self._train(trainer, targets, training, None, 1, keep=True)
+        trainer = self._trainer_for(data, resume=True)
+        self._train(trainer, data, whole_set(data), None, 1, keep=True)
         return self
 
-    def _read(
-        self, X: Any, y: Any, sample_weight: Any, classes: np.ndarray | None = None
-    ) -> tuple[np.ndarray, Targets, np.ndarray | None, tuple[int, int, int]]:
-        """Validated images, targets, weights, and the images' size; sets nothing but features in."""
+    def _checked(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: np.ndarray | None = None,
+        reset: bool = True,
+    ) -> TrainingData:
         get_provider(self.engine)
-        before = {
-            k: v for k, v in vars(self).items() if k in ("n_features_in_", "feature_names_in_")
-        }
-        try:
-            images, input_shape = check_images(self, X, self.input_shape, reset=True)
-            targets = encode_targets(
-                type(self).__name__, y, self._kind, len(images), classes=classes
-            )
-            weights = check_weights(sample_weight, self.class_weight, images, y, targets)
-        except BaseException:
-            for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
-            vars(self).update(before)
-            raise
-        return images, targets, weights, input_shape
-
-    def _fresh_trainer(
-        self,
-        images: np.ndarray,
-        targets: Targets,
-        weights: np.ndarray | None,
-        input_shape: tuple[int, int, int],
-    ) -> Trainer:
-        random = check_random_state(self.random_state)
-        init_seed, seed = (int(each) for each in random.randint(_SEEDS, size=2))
-        model = Model(
-            layers=self._network_layers(input_shape),
-            input_shape=input_shape,
-            n_outputs=targets.n_outputs,
-            target=targets.kind,
-            input_scale=self._input_scale(images),
-            engine=self.engine,
-            seed=init_seed,
-        )
-        self._check_feature_layers(model)
-        return Trainer(model, self._settings(targets, len(images), weights is not None), seed)
-
-    def _network_layers(
-        self, input_shape: tuple[int, int, int]
-    ) -> list[LayerSpec] | Callable[..., Any]:
-        extra = {k: v for k, v in self._extra_params().items() if not k.startswith("update_")}
-        if callable(self.layers):
-            self._check_extra(extra, self.layers)
-            return self.layers
-        specs = seed_network(input_shape) if self.layers is None else parse_layers(self.layers)
-        return with_parameters(specs, extra)
-
-    def _input_scale(self, images: np.ndarray) -> float:
-        if isinstance(self.input_scale, str):
-            if self.input_scale != "auto":
-                raise ValueError(f"input_scale must be 'auto' or a number; got {self.input_scale!r}.")
-            return automatic_input_scale(images)
-        return float(self.input_scale)
-
-    def _settings(self, targets: Targets, n_samples: int, weighted: bool) -> Settings:
-        held_out = self.validation_fraction or 0.0
-        n_training = max(1, round(n_samples * (1 - held_out)))
-        rule = resolve_update(self.update)
-        declared = set(inspect.signature(BaseConvNet.__init__).parameters)
-        given = {
-            key.removeprefix("update_"): value
-            for key, value in self.get_params(deep=False).items()
-            if key.startswith("update_")
-        }
-        defaulted = [name for name in given if f"update_{name}" in declared]
-        for name in ("l1", "l2"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0; got {getattr(self, name)!r}.")
-        return Settings(
-            objective=resolve_loss(self.loss, targets.kind),
-            rule=rule,
-            arguments=update_arguments(rule, given, defaulted),
-            batch_size=resolve_count(
-                "batch_size", self.batch_size, automatic_batch_size(n_training)
-            ),
-            shuffle=self.shuffle,
-            l1=float(self.l1),
-            l2=float(self.l2),
-            weighted=weighted,
+        return check_training_data(
+            self, X, y, sample_weight, kind=self._kind, classes=classes, reset=reset
         )
 
-    def _warm_trainer(self, targets: Targets, input_shape: tuple[int, int, int]) -> Trainer | None:
-        """The trainer of the last fit, where training is to go on."""
+    def _trainer_for(self, data: TrainingData, resume: bool) -> Trainer:
+        """The trainer of the last training, where it is to go on, or a new one."""
         trainer = getattr(self, "_trainer", None)
-        if not self.warm_start or trainer is None:
-            return None
-        model = trainer.model
-        if (model.input_shape, model.target, model.n_outputs) != (
-            input_shape,
-            targets.kind,
-            targets.n_outputs,
-        ):
-            raise ValueError(
-                f"warm_start=True goes on with a network for images of {model.input_shape} and "
-                f"{model.n_outputs} outputs; X and y have {input_shape} and {targets.n_outputs}. "
-                "Set warm_start=False to begin anew."
-            )
-        return trainer
-
-    def _split(
-        self,
-        images: np.ndarray,
-        targets: Targets,
-        weights: np.ndarray | None,
-        seed: int,
-        X_val: Any,
-        y_val: Any,
-    ) -> tuple[Dataset, Dataset | None]:
-        if weights is not None:
-            weights = weights / weights.mean(dtype=np.float64).astype(np.float32)
-        if X_val is not None:
-            rows = np.arange(len(images))
-            validation = self._validation_set(X_val, y_val, images, targets)
-            return Dataset(images, targets.values, weights, rows), validation
-        training, held_out = split_rows(
-            targets.values, targets.kind, self.validation_fraction, seed
-        )
-        return (
-            Dataset(images, targets.values, weights, training),
-            Dataset(images, targets.values, None, held_out) if len(held_out) else None,
-        )
-
-    def _validation_set(
-        self, X_val: Any, y_val: Any, images: np.ndarray, targets: Targets
-    ) -> Dataset:
-        if y_val is None:
-            raise ValueError("X_val needs y_val.")
-        shape = (images.shape[1], images.shape[2], images.shape[3])
-        validation, _ = check_images(self, X_val, shape, reset=False)
-        encoded = encode_targets(
-            type(self).__name__, y_val, self._kind, len(validation), like=targets
-        )
-        return Dataset(validation, encoded.values, None, np.arange(len(validation)))
+        if resume and trainer is not None:
+            return resumed_trainer(trainer, data)
+        return new_trainer(self, data)
 
     def _train(
         self,
         trainer: Trainer,
-        targets: Targets,
+        data: TrainingData,
         training: Dataset,
         validation: Dataset | None,
         n_epochs: int,
-        keep: bool = False,
+        keep: bool,
     ) -> None:
         """Run the trainer; what it had finished counts, whatever ended it."""
         finished = len(trainer.history)
@@ -425,9 +221,9 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
             trainer.run(training, validation, n_epochs, self._callbacks())
         except BaseException:
             if len(trainer.history) > finished:
-                self._adopt(trainer, targets, keep)
+                self._adopt(trainer, data, keep)
             raise
-        self._adopt(trainer, targets, keep)
+        self._adopt(trainer, data, keep)
 
     def _callbacks(self) -> list[Any]:
         callbacks = list(self.callbacks or ())
@@ -435,21 +231,22 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
             callbacks.append(EarlyStopping(patience=self.n_iter_no_change, tol=self.tol))
         return callbacks
 
-    def _adopt(self, trainer: Trainer, targets: Targets, keep: bool) -> None:
+    def _adopt(self, trainer: Trainer, data: TrainingData, keep: bool) -> None:
         """Make what was trained this estimator's."""
+        for name in (*FEATURES_IN, "classes_", "_trainer"):
+            vars(self).pop(name, None)
+        vars(self).update(data.features_in)
+        if data.targets.classes is not None:
+            self.classes_ = data.targets.classes
+        if keep:
+            self._trainer = trainer
         self._model = trainer.model
-        self._targets_like = targets.without_values()
+        self._targets_like = data.targets.without_values()
         self.history_ = trainer.history
         self.input_shape_ = trainer.model.input_shape
         self.input_scale_ = trainer.model.input_scale
         self.n_iter_ = len(trainer.history)
         self.loss_ = trainer.history[-1]["train_loss"]
-        vars(self).pop("classes_", None)
-        if targets.classes is not None:
-            self.classes_ = targets.classes
-        vars(self).pop("_trainer", None)
-        if self.warm_start or keep:
-            self._trainer = trainer
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_model" in vars(self)
@@ -486,27 +283,8 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
             stand side by side.
         """
         check_is_fitted(self)
-        names = self._check_feature_layers(self._model)
-        outputs = self._model.outputs(names, self._images(X))
-        if len(outputs) == 1:
-            return outputs[0].reshape(len(outputs[0]), -1)
-        return np.concatenate([output.reshape(len(output), -1) for output in outputs], axis=1)
-
-    def _check_feature_layers(self, model: Model) -> list[str]:
-        layers = self.feature_layer
-        names = [layers] if isinstance(layers, str) else list(layers)
-        for name in names:
-            self._check_layer(name, model, "feature_layer")
-        if not names:
-            raise ValueError("feature_layer: give the name of at least one layer.")
-        return names
-
-    def _check_layer(self, name: str, model: Model, what: str) -> None:
-        if name not in model.network.layers:
-            raise ValueError(
-                f"{what}: there is no layer {name!r}; the network has "
-                f"{', '.join(model.network.layers)}."
-            )
+        names = layer_names(self._model.network, self.feature_layer, "feature_layer")
+        return features(self._model.outputs(names, self._images(X)))
 
     def _images(self, X: Any) -> np.ndarray:
         return check_images(self, X, self._model.input_shape, reset=False)[0]
@@ -526,7 +304,7 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
             float32; (n_samples, n_channels, height, width) for maps.
         """
         check_is_fitted(self)
-        self._check_layer(layer, self._model, "layer")
+        layer_names(self._model.network, layer, "layer")
         return self._model.outputs([layer], self._images(X))[0]
 
     def layer_function(self, name: str) -> Callable[[Any], np.ndarray]:
@@ -545,7 +323,7 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
             the shape and nothing else, so it is the quickest way to one answer.
         """
         check_is_fitted(self)
-        self._check_layer(name, self._model, "layer")
+        layer_names(self._model.network, name, "layer")
         model = self._model
         compute, to_network = model.function(name), model.to_network
         input_shape = tuple(model.input_shape)
@@ -561,14 +339,10 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
 
         return layer_output
 
-    def _scores(self, X: Any) -> np.ndarray:
-        """The output layer's activations: probabilities, or numbers on y's own scale."""
+    def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        model, like = self._model, self._targets_like
-        (scores,) = model.outputs([model.network.output.name], self._images(X))
-        if like.kind == "numbers":
-            return scores * like.scale + like.offset
-        return scores
+        model = self._model
+        return model.outputs([model.network.output.name], self._images(X))[0]
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the target.
@@ -583,13 +357,7 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
             The most probable class; the number; or 1 for each label whose
             probability exceeds one half.
         """
-        scores = self._scores(X)
-        like = self._targets_like
-        if like.kind == "classes":
-            return self.classes_[scores.argmax(axis=1)]
-        if like.kind == "labels":
-            return (scores > 0.5).astype(np.int64)
-        return scores[:, 0] if like.one_dimensional else scores
+        return self._targets_like.predictions(self._outputs(X))
 
     @available_if(_learnt("classes", "labels"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -604,7 +372,7 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             float32. Of each class, summing to 1; or of each label.
         """
-        return self._scores(X)
+        return self._targets_like.scores(self._outputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy (of classes, or of whole rows of labels), or R² of numbers.
@@ -640,13 +408,8 @@ class BaseConvNet(TransformerMixin, BaseEstimator):
         ndarray of str objects, of shape (n_features_out,)
         """
         check_is_fitted(self)
-        names: list[str] = []
-        for name in self._check_feature_layers(self._model):
-            shape = self._model.network.layers[name].output_shape[1:]
-            for index in np.ndindex(*shape):
-                suffix = "_".join(map(str, index))
-                names.append(f"{name}{suffix}" if len(shape) == 1 else f"{name}_{suffix}")
-        return np.asarray(names, dtype=object)
+        network = self._model.network
+        return feature_names(network, layer_names(network, self.feature_layer, "feature_layer"))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -13,7 +13,6 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_array,
-    check_consistent_length,
     column_or_1d,
     validate_data,
 )
@@ -22,13 +21,17 @@ from .network.build import Target
 
 __all__ = [
     "Targets",
+    "TrainingData",
     "automatic_input_scale",
     "check_images",
-    "check_weights",
+    "check_training_data",
+    "check_validation_data",
     "encode_targets",
     "infer_input_shape",
 ]
 
+#: The attributes that tell what X a fitted estimator expects.
+FEATURES_IN = ("n_features_in_", "feature_names_in_")
 _TOO_FEW = "{name}: y holds one class only ({label!r}); at least two classes are needed to train."
 
 
@@ -60,7 +63,139 @@ class Targets:
 
     def without_values(self) -> Targets:
         """What is needed to make sense of predictions: everything but the values."""
-        return replace(self, values=self.values[:0])
+        return replace(self, values=self.values[:0].copy())
+
+    def scores(self, outputs: np.ndarray) -> np.ndarray:
+        """The output layer's activations: probabilities, or numbers on y's own scale."""
+        return outputs if self.scale is None else outputs * self.scale + self.offset
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The most probable class, the number, or 1 for each label above one half."""
+        if self.classes is not None:
+            return self.classes[outputs.argmax(axis=1)]
+        if self.kind == "labels":
+            return (outputs > 0.5).astype(np.int64)
+        numbers = self.scores(outputs)
+        return numbers[:, 0] if self.one_dimensional else numbers
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `fit` was given, checked.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n_samples, n_channels, height, width)
+        Of X's own dtype. Samples of weight 0 are not among them.
+    input_shape : (int, int, int)
+        (channels, height, width).
+    targets : Targets
+    weights : ndarray of shape (n_samples,), or None
+        float64, all positive.
+    features_in : dict
+        ``n_features_in_`` and ``feature_names_in_`` of a fitted estimator.
+    """
+
+    images: np.ndarray
+    input_shape: tuple[int, int, int]
+    targets: Targets
+    weights: np.ndarray | None
+    features_in: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def check_training_data(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    kind: str,
+    classes: np.ndarray | None = None,
+    reset: bool = True,
+) -> TrainingData:
+    """X, y and weights for training; the estimator stays as it is.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        With the parameters `input_shape` and `class_weight`.
+    X : array-like of shape (n_samples, ...)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,), or None
+    kind : {'auto', 'classes', 'numbers'}
+        What y may be.
+    classes : ndarray of shape (n_classes,), optional
+        All classes there are; those of y if not given.
+    reset : bool, default=True
+        Whether X may have other features than before.
+
+    Returns
+    -------
+    TrainingData
+
+    Raises
+    ------
+    ValueError
+        If X, y or the weights are not what they must be.
+    """
+    name = type(estimator).__name__
+    taken = _stand_in(estimator, {})
+    if reset:
+        vars(taken).pop("feature_names_in_", None)
+    images, input_shape = check_images(taken, X, estimator.input_shape, reset=reset)
+    weights = _check_sample_weight_of(images, sample_weight)
+    targets = encode_targets(name, y, kind, len(images), classes=classes, weights=weights)
+    features_in = {key: vars(taken)[key] for key in FEATURES_IN if key in vars(taken)}
+    if weights is not None and not weights.all():
+        # To weigh nothing is to be absent, from the held-out rows and every automatic rule too.
+        present = np.flatnonzero(weights)
+        images, weights = images[present], weights[present]
+        targets = replace(targets, values=targets.values[present])
+    if estimator.class_weight is not None:
+        balance = _class_weights(estimator.class_weight, targets, weights)
+        weights = balance if weights is None else weights * balance
+    return TrainingData(images, input_shape, targets, weights, features_in)
+
+
+def check_validation_data(
+    estimator: Any, data: TrainingData, X: Any, y: Any
+) -> tuple[np.ndarray, Targets]:
+    """X and y to validate with, as `data` has them: of its size of images, in its encoding.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    data : TrainingData
+        What will be trained on.
+    X : array-like of shape (n_samples, ...)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+    Returns
+    -------
+    images : ndarray of shape (n_samples, n_channels, height, width)
+    targets : Targets
+
+    Raises
+    ------
+    ValueError
+        If y is missing, or something does not fit `data`.
+    """
+    if y is None:
+        raise ValueError("X_val needs y_val.")
+    taken = _stand_in(estimator, data.features_in)
+    images, _ = check_images(taken, X, data.input_shape, reset=False)
+    kind, name = data.targets.kind, type(estimator).__name__
+    return images, encode_targets(name, y, kind, len(images), like=data.targets)
+
+
+def _stand_in(estimator: Any, attributes: dict[str, Any]) -> Any:
+    """A copy of `estimator` that ``validate_data`` may write its findings to."""
+    copy = object.__new__(type(estimator))
+    vars(copy).update(vars(estimator), **attributes)
+    return copy
 
 
 def check_images(
@@ -163,15 +298,32 @@ def _as_images(name: str, X: np.ndarray, input_shape: tuple[int, ...]) -> np.nda
     return X.reshape(len(X), channels, height, width)
 
 
-def automatic_input_scale(images: np.ndarray) -> float:
+def automatic_input_scale(images: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The power of two that pixels are multiplied by, so that their scale does not matter.
 
     1 where the root mean square of the training pixels lies in [¼, 2); else
     the power of two that brings it into [½, 1). Powers of two are exact in
     floating point, so X / 16, say, trains the same network to the bit.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, n_channels, height, width)
+        A thousand of them, evenly spaced, are looked at.
+    weights : ndarray of shape (n_samples,), optional
+        How often each counts.
+
+    Returns
+    -------
+    float
     """
-    sample = images[:: max(1, len(images) // 1000)][:1000].astype(np.float64)
-    rms = math.sqrt(float(np.mean(np.square(sample)))) if sample.size else 0.0
+    chosen = slice(None, None, max(1, len(images) // 1000))
+    sample = images[chosen][:1000].astype(np.float64)
+    if not sample.size:
+        return 1.0
+    squares = np.square(sample).reshape(len(sample), -1).mean(axis=1)
+    rms = math.sqrt(
+        np.average(squares, weights=None if weights is None else weights[chosen][:1000])
+    )
     if rms == 0.0 or 0.25 <= rms < 2.0 or not math.isfinite(rms):
         return 1.0
     _, exponent = math.frexp(rms)  # rms = m · 2**exponent with ½ ≤ m < 1
@@ -185,6 +337,7 @@ def encode_targets(
     n_samples: int,
     *,
     classes: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
     like: Targets | None = None,
 ) -> Targets:
     """y as a network's target.
@@ -201,6 +354,9 @@ def encode_targets(
         The length of X.
     classes : ndarray of shape (n_classes,), optional
         All classes there are, sorted; those of y if not given.
+    weights : ndarray of shape (n_samples,), optional
+        How often each number counts in the mean and deviation that
+        standardise them.
     like : Targets, optional
         An encoding to follow, for validation data.
 
@@ -232,10 +388,8 @@ def encode_targets(
     )
     one_dimensional = y.ndim == 1
     if resolved == "labels":
-        return Targets(
-            "labels", values.astype(np.float32), values.shape[1], one_dimensional=False
-        )
-    return _encode_numbers(values, one_dimensional, like)
+        return Targets("labels", values.astype(np.float32), values.shape[1], one_dimensional=False)
+    return _encode_numbers(values, one_dimensional, weights, like)
 
 
 def _as_array(y: Any) -> np.ndarray:
@@ -290,12 +444,13 @@ def _encode_classes(name: str, y: np.ndarray, known: np.ndarray | None) -> Targe
 
 
 def _encode_numbers(
-    values: np.ndarray, one_dimensional: bool, like: Targets | None
+    values: np.ndarray, one_dimensional: bool, weights: np.ndarray | None, like: Targets | None
 ) -> Targets:
     if like is not None:
         offset, scale = like.offset, like.scale
     else:
-        offset, scale = values.mean(axis=0), values.std(axis=0)
+        offset = np.average(values, axis=0, weights=weights)
+        scale = np.sqrt(np.average(np.square(values - offset), axis=0, weights=weights))
         scale[scale == 0] = 1.0
     return Targets(
         "numbers",
@@ -307,25 +462,25 @@ def _encode_numbers(
     )
 
 
-def check_weights(
-    sample_weight: Any,
-    class_weight: Mapping[Any, float] | str | None,
-    X: np.ndarray,
-    y: Any,
-    targets: Targets,
-) -> np.ndarray | None:
-    """float32 weights of shape (n_samples,), or None where every sample weighs the same."""
-    weights = None
-    if sample_weight is not None:
-        weights = _check_sample_weight(
-            sample_weight, X.reshape(len(X), -1), dtype=np.float64, ensure_non_negative=True
-        )
-        check_consistent_length(X, weights)
-        if not weights.any():
-            raise ValueError("sample_weight: every weight is 0; there is nothing to learn from.")
-    if class_weight is not None:
-        if targets.kind != "classes":
-            raise ValueError(f"class_weight needs classes to weigh; y holds {targets.kind}.")
-        balance = compute_sample_weight(class_weight, _as_array(y).ravel())
-        weights = balance if weights is None else weights * balance
-    return None if weights is None else weights.astype(np.float32)
+def _check_sample_weight_of(images: np.ndarray, sample_weight: Any) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(
+        sample_weight, images.reshape(len(images), -1), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weights.any():
+        raise ValueError("sample_weight: every weight is 0; there is nothing to learn from.")
+    return weights
+
+
+def _class_weights(
+    class_weight: Mapping[Any, float] | str, targets: Targets, weights: np.ndarray | None
+) -> np.ndarray:
+    """The weight of each sample's class; 'balanced' counts samples as often as they weigh."""
+    if targets.classes is None:
+        raise ValueError(f"class_weight needs classes to weigh; y holds {targets.kind}.")
+    codes, classes = targets.values, targets.classes
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        totals = np.bincount(codes, weights, minlength=len(classes))
+        return (totals.sum() / np.count_nonzero(totals) / np.where(totals, totals, 1.0))[codes]
+    return compute_sample_weight(class_weight, classes[codes])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from ..exceptions import NetworkError
 
@@ -42,8 +44,8 @@ class LayerSpec:
         arguments = ", ".join(f"{key}={_shown(value)}" for key, value in self.params.items())
         return f"{self.name}: {self.layer_class.__name__}({arguments})"
 
-    def _identity(self) -> tuple[Any, ...]:
-        return (self.name, self.layer_class, tuple(sorted(map(_comparable, self.params.items()))))
+    def _identity(self) -> tuple[Hashable, ...]:
+        return (self.name, self.layer_class, _comparable(self.params))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LayerSpec) and self._identity() == other._identity()
@@ -56,8 +58,20 @@ def _shown(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)
 
 
-def _comparable(item: tuple[str, Any]) -> tuple[str, str]:
-    return item[0], _shown(item[1])
+def _comparable(value: Any) -> Hashable:
+    """`value` as something that is equal and hashes equally wherever the values are equal."""
+    if isinstance(value, Mapping):
+        return tuple(sorted((key, _comparable(item)) for key, item in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(_comparable(item) for item in value)
+    if isinstance(value, np.ndarray):
+        return (value.shape, value.dtype.str, value.tobytes())
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__code__")):
+        return value
+    # Lasagne's initialisers and nonlinearities with arguments compare by identity only.
+    if type(value).__hash__ is object.__hash__ and hasattr(value, "__dict__"):
+        return (type(value), _comparable(vars(value)))
+    return value
 
 
 def parse_layers(layers: Iterable[Any]) -> list[LayerSpec]:
@@ -77,8 +91,14 @@ def parse_layers(layers: Iterable[Any]) -> list[LayerSpec]:
     Raises
     ------
     NetworkError
-        If an entry has none of these forms, or two layers have one name.
+        If `layers` cannot be iterated, an entry has none of these forms, or two
+        layers have one name.
     """
+    if not isinstance(layers, Iterable):
+        raise NetworkError(
+            "layers must be None, a list of layers, or a function from the input layer to the "
+            f"output layer; got {layers!r}."
+        )
     specs: list[LayerSpec] = []
     for position, entry in enumerate(layers):
         specs.append(_parse_entry(entry, position))
@@ -104,17 +124,18 @@ def _parse_entry(entry: Any, position: int) -> LayerSpec:
             return LayerSpec(name, layer_class, dict(params))
         case (type() as layer_class, Mapping() as params):
             params = dict(params)
-            name = params.pop("name", None) or _automatic_name(layer_class, position)
+            name = params.pop("name", None) or automatic_name(layer_class, position)
             return LayerSpec(name, layer_class, params)
         case type() as layer_class:
-            return LayerSpec(_automatic_name(layer_class, position), layer_class)
+            return LayerSpec(automatic_name(layer_class, position), layer_class)
     raise NetworkError(
         f"layers: entry {position} is {entry!r}; use (name, LayerClass), "
         "(name, LayerClass, {...}) or (LayerClass, {...})."
     )
 
 
-def _automatic_name(layer_class: type, position: int) -> str:
+def automatic_name(layer_class: type, position: int) -> str:
+    """nolearn's name for a layer without one: ``conv2d1``."""
     return f"{layer_class.__name__.lower().replace('layer', '')}{position}"
 
 
@@ -145,9 +166,7 @@ def split_parameter(key: str, specs: Sequence[LayerSpec]) -> tuple[LayerSpec, st
     return spec, key[len(spec.name) + 1 :]
 
 
-def with_parameters(
-    specs: Sequence[LayerSpec], layer_params: Mapping[str, Any]
-) -> list[LayerSpec]:
+def with_parameters(specs: Sequence[LayerSpec], layer_params: Mapping[str, Any]) -> list[LayerSpec]:
     """`specs` with ``<layer name>_<argument>`` parameters put in.
 
     Raises
@@ -174,7 +193,9 @@ def with_parameters(
 
 def _unknown_layer(key: str, specs: Sequence[LayerSpec]) -> str:
     names = [spec.name for spec in specs]
-    possible = [f"{s.name}_{argument}" for s in specs for argument in layer_arguments(s.layer_class)]
+    possible = [
+        f"{s.name}_{argument}" for s in specs for argument in layer_arguments(s.layer_class)
+    ]
     return (
         f"unknown parameter {key!r}: it begins with none of the layers' names "
         f"({', '.join(names)}).{_nearest(key, possible)}"

@@ -1,0 +1,156 @@
+"""From an estimator's parameters and checked data to a trainer and what it trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ._features import layer_names
+from .exceptions import NetworkError
+from .network.model import Model
+from .network.presets import seed_network
+from .network.spec import LayerSpec, parse_layers, with_parameters
+from .training.batches import Dataset
+from .training.objectives import resolve_loss
+from .training.schedule import automatic_batch_size, automatic_epochs, resolve_count
+from .training.split import split_rows
+from .training.trainer import Settings, Trainer
+from .training.updates import resolve_update, update_arguments
+from .validation import TrainingData, automatic_input_scale, check_validation_data
+
+__all__ = ["new_trainer", "number_of_epochs", "resumed_trainer", "training_sets", "whole_set"]
+
+_SEEDS = np.iinfo(np.int32).max
+
+
+def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
+    """A trainer of a network with fresh parameters."""
+    random = check_random_state(estimator.random_state)
+    init_seed, seed = (int(each) for each in random.randint(_SEEDS, size=2))
+    model = Model(
+        layers=_network_layers(estimator, data.input_shape),
+        input_shape=data.input_shape,
+        n_outputs=data.targets.n_outputs,
+        target=data.targets.kind,
+        input_scale=_input_scale(estimator.input_scale, data),
+        engine=estimator.engine,
+        seed=init_seed,
+    )
+    layer_names(model.network, estimator.feature_layer, "feature_layer")
+    return Trainer(model, _settings(estimator, data), seed)
+
+
+def resumed_trainer(trainer: Trainer, data: TrainingData) -> Trainer:
+    """`trainer`, once it is certain that `data` suits its network."""
+    model = trainer.model
+    known = model.input_shape, model.target, model.n_outputs
+    if known != (data.input_shape, data.targets.kind, data.targets.n_outputs):
+        raise ValueError(
+            f"warm_start=True goes on with a network for images of {model.input_shape} and "
+            f"{model.n_outputs} outputs; X and y have {data.input_shape} and "
+            f"{data.targets.n_outputs}. Set warm_start=False to begin anew."
+        )
+    return trainer
+
+
+def training_sets(
+    estimator: Any, data: TrainingData, seed: int, X_val: Any, y_val: Any
+) -> tuple[Dataset, Dataset | None]:
+    """What to train on, and what to validate with: X_val, or rows held out by `seed`."""
+    targets = data.targets
+    if X_val is not None:
+        images, known = check_validation_data(estimator, data, X_val, y_val)
+        validation = Dataset(images, known.values, None, np.arange(len(images)))
+        rows = np.arange(len(data))
+    else:
+        rows, held_out = split_rows(
+            targets.values, targets.kind, estimator.validation_fraction, seed
+        )
+        validation = Dataset(data.images, targets.values, None, held_out) if len(held_out) else None
+    weights = _relative(data.weights, rows)
+    return Dataset(data.images, targets.values, weights, rows), validation
+
+
+def whole_set(data: TrainingData) -> Dataset:
+    """All of `data` to train on, each sample with the very weight it was given."""
+    weights = None if data.weights is None else data.weights.astype(np.float32)
+    return Dataset(data.images, data.targets.values, weights, np.arange(len(data)))
+
+
+def number_of_epochs(estimator: Any, trainer: Trainer, training: Dataset) -> int:
+    """max_epochs, or what suits the number of training samples."""
+    automatic = automatic_epochs(len(training), trainer.settings.batch_size)
+    return resolve_count("max_epochs", estimator.max_epochs, automatic)
+
+
+def _network_layers(
+    estimator: Any, input_shape: tuple[int, int, int]
+) -> list[LayerSpec] | Callable[..., Any]:
+    layers, params = estimator.layers, estimator._layer_params()
+    if callable(layers):
+        if params:
+            raise NetworkError(
+                f"unknown parameter {next(iter(params))!r}: layers is a function, which takes "
+                "no layer parameters."
+            )
+        return layers
+    return with_parameters(
+        seed_network(input_shape) if layers is None else parse_layers(layers), params
+    )
+
+
+def _input_scale(input_scale: Any, data: TrainingData) -> float:
+    if isinstance(input_scale, str) and input_scale == "auto":
+        return automatic_input_scale(data.images, data.weights)
+    try:
+        scale = float(input_scale)
+    except (TypeError, ValueError):
+        scale = 0.0
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"input_scale must be 'auto' or a positive number; got {input_scale!r}.")
+    return scale
+
+
+def _settings(estimator: Any, data: TrainingData) -> Settings:
+    n_training = max(1, round(len(data) * (1 - (estimator.validation_fraction or 0.0))))
+    rule = resolve_update(estimator.update)
+    declared = estimator._get_param_names()
+    given = {
+        key.removeprefix("update_"): value
+        for key, value in estimator.get_params(deep=False).items()
+        if key.startswith("update_")
+    }
+    defaulted = [name for name in given if f"update_{name}" in declared]
+    return Settings(
+        objective=resolve_loss(estimator.loss, data.targets.kind),
+        rule=rule,
+        arguments=update_arguments(rule, given, defaulted),
+        batch_size=resolve_count(
+            "batch_size", estimator.batch_size, automatic_batch_size(n_training)
+        ),
+        shuffle=estimator.shuffle,
+        l1=_strength("l1", estimator.l1),
+        l2=_strength("l2", estimator.l2),
+        weighted=data.weights is not None,
+    )
+
+
+def _strength(name: str, value: Any) -> float:
+    if not value >= 0:
+        raise ValueError(f"{name} must be at least 0; got {value!r}.")
+    return float(value)
+
+
+def _relative(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    """Weights with a mean of 1 over the training rows; None where all of them are equal.
+
+    So the mean weighted loss of a batch is, on average over batches, what it
+    would be with samples repeated as often as they weigh, and the learning rate
+    means what it means without weights.
+    """
+    if weights is None or np.ptp(weights[rows]) == 0:
+        return None
+    return (weights / weights[rows].mean()).astype(np.float32)
