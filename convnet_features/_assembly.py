@@ -134,7 +134,6 @@ def _settings(estimator: Any, data: TrainingData) -> Settings:
         shuffle=estimator.shuffle,
         l1=_strength("l1", estimator.l1),
         l2=_strength("l2", estimator.l2),
-        weighted=data.weights is not None,
     )
 
 

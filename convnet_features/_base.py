@@ -357,7 +357,8 @@ class BaseConvNet(TransformerMixin, LayerParameters):
             The most probable class; the number; or 1 for each label whose
             probability exceeds one half.
         """
-        return self._targets_like.predictions(self._outputs(X))
+        outputs = self._outputs(X)
+        return self._targets_like.predictions(outputs)
 
     @available_if(_learnt("classes", "labels"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -372,7 +373,8 @@ class BaseConvNet(TransformerMixin, LayerParameters):
         ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             float32. Of each class, summing to 1; or of each label.
         """
-        return self._targets_like.scores(self._outputs(X))
+        outputs = self._outputs(X)
+        return self._targets_like.scores(outputs)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy (of classes, or of whole rows of labels), or R² of numbers.

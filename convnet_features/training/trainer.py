@@ -40,8 +40,6 @@ class Settings:
     shuffle : bool
     l1, l2 : float
         Strengths of the penalties.
-    weighted : bool
-        Whether samples have weights.
     """
 
     objective: Objective
@@ -51,7 +49,6 @@ class Settings:
     shuffle: bool = True
     l1: float = 0.0
     l2: float = 0.0
-    weighted: bool = False
 
 
 @dataclass(eq=False)
@@ -89,18 +86,11 @@ class Trainer:
         return state | {"_ready": False}
 
     def prepare(self) -> None:
-        """Compile what training needs; the first thing that `run` does."""
+        """Compile what does not depend on the data; the first thing that `run` does."""
         if self._ready:
             return
         model, settings = self.model, self.settings
         options = (model.network, settings.objective, model.target, model.n_outputs)
-        self._gradients = gradient_program(
-            *options,
-            weighted=settings.weighted,
-            l1=settings.l1 > 0,
-            l2=settings.l2 > 0,
-            engine=model.engine,
-        )
         self._evaluation = evaluation_program(*options, model.engine)
         trainable = [param.get_value(borrow=True) for param in model.trainable]
         self._n_trainable = sum(value.size for value in trainable)
@@ -114,9 +104,23 @@ class Trainer:
             self.updater.load_state(self._state)
             self._state = None
         self._gradient = np.empty(self._n_trainable, dtype=np.float32)
+        self._ready = True
+
+    def _prepare_gradients(self, weighted: bool) -> None:
+        """Compile the gradients; data with sample weights may follow data without."""
+        model, settings = self.model, self.settings
+        self._gradients = gradient_program(
+            model.network,
+            settings.objective,
+            model.target,
+            model.n_outputs,
+            weighted=weighted,
+            l1=settings.l1 > 0,
+            l2=settings.l2 > 0,
+            engine=model.engine,
+        )
         missing = self._gradients.n_generators - len(self.generators)
         self.generators += [np.random.default_rng(s) for s in self._seeds.spawn(max(0, missing))]
-        self._ready = True
 
     @property
     def learning_rate(self) -> float | None:
@@ -142,6 +146,7 @@ class Trainer:
         finished epoch.
         """
         self.prepare()
+        self._prepare_gradients(training.weights is not None)
         finished = self.model.theta.copy()
         try:
             stop = _told(callbacks, "on_training_begin", self)
