@@ -19,7 +19,7 @@ MNIST = Path("mnist.pkl.gz")
 
 
 class Mock(unittest.mock.Mock):
-    """The Mock of Python 3.12, for Python 3.11, whose Mock evaluates the properties of its spec.
+    """A Mock that does not evaluate the properties of its spec, as that of Python 3.13.
 
     Lasagne's tests mock layers whose ``output_shape`` is not implemented.
     """
@@ -36,8 +36,7 @@ def pytest_configure(config):
     """Install the facade, and ``mock``, which is ``unittest.mock`` now."""
     convnet_features.theano_facade.install()
     sys.modules["mock"] = unittest.mock
-    if sys.version_info < (3, 12):
-        unittest.mock.Mock = Mock
+    unittest.mock.Mock = Mock
     config.addinivalue_line("markers", "slow: Lasagne's examples")
     present = {"without --runslow": not config.getoption("--runslow", default=False)}
     present["without MNIST"] = present["without --runslow"] or not MNIST.exists()

@@ -90,6 +90,7 @@ def test_a_scope_is_one_threads_own():
     with theano_scope():
         assert pytensor.config.floatX == "float32"
         assert pytensor.config.cxx == ""
+        assert pytensor.config.traceback__limit == 0
         assert (pt.fmatrix() * 0.1).dtype == "float32"
         thread = threading.Thread(target=other)
         thread.start()
