@@ -1,0 +1,42 @@
+"""Displays of what a network has learnt, in the manner of scikit-learn's.
+
+``XDisplay.from_estimator(...)`` computes, ``display.plot(ax=...)`` draws and
+leaves ``display.figure_`` and ``display.axes_``. Matplotlib is imported when
+something is drawn, and not before. Confusion matrices come from
+`sklearn.metrics.ConfusionMatrixDisplay`.
+
+The functions have the names of ``nolearn.lasagne.visualize``.
+"""
+
+from .activations import ActivationMapsDisplay, LayerActivationsDisplay
+from .architecture import ArchitectureDisplay
+from .embedding import FeatureEmbeddingDisplay
+from .filters import FiltersDisplay
+from .learning_curves import LearningCurvesDisplay
+from .nolearn_names import (
+    draw_to_file,
+    plot_conv_activity,
+    plot_conv_weights,
+    plot_loss,
+    plot_occlusion,
+    plot_saliency,
+)
+from .occlusion import OcclusionDisplay
+from .saliency import SaliencyDisplay
+
+__all__ = [
+    "ActivationMapsDisplay",
+    "ArchitectureDisplay",
+    "FeatureEmbeddingDisplay",
+    "FiltersDisplay",
+    "LayerActivationsDisplay",
+    "LearningCurvesDisplay",
+    "OcclusionDisplay",
+    "SaliencyDisplay",
+    "draw_to_file",
+    "plot_conv_activity",
+    "plot_conv_weights",
+    "plot_loss",
+    "plot_occlusion",
+    "plot_saliency",
+]

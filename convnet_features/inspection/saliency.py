@@ -1,0 +1,231 @@
+"""Which pixels a prediction hangs on: its gradient with respect to the image."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from ..compilation.linker import compilation_rewriter
+from ..kernels.registry import get_provider
+from ..network.build import Network
+from ..network.functions import Program, cached_program, without_shared_variables
+from ..network.model import Model
+from ..network.signature import network_signature
+from ..theano_facade import theano_scope
+from .drawing import Display
+from .occlusion import draw_explanations
+from .prediction import chosen_columns
+from .source import find_source
+
+__all__ = ["SaliencyDisplay", "input_gradient_program"]
+
+
+class SaliencyDisplay(Display):
+    """The gradient of a prediction with respect to the image.
+
+    Where a small change of a pixel changes the score of the class most, the
+    picture is darkest. The score is the network's own, before the softmax: at
+    a probability of nearly one the softmax is flat, and hides what the score
+    depends on.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, channels, height, width)
+        The images, as they reached the network.
+    gradients : ndarray of shape (n_samples, channels, height, width)
+        The derivative of the score by each pixel.
+
+    Attributes
+    ----------
+    saliency : ndarray of shape (n_samples, height, width)
+        The greatest absolute derivative of a pixel's channels.
+    figure_ : matplotlib.figure.Figure
+        Where it was last drawn.
+    axes_ : ndarray of shape (n_samples, 3)
+        The axes of the image, the saliency, and both.
+
+    See Also
+    --------
+    OcclusionDisplay : Asks the whole Pipeline, by covering parts of the image.
+
+    References
+    ----------
+    K. Simonyan, A. Vedaldi and A. Zisserman, *Deep inside convolutional
+    networks: visualising image classification models and saliency maps*, 2013,
+    https://arxiv.org/abs/1312.6034.
+
+    Examples
+    --------
+    >>> from convnet_features import ConvNetClassifier
+    >>> from convnet_features.datasets import load_digits_images
+    >>> from convnet_features.inspection import SaliencyDisplay
+    >>> X, y = load_digits_images()
+    >>> classifier = ConvNetClassifier(max_epochs=1, random_state=0).fit(X[:300], y[:300])
+    >>> SaliencyDisplay.from_estimator(classifier, X[:2], y[:2]).saliency.shape
+    (2, 8, 8)
+    """
+
+    def __init__(self, images: np.ndarray, gradients: np.ndarray) -> None:
+        self.images = images
+        self.gradients = gradients
+
+    @property
+    def saliency(self) -> np.ndarray:
+        """The greatest absolute derivative, an ndarray of shape (n_samples, height, width)."""
+        return np.abs(self.gradients).max(axis=1)
+
+    def _summary(self) -> str:
+        n, _, height, width = self.images.shape
+        return f"{n} images of {height}x{width}"
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, target: Any = None, *, before_softmax: bool = True
+    ) -> SaliencyDisplay:
+        """Differentiate the network's prediction.
+
+        Parameters
+        ----------
+        estimator : estimator or Pipeline
+            A fitted network, or a Pipeline or search with one in it. What is
+            differentiated is the network's own output, whatever stands behind it.
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+                (n_samples, channels, height, width)
+            Images.
+        target : array-like of shape (n_samples,) or scalar, optional
+            The classes whose score is differentiated (for regressors and labels,
+            the number of the output); the predicted class by default.
+        before_softmax : bool, default=True
+            Whether to differentiate what the output layer's softmax (or
+            sigmoid) is applied to, rather than the probability.
+
+        Returns
+        -------
+        SaliencyDisplay
+            Computed, not yet drawn.
+
+        Raises
+        ------
+        ValueError
+            If `target` fits neither the samples nor the classes.
+        """
+        source = find_source(estimator)
+        images = source.images(X)
+        values = source.net._model.outputs([source.net.network_.name], images)[0]
+        columns = chosen_columns(target, getattr(source.net, "classes_", None), values)
+        return cls(images, _input_gradients(source.net._model, images, columns, before_softmax))
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        figsize: tuple[float, float] | None = None,
+        **imshow_params: Any,
+    ) -> SaliencyDisplay:
+        """Draw each image, its saliency, and both.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, or three for each image, optional
+            Where to draw; one axes is divided; a new figure by default.
+        figsize : (float, float), optional
+            Of a new figure, in inches.
+        **imshow_params
+            For :meth:`matplotlib.axes.Axes.imshow`, of the saliency.
+
+        Returns
+        -------
+        self
+        """
+        options = {"cmap": "Reds", "vmin": 0.0, **imshow_params}
+        self.figure_, self.axes_ = draw_explanations(
+            ax, self.images, self.saliency, "|gradient|", figsize, options
+        )
+        return self
+
+
+def _input_gradients(
+    model: Model, images: np.ndarray, columns: np.ndarray, before_softmax: bool
+) -> np.ndarray:
+    """The derivative of one output of each image by its pixels, on the scale of X."""
+    program = input_gradient_program(model.network, model.engine, before_softmax)
+    chosen = np.zeros((len(images), model.n_outputs), dtype=np.float32)
+    chosen[np.arange(len(images)), columns] = model.input_scale
+    gradients = np.empty(images.shape, dtype=np.float32)
+    step = model.slice_size
+    for start in range(0, len(images), step):
+        rows = slice(start, start + step)
+        batch = model.to_network(images[rows])
+        generators = [np.random.default_rng(0) for _ in range(program.n_generators)]
+        (gradients[rows],) = program.function(batch, chosen[rows], *model.values, *generators)
+    return gradients
+
+
+def input_gradient_program(
+    network: Network, engine: str, before_softmax: bool, fuse: bool = True
+) -> Program:
+    """The program from (images, weights of outputs, *params) to the gradient by the images.
+
+    Parameters
+    ----------
+    network : Network
+    engine : str
+        Whose kernels.
+    before_softmax : bool
+        Leave out the output layer's nonlinearity.
+    fuse : bool, default=True
+        Fuse runs of layers.
+
+    Returns
+    -------
+    Program
+        Its function gives, for images of shape (n_samples, channels, height,
+        width) and weights w of shape (n_samples, n_outputs), the gradient of
+        Σ w · output by the images, in their shape.
+    """
+    signature = network_signature(network)
+    options = (before_softmax, engine, fuse)
+    key = None if signature is None else ("input gradients", signature, *options)
+    return cached_program(key, lambda: _compile_input_gradients(network, *options))
+
+
+def _compile_input_gradients(
+    network: Network, before_softmax: bool, engine: str, fuse: bool
+) -> Program:
+    from lasagne.layers import get_output
+    from pytensor.gradient import grad
+    from pytensor.graph.rewriting.utils import rewrite_graph
+    from pytensor.tensor import matrix
+
+    from ..compilation import compile_program
+
+    layer = _without_nonlinearity(network.output) if before_softmax else network.output
+    images = network.input.input_var
+    with theano_scope():
+        chosen = matrix("chosen", dtype="float32")
+        total = (get_output(layer, deterministic=True) * chosen).sum()
+        params, (total,), generators = without_shared_variables(network, [total])
+        # Fusing comes before differentiating: each fused operation brings its own gradient.
+        total = rewrite_graph(
+            total, include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
+        )
+        function = compile_program(
+            [images, chosen, *params, *generators],
+            [grad(total, images, disconnected_inputs="ignore")],
+            get_provider(engine),
+            fuse=fuse,
+        )
+    return Program(function, len(generators))
+
+
+def _without_nonlinearity(layer: Any) -> Any:
+    """The same layer, its parameters shared, without the softmax or sigmoid at its end."""
+    from lasagne.nonlinearities import identity, sigmoid, softmax
+
+    if getattr(layer, "nonlinearity", None) not in (softmax, sigmoid):
+        return layer
+    bare = copy.copy(layer)
+    bare.nonlinearity = identity
+    return bare

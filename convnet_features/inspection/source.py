@@ -1,0 +1,173 @@
+"""The network in whatever the user has: an estimator, a Pipeline, a finished search, a layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._base import BaseConvNet
+from ..validation import infer_input_shape
+
+__all__ = [
+    "Source",
+    "as_batch",
+    "find_layer",
+    "find_source",
+    "image_shape",
+    "is_layer",
+    "layer_output",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A fitted network, and what stands before it.
+
+    Attributes
+    ----------
+    net : BaseConvNet
+        Fitted.
+    before : Pipeline or None
+        The steps that data pass on their way to the network.
+    """
+
+    net: BaseConvNet
+    before: Pipeline | None = None
+
+    def reaching(self, X: Any) -> Any:
+        """X as it reaches the network; one image becomes a batch of one."""
+        if self.before is not None:
+            return self.before.transform(X)
+        return as_batch(X, self.net.input_shape_)
+
+    def images(self, X: Any) -> np.ndarray:
+        """What reaches the network, as images of shape (n_samples, channels, height, width)."""
+        return self.net._images(self.reaching(X))
+
+    def image(self, X: Any) -> np.ndarray:
+        """The same of a single image, of shape (1, channels, height, width)."""
+        images = self.images(X)
+        if len(images) != 1:
+            raise ValueError(f"X holds {len(images)} images; this shows one: pass X[:1], say.")
+        return images
+
+
+def find_source(estimator: Any) -> Source:
+    """The fitted network in `estimator`.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline, FrozenEstimator or search
+        A Pipeline may have the network at any step; a search gives its best
+        estimator.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    TypeError
+        If there is no network in it.
+    ValueError
+        If a Pipeline has several networks.
+    NotFittedError
+        If the network was not fitted.
+    """
+    if hasattr(estimator, "best_estimator_"):
+        return find_source(estimator.best_estimator_)
+    if isinstance(estimator, FrozenEstimator):
+        return find_source(estimator.estimator)
+    if isinstance(estimator, Pipeline):
+        return _find_in_pipeline(estimator)
+    if not isinstance(estimator, BaseConvNet):
+        raise TypeError(
+            f"there is no network in {type(estimator).__name__}; give a ConvNetFeatureExtractor, "
+            "ConvNetClassifier or ConvNetRegressor, or a Pipeline with one among its steps."
+        )
+    check_is_fitted(estimator)
+    return Source(estimator)
+
+
+def _find_in_pipeline(pipeline: Pipeline) -> Source:
+    found = [position for position, (_, step) in enumerate(pipeline.steps) if _holds_network(step)]
+    if len(found) != 1:
+        names = ", ".join(repr(name) for name, _ in pipeline.steps)
+        many = "several networks" if found else "no network"
+        kind = ValueError if found else TypeError
+        raise kind(
+            f"the Pipeline has {many} among its steps ({names}); give one with one, or the "
+            "estimator itself."
+        )
+    position = found[0]
+    source = find_source(pipeline.steps[position][1])
+    return Source(source.net, pipeline[:position] if position else None)
+
+
+def _holds_network(step: Any) -> bool:
+    return isinstance(getattr(step, "estimator", step), BaseConvNet)
+
+
+def as_batch(X: Any, input_shape: tuple[int, ...]) -> Any:
+    """A single image (its shape, its pixels as one row, or height×width) becomes a batch of one."""
+    shape = np.shape(X)
+    single = [tuple(input_shape), (math.prod(input_shape),)]
+    if input_shape[0] == 1:
+        single.append(tuple(input_shape[1:]))
+    return np.asarray(X)[np.newaxis] if shape in single else X
+
+
+def image_shape(source: Source, X: np.ndarray) -> tuple[int, int, int]:
+    """(channels, height, width) of X's own images, which other steps may resize on their way."""
+    expected = source.net.input_shape_
+    if math.prod(X.shape[1:]) == math.prod(expected):
+        return expected
+    return infer_input_shape(X.shape)
+
+
+def is_layer(candidate: Any) -> bool:
+    """Whether this is a Lasagne layer."""
+    return hasattr(candidate, "output_shape") and hasattr(candidate, "get_params")
+
+
+def find_layer(estimator: Any, name: str | None, wanted: Any, what: str) -> Any:
+    """A layer of a network by name, or the first that is as wanted; or the layer that was given.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline or Lasagne layer
+    name : str or None
+    wanted : callable
+        From a Lasagne layer to whether it is of the kind.
+    what : str
+        What errors call the kind.
+    """
+    if is_layer(estimator):
+        candidates = {estimator.name or type(estimator).__name__: estimator}
+        name = next(iter(candidates))
+    else:
+        candidates = find_source(estimator).net.layers_
+    suitable = [each for each, layer in candidates.items() if wanted(layer)]
+    if name is None and suitable:
+        name = suitable[0]
+    if name not in suitable:
+        asked = "no layer" if name is None else f"{name!r} is no layer"
+        there = f"; with them are {', '.join(suitable)}" if suitable else ""
+        raise ValueError(f"layer: {asked} with {what}{there}.")
+    return candidates[name]
+
+
+def layer_output(layer: Any, batch: np.ndarray) -> np.ndarray:
+    """The deterministic output of a Lasagne layer that no estimator is given with."""
+    import theano
+    from lasagne.layers import InputLayer, get_all_layers, get_output
+
+    inputs = [each.input_var for each in get_all_layers(layer) if isinstance(each, InputLayer)]
+    function = theano.function(inputs, get_output(layer, deterministic=True))
+    return np.asarray(function(np.asarray(batch, dtype=np.float32)))
