@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import inspect
 import numpy as np
 
 from ..exceptions import NetworkError
-from .spec import LayerSpec
+from .spec import LayerSpec, automatic_name
 
 __all__ = ["Network", "Target", "build_network", "initialisation"]
 
@@ -77,27 +77,30 @@ def initialisation(seed: int) -> Iterator[None]:
 
 
 def build_network(
-    layers: Sequence[LayerSpec] | Callable[..., Any],
+    layers: Sequence[LayerSpec] | Callable[..., Any] | Any,
     input_shape: tuple[int, ...],
-    n_outputs: int,
+    n_outputs: int | None,
     target: Target,
-    seed: int,
+    seed: int | None,
 ) -> Network:
     """Build the layers, and check that they fit each other, the images and the target.
 
     Parameters
     ----------
-    layers : sequence of LayerSpec, or callable
+    layers : sequence of LayerSpec, callable, or lasagne.layers.Layer
         A callable goes from the input layer (and ``n_outputs``, if it has an
-        argument of that name) to the output layer.
+        argument of that name) to the output layer. A layer is the output of a
+        network that is built already.
     input_shape : tuple of int
         (channels, height, width).
-    n_outputs : int
-        How many numbers the output layer must give a sample.
+    n_outputs : int or None
+        How many numbers the output layer must give a sample; None takes the
+        output layer as it is declared.
     target : {'classes', 'numbers', 'labels'}
-        Decides the output's nonlinearity where the spec is silent.
-    seed : int
-        Of the initial weights.
+        Decides the output's nonlinearity where the spec is silent, unless
+        `n_outputs` is None.
+    seed : int or None
+        Of the initial weights; None draws them from Lasagne's global source.
 
     Returns
     -------
@@ -109,12 +112,15 @@ def build_network(
         If a layer does not fit what it stands on, with the layer, the sizes
         and the remedy.
     """
-    with initialisation(seed):
-        if callable(layers):
+    with nullcontext() if seed is None else initialisation(seed):
+        if hasattr(layers, "output_shape"):
+            network = _from_layer(layers, input_shape)
+        elif callable(layers):
             network = _from_callable(layers, input_shape, n_outputs)
         else:
             network = _from_specs(layers, input_shape, n_outputs, target)
-    _check_output(network, n_outputs, target)
+    if n_outputs is not None:
+        _check_output(network, n_outputs, target)
     return network
 
 
@@ -127,8 +133,21 @@ def _input_layer(input_shape: tuple[int, ...], name: str = "input") -> Any:
     return InputLayer(shape, input_var=tensor(f"{name}.input", dtype="float32", shape=shape), name=name)
 
 
+def _from_layer(output: Any, input_shape: tuple[int, ...]) -> Network:
+    """The layers that `output` stands on, named as nolearn names them: ``conv2d1``."""
+    from lasagne.layers import get_all_layers
+
+    named: dict[str, Any] = {}
+    for position, layer in enumerate(get_all_layers(output)):
+        name = layer.name or automatic_name(type(layer), position)
+        if name in named:
+            raise NetworkError(f"layers: two layers have the name {name!r}; give each its own.")
+        named[name] = layer
+    return Network(output, named, input_shape)
+
+
 def _from_callable(
-    builder: Callable[..., Any], input_shape: tuple[int, ...], n_outputs: int
+    builder: Callable[..., Any], input_shape: tuple[int, ...], n_outputs: int | None
 ) -> Network:
     from lasagne.layers import get_all_layers
 
@@ -142,7 +161,7 @@ def _from_callable(
     named: dict[str, Any] = {}
     for position, layer in enumerate(get_all_layers(output)):
         name = layer.name or ("output" if layer is output else None)
-        name = name or f"{type(layer).__name__.lower().replace('layer', '')}{position}"
+        name = name or automatic_name(type(layer), position)
         if name in named:
             raise NetworkError(f"layers: two layers of {_name(builder)} have the name {name!r}.")
         layer.name = name
@@ -156,7 +175,7 @@ def _name(builder: Any) -> str:
 
 
 def _from_specs(
-    specs: Sequence[LayerSpec], input_shape: tuple[int, ...], n_outputs: int, target: Target
+    specs: Sequence[LayerSpec], input_shape: tuple[int, ...], n_outputs: int | None, target: Target
 ) -> Network:
     from lasagne.layers import InputLayer
 
@@ -188,12 +207,12 @@ def _check_input(spec: LayerSpec, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def _output_params(spec: LayerSpec, n_outputs: int, target: Target) -> dict[str, Any]:
+def _output_params(spec: LayerSpec, n_outputs: int | None, target: Target) -> dict[str, Any]:
     import lasagne.nonlinearities
     from lasagne.layers import DenseLayer
 
     params = dict(spec.params)
-    if issubclass(spec.layer_class, DenseLayer):
+    if n_outputs is not None and issubclass(spec.layer_class, DenseLayer):
         params.setdefault("num_units", n_outputs)
         default = getattr(lasagne.nonlinearities, _OUTPUT_NONLINEARITY[target])
         params.setdefault("nonlinearity", default)

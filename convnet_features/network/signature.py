@@ -6,10 +6,15 @@ their parameters: classes, arguments and shapes are in it, values are not.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping
+from functools import partial
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.op import Op
 
 from .build import Network
 
@@ -27,58 +32,91 @@ _IRRELEVANT = frozenset({"input_layer", "input_layers", "params", "input_var", "
 def network_signature(network: Network) -> Hashable | None:
     """The signature of `network`, or None where some attribute of a layer defies description."""
     positions = {id(layer): index for index, layer in enumerate(network.layers.values())}
+    # A parameter is known by its place, so that two layers that share one differ from two that
+    # have one each.
+    places = {id(param): index for index, param in enumerate(network.params)}
     try:
         return (
             network.input_shape,
             positions[id(network.output)],
-            tuple(_layer(layer, positions) for layer in network.layers.values()),
+            tuple(_layer(layer, positions, places) for layer in network.layers.values()),
         )
     except _Opaque:
         return None
 
 
-def _layer(layer: Any, positions: Mapping[int, int]) -> Hashable:
+def _layer(layer: Any, positions: Mapping[int, int], places: Mapping[int, int]) -> Hashable:
     incoming = getattr(layer, "input_layers", None) or [getattr(layer, "input_layer", None)]
     attributes = {key: value for key, value in vars(layer).items() if key not in _IRRELEVANT}
     return (
         type(layer),
         tuple(positions.get(id(each), -1) for each in incoming),
-        _describe(attributes, depth=4),
-        tuple((name, frozenset(tags)) for name, tags in _tags(layer)),
+        _describe(attributes, places, depth=4),
+        tuple((places.get(id(param)), frozenset(tags)) for param, tags in layer.params.items()),
     )
 
 
-def _tags(layer: Any) -> list[tuple[str, set[str]]]:
-    return [(param.name or "", tags) for param, tags in layer.params.items()]
-
-
-def _describe(value: Any, depth: int) -> Hashable:
-    from pytensor.compile.sharedvalue import SharedVariable
-
+def _describe(value: Any, places: Mapping[int, int], depth: int) -> Hashable:
     if isinstance(value, SharedVariable):
-        held = value.get_value(borrow=True)
-        return ("shared", str(value.type.dtype), held.shape) if hasattr(held, "shape") else "rng"
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | type):
+        if id(value) not in places:
+            raise _Opaque  # read at every call: its value is this network's own
+        return ("parameter", places[id(value)], value.get_value(borrow=True).shape)
+    if value is None or isinstance(value, type) or type(value) in _PLAIN:
         return (type(value), value)
     if isinstance(value, np.generic):
         return (type(value), value.item())
     if depth == 0:
         raise _Opaque
-    if isinstance(value, list | tuple | set | frozenset):
-        return (type(value).__name__, *(_describe(item, depth - 1) for item in value))
-    if isinstance(value, Mapping):
-        return tuple((key, _describe(item, depth - 1)) for key, item in value.items())
-    return _describe_object(value, depth)
+    if type(value) in (list, tuple, set, frozenset):
+        return (type(value), *(_describe(item, places, depth - 1) for item in value))
+    if type(value) in (dict, OrderedDict):
+        items = tuple((key, _describe(item, places, depth - 1)) for key, item in value.items())
+        return (type(value), items)
+    return _describe_object(value, places, depth)
 
 
-def _describe_object(value: Any, depth: int) -> Hashable:
+_PLAIN = (bool, int, float, complex, str, bytes)
+
+
+def _describe_object(value: Any, places: Mapping[int, int], depth: int) -> Hashable:
     if type(value).__module__.startswith("convnet_features.theano_facade"):
         return type(value)  # a random stream: programs get their generators as arguments
+    match value:
+        case FunctionType():
+            return _describe_function(value, places, depth)
+        case MethodType():
+            held = _describe(value.__self__, places, depth - 1)
+            return (value.__func__, held)
+        case partial():
+            parts = (value.func, value.args, value.keywords)
+            return (partial, *(_describe(part, places, depth - 1) for part in parts))
+        case Op():
+            return value
     if callable(value) and not hasattr(value, "__dict__"):
         return value
-    if callable(value) and hasattr(value, "__code__"):
-        return value  # a function is the same graph as long as it is the same object
-    if isinstance(value, np.ndarray) or not hasattr(value, "__dict__"):
+    if not _is_plain_instance(value):
         raise _Opaque
     # An instance with parameters, as lasagne.nonlinearities.LeakyRectify.
-    return (type(value), _describe(vars(value), depth - 1))
+    return (type(value), _describe(vars(value), places, depth - 1))
+
+
+def _describe_function(value: FunctionType, places: Mapping[int, int], depth: int) -> Hashable:
+    """A function is the same graph as long as it, and what it closes over, are the same."""
+    try:
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    except ValueError:  # an empty cell
+        raise _Opaque from None
+    held = [_describe(content, places, depth - 1) for content in (*cells, value.__defaults__)]
+    return (value, *held)
+
+
+def _is_plain_instance(value: Any) -> bool:
+    """Whether all that `value` holds is in its ``__dict__``."""
+    return hasattr(value, "__dict__") and all(
+        base is object or (base.__flags__ & _HEAP_TYPE and not vars(base).get("__slots__"))
+        for base in type(value).__mro__
+    )
+
+
+#: The flag of classes that are written in Python (CPython's Py_TPFLAGS_HEAPTYPE).
+_HEAP_TYPE = 1 << 9
