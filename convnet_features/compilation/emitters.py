@@ -39,6 +39,8 @@ class Scope:
         self.provider = provider
         self.owns_generators = owns_generators
         self.names: dict[str, Any] = {"np": np}
+        #: Names of the graph's inputs whose values never change.
+        self.frozen: dict[str, Any] = {}
 
     def bind(self, value: Any, hint: str) -> str:
         """A name that stands for `value` in the generated code."""
@@ -47,9 +49,7 @@ class Scope:
         return name
 
 
-def emit(
-    node: Apply, args: list[str], scope: Scope, needed: tuple[bool, ...]
-) -> tuple[str, bool]:
+def emit(node: Apply, args: list[str], scope: Scope, needed: tuple[bool, ...]) -> tuple[str, bool]:
     """The expression that computes `node`, and whether it gives a tuple of outputs."""
     if isinstance(node.op, KernelOp):
         return _emit_kernel(node, args, scope, needed), True
@@ -65,7 +65,13 @@ def emit(
 def _emit_kernel(node: Apply, args: list[str], scope: Scope, needed: tuple[bool, ...]) -> str:
     op = node.op
     if scope.owns_generators and isinstance(op, Draw):
-        op = type(op)(op.dtype, op.ndim, inplace=True)
+        op = op.with_props(inplace=True)
+    values = [scope.frozen.get(name) for name in args]
+    if any(value is not None for value in values):
+        kernel = op.frozen_kernel(node, scope.provider, needed, values)
+        if kernel is not None:
+            args = [name for name in args if name not in scope.frozen]
+            return f"{scope.bind(kernel, type(op).__name__)}({', '.join(args)})"
     kernel = op.kernel(node, scope.provider, needed)
     return f"{scope.bind(kernel, type(op).__name__)}({', '.join(args)})"
 
@@ -107,9 +113,7 @@ def _emit_reduction(node: Apply, args: list[str], scope: Scope) -> str | None:
     source = node.inputs[0].type.dtype
     # PyTensor would sum float32 in float64. NumPy sums pairwise, which is
     # exact enough, half the traffic, and keeps float64 out of a training step.
-    accumulate = (
-        f", dtype={result!r}" if ufunc in (np.add, np.multiply) or source != result else ""
-    )
+    accumulate = f", dtype={result!r}" if ufunc in (np.add, np.multiply) or source != result else ""
     name = scope.bind(ufunc.reduce, ufunc.__name__)
     return f"{name}({args[0]}, axis={axis!r}{accumulate})"
 
@@ -155,7 +159,9 @@ def _emit_alloc(node: Apply, args: list[str], scope: Scope) -> str:
 
 def _emit_specify_shape(node: Apply, args: list[str], scope: Scope) -> str:
     check = scope.bind(_check_shape, "check_shape")
-    sizes = ["None" if isinstance(value.type, NoneTypeT) else arg for value, arg in _sizes(node, args)]
+    sizes = [
+        "None" if isinstance(value.type, NoneTypeT) else arg for value, arg in _sizes(node, args)
+    ]
     return f"{check}({args[0]}, ({', '.join(sizes)},))"
 
 

@@ -57,10 +57,13 @@ class StraightLineLinker(PerformLinker):
         run.program = program  # type: ignore[attr-defined]
         return (
             run,
-            [Container(value, cell) for value, cell in zip(fgraph.inputs, input_storage)],
+            [
+                Container(value, cell)
+                for value, cell in zip(fgraph.inputs, input_storage, strict=True)
+            ],
             [
                 Container(value, cell, readonly=True)
-                for value, cell in zip(fgraph.outputs, output_storage)
+                for value, cell in zip(fgraph.outputs, output_storage, strict=True)
             ],
             [],
             [],

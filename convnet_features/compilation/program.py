@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 
@@ -21,6 +22,7 @@ def compile_program(
     provider: Provider,
     *,
     fuse: bool = True,
+    frozen: Sequence[np.ndarray | None] = (),
 ) -> Callable[..., tuple[Any, ...]]:
     """Compile a graph to a function without state.
 
@@ -35,13 +37,20 @@ def compile_program(
         Where kernels come from.
     fuse : bool, default=True
         Fuse runs of layers.
+    frozen : sequence of ndarray or None, optional
+        For each of `inputs` its value, if it has one for good.
 
     Returns
     -------
     callable
-        From values of `inputs` to a tuple of values of `outputs`; safe to call
-        from any number of threads.
+        From values of `inputs`, without the frozen ones, to a tuple of values of
+        `outputs`; safe to call from any number of threads.
     """
     fgraph = FunctionGraph(list(inputs), list(outputs), clone=True)
     compilation_rewriter(fuse).rewrite(fgraph)
-    return straight_line(fgraph, provider, owns_generators=True)
+    known = {
+        variable: value
+        for variable, value in zip(fgraph.inputs, frozen, strict=False)
+        if value is not None
+    }
+    return straight_line(fgraph, provider, owns_generators=True, frozen=known)

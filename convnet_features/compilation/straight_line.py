@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,11 @@ _serial = itertools.count()
 
 
 def straight_line(
-    fgraph: FunctionGraph, provider: Provider, *, owns_generators: bool = False
+    fgraph: FunctionGraph,
+    provider: Provider,
+    *,
+    owns_generators: bool = False,
+    frozen: Mapping[Variable, np.ndarray] | None = None,
 ) -> Callable[..., tuple[Any, ...]]:
     """Generate the function that computes `fgraph` with `provider`'s kernels.
 
@@ -35,16 +39,18 @@ def straight_line(
         Where kernels come from.
     owns_generators : bool, default=False
         Random generators given as arguments may be advanced in place.
+    frozen : mapping of variable to ndarray, optional
+        Inputs that have one value for good; kernels may prepare for it.
 
     Returns
     -------
     callable
-        From the values of ``fgraph.inputs`` to a tuple of the values of
+        From the values of ``fgraph.inputs``, without the frozen ones, to a tuple of the values of
         ``fgraph.outputs``. It keeps nothing between calls, so any number of
         threads may be inside it.
     """
     scope = Scope(provider, owns_generators)
-    source = _source(fgraph, scope)
+    source = _source(fgraph, scope, frozen or {})
     filename = f"<convnet_features program {next(_serial)}>"
     # The lines of a generated program show up in tracebacks like any others.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
@@ -54,10 +60,16 @@ def straight_line(
     return program
 
 
-def _source(fgraph: FunctionGraph, scope: Scope) -> str:
-    names: dict[Variable, str] = {
-        variable: f"i{position}" for position, variable in enumerate(fgraph.inputs)
+def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.ndarray]) -> str:
+    arguments = {
+        variable: f"i{position}"
+        for position, variable in enumerate(fgraph.inputs)
+        if variable not in frozen
     }
+    names: dict[Variable, str] = dict(arguments)
+    for variable, value in frozen.items():
+        names[variable] = scope.bind(value, "frozen")
+        scope.frozen[names[variable]] = value
 
     def name_of(variable: Variable) -> str:
         if variable not in names:
@@ -85,7 +97,7 @@ def _source(fgraph: FunctionGraph, scope: Scope) -> str:
             lines.append(f"        del {', '.join(dead)}")
     results = "".join(f"{_returned(value, name_of(value))}, " for value in fgraph.outputs)
     return (
-        f"def program({', '.join(names[value] for value in fgraph.inputs)}):\n"
+        f"def program({', '.join(arguments.values())}):\n"
         "    with np.errstate(all='ignore'):\n"
         + "".join(line + "\n" for line in lines)
         + f"        return ({results})\n"
@@ -101,7 +113,7 @@ def _constant(variable: Variable) -> Any:
 
 
 def _is_constant(node: Apply) -> bool:
-    """Whether `node` only gives a constant another rank or dtype, as arithmetic with numbers does."""
+    """Whether `node` only gives a constant another rank or dtype, as numbers in formulas need."""
     is_cast = isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Cast)
     return (is_cast or isinstance(node.op, DimShuffle)) and isinstance(node.inputs[0], Constant)
 

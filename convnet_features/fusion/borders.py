@@ -38,7 +38,8 @@ def padded_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if any(stop - start != size for (start, stop), size in zip(window, x_shape[2:], strict=True)):
         return None
     extra = [
-        (start, size - stop) for (start, stop), size in zip(window, padded.type.shape[2:])
+        (start, size - stop)
+        for (start, stop), size in zip(window, padded.type.shape[2:], strict=True)
     ]
     return Conv2D(_with_padding(node.op.spec, extra, sign=1))(x, w)
 
@@ -55,7 +56,10 @@ def crop_of_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     window = _spatial_window(node, conved.type.shape, first_index_input=1)
     if window is None:
         return None
-    cropped = [(start, size - stop) for (start, stop), size in zip(window, conved.type.shape[2:])]
+    cropped = [
+        (start, size - stop)
+        for (start, stop), size in zip(window, conved.type.shape[2:], strict=True)
+    ]
     if any(
         crop > pad
         for crops, pads in zip(cropped, spec.padding, strict=True)

@@ -15,10 +15,9 @@ __all__ = ["constant_value", "elemwise_inputs", "only_client", "rectified", "spl
 def elemwise_inputs(variable: Variable, *scalar_ops: type) -> list[Variable] | None:
     """The inputs of the element-wise operation that made `variable`, if it is one of these."""
     node = variable.owner
-    if node is not None and isinstance(node.op, Elemwise):
-        if isinstance(node.op.scalar_op, scalar_ops):
-            return list(node.inputs)
-    return None
+    if node is None or not isinstance(node.op, Elemwise):
+        return None
+    return list(node.inputs) if isinstance(node.op.scalar_op, scalar_ops) else None
 
 
 def constant_value(variable: Variable) -> float | None:

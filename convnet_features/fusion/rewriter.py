@@ -15,12 +15,14 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import Dot
+from pytensor.tensor.shape import Shape
 from pytensor.tensor.subtensor import Subtensor
 
 from ..ops.conv2d import Conv2D
 from ..ops.pool2d import Pool2D
 from ..ops.softmax import Crossentropy
 from .borders import crop_of_convolution, padded_convolution
+from .dropout import scaled_mask, shape_before_scaling
 from .stability import crossentropy_of_softmax, stable_log
 from .stacking import (
     stack_bias,
@@ -45,6 +47,7 @@ BORDERS: Sequence[Entry] = (
     ((Conv2D,), padded_convolution),
     ((Subtensor,), crop_of_convolution),
 )
+DROPOUT: Sequence[Entry] = (((Shape,), shape_before_scaling), ((scalar.Mul,), scaled_mask))
 STACKING: Sequence[Entry] = (
     ((Conv2D,), stack_convolution),
     ((Pool2D,), stack_pooling),
@@ -90,7 +93,7 @@ class ForwardPass(GraphRewriter):
 
 
 def _kind(op: Op) -> Any:
-    """What rules are looked up by: the scalar operation of an element-wise Op, the core of others."""
+    """What rules go by: the scalar operation of an element-wise Op, the core of a batched one."""
     if isinstance(op, Elemwise):
         return op.scalar_op
     return op.core_op if isinstance(op, Blockwise) else op
@@ -102,7 +105,7 @@ def stability_rewriter() -> GraphRewriter:
 
 
 def fusion_rewriter() -> GraphRewriter:
-    """Everything: stability, borders, stacks."""
+    """Everything: stability, borders, dropout, stacks."""
     return SequentialGraphRewriter(
-        ForwardPass(STABILITY), ForwardPass(BORDERS), ForwardPass(STACKING)
+        *(ForwardPass(entries) for entries in (STABILITY, BORDERS, DROPOUT, STACKING))
     )

@@ -39,7 +39,7 @@ def stable_log(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if logit := elemwise_inputs(p, Sigmoid):
         return -softplus(-logit[0])
     difference = elemwise_inputs(p, scalar.Sub)
-    if difference and constant_value(difference[0]) == 1:
-        if logit := elemwise_inputs(difference[1], Sigmoid):
-            return -softplus(logit[0])
-    return None
+    if not difference or constant_value(difference[0]) != 1:
+        return None
+    logit = elemwise_inputs(difference[1], Sigmoid)
+    return -softplus(logit[0]) if logit else None

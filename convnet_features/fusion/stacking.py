@@ -127,7 +127,7 @@ def _extended(
 
 
 def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Variable | None:
-    """The images behind ``images.flatten(2)``, if they are a stack's result and good for no more."""
+    """The images behind ``images.flatten(2)``, if a stack made them for nothing else."""
     node = x.owner
     if node is None or not isinstance(node.op, Reshape) or not only_client(fgraph, x, client):
         return None

@@ -21,7 +21,7 @@ Conventions that every provider keeps:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -220,6 +220,14 @@ class StackKernel(ABC):
     @abstractmethod
     def forward(self, x: np.ndarray, params: Sequence[np.ndarray]) -> np.ndarray:
         """The last stage's result. `x` is 4-D, or 2-D where the first stage is dense."""
+
+    def prepare(self, params: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        """`forward` for parameters that will never change again, as a function of x alone.
+
+        What can be done to them beforehand is done once. `params` must not be
+        written to afterwards.
+        """
+        return lambda x: self.forward(x, params)
 
     @abstractmethod
     def forward_training(

@@ -28,6 +28,15 @@ class KernelOp(Op):
         """The function that computes `node`; an output that is not `needed` may be None."""
         raise NotImplementedError
 
+    def frozen_kernel(
+        self, node: Apply, provider: Provider, needed: tuple[bool, ...], values: list[Any]
+    ) -> Kernel | None:
+        """A kernel of those inputs whose `values` are None, the others being known for good.
+
+        None where knowing them is of no use.
+        """
+        return None
+
     def perform(self, node: Apply, inputs: Any, output_storage: Any, params: Any = None) -> None:
         from ..kernels.portable import PortableProvider
 
@@ -37,7 +46,7 @@ class KernelOp(Op):
 
 
 def float_tensor(value: Any, ndim: int, name: str, op: str) -> Variable:
-    """`value` as a symbolic float tensor of `ndim` dimensions, or a TypeError that says what came."""
+    """`value` as a symbolic float tensor of `ndim` dimensions; a TypeError says what came."""
     variable = as_tensor_variable(value)
     if variable.type.ndim != ndim or variable.type.dtype not in ("float32", "float64"):
         raise TypeError(

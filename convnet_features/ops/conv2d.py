@@ -19,9 +19,7 @@ def static_conv_shape(
     spec: Conv2DSpec, x_shape: StaticShape, w_shape: StaticShape
 ) -> tuple[int | None, int | None, int | None, int | None]:
     """`Conv2DSpec.output_shape` where sizes may be unknown (None)."""
-    known = spec.output_shape(
-        [size or 0 for size in x_shape], [size or 0 for size in w_shape]
-    )
+    known = spec.output_shape([size or 0 for size in x_shape], [size or 0 for size in w_shape])
     depends_on = (
         (x_shape[0],),
         (w_shape[0],),

@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 import numpy as np
-from pytensor.graph.basic import Apply, Variable
 from pytensor.gradient import disconnected_type
+from pytensor.graph.basic import Apply, Variable
 from pytensor.tensor import TensorType, as_tensor_variable
 
 from ..kernels.contract import Provider
@@ -32,6 +32,11 @@ class Draw(KernelOp):
         self.inplace = inplace
         if inplace:
             self.destroy_map = {0: [0]}
+
+    def with_props(self, **changes: Any) -> Draw:
+        """The same draw but for some of its properties."""
+        props = {name: getattr(self, name) for name in self.__props__}
+        return type(self)(**(props | changes))
 
     def make_node(self, rng: Variable, shape: Any, *parameters: Any) -> Apply:
         shape = as_tensor_variable(shape, ndim=1)
@@ -62,7 +67,13 @@ class Draw(KernelOp):
 
 
 class Bernoulli(Draw):
-    """1 with probability p, otherwise 0."""
+    """`one` with probability p, otherwise 0."""
+
+    __props__ = ("dtype", "ndim", "inplace", "one")
+
+    def __init__(self, dtype: str, ndim: int, inplace: bool = False, one: float = 1.0) -> None:
+        super().__init__(dtype, ndim, inplace)
+        self.one = one
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], *parameters: Any) -> Any:
         (p,) = parameters
@@ -70,8 +81,12 @@ class Bernoulli(Draw):
             # A fair coin is one random bit: an eighth of a byte instead of a float.
             size = int(np.prod(shape, dtype=np.int64))
             bits = np.frombuffer(rng.bytes((size + 7) // 8), dtype=np.uint8)
-            return np.unpackbits(bits, count=size).reshape(shape)
-        return rng.random(shape, dtype=np.float32) < p
+            hits = np.unpackbits(bits, count=size).reshape(shape)
+        else:
+            hits = rng.random(shape, dtype=np.float32) < p
+        if self.one == 1.0:
+            return hits
+        return np.multiply(hits, np.asarray(self.one, self.dtype), dtype=self.dtype)
 
 
 class Uniform(Draw):

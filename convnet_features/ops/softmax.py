@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pytensor.graph.basic import Apply, Variable
 from pytensor.gradient import DisconnectedType, disconnected_type
+from pytensor.graph.basic import Apply, Variable
 from pytensor.tensor import as_tensor_variable, log
 from pytensor.tensor import sum as pt_sum
 
@@ -165,15 +165,13 @@ class SoftmaxCrossentropy(KernelOp):
 
     def make_node(self, x: Any, labels: Any) -> Apply:
         x = float_tensor(x, 2, "the input", "softmax cross-entropy")
-        return Apply(
-            self, [x, _labels(labels)], [tensor_of(x.dtype, x.type.shape[:1])(), x.type()]
-        )
+        return Apply(self, [x, _labels(labels)], [tensor_of(x.dtype, x.type.shape[:1])(), x.type()])
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[True, True], [False, False]]
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
-        x, labels = inputs
+        _, labels = inputs
         g_loss, g_p = output_grads
         terms = []
         if not isinstance(g_loss.type, DisconnectedType):

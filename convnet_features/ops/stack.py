@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytensor.graph.basic import Apply, Variable
 from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefined
+from pytensor.graph.basic import Apply, Variable
 from pytensor.link.c.type import generic
 
 from ..kernels.contract import DenseStage, PoolStage, Provider, Stage
@@ -69,6 +69,15 @@ class Stack(KernelOp):
         if needed[1]:
             return lambda x, *params: stack.forward_training(x, params)
         return lambda x, *params: (stack.forward(x, params), None)
+
+    def frozen_kernel(
+        self, node: Apply, provider: Provider, needed: tuple[bool, ...], values: list[Any]
+    ) -> Kernel | None:
+        x, *params = values
+        if needed[1] or x is not None or any(value is None for value in params):
+            return None
+        forward = provider.stack(self.stages).prepare(params)
+        return lambda x: (forward(x), None)
 
 
 class StackGrad(KernelOp):
