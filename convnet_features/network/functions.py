@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from ..compilation import compile_program
 from ..kernels.registry import get_provider
@@ -20,7 +18,10 @@ __all__ = [
     "Program",
     "cached_program",
     "clear_programs",
+    "frozen_function",
+    "live_variables",
     "output_program",
+    "with_live_values",
     "without_shared_variables",
 ]
 
@@ -109,19 +110,83 @@ def _compile_outputs(
         )
 
 
+def frozen_function(
+    network: Network, name: str, values: Sequence[Any], engine: str, fuse: bool = True
+) -> Callable[..., tuple[Any, ...]]:
+    """From (images, *generators) to one layer's output, for parameters that keep `values` for good.
+
+    It serves this network alone, and nobody else keeps it.
+    """
+    from lasagne.layers import get_output
+
+    with theano_scope():
+        output = get_output(network.layers[name], deterministic=True)
+        params, outputs, generators = without_shared_variables(network, [output])
+        live, outputs = live_variables(outputs)
+        inputs = [network.input.input_var, *params, *generators, *live.values()]
+        frozen = [None, *values, *[None] * (len(generators) + len(live))]
+        function = compile_program(
+            inputs, outputs, get_provider(engine), fuse=fuse, frozen=frozen
+        )
+    return with_live_values(function, live)
+
+
 def compile_with_params(
     network: Network, data: Sequence[Any], outputs: Sequence[Any], provider: Any, fuse: bool
 ) -> Program:
     """Compile `outputs` with the network's parameters and generators as further arguments."""
     inputs, outputs, generators = without_shared_variables(network, outputs)
-    function = compile_program([*data, *inputs, *generators], outputs, provider, fuse=fuse)
-    return Program(function, len(generators))
+    live, outputs = live_variables(outputs)
+    function = compile_program(
+        [*data, *inputs, *generators, *live.values()], outputs, provider, fuse=fuse
+    )
+    return Program(with_live_values(function, live), len(generators))
+
+
+def live_variables(outputs: Sequence[Any]) -> tuple[dict[Any, Any], list[Any]]:
+    """Shared variables that a graph still reads, and the graph with inputs in their places.
+
+    They are what layers, objectives or update rules of a user's own brought
+    along: the strength of a noise, say, that a callback changes in training.
+
+    Parameters
+    ----------
+    outputs : sequence of variables
+
+    Returns
+    -------
+    live : dict of shared variable to variable
+        What to read at every call, and the input that takes its value.
+    outputs : list of variables
+    """
+    from pytensor.compile.sharedvalue import SharedVariable
+    from pytensor.graph.replace import clone_replace
+    from pytensor.graph.traversal import graph_inputs
+
+    live = {v: v.type() for v in graph_inputs(outputs) if isinstance(v, SharedVariable)}
+    if not live:
+        return live, list(outputs)
+    return live, clone_replace(list(outputs), replace=live, rebuild_strict=False)
+
+
+def with_live_values(
+    function: Callable[..., tuple[Any, ...]], live: Mapping[Any, Any]
+) -> Callable[..., tuple[Any, ...]]:
+    """`function` with the present values of shared variables as its last arguments."""
+    variables = tuple(live)
+    if not variables:
+        return function
+
+    def reading(*args: Any) -> tuple[Any, ...]:
+        return function(*args, *[variable.get_value(borrow=True) for variable in variables])
+
+    return reading
 
 
 def without_shared_variables(
     network: Network, outputs: Sequence[Any]
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """A graph that depends on no shared variable any more.
+    """A graph whose parameters and random generators are inputs.
 
     Parameters
     ----------
@@ -152,16 +217,11 @@ def without_shared_variables(
     generator_inputs = [variable.type() for variable in generators]
     replacements = dict(zip(network.params, params, strict=True))
     replacements.update(zip(generators, generator_inputs, strict=True))
-    # Any other shared variable is a constant that a layer brought along.
+    by_container = {id(p.container): new for p, new in zip(network.params, params, strict=True)}
     for variable in shared:
-        if variable not in replacements:
-            replacements[variable] = _constant(variable)
+        # A clone of a parameter stands for it.
+        if variable not in replacements and id(variable.container) in by_container:
+            replacements[variable] = by_container[id(variable.container)]
     # rebuild_strict=False lets every node learn the shapes that are now known.
     cloned = clone_replace(list(outputs), replace=replacements, rebuild_strict=False)
     return params, cloned, generator_inputs
-
-
-def _constant(variable: Any) -> Any:
-    from pytensor.tensor import constant
-
-    return constant(np.asarray(variable.get_value()))

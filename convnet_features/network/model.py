@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .build import Network, Target, build_network
-from .functions import Program, output_program
+from .functions import Program, frozen_function, output_program
 from .spec import LayerSpec
 
 __all__ = ["Model"]
@@ -28,10 +28,11 @@ class Model:
 
     Parameters
     ----------
-    layers : list of LayerSpec, or callable
+    layers : list of LayerSpec, callable, or lasagne.layers.Layer
+        As `build_network` takes them.
     input_shape : (int, int, int)
         (channels, height, width).
-    n_outputs : int
+    n_outputs : int or None
     target : {'classes', 'numbers', 'labels'}
     input_scale : float
         Pixels are multiplied by it on their way in.
@@ -40,28 +41,32 @@ class Model:
     theta : ndarray of shape (n_parameters,), optional
         float32: the trainable parameters, then the others, each group as
         ``lasagne.layers.get_all_params`` orders it.
-    seed : int
+    seed : int or None
         Of the initial parameters, where `theta` is not given.
     """
 
-    layers: list[LayerSpec] | Callable[..., Any]
-    input_shape: tuple[int, int, int]
-    n_outputs: int
+    layers: list[LayerSpec] | Callable[..., Any] | Any
+    input_shape: tuple[int, ...]
+    n_outputs: int | None
     target: Target
     input_scale: float = 1.0
     engine: str = "auto"
     theta: np.ndarray | None = None
-    seed: int = 0
+    seed: int | None = 0
     _network: Network | None = field(default=None, repr=False)
+    _params: list[tuple[Any, np.ndarray]] = field(default_factory=list, repr=False)
     _programs: dict[tuple[str, ...], Program] = field(default_factory=dict, repr=False)
     _building: Any = field(default_factory=threading.RLock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        hidden = ("_network", "_programs", "_building")
+        self._adopt_values()
+        hidden = ("_network", "_params", "_programs", "_building")
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _network=None, _programs={}, _building=threading.RLock())
+        vars(self).update(
+            state, _network=None, _params=[], _programs={}, _building=threading.RLock()
+        )
 
     @property
     def network(self) -> Network:
@@ -75,13 +80,23 @@ class Model:
         network = build_network(
             self.layers, self.input_shape, self.n_outputs, self.target, self.seed
         )
-        params = _by_trainability(network)
+        params = _by_trainability(network, self.frozen)
         values = [param.get_value(borrow=True) for param in params]
         if self.theta is None:
             self.theta = np.concatenate([np.ravel(value) for value in values], dtype=np.float32)
-        for param, view in zip(params, _views(self.theta, values), strict=True):
+        views = dict(zip(params, _views(self.theta, values), strict=True))
+        self._params = [(param, views[param]) for param in network.params]
+        for param, view in self._params:
             param.set_value(view, borrow=True)
         return network
+
+    def _adopt_values(self) -> None:
+        """Copy into `theta` what somebody gave a parameter with ``set_value``."""
+        for param, view in self._params:
+            value = param.get_value(borrow=True)
+            if value is not view:
+                view[...] = value
+                param.set_value(view, borrow=True)
 
     @property
     def n_trainable(self) -> int:
@@ -90,15 +105,42 @@ class Model:
 
     @property
     def trainable(self) -> list[Any]:
-        """The trainable parameters, in the order of `theta`."""
-        from lasagne.layers import get_all_params
+        """The parameters that are trained, in the order of `theta`."""
+        return _trained(self.network, self.frozen)
 
-        return get_all_params(self.network.output, trainable=True)
+    @property
+    def named_values(self) -> dict[str, np.ndarray]:
+        """Each parameter's value by ``<layer>.<parameter>``: views of `theta`."""
+        named: dict[str, np.ndarray] = {}
+        seen: set[int] = set()
+        for name, layer in self.network.layers.items():
+            for position, param in enumerate(layer.params):
+                if id(param) in seen:  # shared by two layers: the first one's
+                    continue
+                seen.add(id(param))
+                last = (param.name or str(position)).rpartition(".")[2]
+                key = f"{name}.{last}"
+                key = key if key not in named else f"{key}{position}"
+                named[key] = param.get_value(borrow=True)
+        return named
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Train the parameters of all layers but these; `theta` is laid out anew."""
+        if tuple(names) == self.frozen:
+            return
+        network, self.frozen = self.network, tuple(names)
+        params = _by_trainability(network, self.frozen)
+        values = [param.get_value(borrow=True) for param in params]
+        self.theta = np.concatenate([np.ravel(value) for value in values], dtype=np.float32)
+        for param, view in zip(params, _views(self.theta, values), strict=True):
+            param.set_value(view, borrow=True)
 
     @property
     def values(self) -> list[np.ndarray]:
         """Each parameter's value, in the order of ``network.params``: views of `theta`."""
-        return [param.get_value(borrow=True) for param in self.network.params]
+        self.network  # noqa: B018  (building it makes the views)
+        self._adopt_values()
+        return [view for _, view in self._params]
 
     def program(self, names: Sequence[str]) -> Program:
         """The compiled function from images and parameters to the outputs of layers."""
@@ -108,13 +150,17 @@ class Model:
         return self._programs[key]
 
     def function(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
-        """From a float32 batch (already scaled) to one layer's output, with nothing in between."""
-        compute, values = self.program((name,)).function, self.values
+        """From a float32 batch (already scaled) to a layer's output, parameters as they are now."""
+        values = [value.copy() for value in self.values]
+        compute = frozen_function(self.network, name, values, self.engine)
+        n_generators = self.program((name,)).n_generators
+        if n_generators:
+            return lambda batch: compute(batch, *self._streams(n_generators))[0]
+        return lambda batch: compute(batch)[0]
 
-        def layer_output(batch: np.ndarray) -> np.ndarray:
-            return compute(batch, *values)[0]
-
-        return layer_output
+    def _streams(self, count: int) -> list[np.random.Generator]:
+        """Those of layers that draw even where nothing should be random: the same at every call."""
+        return [np.random.default_rng((self.seed or 0, index)) for index in range(count)]
 
     def outputs(self, names: Sequence[str], images: np.ndarray) -> list[np.ndarray]:
         """The deterministic outputs of layers for any number of images.
@@ -130,13 +176,18 @@ class Model:
         list of ndarray
             One of shape (n_samples, ...) and dtype float32 for each name.
         """
-        compute, values = self.program(names).function, self.values
+        program = self.program(names)
+        compute, values = program.function, self.values
         shapes = [self.network.layers[name].output_shape[1:] for name in names]
         results = [np.empty((len(images), *shape), dtype=np.float32) for shape in shapes]
         step = self.slice_size
         for start in range(0, len(images), step):
             batch = self.to_network(images[start : start + step])
-            for result, value in zip(results, compute(batch, *values), strict=True):
+            for result, value in zip(
+                results,
+                compute(batch, *values, *self._streams(program.n_generators)),
+                strict=True,
+            ):
                 result[start : start + step] = value
         return results
 
@@ -155,13 +206,24 @@ class Model:
         return np.multiply(batch, np.float32(self.input_scale))
 
 
-def _by_trainability(network: Network) -> list[Any]:
+def _trained(network: Network, frozen: Sequence[str]) -> list[Any]:
     from lasagne.layers import get_all_params
 
-    return [
+    held = {id(param) for name in frozen for param in network.layers[name].params}
+    trainable = get_all_params(network.output, trainable=True)
+    return [param for param in trainable if id(param) not in held]
+
+
+def _by_trainability(network: Network, frozen: Sequence[str]) -> list[Any]:
+    from lasagne.layers import get_all_params
+
+    trained = _trained(network, frozen)
+    front = {id(param) for param in trained}
+    ordered = [
         *get_all_params(network.output, trainable=True),
         *get_all_params(network.output, trainable=False),
     ]
+    return [*trained, *(param for param in ordered if id(param) not in front)]
 
 
 def _views(theta: np.ndarray, values: Sequence[np.ndarray]) -> list[np.ndarray]:
