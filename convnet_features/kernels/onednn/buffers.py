@@ -12,7 +12,7 @@ from collections import deque
 
 import numpy as np
 
-__all__ = ["ALIGNMENT", "Buffer", "BufferPool"]
+__all__ = ["ALIGNMENT", "Buffer", "BufferPool", "aligned_bytes"]
 
 ALIGNMENT = 64
 #: Idle memory beyond this is given back to the system.
@@ -22,14 +22,20 @@ SLACK = 4
 SMALLEST = 65536
 
 
+def aligned_bytes(size: int) -> np.ndarray:
+    """Uninitialised memory that begins where a cache line does: uint8, of shape (size,)."""
+    memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT
+    return memory[start : start + size]
+
+
 class Buffer:
     """Aligned memory."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
-        address = self._memory.__array_interface__["data"][0]
-        self.address: int = address + (-address) % ALIGNMENT
+        self._memory = aligned_bytes(size)
+        self.address: int = self._memory.__array_interface__["data"][0]
 
 
 class BufferPool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from convnet_features.kernels import threads
-from convnet_features.kernels.onednn.buffers import Buffer, BufferPool
+from convnet_features.kernels.onednn.buffers import Buffer, BufferPool, aligned_bytes
 from convnet_features.kernels.onednn.declarations import STREAM_DEFAULT, Arg, Query
 from convnet_features.kernels.onednn.library import Library
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
@@ -76,9 +76,10 @@ class Program:
             value = self.externals[name] = self._value(desc, Storage(EXTERNAL, desc.size))
         return value
 
-    def constant(self, array: np.ndarray) -> Value:
-        """An array, float32 and in C order, that is the same for every call."""
-        value = self._value(self.primitives.strided(array.shape), Storage(EXTERNAL, array.nbytes))
+    def constant(self, array: np.ndarray, desc: MemoryDesc | None = None) -> Value:
+        """An array that is the same for every call: float32 in C order, or the bytes of `desc`."""
+        desc = desc or self.primitives.strided(array.shape)
+        value = self._value(desc, Storage(EXTERNAL, array.nbytes))
         self.constants.append((value, array))
         return value
 
@@ -112,11 +113,21 @@ class Program:
         self.steps.append((primitive, arguments))
 
     def reorder(self, value: Value, desc: MemoryDesc) -> Value:
-        """`value` in another layout: itself where the layouts agree."""
+        """`value` in another layout: itself where the layouts agree; a constant's is made now."""
         if value.desc == desc:
             return value
+        for constant, array in self.constants:
+            if constant is value:
+                return self.constant(self._reordered(array, value.desc, desc), desc)
         result = self.temporary(desc)
         self.reorder_into(value, result)
+        return result
+
+    def _reordered(self, array: np.ndarray, before: MemoryDesc, after: MemoryDesc) -> np.ndarray:
+        once = Program(self.primitives, self.pool, self.num_threads)
+        once.reorder_into(once.external("before", before), once.external("after", after))
+        result = aligned_bytes(after.size)
+        once.finish().execute({"before": array, "after": result})
         return result
 
     def reorder_into(self, value: Value, result: Value) -> None:

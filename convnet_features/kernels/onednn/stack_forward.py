@@ -15,7 +15,9 @@ positive so is the one that its gradient goes to.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from convnet_features.kernels.contract import (
     ConvStage,
@@ -42,18 +44,20 @@ def build_forward(
     stages: Sequence[Stage],
     key: PlanKey,
     num_threads: int,
+    constants: Mapping[str, np.ndarray] | None = None,
 ) -> ForwardPlan:
     """Make the forward program for the images and parameters that `key` describes.
 
     The caller's arrays are called ``x``, ``y`` and ``p0``, ``p1``, ...: the
     parameters in the order of `contract.stack_params`, filters flipped already.
+    Those among `constants` keep their values; they are laid out here, once.
 
     Raises
     ------
     UnsupportedError
         oneDNN cannot compute one of the stages, or only slowly.
     """
-    return _Builder(primitives, pool, stages, key, num_threads).build()
+    return _Builder(primitives, pool, stages, key, num_threads, constants or {}).build()
 
 
 class _Builder:
@@ -64,9 +68,11 @@ class _Builder:
         stages: Sequence[Stage],
         key: PlanKey,
         num_threads: int,
+        constants: Mapping[str, np.ndarray],
     ) -> None:
         self.primitives = primitives
         self.stages = stages
+        self.constants = constants
         self.key = key
         self.program = Program(primitives, pool, num_threads)
         self.records: list[Record] = []
@@ -110,13 +116,13 @@ class _Builder:
             self.key.training,
         )
         x = self._input(value, primitive.desc(Query.SRC, x_shape))
-        w = self.program.external(w_name, primitives.strided(w_shape))
+        w = self._parameter(w_name, primitives.strided(w_shape))
         arguments = {
             Arg.SRC: x,
             Arg.WEIGHTS: self.program.reorder(w, primitive.desc(Query.WEIGHTS, w_shape)),
         }
         if b_desc is not None:
-            arguments[Arg.BIAS] = self.program.external(b_name, b_desc)
+            arguments[Arg.BIAS] = self._parameter(b_name, b_desc)
         y_desc = primitive.desc(Query.DST, y_shape)
         y = arguments[Arg.DST] = self._result(index, y_desc, undo)
         self.program.run(primitive, arguments)
@@ -156,7 +162,7 @@ class _Builder:
         x = self._input(value, primitives.strided(value.desc.shape))
         if len(x.desc.shape) != 2:
             x = self.program.view(x, primitives.strided((n_samples, n_inputs)))
-        w = self.program.external(w_name, primitives.strided(w_shape))
+        w = self._parameter(w_name, primitives.strided(w_shape))
         if b_desc is not None:
             b_desc = primitives.strided((1, w_shape[1]))
         y_desc = primitives.strided((n_samples, w_shape[1]))
@@ -164,7 +170,7 @@ class _Builder:
         y = self._result(index, y_desc, stage.activation)
         arguments = {Arg.SRC: x, Arg.WEIGHTS: w, Arg.DST: y}
         if b_desc is not None:
-            arguments[Arg.BIAS] = self.program.external(b_name, b_desc)
+            arguments[Arg.BIAS] = self._parameter(b_name, b_desc)
         self.program.run(primitive, arguments)
         self._record(stage, stage.activation, x, y, w_shape=w_shape, w=w_name, b=b_name)
         return y
@@ -212,6 +218,11 @@ class _Builder:
                 f"{self.key.param_shapes[index + 1]}: they must be of shape ({n_units},)"
             )
         return f"p{index}", w_shape, f"p{index + 1}", self.primitives.strided((n_units,))
+
+    def _parameter(self, name: str, desc: MemoryDesc) -> Value:
+        if name in self.constants:
+            return self.program.constant(self.constants[name], desc)
+        return self.program.external(name, desc)
 
     def _input(self, value: Value, desc: MemoryDesc) -> Value:
         """A stage's input in the layout it wants; kept where the weights' gradient needs it."""
