@@ -43,6 +43,8 @@ class Model:
         ``lasagne.layers.get_all_params`` orders it.
     seed : int or None
         Of the initial parameters, where `theta` is not given.
+    frozen : tuple of str
+        Layers whose parameters are not trained.
     """
 
     layers: list[LayerSpec] | Callable[..., Any] | Any
@@ -53,6 +55,7 @@ class Model:
     engine: str = "auto"
     theta: np.ndarray | None = None
     seed: int | None = 0
+    frozen: tuple[str, ...] = ()
     _network: Network | None = field(default=None, repr=False)
     _params: list[tuple[Any, np.ndarray]] = field(default_factory=list, repr=False)
     _programs: dict[tuple[str, ...], Program] = field(default_factory=dict, repr=False)
