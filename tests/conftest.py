@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,22 @@ def pytest_collection_modifyitems(config, items):
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many of scikit-learn's checks each estimator ran, and how they ended."""
+    counts = {}
+    for outcome in ("passed", "xfailed", "skipped", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            if "test_sklearn_checks.py" in report.nodeid and "[" in report.nodeid:
+                test, estimator = report.nodeid.rpartition("::")[2].split("[", 1)
+                key = f"{estimator.split('(')[0]} ({test})"
+                counts.setdefault(key, Counter())[outcome] += 1
+    if counts:
+        terminalreporter.section("scikit-learn's estimator checks")
+    for key, ended in counts.items():
+        outcomes = ", ".join(f"{number} {outcome}" for outcome, number in ended.items())
+        terminalreporter.write_line(f"{key}: {sum(ended.values())} run, {outcomes}")
 
 
 @pytest.fixture
