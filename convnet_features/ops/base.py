@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pytensor.graph.basic import Apply, Variable
@@ -11,7 +12,7 @@ from pytensor.tensor import TensorType, as_tensor_variable
 
 from ..kernels.contract import Provider
 
-__all__ = ["Kernel", "KernelOp", "float_tensor", "image_tensor", "tensor_of"]
+__all__ = ["Kernel", "KernelOp", "float_tensor", "image_tensor", "pair_of", "tensor_of"]
 
 #: From the values of a node's inputs to those of its outputs.
 Kernel = Callable[..., tuple[Any, ...]]
@@ -59,6 +60,15 @@ def float_tensor(value: Any, ndim: int, name: str, op: str) -> Variable:
 def image_tensor(value: Any, op: str) -> Variable:
     """`value` as a symbolic batch of images (n_samples, n_channels, height, width)."""
     return float_tensor(value, 4, "the images", op)
+
+
+def pair_of(value: Any, least: int, what: str) -> tuple[int, int]:
+    """`value` as two Python integers, or a ValueError that says what came."""
+    numbers = tuple(value) if isinstance(value, Iterable) else (value,)
+    whole = all(hasattr(number, "__index__") and number >= least for number in numbers)
+    if len(numbers) != 2 or not whole:
+        raise ValueError(f"{what} must be two integers of at least {least}; got {value!r}.")
+    return operator.index(numbers[0]), operator.index(numbers[1])
 
 
 def tensor_of(dtype: str, shape: tuple[int | None, ...]) -> TensorType:

@@ -6,9 +6,10 @@ from typing import Any
 
 from pytensor.graph.basic import Apply, Variable
 from pytensor.scalar import upcast
+from pytensor.tensor import cast
 
 from ..kernels.contract import Conv2DSpec, Provider
-from .base import Kernel, KernelOp, float_tensor, image_tensor, tensor_of
+from .base import Kernel, KernelOp, float_tensor, image_tensor, pair_of, tensor_of
 
 __all__ = ["Conv2D", "Conv2DGradInput", "Conv2DGradWeights", "conv2d", "static_conv_shape"]
 
@@ -48,7 +49,9 @@ class Conv2D(KernelOp):
                 f"conv2d: the images have {channels} channels, and the filters are for {expected}."
             )
         shape = static_conv_shape(self.spec, x.type.shape, w.type.shape)
-        return Apply(self, [x, w], [tensor_of(upcast(x.dtype, w.dtype), shape)()])
+        # Kernels compute in the dtype of the images.
+        dtype = upcast(x.dtype, w.dtype)
+        return Apply(self, [cast(x, dtype), cast(w, dtype)], [tensor_of(dtype, shape)()])
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         x, w = inputs
@@ -161,7 +164,8 @@ def conv2d(
     TypeError
         If an argument is not a 4-dimensional float tensor.
     ValueError
-        If images and filters are known to differ in channels.
+        If images and filters are known to differ in channels, or stride or
+        padding are not integers, or too small.
 
     Examples
     --------
@@ -170,4 +174,17 @@ def conv2d(
     >>> y.type.shape
     (None, 32, 24, 24)
     """
-    return Conv2D(Conv2DSpec(tuple(stride), padding, flip_filters))(input, filters)
+    stride = pair_of(stride, 1, "conv2d: stride")
+    spec = Conv2DSpec(stride, _checked_padding(padding), bool(flip_filters))
+    return Conv2D(spec)(input, filters)
+
+
+def _checked_padding(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    try:
+        rows, columns = padding
+        return pair_of(rows, 0, "rows"), pair_of(columns, 0, "columns")
+    except (TypeError, ValueError):
+        raise ValueError(
+            "conv2d: padding must be ((top, bottom), (left, right)), integers of at least 0; "
+            f"got {padding!r}."
+        ) from None

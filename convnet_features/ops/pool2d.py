@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pytensor.graph.basic import Apply, Variable
 
 from ..kernels.contract import Pool2DSpec, PoolMode, Provider
-from .base import Kernel, KernelOp, image_tensor, tensor_of
+from .base import Kernel, KernelOp, image_tensor, pair_of, tensor_of
 
 __all__ = ["Pool2D", "Pool2DGrad", "pool2d", "static_pool_shape"]
 
@@ -110,7 +110,8 @@ def pool2d(
     TypeError
         If `input` is not a 4-dimensional float tensor.
     ValueError
-        If padding is not smaller than the window, or comes with
+        If `window`, `stride` or `padding` are not two integers, or too small, or
+        `mode` is unknown; if padding is not smaller than the window, or comes with
         ``ignore_border=False``, as in Theano.
 
     Examples
@@ -119,9 +120,14 @@ def pool2d(
     >>> pool2d(pt.tensor4("x", shape=(None, 32, 24, 24)), window=(2, 2)).type.shape
     (None, 32, 12, 12)
     """
+    window = pair_of(window, 1, "pool2d: window")
+    stride = window if stride is None else pair_of(stride, 1, "pool2d: stride")
+    padding = pair_of(padding, 0, "pool2d: padding")
+    if mode not in get_args(PoolMode):
+        known = ", ".join(map(repr, get_args(PoolMode)))
+        raise ValueError(f"pool2d: mode must be one of {known}; got {mode!r}.")
     if any(pad >= extent for pad, extent in zip(padding, window, strict=True)):
         raise ValueError(f"pool2d: padding {padding} must be smaller than the window {window}.")
     if any(padding) and not ignore_border:
         raise ValueError(f"pool2d: padding {padding} works only with ignore_border=True.")
-    spec = Pool2DSpec(tuple(window), tuple(stride or window), tuple(padding), mode, ignore_border)
-    return Pool2D(spec)(input)
+    return Pool2D(Pool2DSpec(window, stride, padding, mode, bool(ignore_border)))(input)

@@ -143,6 +143,15 @@ class CrossentropyGrad(KernelOp):
     def make_node(self, p: Any, labels: Any, g: Any) -> Apply:
         return Apply(self, [p, labels, g], [p.type()])
 
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[True], [False], [True]]
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        p, labels, g = inputs
+        (ggp,) = output_grads
+        along = pt_sum(ggp * self(p, labels, g.ones_like()), axis=1)
+        return [self(p, labels, g * along), disconnected_type(), along]
+
     def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
         def crossentropy_grad(
             p: np.ndarray, labels: np.ndarray, g: np.ndarray
@@ -200,6 +209,15 @@ class SoftmaxCrossentropyGrad(KernelOp):
 
     def make_node(self, p: Any, labels: Any, g: Any) -> Apply:
         return Apply(self, [p, labels, g], [p.type()])
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[True], [False], [True]]
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        p, labels, g = inputs
+        (ggx,) = output_grads
+        along = pt_sum(ggx * self(p, labels, g.ones_like()), axis=1)
+        return [ggx * g.dimshuffle(0, "x"), disconnected_type(), along]
 
     def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
         def softmax_crossentropy_grad(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from pytensor.graph.basic import Constant, Variable
 from pytensor.scalar.basic import Add, Cast, IntDiv, Mul, Neg, Sub
 from pytensor.tensor.basic import MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import Subtensor
+from pytensor.tensor.type import integer_dtypes
 
 __all__ = ["static_int", "static_slice", "static_vector"]
 
@@ -21,15 +24,8 @@ _ARITHMETIC: dict[type, Callable[..., int]] = {
     Neg: operator.neg,
     Cast: lambda value: value,
     Add: lambda *values: sum(values),
-    Mul: lambda first, *rest: first * (_product(rest) if rest else 1),
+    Mul: lambda *values: math.prod(values),
 }
-
-
-def _product(values: tuple[int, ...]) -> int:
-    result = 1
-    for value in values:
-        result *= value
-    return result
 
 
 def static_int(value: Any) -> int | None:
@@ -40,8 +36,21 @@ def static_int(value: Any) -> int | None:
     """
     if not isinstance(value, Variable):
         return int(value)
+    if getattr(value.type, "dtype", None) not in integer_dtypes:
+        return None
     if isinstance(value, Constant):
-        return int(value.data) if value.data is not None else None
+        return int(value.data) if np.ndim(value.data) == 0 else None
+    result = _computed(value)
+    # What does not fit the dtype wraps around at run time.
+    return result if result is not None and _fits(result, value.type.dtype) else None
+
+
+def _fits(number: int, dtype: str) -> bool:
+    limits = np.iinfo(dtype)
+    return limits.min <= number <= limits.max
+
+
+def _computed(value: Variable) -> int | None:
     node = value.owner
     if node is None:
         return None
@@ -77,7 +86,9 @@ def _arithmetic(scalar_op: Any, inputs: list[Variable]) -> int | None:
     if compute is None:
         return None
     values = [static_int(value) for value in inputs]
-    return None if None in values else compute(*values)
+    if None in values or (isinstance(scalar_op, IntDiv) and values[1] == 0):
+        return None
+    return compute(*values)
 
 
 def static_slice(start: Any, stop: Any, size: int) -> tuple[int, int] | None:

@@ -1,0 +1,112 @@
+"""Stacks of layers as one operation: shapes, values, gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytensor.tensor as pt
+import pytest
+from pytensor.gradient import NullTypeGradError, grad
+
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    Pool2DSpec,
+    PoolStage,
+)
+from convnet_features.ops.stack import Stack
+
+from .. import reference
+from ..graphs import compute
+from ..helpers import assert_close, assert_derivative
+
+STACKS = {
+    "dense": ((DenseStage(True, "tanh"),), (3, 7), [(7, 5), (5,)]),
+    "dense without a bias": ((DenseStage(False, "sigmoid"),), (3, 7), [(7, 5)]),
+    "convolution": (
+        (ConvStage(Conv2DSpec((2, 1), ((1, 0), (0, 2))), True, "tanh"),),
+        (3, 2, 7, 5),
+        [(4, 2, 3, 2), (4,)],
+    ),
+    "all kinds": (
+        (
+            ConvStage(Conv2DSpec(), True, "linear"),
+            PoolStage(Pool2DSpec((2, 2), (2, 2)), "tanh"),
+            ConvStage(Conv2DSpec(flip_filters=False), False, "sigmoid"),
+            PoolStage(Pool2DSpec((2, 1), (1, 1), mode="average_exc_pad"), "linear"),
+            DenseStage(True, "tanh"),
+            DenseStage(True, "linear"),
+        ),
+        (2, 3, 11, 9),
+        [(4, 3, 2, 3), (4,), (5, 4, 2, 2), (5 * 3 * 2, 6), (6,), (6, 3), (3,)],
+    ),
+}
+
+
+@pytest.fixture(params=list(STACKS))
+def case(request, rng):
+    stages, x_shape, shapes = STACKS[request.param]
+    arrays = [rng.standard_normal(shape) for shape in (x_shape, *shapes)]
+    symbols = [pt.tensor(dtype="float64", shape=(None, *x_shape[1:]))]
+    symbols += [pt.tensor(dtype="float64", shape=shape) for shape in shapes]
+    return stages, symbols, arrays
+
+
+def test_values_and_shape(case):
+    stages, symbols, arrays = case
+    y = Stack(stages)(*symbols)[0]
+    (value,) = compute(symbols, y, arrays)
+    assert_close(value, reference.stack(stages, arrays[0], arrays[1:]), "float64")
+    assert y.type.shape == (None, *value.shape[1:])
+
+
+def test_gradients(case, rng):
+    stages, symbols, arrays = case
+    loss = pt.sum(pt.sin(Stack(stages)(*symbols)[0]))
+    gradients = compute(symbols, grad(loss, symbols), arrays)
+
+    def value(*arrays):
+        return float(compute(symbols, loss, arrays)[0])
+
+    assert_derivative(value, arrays, gradients, rng)
+
+
+def test_gradients_of_a_second_use(rng):
+    stages = (DenseStage(True, "tanh"),)
+    x, w, b = rng.standard_normal((4, 5)), rng.standard_normal((5, 5)), rng.standard_normal(5)
+    symbols = [pt.dmatrix(), pt.dmatrix(), pt.dvector()]
+    once = Stack(stages)(*symbols)[0]
+    loss = pt.sum(Stack(stages)(once, *symbols[1:])[0] * once)
+    gradients = compute(symbols, grad(loss, symbols), [x, w, b])
+
+    def value(*arrays):
+        return float(compute(symbols, loss, arrays)[0])
+
+    assert_derivative(value, [x, w, b], gradients, rng)
+
+
+def test_what_is_not_wanted_is_not_computed(case):
+    """The gradient of parameters alone, as in training, leaves out that of the images."""
+    stages, symbols, arrays = case
+    loss = pt.sum(Stack(stages)(*symbols)[0])
+    alone = compute(symbols, grad(loss, symbols[1:]), arrays)
+    together = compute(symbols, grad(loss, symbols), arrays)
+    for one, other in zip(alone, together[1:], strict=True):
+        assert_close(one, other, "float64")
+
+
+def test_second_derivatives_name_the_way_out():
+    x, w = pt.dmatrix(), pt.dmatrix()
+    (gw,) = grad(pt.sum(Stack((DenseStage(False, "tanh"),))(x, w)[0]), [w])
+    with pytest.raises(NullTypeGradError, match=r"need the unfused graph: compile with fuse=False"):
+        grad(pt.sum(gw), w)
+
+
+def test_an_empty_batch(case):
+    stages, symbols, arrays = case
+    loss = pt.sum(Stack(stages)(*symbols)[0])
+    empty = [arrays[0][:0], *arrays[1:]]
+    value, *gradients = compute(symbols, [loss, *grad(loss, symbols)], empty)
+    assert value == 0
+    for gradient, array in zip(gradients, empty, strict=True):
+        np.testing.assert_array_equal(gradient, np.zeros_like(array))
