@@ -90,7 +90,7 @@ class ActivationMapsDisplay(Display):
         else:
             source = find_source(estimator)
             image = source.image(X)
-            maps = source.net.get_output(found.name, image)
+            maps = source.output(found.name, image)
         if len(maps) != 1:
             raise ValueError(f"X holds {len(maps)} images; this shows one: pass X[:1], say.")
         maps = maps[0] if maps.ndim == 4 else maps[0][:, np.newaxis]
@@ -207,15 +207,13 @@ class LayerActivationsDisplay(Display):
             Computed, not yet drawn.
         """
         source = find_source(estimator)
-        net, image = source.net, source.image(X)
-        output = net.network_.name
+        image, output = source.image(X), source.net.network_.name
         if layers is None:
-            features = net.feature_layer
-            layers = [output, *([features] if isinstance(features, str) else features)]
+            layers = [output, *source.feature_layers]
         names = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
-        activations = {name: net.get_output(name, image)[0].ravel() for name in names}
-        classes = getattr(net, "classes_", None)
-        return cls(activations, {} if classes is None else {output: list(classes)})
+        activations = {name: source.output(name, image)[0].ravel() for name in names}
+        labels = {} if source.classes is None else {output: list(source.classes)}
+        return cls(activations, labels)
 
     def plot(
         self,

@@ -153,9 +153,8 @@ class ArchitectureDisplay(Display):
     def _draw_box(self, box: LayerBox, centre: np.ndarray, text_params: dict[str, Any]) -> None:
         from matplotlib.patches import FancyBboxPatch
 
-        corner = centre - (BOX_WIDTH / 2, BOX_HEIGHT / 2)
         patch = FancyBboxPatch(
-            corner,
+            (centre[0] - BOX_WIDTH / 2, centre[1] - BOX_HEIGHT / 2),
             BOX_WIDTH,
             BOX_HEIGHT,
             boxstyle="round,pad=0,rounding_size=0.08",
@@ -239,7 +238,7 @@ def _arranged(incoming: Sequence[Sequence[int]]) -> tuple[np.ndarray, list[Route
     ]
     columns = _columns(chains, rows)
     places = np.array([(columns[(row, node)], row) for node, row in enumerate(rows)], dtype=float)
-    routes = [[(columns[place], place[0]) for place in chain] for chain in chains]
+    routes: list[Route] = [[(columns[place], place[0]) for place in chain] for chain in chains]
     return places, routes
 
 

@@ -63,12 +63,10 @@ def panels(
         )
     ax.set_axis_off()
     grid = place.subgridspec(*shape)
-    axes = [[ax.figure.add_subplot(cell) for cell in row] for row in _cells(grid, shape)]
-    return ax.figure, np.asarray(axes, dtype=object)
-
-
-def _cells(grid: Any, shape: tuple[int, int]) -> list[list[Any]]:
-    return [[grid[row, column] for column in range(shape[1])] for row in range(shape[0])]
+    divided = np.empty(shape, dtype=object)
+    for row, column in np.ndindex(*shape):
+        divided[row, column] = ax.figure.add_subplot(grid[row, column])
+    return ax.figure, divided
 
 
 def mosaic(tiles: np.ndarray, n_columns: int | None = None) -> np.ndarray:

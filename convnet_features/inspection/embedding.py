@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from .drawing import Display, one_axes
-from .source import find_source
+from .source import Source, find_source
 
 __all__ = ["FeatureEmbeddingDisplay"]
 
@@ -93,7 +93,7 @@ class FeatureEmbeddingDisplay(Display):
             If the reducer gives another number of components than two.
         """
         source = find_source(estimator)
-        features = _features(source.net, source.images(X), layer)
+        features = _features(source, source.images(X), layer)
         if reducer is None:
             from sklearn.decomposition import PCA
 
@@ -135,8 +135,8 @@ class FeatureEmbeddingDisplay(Display):
         options = {"s": 12, "alpha": 0.8, "linewidths": 0, **scatter_params}
         if self.labels is None:
             self.axes_.scatter(*self.embedding.T, **options)
-        elif self._is_classes():
-            self._scatter_classes(options)
+        elif _are_classes(self.labels):
+            _scatter_classes(self.axes_, self.embedding, self.labels, options)
         else:
             points = self.axes_.scatter(*self.embedding.T, c=self.labels, **options)
             self.figure_.colorbar(points, ax=self.axes_)
@@ -144,22 +144,27 @@ class FeatureEmbeddingDisplay(Display):
         self.axes_.set_ylabel(f"{self.name} 2".strip())
         return self
 
-    def _is_classes(self) -> bool:
-        return self.labels.dtype.kind != "f" and len(np.unique(self.labels)) <= MAX_LEGEND
 
-    def _scatter_classes(self, options: dict[str, Any]) -> None:
-        from matplotlib import colormaps
-
-        classes = np.unique(self.labels)
-        palette = colormaps["tab10" if len(classes) <= 10 else "tab20"]
-        for position, label in enumerate(classes):
-            points = self.embedding[self.labels == label]
-            self.axes_.scatter(*points.T, color=palette(position), label=str(label), **options)
-        self.axes_.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.0)
+def _are_classes(labels: np.ndarray) -> bool:
+    return labels.dtype.kind != "f" and len(np.unique(labels)) <= MAX_LEGEND
 
 
-def _features(net: Any, images: np.ndarray, layer: str | None) -> np.ndarray:
+def _scatter_classes(
+    ax: Any, embedding: np.ndarray, labels: np.ndarray, options: dict[str, Any]
+) -> None:
+    """One colour a class, and a legend beside the axes."""
+    from matplotlib import colormaps
+
+    classes = np.unique(labels)
+    palette = colormaps["tab10" if len(classes) <= 10 else "tab20"]
+    for position, label in enumerate(classes):
+        points = embedding[labels == label]
+        ax.scatter(*points.T, color=palette(position), label=str(label), **options)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.0)
+
+
+def _features(source: Source, images: np.ndarray, layer: str | None) -> np.ndarray:
     """ndarray of shape (n_samples, n_features)."""
-    if layer is None:
-        return np.asarray(net.transform(images))
-    return net.get_output(layer, images).reshape(len(images), -1)
+    names = source.feature_layers if layer is None else [layer]
+    outputs = [source.output(name, images).reshape(len(images), -1) for name in names]
+    return np.concatenate(outputs, axis=1)

@@ -113,9 +113,9 @@ class SaliencyDisplay(Display):
         """
         source = find_source(estimator)
         images = source.images(X)
-        values = source.net._model.outputs([source.net.network_.name], images)[0]
-        columns = chosen_columns(target, getattr(source.net, "classes_", None), values)
-        return cls(images, _input_gradients(source.net._model, images, columns, before_softmax))
+        values = source.output(source.net.network_.name, images)
+        columns = chosen_columns(target, source.classes, values)
+        return cls(images, _input_gradients(source.model, images, columns, before_softmax))
 
     def plot(
         self,
@@ -208,12 +208,13 @@ def _compile_input_gradients(
         total = (get_output(layer, deterministic=True) * chosen).sum()
         params, (total,), generators = without_shared_variables(network, [total])
         # Fusing comes before differentiating: each fused operation brings its own gradient.
-        total = rewrite_graph(
+        fused: Any = rewrite_graph(
             total, include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
         )
+        gradient: Any = grad(fused, images, disconnected_inputs="ignore")
         function = compile_program(
             [images, chosen, *params, *generators],
-            [grad(total, images, disconnected_inputs="ignore")],
+            [gradient],
             get_provider(engine),
             fuse=fuse,
         )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._base import BaseConvNet
+from ..network.model import Model
 from ..validation import infer_input_shape
 
 __all__ = [
@@ -40,15 +41,34 @@ class Source:
     net: BaseConvNet
     before: Pipeline | None = None
 
-    def reaching(self, X: Any) -> Any:
-        """X as it reaches the network; one image becomes a batch of one."""
-        if self.before is not None:
-            return self.before.transform(X)
-        return as_batch(X, self.net.input_shape_)
+    @property
+    def model(self) -> Model:
+        """The network with its parameters."""
+        return self.net._model
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """The classes that the network's outputs stand for; None for numbers and labels."""
+        return getattr(self.net, "classes_", None)
+
+    @property
+    def feature_layers(self) -> list[str]:
+        """The names of the layers that ``transform`` gives."""
+        names = self.net.feature_layer
+        return [names] if isinstance(names, str) else list(names)
 
     def images(self, X: Any) -> np.ndarray:
-        """What reaches the network, as images of shape (n_samples, channels, height, width)."""
-        return self.net._images(self.reaching(X))
+        """X as it reaches the network: images of shape (n_samples, channels, height, width).
+
+        The pixels may come in any form, whatever the form that was fitted; one
+        image becomes a batch of one.
+        """
+        shape = self.net.input_shape_
+        reaching = as_batch(X, shape) if self.before is None else self.before.transform(X)
+        checked = check_array(reaching, ensure_2d=False, allow_nd=True, input_name="X")
+        if math.prod(checked.shape[1:]) != math.prod(shape):
+            return self.net._images(reaching)  # which says what is wrong
+        return checked.reshape(len(checked), *shape)
 
     def image(self, X: Any) -> np.ndarray:
         """The same of a single image, of shape (1, channels, height, width)."""
@@ -56,6 +76,15 @@ class Source:
         if len(images) != 1:
             raise ValueError(f"X holds {len(images)} images; this shows one: pass X[:1], say.")
         return images
+
+    def output(self, name: str, images: np.ndarray) -> np.ndarray:
+        """A layer's output for what `images` gave, of shape (n_samples, ...)."""
+        if name not in self.model.network.layers:
+            raise ValueError(
+                f"there is no layer {name!r}; the network has "
+                f"{', '.join(self.model.network.layers)}."
+            )
+        return self.model.outputs([name], images)[0]
 
 
 def find_source(estimator: Any) -> Source:

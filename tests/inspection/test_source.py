@@ -1,0 +1,70 @@
+"""Finding the network, and the image, in whatever is given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from convnet_features import ConvNetFeatureExtractor
+from convnet_features.inspection import FiltersDisplay
+from convnet_features.inspection.source import find_layer, find_source, layer_output
+
+
+def test_a_search_gives_its_best_estimator(digits):
+    X, y = digits[0][:200], digits[1][:200]
+    net = ConvNetFeatureExtractor(max_epochs=1, random_state=0)
+    grid = {"logisticregression__C": [1.0]}
+    search = GridSearchCV(make_pipeline(net, LogisticRegression()), grid, cv=2).fit(X, y)
+    assert find_source(search).net is search.best_estimator_[0]
+
+
+def test_a_frozen_network_is_found(extractor):
+    assert find_source(FrozenEstimator(extractor)).net is extractor
+    pipeline = make_pipeline(FrozenEstimator(extractor), LogisticRegression())
+    assert find_source(pipeline).net is extractor
+
+
+def test_two_networks_are_refused(extractor):
+    with pytest.raises(ValueError, match=r"several networks among its steps \('convnet.*-1', 'co"):
+        find_source(make_pipeline(extractor, extractor))
+
+
+def test_a_pipeline_without_a_network_is_refused():
+    with pytest.raises(TypeError, match=r"no network among its steps \('logisticregression'\)"):
+        find_source(make_pipeline(LogisticRegression()))
+
+
+@pytest.mark.parametrize("form", [(1, 1, 8, 8), (1, 8, 8), (8, 8), (1, 64), (64,)])
+def test_one_image_in_any_form(form, extractor, digits):
+    image = find_source(extractor).image(digits[0][5].reshape(form))
+    np.testing.assert_array_equal(image, digits[0][5:6])
+
+
+def test_steps_before_the_network_are_applied(fitted, digits):
+    source = find_source(fitted["classifier in a Pipeline"])
+    image = source.image(digits[0][5].reshape(1, -1))
+    assert image.shape == (1, 1, 8, 8)
+    assert 0.9 < image.max() <= 1.0
+
+
+def test_several_images_are_refused_where_one_is_shown(extractor, digits):
+    with pytest.raises(ValueError, match=r"X holds 3 images; this shows one: pass X\[:1\]"):
+        find_source(extractor).image(digits[0][:3])
+
+
+def test_a_layer_without_filters_is_refused(extractor):
+    with pytest.raises(ValueError, match="'dense' is no layer with filters; with them are conv2d1"):
+        FiltersDisplay.from_estimator(extractor, "dense")
+
+
+def test_a_lasagne_layer_stands_for_itself(extractor, digits):
+    layer = extractor.layers_["maxpool1"]
+    assert find_layer(layer, None, lambda each: True, "anything") is layer
+    scaled = digits[0][:3] * np.float32(extractor.input_scale_)
+    np.testing.assert_allclose(
+        layer_output(layer, scaled), extractor.get_output("maxpool1", digits[0][:3]), atol=1e-5
+    )

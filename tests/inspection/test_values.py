@@ -1,0 +1,280 @@
+"""What the displays computed, against slow and plain ways to the same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.manifold import TSNE
+
+from convnet_features import ConvNetFeatureExtractor, ConvNetRegressor
+from convnet_features.inspection import (
+    ActivationMapsDisplay,
+    ArchitectureDisplay,
+    FeatureEmbeddingDisplay,
+    FiltersDisplay,
+    LayerActivationsDisplay,
+    LearningCurvesDisplay,
+    OcclusionDisplay,
+    SaliencyDisplay,
+)
+from convnet_features.inspection.drawing import as_picture, mosaic
+
+pytest.importorskip("matplotlib").use("Agg")
+
+
+def test_filters_are_the_weights(extractor):
+    display = FiltersDisplay.from_estimator(extractor)
+    np.testing.assert_array_equal(display.filters, extractor.layers_["conv2d1"].W.get_value())
+    display.filters[:] = 0
+    assert extractor.layers_["conv2d1"].W.get_value().any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "expected"),
+    [
+        ((5, 1, 3, 3), {}, (7, 11)),
+        ((4, 3, 3, 3), {}, (7, 7, 4)),
+        ((4, 2, 3, 3), {}, (15, 7)),
+        ((4, 2, 3, 3), {"channel": 1}, (7, 7)),
+        ((4, 1, 3, 3), {"n_columns": 4}, (3, 15)),
+    ],
+    ids=["one channel", "colours", "two channels", "channel=1", "n_columns=4"],
+)
+def test_filters_as_a_mosaic(shape, options, expected, rng):
+    display = FiltersDisplay(rng.normal(size=shape)).plot(**options)
+    sheet = display.axes_.images[0].get_array()
+    assert sheet.shape == expected
+    assert np.nanmin(sheet) == 0
+    assert np.nanmax(sheet) == 1
+
+
+def test_a_constant_filter_is_drawn():
+    assert FiltersDisplay(np.ones((2, 1, 3, 3))).plot().axes_.images
+
+
+def test_tiles_keep_their_places(rng):
+    tiles = rng.normal(size=(5, 2, 3))
+    sheet = mosaic(tiles, n_columns=3)
+    np.testing.assert_array_equal(sheet[3:5, 4:7], tiles[4])
+    assert np.isnan(sheet[2]).all()
+
+
+def test_pictures(rng):
+    grey, colours = rng.normal(size=(1, 4, 5)), rng.normal(size=(3, 4, 5))
+    np.testing.assert_array_equal(as_picture(grey), grey[0])
+    picture = as_picture(colours)
+    assert (picture.shape, picture.min(), picture.max()) == ((4, 5, 3), 0, 1)
+
+
+def test_maps_are_the_layers_output(extractor, digits):
+    X = digits[0][:1]
+    display = ActivationMapsDisplay.from_estimator(extractor, X, layer="conv2d2")
+    np.testing.assert_array_equal(display.maps, extractor.get_output("conv2d2", X)[0])
+
+
+def test_bars_are_the_layers_outputs(extractor, digits):
+    display = LayerActivationsDisplay.from_estimator(extractor, digits[0][0])
+    np.testing.assert_array_equal(
+        display.activations["output"], extractor.predict_proba(digits[0][:1])[0]
+    )
+    np.testing.assert_array_equal(
+        display.activations["dense"], extractor.transform(digits[0][:1])[0]
+    )
+    display.plot()
+    assert [each.get_text() for each in display.axes_[0].get_xticklabels()] == list("0123456789")
+    assert len(display.axes_[1].patches) == 256
+
+
+def test_curves_of_loss_score_and_anything_else(extractor):
+    display = LearningCurvesDisplay.from_estimator(extractor)
+    np.testing.assert_array_equal(
+        display.curve("train_loss"), extractor.history_.column("train_loss")
+    )
+    drawn = display.plot().axes_.lines[0].get_ydata()
+    np.testing.assert_array_equal(drawn, extractor.history_.column("train_loss"))
+    assert display.plot("score").axes_.get_ylabel() == "score"
+    assert display.plot("learning_rate", log=True).axes_.get_yscale() == "log"
+
+
+def test_the_best_epoch_has_a_dot():
+    history = [{"epoch": n, "train_loss": 1 / n, "valid_loss": abs(n - 2) + 1} for n in (1, 2, 3)]
+    lines = LearningCurvesDisplay(history).plot().axes_.lines
+    assert [list(line.get_xydata()[0]) for line in lines if len(line.get_xdata()) == 1] == [[2, 1]]
+
+
+def test_a_history_without_scores_says_so():
+    with pytest.raises(ValueError, match=r"no 'score'; it has epoch, train_loss\. Scores need"):
+        LearningCurvesDisplay([{"epoch": 1, "train_loss": 1.0}]).plot("score")
+
+
+def covered_one_by_one(estimator, image, column, square, fill):
+    """The score while a square of `fill` lies around each pixel, one prediction at a time."""
+    height, width = image.shape[1:]
+    found = np.empty((height, width))
+    for i in range(height):
+        for j in range(width):
+            covered = image.copy()
+            top, left = i - square // 2, j - square // 2
+            covered[:, max(top, 0) : top + square, max(left, 0) : left + square] = fill
+            found[i, j] = estimator.predict_proba(covered[None])[0, column]
+    return found
+
+
+@pytest.mark.parametrize(("square", "fill", "batch_size"), [(3, 0.0, 1024), (2, 16.0, 7)])
+def test_occlusion_against_one_image_at_a_time(square, fill, batch_size, extractor, digits):
+    X, y = digits
+    display = OcclusionDisplay.from_estimator(
+        extractor, X[:2], y[:2], square=square, fill=fill, batch_size=batch_size
+    )
+    for row in range(2):
+        expected = covered_one_by_one(extractor, X[row], y[row], square, fill)
+        np.testing.assert_allclose(display.covered_scores[row], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        display.scores, extractor.predict_proba(X[:2])[[0, 1], y[:2]], atol=1e-6
+    )
+
+
+def test_occlusion_asks_the_end_of_the_pipeline(fitted, digits):
+    pipeline = fitted["Pipeline of features"]
+    display = OcclusionDisplay.from_estimator(pipeline, digits[0][:1])
+    np.testing.assert_allclose(display.scores, pipeline.predict_proba(digits[0][:1]).max())
+
+
+def test_occlusion_refuses_squares_that_do_not_fit(extractor, digits):
+    with pytest.raises(ValueError, match="square must be from 1 to 8, the shorter side; got 9"):
+        OcclusionDisplay.from_estimator(extractor, digits[0][:1], square=9)
+
+
+def score_before_softmax(extractor, images, columns):
+    """Σ of the chosen outputs, without softmax, from the dense layer's activations on."""
+    layer = extractor.layers_["output"]
+    hidden = extractor.get_output("dense", images).astype(np.float64)
+    values = hidden @ layer.W.get_value() + layer.b.get_value()
+    return values[np.arange(len(images)), columns].sum()
+
+
+def test_saliency_against_finite_differences(extractor, digits, rng):
+    X, y = digits[0][:2].astype(np.float64), digits[1][:2]
+    gradients = SaliencyDisplay.from_estimator(extractor, X, y).gradients
+    step = 1e-2
+    for _ in range(3):
+        # Uphill everywhere, so that the slope is steep against float32's rounding.
+        direction = rng.uniform(0, 1, X.shape) * np.sign(gradients)
+        ahead = score_before_softmax(extractor, X + step * direction, y)
+        behind = score_before_softmax(extractor, X - step * direction, y)
+        expected = (ahead - behind) / (2 * step)
+        assert expected > 1.0
+        # Rectifiers and poolings have kinks, which a step may cross.
+        np.testing.assert_allclose((gradients * direction).sum(), expected, rtol=0.02)
+
+
+def test_saliency_of_the_probability(extractor, digits, rng):
+    X, y = digits[0][:1], digits[1][:1]
+    gradients = SaliencyDisplay.from_estimator(extractor, X, y, before_softmax=False).gradients
+    direction, step = rng.uniform(-1, 1, X.shape).astype(np.float32), np.float32(0.05)
+    ahead, behind = (extractor.predict_proba(X + s * direction)[0, y[0]] for s in (step, -step))
+    np.testing.assert_allclose(
+        (gradients * direction).sum(), (ahead - behind) / (2 * step), rtol=0.05, atol=1e-3
+    )
+
+
+def test_saliency_is_a_few_images_a_slice(extractor, digits, monkeypatch):
+    whole = SaliencyDisplay.from_estimator(extractor, digits[0][:5]).gradients
+    monkeypatch.setattr("convnet_features.network.model.SLICE_BYTES", 1)
+    sliced = SaliencyDisplay.from_estimator(extractor, digits[0][:5]).gradients
+    np.testing.assert_allclose(sliced, whole, atol=1e-5)
+
+
+def test_saliency_of_a_regressor(digits):
+    X, y = digits[0][:200], digits[1][:200].astype(float)
+    regressor = ConvNetRegressor(max_epochs=1, random_state=0).fit(X, y)
+    assert SaliencyDisplay.from_estimator(regressor, X[:2]).saliency.any()
+
+
+@pytest.mark.parametrize("kind", [SaliencyDisplay, OcclusionDisplay])
+def test_targets_are_classes(kind, digits):
+    X = digits[0][:300]
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "7", "8", "9"])
+    extractor = ConvNetFeatureExtractor(max_epochs=1, random_state=0).fit(X, names[digits[1][:300]])
+    every, one = (kind.from_estimator(extractor, X[:2], t) for t in (["six", "six"], "six"))
+    np.testing.assert_array_equal(*(vars(each)[list(vars(each))[1]] for each in (every, one)))
+    with pytest.raises(ValueError, match=r"target: \['ten'\] not among \['7', '8'"):
+        kind.from_estimator(extractor, X[:2], ["six", "ten"])
+    with pytest.raises(ValueError, match=r"target has shape \(3,\); expected one a sample \(2\)"):
+        kind.from_estimator(extractor, X[:2], ["six"] * 3)
+
+
+@pytest.mark.parametrize(
+    "reducer",
+    [
+        None,
+        PCA(2),
+        TSNE(2, perplexity=5, random_state=0),
+        LinearDiscriminantAnalysis(n_components=2),
+    ],
+    ids=["default", "PCA", "TSNE", "LDA"],
+)
+def test_any_reducer_embeds(reducer, extractor, digits):
+    X, y = digits[0][:60], digits[1][:60]
+    display = FeatureEmbeddingDisplay.from_estimator(extractor, X, y, reducer=reducer)
+    assert display.embedding.shape == (60, 2)
+    assert not hasattr(reducer, "n_features_in_")
+
+
+def test_a_reducer_of_three_components_is_refused(extractor, digits):
+    with pytest.raises(ValueError, match=r"\(60, 3\); expected \(60, 2\): set n_components=2"):
+        FeatureEmbeddingDisplay.from_estimator(extractor, digits[0][:60], reducer=PCA(3))
+
+
+def test_a_layer_may_be_named(extractor, digits):
+    X = digits[0][:60]
+    display = FeatureEmbeddingDisplay.from_estimator(extractor, X, layer="maxpool2", reducer=PCA(2))
+    expected = PCA(2).fit_transform(extractor.get_output("maxpool2", X).reshape(60, -1))
+    np.testing.assert_allclose(np.abs(display.embedding), np.abs(expected), rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="there is no layer 'dens'; the network has input, conv2d"):
+        FeatureEmbeddingDisplay.from_estimator(extractor, X, layer="dens")
+
+
+def test_classes_have_a_legend_and_numbers_a_colour_bar(rng):
+    points = rng.normal(size=(30, 2))
+    classes = FeatureEmbeddingDisplay(points, np.arange(30) % 3, "PCA").plot()
+    assert [text.get_text() for text in classes.axes_.get_legend().get_texts()] == ["0", "1", "2"]
+    numbers = FeatureEmbeddingDisplay(points, rng.normal(size=30), "PCA").plot()
+    assert len(numbers.figure_.axes) == 2
+    assert FeatureEmbeddingDisplay(points).plot().axes_.get_legend() is None
+
+
+def branching():
+    """A residual block, then three branches: (name, incoming)."""
+    from lasagne.layers import ConcatLayer, Conv2DLayer, DenseLayer, ElemwiseSumLayer, InputLayer
+
+    below = InputLayer((None, 3, 16, 16), name="input")
+    inner = Conv2DLayer(below, 3, 3, pad="same", name="inner")
+    inner = Conv2DLayer(inner, 3, 3, pad="same", name="second")
+    block = ElemwiseSumLayer([inner, below], name="sum")
+    branches = [Conv2DLayer(block, 4, 1, name=f"branch{number}") for number in range(3)]
+    return DenseLayer(ConcatLayer(branches, name="concat"), 10, name="output")
+
+
+def test_branches_stand_side_by_side():
+    from convnet_features.inspection.architecture import _arranged
+
+    display = ArchitectureDisplay.from_estimator(branching())
+    names = [box.name for box in display.boxes]
+    places, routes = _arranged([box.incoming for box in display.boxes])
+    branches = places[[names.index(f"branch{number}") for number in range(3)]]
+    assert len(set(branches[:, 0])) == 3
+    assert len(set(branches[:, 1])) == 1
+    assert len({tuple(place) for place in places}) == len(names)
+    assert len(routes) == sum(len(box.incoming) for box in display.boxes)
+    for route in routes:
+        inner = {tuple(map(float, place)) for place in route[1:-1]}
+        assert not inner & {tuple(place) for place in places}, "an edge runs through a box"
+
+
+def test_boxes_name_sizes_and_parameters():
+    boxes = {box.name: box for box in ArchitectureDisplay.from_estimator(branching()).boxes}
+    assert boxes["inner"].text == "inner: Conv2D\n3×16×16, 84 parameters"
+    assert boxes["sum"].text == "sum: ElemwiseSum\n3×16×16"
