@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from ._features import layer_names
+from ._transfer import load_pretrained
 from .exceptions import NetworkError
+from .network.build import Network
 from .network.model import Model
 from .network.presets import seed_network
 from .network.spec import LayerSpec, parse_layers, with_parameters
+from .training.augmentation import as_augment
 from .training.batches import Dataset
-from .training.objectives import resolve_loss
+from .training.freezing import check_frozen
+from .training.objectives import resolve_loss, smoothed
 from .training.schedule import automatic_batch_size, automatic_epochs, resolve_count
+from .training.settings import Penalty, Settings
 from .training.split import split_rows
-from .training.trainer import Settings, Trainer
+from .training.trainer import Trainer
 from .training.updates import resolve_update, update_arguments
 from .validation import TrainingData, automatic_input_scale, check_validation_data
 
-__all__ = ["new_trainer", "number_of_epochs", "resumed_trainer", "training_sets", "whole_set"]
+__all__ = [
+    "network_layers",
+    "new_trainer",
+    "number_of_epochs",
+    "resumed_trainer",
+    "training_sets",
+    "whole_set",
+]
 
 _SEEDS = np.iinfo(np.int32).max
 
@@ -31,7 +43,7 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
     random = check_random_state(estimator.random_state)
     init_seed, seed = (int(each) for each in random.randint(_SEEDS, size=2))
     model = Model(
-        layers=_network_layers(estimator, data.input_shape),
+        layers=network_layers(estimator, data.input_shape),
         input_shape=data.input_shape,
         n_outputs=data.targets.n_outputs,
         target=data.targets.kind,
@@ -40,11 +52,14 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
         seed=init_seed,
     )
     layer_names(model.network, estimator.feature_layer, "feature_layer")
-    return Trainer(model, _settings(estimator, data), seed)
+    settings = _settings(estimator, data, model.network)
+    report = load_pretrained(estimator, model)
+    model.freeze(check_frozen(model.network, estimator.freeze or ()))
+    return Trainer(model, settings, seed, load_report=report)
 
 
-def resumed_trainer(trainer: Trainer, data: TrainingData) -> Trainer:
-    """`trainer`, once it is certain that `data` suits its network."""
+def resumed_trainer(estimator: Any, trainer: Trainer, data: TrainingData) -> Trainer:
+    """`trainer`, with the estimator's present parameters, once `data` is sure to suit it."""
     model = trainer.model
     known = model.input_shape, model.target, model.n_outputs
     if known != (data.input_shape, data.targets.kind, data.targets.n_outputs):
@@ -53,6 +68,9 @@ def resumed_trainer(trainer: Trainer, data: TrainingData) -> Trainer:
             f"{model.n_outputs} outputs; X and y have {data.input_shape} and "
             f"{data.targets.n_outputs}. Set warm_start=False to begin anew."
         )
+    settings = _settings(estimator, data, model.network, trainer.settings.batch_size)
+    trainer.freeze(check_frozen(model.network, estimator.freeze or ()))
+    trainer.reconfigure(settings)
     return trainer
 
 
@@ -86,7 +104,7 @@ def number_of_epochs(estimator: Any, trainer: Trainer, training: Dataset) -> int
     return resolve_count("max_epochs", estimator.max_epochs, automatic)
 
 
-def _network_layers(
+def network_layers(
     estimator: Any, input_shape: tuple[int, int, int]
 ) -> list[LayerSpec] | Callable[..., Any]:
     layers, params = estimator.layers, estimator._layer_params()
@@ -114,8 +132,14 @@ def _input_scale(input_scale: Any, data: TrainingData) -> float:
     return scale
 
 
-def _settings(estimator: Any, data: TrainingData) -> Settings:
+def _settings(
+    estimator: Any, data: TrainingData, network: Network, batch_size: int | None = None
+) -> Settings:
+    """The parameters about training; `batch_size` is what 'auto' was resolved to before."""
     n_training = max(1, round(len(data) * (1 - (estimator.validation_fraction or 0.0))))
+    kind = data.targets.kind
+    objective = resolve_loss(estimator.loss, kind)
+    smoothed(objective, estimator.label_smoothing, kind)  # says so if this cannot be
     rule = resolve_update(estimator.update)
     declared = estimator._get_param_names()
     given = {
@@ -125,22 +149,39 @@ def _settings(estimator: Any, data: TrainingData) -> Settings:
     }
     defaulted = [name for name in given if f"update_{name}" in declared]
     return Settings(
-        objective=resolve_loss(estimator.loss, data.targets.kind),
+        objective=objective,
         rule=rule,
         arguments=update_arguments(rule, given, defaulted),
         batch_size=resolve_count(
-            "batch_size", estimator.batch_size, automatic_batch_size(n_training)
+            "batch_size", estimator.batch_size, batch_size or automatic_batch_size(n_training)
         ),
         shuffle=estimator.shuffle,
-        l1=_strength("l1", estimator.l1),
-        l2=_strength("l2", estimator.l2),
+        l1=_penalty("l1", estimator.l1, network),
+        l2=_penalty("l2", estimator.l2, network),
+        max_norm=_max_norm(estimator.max_grad_norm),
+        label_smoothing=float(estimator.label_smoothing),
+        augment=None if estimator.augment is None else as_augment(estimator.augment),
     )
+
+
+def _penalty(name: str, value: Any, network: Network) -> Penalty:
+    """One strength, or a dict of them by layer."""
+    if not isinstance(value, Mapping):
+        return _strength(name, value)
+    layer_names(network, list(value) or [""], name)
+    return {layer: _strength(f"{name}[{layer!r}]", each) for layer, each in value.items()}
 
 
 def _strength(name: str, value: Any) -> float:
     if not value >= 0:
         raise ValueError(f"{name} must be at least 0; got {value!r}.")
     return float(value)
+
+
+def _max_norm(value: Any) -> float | None:
+    if value is not None and not value > 0:
+        raise ValueError(f"max_grad_norm must be positive, or None for no limit; got {value!r}.")
+    return None if value is None else float(value)
 
 
 def _relative(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

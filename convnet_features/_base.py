@@ -15,11 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from ._assembly import new_trainer, number_of_epochs, resumed_trainer, training_sets, whole_set
 from ._features import feature_names, features, layer_names
 from ._parameters import LayerParameters
+from ._transfer import TransferableParameters
 from .kernels.registry import get_provider
 from .network.model import Model
 from .network.summary import network_summary
 from .training.batches import Dataset
-from .training.callbacks import EarlyStopping
+from .training.callbacks import EarlyStopping, ProgressTable
 from .training.trainer import Trainer
 from .validation import FEATURES_IN, TrainingData, check_images, check_training_data
 
@@ -41,7 +42,7 @@ def _learnt(*kinds: str) -> Callable[[Any], bool]:
     return check
 
 
-class BaseConvNet(TransformerMixin, LayerParameters):
+class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
     """A network behind scikit-learn's interface; `ConvNetFeatureExtractor` documents it."""
 
     #: What y may be: 'auto', 'classes' or 'numbers'.
@@ -58,8 +59,8 @@ class BaseConvNet(TransformerMixin, LayerParameters):
         update_learning_rate: float = 0.01,
         update_momentum: float = 0.9,
         loss: str | Callable[..., Any] = "auto",
-        l1: float = 0.0,
-        l2: float = 0.0,
+        l1: float | Mapping[str, float] = 0.0,
+        l2: float | Mapping[str, float] = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
@@ -68,9 +69,13 @@ class BaseConvNet(TransformerMixin, LayerParameters):
         early_stopping: bool = False,
         n_iter_no_change: int = 5,
         tol: float = 1e-4,
-        augment: Callable[..., Any] | None = None,
+        max_grad_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        augment: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
+        pretrained: Any = None,
+        freeze: Sequence[str] | None = None,
         engine: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -94,9 +99,13 @@ class BaseConvNet(TransformerMixin, LayerParameters):
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.max_grad_norm = max_grad_norm
+        self.label_smoothing = label_smoothing
         self.augment = augment
         self.callbacks = callbacks
         self.warm_start = warm_start
+        self.pretrained = pretrained
+        self.freeze = freeze
         self.engine = engine
         self.random_state = random_state
         self.verbose = verbose
@@ -203,7 +212,7 @@ class BaseConvNet(TransformerMixin, LayerParameters):
         """The trainer of the last training, where it is to go on, or a new one."""
         trainer = getattr(self, "_trainer", None)
         if resume and trainer is not None:
-            return resumed_trainer(trainer, data)
+            return resumed_trainer(self, trainer, data)
         return new_trainer(self, data)
 
     def _train(
@@ -229,6 +238,8 @@ class BaseConvNet(TransformerMixin, LayerParameters):
         callbacks = list(self.callbacks or ())
         if self.early_stopping:
             callbacks.append(EarlyStopping(patience=self.n_iter_no_change, tol=self.tol))
+        if self.verbose:
+            callbacks.append(ProgressTable())
         return callbacks
 
     def _adopt(self, trainer: Trainer, data: TrainingData, keep: bool) -> None:
@@ -246,7 +257,13 @@ class BaseConvNet(TransformerMixin, LayerParameters):
         self.input_shape_ = trainer.model.input_shape
         self.input_scale_ = trainer.model.input_scale
         self.n_iter_ = len(trainer.history)
-        self.loss_ = trainer.history[-1]["train_loss"]
+        self.loss_curve_ = trainer.history.column("train_loss")
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        scores = trainer.history.column("valid_score")
+        self.validation_scores_ = None if None in scores else scores
+        vars(self).pop("load_report_", None)
+        if trainer.load_report is not None:
+            self.load_report_ = trainer.load_report
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_model" in vars(self)

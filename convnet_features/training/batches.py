@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["Dataset", "iterate_batches", "to_network"]
+__all__ = ["Dataset", "iterate_batches", "one_ahead", "to_network"]
+
+#: Images, targets, and weights or None.
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ def iterate_batches(
     batch_size: int,
     scale: float,
     shuffle: np.random.Generator | None,
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
+) -> Iterator[Batch]:
     """Batches of (images, targets, weights or None).
 
     Parameters
@@ -59,6 +66,10 @@ def iterate_batches(
     shuffle : Generator or None
         Draws the order of the rows; None keeps it. The caller's arrays stay as
         they are.
+    augment : callable, optional
+        From a batch's images (float32, its own copy, not scaled yet) and its
+        number, from 0, to the images to train on. It works on the next batch
+        while the caller works on this one.
 
     Yields
     ------
@@ -66,10 +77,32 @@ def iterate_batches(
         One batch, gathered in one pass when it is asked for.
     """
     rows = data.rows if shuffle is None else shuffle.permutation(data.rows)
-    for start in range(0, len(rows), batch_size):
-        chosen = _as_slice(rows[start : start + batch_size])
+
+    def load(number: int) -> Batch:
+        chosen = _as_slice(rows[number * batch_size : (number + 1) * batch_size])
+        images = data.images[chosen]
+        if augment is not None:
+            images = augment(np.array(images, dtype=np.float32), number)
         weights = None if data.weights is None else data.weights[chosen]
-        yield to_network(data.images[chosen], scale), data.targets[chosen], weights
+        return to_network(images, scale), data.targets[chosen], weights
+
+    n_batches = -(-len(rows) // batch_size)
+    yield from map(load, range(n_batches)) if augment is None else one_ahead(load, n_batches)
+
+
+def one_ahead(load: Callable[[int], T], count: int) -> Iterator[T]:
+    """``load(0)``, ``load(1)``, …: each is made, by a thread, while its predecessor is in use.
+
+    Never more than one is made ahead, always in order and by one thread, so
+    the results do not depend on who is quicker.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="convnet_features-next-batch") as thread:
+        coming = thread.submit(load, 0) if count else None
+        for number in range(1, count + 1):
+            assert coming is not None
+            current = coming.result()
+            coming = thread.submit(load, number) if number < count else None
+            yield current
 
 
 def _as_slice(rows: np.ndarray) -> np.ndarray | slice:

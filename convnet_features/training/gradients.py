@@ -9,13 +9,20 @@ from typing import Any
 from ..compilation.linker import compilation_rewriter
 from ..kernels.registry import get_provider
 from ..network.build import Network, Target
-from ..network.functions import Program, cached_program, compile_with_params
+from ..network.functions import (
+    Program,
+    cached_program,
+    compile_with_params,
+    live_variables,
+    with_live_values,
+)
 from ..network.functions import without_shared_variables as as_inputs
 from ..network.signature import network_signature
 from ..theano_facade import theano_scope
+from .freezing import frozen_positions, training_output
 from .objectives import Objective, penalty, sample_losses, target_variable, training_loss
 
-__all__ = ["GradientProgram", "evaluation_program", "gradient_program"]
+__all__ = ["GradientProgram", "differentiated", "evaluation_program", "gradient_program"]
 
 
 @dataclass(frozen=True)
@@ -45,18 +52,41 @@ def gradient_program(
     n_outputs: int,
     *,
     weighted: bool,
-    l1: bool,
-    l2: bool,
+    l1: bool | tuple[str, ...],
+    l2: bool | tuple[str, ...],
     engine: str,
     fuse: bool = True,
+    frozen: tuple[str, ...] = (),
 ) -> GradientProgram:
     """Compile, or take from the cache, the gradients of `objective` for a network.
 
-    The flags say which of the optional arguments the function has.
+    Parameters
+    ----------
+    network : Network
+    objective : callable
+        (prediction, target) to losses.
+    target : {'classes', 'numbers', 'labels'}
+    n_outputs : int
+    weighted : bool
+        Whether there are sample weights.
+    l1, l2 : bool or tuple of str
+        Whether there is such a penalty: one strength for the whole network, or
+        a vector of them, one for each layer named.
+    engine : str
+        Whose kernels.
+    fuse : bool, default=True
+        Fuse runs of layers.
+    frozen : tuple of str, default=()
+        Layers that compute as in inference, and whose parameters get no gradient.
+
+    Returns
+    -------
+    GradientProgram
     """
     signature = network_signature(network)
-    options = (target, n_outputs, weighted, l1, l2, engine, fuse)
-    key = None if signature is None else ("gradients", signature, objective, *options)
+    positions = tuple(list(network.layers).index(name) for name in frozen)
+    options = (target, n_outputs, weighted, l1, l2, engine, fuse, frozen)
+    key = None if signature is None else ("gradients", signature, objective, positions, *options)
     return cached_program(key, lambda: _compile_gradients(network, objective, *options))
 
 
@@ -66,64 +96,105 @@ def _compile_gradients(
     target: Target,
     n_outputs: int,
     weighted: bool,
-    l1: bool,
-    l2: bool,
+    l1: bool | tuple[str, ...],
+    l2: bool | tuple[str, ...],
     engine: str,
     fuse: bool,
+    frozen: tuple[str, ...],
 ) -> GradientProgram:
-    from lasagne.layers import get_output
-    from pytensor.tensor import scalar, vector
+    from pytensor.tensor import vector
 
     with theano_scope():
         y = target_variable(target, n_outputs)
         weights = vector("weights", dtype="float32") if weighted else None
-        strengths = [scalar(n, dtype="float32") if on else None for n, on in (("l1", l1), ("l2", l2))]
-        loss = training_loss(objective, get_output(network.output), y, weights)
-        extra = penalty(network, *strengths)
-        data = [network.input.input_var, y, *(v for v in (weights, *strengths) if v is not None)]
-        return _differentiated(
-            network, data, loss if extra is None else loss + extra, engine, fuse
-        )
+        loss = training_loss(objective, training_output(network, frozen), y, weights)
+        data = [network.input.input_var, y, *([] if weights is None else [weights])]
+        for kind, layers in (("l1", l1), ("l2", l2)):
+            if layers:
+                strength, term = _penalty(network, kind, layers)
+                data.append(strength)
+                loss = loss + term
+        return differentiated(network, data, loss, engine, fuse, frozen)
 
 
-def _differentiated(
-    network: Network, data: list[Any], loss: Any, engine: str, fuse: bool
+def _penalty(network: Network, kind: str, layers: bool | tuple[str, ...]) -> tuple[Any, Any]:
+    """The strength of a penalty as an argument, and the penalty."""
+    from pytensor.tensor import scalar, vector
+
+    if layers is True:
+        strength = scalar(kind, dtype="float32")
+        return strength, penalty(network, kind, strength)
+    strength = vector(kind, dtype="float32")
+    return strength, penalty(network, kind, strength, tuple(layers))  # type: ignore[arg-type]
+
+
+def differentiated(
+    network: Network,
+    data: list[Any],
+    loss: Any,
+    engine: str,
+    fuse: bool = True,
+    frozen: tuple[str, ...] = (),
 ) -> GradientProgram:
+    """Compile any scalar `loss` of a network's, with its gradients, as a function of `data`.
+
+    Parameters
+    ----------
+    network : Network
+    data : list of variables
+        The images, the targets, and whatever else `loss` depends on.
+    loss : scalar variable
+    engine : str
+    fuse : bool, default=True
+    frozen : tuple of str, default=()
+        As `gradient_program` takes them.
+
+    Returns
+    -------
+    GradientProgram
+    """
     from lasagne.layers import get_all_params
     from pytensor.gradient import grad
     from pytensor.graph.rewriting.utils import rewrite_graph
 
     from ..compilation import compile_program
 
-    updates = _default_updates(network, loss)
+    still = frozen_positions(network, frozen)
+    updates = {k: v for k, v in _default_updates(network, loss).items() if k not in still}
     params, (loss, *new_values), generators = as_inputs(network, [loss, *updates.values()])
     trainable = [
-        params[network.params.index(param)]
+        params[position]
         for param in get_all_params(network.output, trainable=True)
+        if (position := network.params.index(param)) not in still
     ]
     # Fusing comes before differentiating: each fused operation brings its own gradient.
     loss, *new_values = rewrite_graph(
         [loss, *new_values], include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
     )
-    gradients = grad(loss, trainable, disconnected_inputs="ignore")
+    gradients = grad(loss, trainable, disconnected_inputs="ignore") if trainable else []
+    live, results = live_variables([loss, *gradients, *new_values])
     function = compile_program(
-        [*data, *params, *generators],
-        [loss, *gradients, *new_values],
-        get_provider(engine),
-        fuse=fuse,
+        [*data, *params, *generators, *live.values()], results, get_provider(engine), fuse=fuse
     )
-    return GradientProgram(function, len(generators), tuple(updates))
+    return GradientProgram(with_live_values(function, live), len(generators), tuple(updates))
 
 
 def _default_updates(network: Network, loss: Any) -> dict[int, Any]:
-    """New values that the training graph itself gives to parameters which are not trained."""
+    """New values that the training graph itself gives to parameters which are not trained.
+
+    As in Lasagne, a layer says so with a `default_update` on a variable that
+    shares the parameter's value: the parameter itself, or a clone of it.
+    """
+    from pytensor.compile.sharedvalue import SharedVariable
     from pytensor.graph.traversal import graph_inputs
 
-    used = set(graph_inputs([loss]))
+    positions = {id(param.container): index for index, param in enumerate(network.params)}
     return {
-        position: param.default_update
-        for position, param in enumerate(network.params)
-        if param in used and getattr(param, "default_update", None) is not None
+        positions[id(variable.container)]: variable.default_update
+        for variable in graph_inputs([loss])
+        if isinstance(variable, SharedVariable)
+        and id(variable.container) in positions
+        and getattr(variable, "default_update", None) is not None
     }
 
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..exceptions import NetworkError
 from ..network.build import Network, Target
 
-__all__ = ["DEFAULT_LOSS", "Objective", "resolve_loss", "target_variable", "training_loss"]
+__all__ = [
+    "DEFAULT_LOSS",
+    "Objective",
+    "binary_hinge_loss",
+    "huber_loss",
+    "multiclass_hinge_loss",
+    "penalty",
+    "resolve_loss",
+    "sample_losses",
+    "smoothed",
+    "target_variable",
+    "training_loss",
+]
 
 Objective = Callable[[Any, Any], Any]
 #: From what the network learns to the name of a function in ``lasagne.objectives``.
@@ -17,17 +32,98 @@ DEFAULT_LOSS: dict[Target, str] = {
     "numbers": "squared_error",
     "labels": "binary_crossentropy",
 }
-_NOT_LOSSES = ("Objective", "MaskedObjective", "aggregate")
+#: Losses that compare unit by unit: classes reach them as a matrix of ones and zeros.
+_UNIT_BY_UNIT = ("binary_crossentropy", "squared_error", "binary_hinge_loss", "huber_loss")
+
+
+# What Lasagne's objectives gained after 0.1.
+
+
+def binary_hinge_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
+    """max(0, delta - (2t - 1) · p) for targets t of 0 and 1 and predictions p of any size.
+
+    Parameters
+    ----------
+    predictions : tensor
+        Scores, as a layer without nonlinearity gives them.
+    targets : tensor of the same shape
+    delta : float, default=1
+        The margin.
+
+    Returns
+    -------
+    tensor of the same shape
+    """
+    from pytensor.tensor import maximum
+
+    return maximum(0, np.float32(delta) - (2 * targets - 1) * predictions)
+
+
+def multiclass_hinge_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
+    """max(0, delta + max over the wrong classes of p - p of the right one).
+
+    Parameters
+    ----------
+    predictions : matrix
+        Scores of shape (n_samples, n_classes).
+    targets : integer vector, or matrix of ones and zeros
+    delta : float, default=1
+        The margin.
+
+    Returns
+    -------
+    vector of shape (n_samples,)
+    """
+    from pytensor.tensor import maximum
+
+    right = one_hot(targets, predictions) if targets.ndim == 1 else targets
+    score = (right * predictions).sum(axis=1)
+    # No score is as low as this one, so the right class is never the largest of the wrong.
+    runner_up = (predictions - right * np.float32(1e30)).max(axis=1)
+    return maximum(0, np.float32(delta) + runner_up - score)
+
+
+def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
+    """d² / 2 where |d| = |p - t| ≤ delta, and delta · (|d| - delta / 2) beyond.
+
+    Parameters
+    ----------
+    predictions, targets : tensors of the same shape
+    delta : float, default=1
+
+    Returns
+    -------
+    tensor of the same shape
+    """
+    from pytensor.tensor import maximum, minimum
+
+    delta = np.float32(delta)
+    size = abs(predictions - targets)
+    inside, outside = minimum(size, delta), maximum(size - delta, 0)
+    return np.float32(0.5) * inside * inside + delta * outside
+
+
+_LATER = {each.__name__: each for each in (binary_hinge_loss, multiclass_hinge_loss, huber_loss)}
+
+
+def _losses() -> dict[str, Objective]:
+    """Every loss that has a name: Lasagne's and the later ones."""
+    import lasagne.objectives
+
+    names = ("binary_crossentropy", "categorical_crossentropy", "squared_error")
+    return {name: getattr(lasagne.objectives, name) for name in names} | _LATER
 
 
 def resolve_loss(loss: str | Objective, target: Target) -> Objective:
-    """A function (prediction, target) -> losses, from a name in ``lasagne.objectives`` or itself.
+    """A function (prediction, target) -> losses, from its name or itself.
 
     Parameters
     ----------
     loss : str or callable
         ``'auto'`` is the categorical cross-entropy for classes, the squared
-        error for numbers, and the binary cross-entropy for labels.
+        error for numbers, and the binary cross-entropy for labels. Classes
+        reach a callable of one's own as integers; the losses that compare unit
+        by unit get them as rows of ones and zeros.
     target : {'classes', 'numbers', 'labels'}
 
     Returns
@@ -39,16 +135,76 @@ def resolve_loss(loss: str | Objective, target: Target) -> Objective:
     ValueError
         If there is no such loss; the text lists those there are.
     """
-    import lasagne.objectives
-
-    if callable(loss):
-        return loss
+    known = _losses()
     if loss == "auto":
         loss = DEFAULT_LOSS[target]
-    known = [name for name in lasagne.objectives.__all__ if name not in _NOT_LOSSES]
-    if loss not in known:
-        raise ValueError(f"loss must be 'auto', a callable, or one of {sorted(known)}; got {loss!r}.")
-    return getattr(lasagne.objectives, loss)
+    if not callable(loss):
+        if loss not in known:
+            raise ValueError(
+                f"loss must be 'auto', a callable, or one of {sorted(known)}; got {loss!r}."
+            )
+        loss = known[loss]
+    if target == "classes" and any(loss is known[name] for name in _UNIT_BY_UNIT):
+        return UnitByUnit(loss)
+    return loss
+
+
+@dataclass(frozen=True)
+class UnitByUnit:
+    """A loss that compares matrices, for targets that are integers."""
+
+    objective: Objective
+
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        return self.objective(prediction, one_hot(target, prediction))
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """A loss whose targets are a share `epsilon` away from 0 and 1: t(1 - ε) + ε / k.
+
+    k is the number of classes, or 2 for labels (Szegedy et al., 2016,
+    "Rethinking the Inception architecture").
+    """
+
+    objective: Objective
+    epsilon: float
+
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        classes = target.ndim == 1
+        n_values = prediction.type.shape[1] if classes else 2
+        if classes:
+            target = one_hot(target, prediction)
+        kept, spread = np.float32(1 - self.epsilon), np.float32(self.epsilon / n_values)
+        return self.objective(prediction, target * kept + spread)
+
+
+def smoothed(objective: Objective, epsilon: float, target: Target) -> Objective:
+    """`objective` with label smoothing; itself for an `epsilon` of 0.
+
+    Raises
+    ------
+    ValueError
+        If `epsilon` is not in [0, 1), or the targets are numbers.
+    """
+    if not 0 <= epsilon < 1:
+        raise ValueError(f"label_smoothing must be at least 0 and below 1; got {epsilon!r}.")
+    if epsilon == 0:
+        return objective
+    if target == "numbers":
+        raise ValueError(f"label_smoothing={epsilon!r} needs classes or labels; y holds numbers.")
+    if isinstance(objective, UnitByUnit):
+        objective = objective.objective
+    return Smoothed(objective, float(epsilon))
+
+
+def one_hot(labels: Any, like: Any) -> Any:
+    """Integer labels as float32 rows of zeros with a one, as wide as the matrix `like`."""
+    from pytensor.tensor import arange, eq
+
+    width = like.type.shape[1]
+    columns = arange(like.shape[1]) if width is None else np.arange(width, dtype="int32")
+    return eq(labels.dimshuffle(0, "x"), columns).astype("float32")
 
 
 def target_variable(target: Target, n_outputs: int) -> Any:
@@ -62,6 +218,10 @@ def target_variable(target: Target, n_outputs: int) -> Any:
 
 def sample_losses(losses: Any) -> Any:
     """One loss a sample: the mean over whatever else there is."""
+    if getattr(losses, "ndim", 0) == 0:
+        raise NetworkError(
+            "loss: the function must give one loss a sample (or a unit), not their mean."
+        )
     return losses if losses.ndim == 1 else losses.flatten(2).mean(axis=1)
 
 
@@ -74,24 +234,31 @@ def training_loss(
     integer weights and repeated samples give the same expected gradient.
     """
     losses = objective(prediction, target)
-    if getattr(losses, "ndim", 0) == 0:
-        raise NetworkError(
-            "loss: the function must give one loss a sample (or a unit), not their mean."
-        )
-    if weights is not None:
-        losses = sample_losses(losses) * weights
-    return losses.mean()
+    one_each = sample_losses(losses)
+    return losses.mean() if weights is None else (one_each * weights).mean()
 
 
-def penalty(network: Network, l1: Any | None, l2: Any | None) -> Any | None:
-    """l1 · Σ|w| + l2 · Σw² over the regularisable parameters; None without either."""
-    from lasagne.regularization import regularize_network_params
-    from lasagne.regularization import l1 as absolute
-    from lasagne.regularization import l2 as squared
+def penalty(
+    network: Network, kind: str, strength: Any | None, layers: Sequence[str] | None = None
+) -> Any:
+    """strength · Σ|w| (or Σw²) over the regularisable parameters.
 
+    Parameters
+    ----------
+    network : Network
+    kind : {'l1', 'l2'}
+    strength : scalar, or vector with an entry for each of `layers`
+    layers : sequence of str, optional
+        Only these layers, each with its own strength; by default all.
+    """
+    import lasagne.regularization as regularization
+
+    measure = getattr(regularization, kind)
+    if layers is None:
+        return strength * regularization.regularize_network_params(network.output, measure)
     terms = [
-        strength * regularize_network_params(network.output, kind)
-        for strength, kind in ((l1, absolute), (l2, squared))
-        if strength is not None
+        strength[position]
+        * regularization.regularize_layer_params(network.layers[name], measure)
+        for position, name in enumerate(layers)
     ]
-    return sum(terms[1:], start=terms[0]) if terms else None
+    return sum(terms[1:], start=terms[0])

@@ -4,51 +4,41 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ..exceptions import DivergenceError
+from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..network.model import Model
-from .batches import Dataset, iterate_batches
-from .callbacks.base import Callback
+from ..network.transfer import LoadReport
+from .batches import Batch, Dataset, iterate_batches
+from .callbacks.base import Callback, in_order, told
+from .divergence import first_divergence
+from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
 from .history import History
-from .objectives import Objective
+from .interruption import Interruption, interruptible
+from .objectives import smoothed
+from .settings import Settings, penalised
+from .state import TrainingState
 from .updates import make_updater
 
 __all__ = ["Settings", "Trainer"]
 
-_COMPILED = ("_gradients", "_evaluation", "updater", "_gradient", "_n_trainable")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    Attributes
-    ----------
-    objective : callable
-        (prediction, target) to losses, symbolic.
-    rule : callable
-        An update rule of ``lasagne.updates``, or one of that form.
-    arguments : dict of str to float
-        The rule's.
-    batch_size : int
-    shuffle : bool
-    l1, l2 : float
-        Strengths of the penalties.
-    """
-
-    objective: Objective
-    rule: Callable[..., Any]
-    arguments: dict[str, float]
-    batch_size: int
-    shuffle: bool = True
-    l1: float = 0.0
-    l2: float = 0.0
+_TRANSIENT = (
+    "_gradients",
+    "_evaluation",
+    "_gradient",
+    "_finished",
+    "updater",
+    "callbacks",
+    "training",
+    "validation",
+)
 
 
 @dataclass(eq=False)
@@ -59,10 +49,27 @@ class Trainer:
     ----------
     model : Model
         Its parameters are updated in place.
+    settings : Settings
+    seed : int
+        Of the samples' order, the network's own generators, and augmentation.
     history : History
         One record for each finished epoch.
     epoch : int
         The current epoch, from 1; 0 before the first.
+    load_report : LoadReport or None
+        What the network began with instead of random parameters.
+    batch, n_batches : int
+        The current batch of the epoch, from 1, and how many there are.
+    last_epoch : int
+        The epoch that this run ends with, if nothing stops it.
+    cut_short : bool
+        Whether the current epoch was stopped before its last batch.
+    declared : Settings
+        The settings as the user last gave them.
+    callbacks : list of Callback
+        Those of this run.
+    training, validation : Dataset
+        The data of this run; `validation` may be None.
     """
 
     model: Model
@@ -70,40 +77,44 @@ class Trainer:
     seed: int
     history: History = field(default_factory=History)
     epoch: int = 0
+    load_report: LoadReport | None = None
 
     def __post_init__(self) -> None:
-        self._state: list[np.ndarray] | None = None
         self.order, self._seeds = _streams(self.seed)
         self.generators: list[np.random.Generator] = []
+        self.batch = self.n_batches = self.last_epoch = 0
+        self.cut_short = False
+        self.callbacks: list[Callback] = []
+        self.declared = self.settings
+        self._optimiser: list[np.ndarray] | None = None
         self._ready = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but what is compiled."""
-        state = {key: value for key, value in vars(self).items() if key not in _COMPILED}
+        """Everything but what is compiled, and the data."""
+        state = {key: value for key, value in vars(self).items() if key not in _TRANSIENT}
         if self._ready:
-            state["_state"] = self.updater.state
-            state["settings"] = replace(self.settings, arguments=dict(self.updater.arguments))
-        return state | {"_ready": False}
+            state["_optimiser"] = self.updater.state
+            state["settings"] = self._live_settings()
+        return state | {"_ready": False, "callbacks": []}
+
+    def _live_settings(self) -> Settings:
+        """The settings, with what callbacks made of the update rule's arguments."""
+        return replace(self.settings, arguments=dict(self.updater.arguments))
 
     def prepare(self) -> None:
         """Compile what does not depend on the data; the first thing that `run` does."""
         if self._ready:
             return
         model, settings = self.model, self.settings
-        options = (model.network, settings.objective, model.target, model.n_outputs)
-        self._evaluation = evaluation_program(*options, model.engine)
-        trainable = [param.get_value(borrow=True) for param in model.trainable]
-        self._n_trainable = sum(value.size for value in trainable)
-        self.updater = make_updater(
-            settings.rule,
-            settings.arguments,
-            model.theta[: self._n_trainable],
-            [value.shape for value in trainable],
+        self._evaluation = evaluation_program(
+            model.network, settings.objective, model.target, model.n_outputs, model.engine
         )
-        if self._state is not None:
-            self.updater.load_state(self._state)
-            self._state = None
-        self._gradient = np.empty(self._n_trainable, dtype=np.float32)
+        shapes = [param.get_value(borrow=True).shape for param in model.trainable]
+        trained = model.theta[: model.n_trainable]
+        self.updater = make_updater(settings.rule, settings.arguments, trained, shapes)
+        if self._optimiser is not None:
+            self.updater.load_state(self._optimiser)
+        self._gradient = np.empty(len(trained), dtype=np.float32)
         self._ready = True
 
     def _prepare_gradients(self, weighted: bool) -> None:
@@ -111,16 +122,46 @@ class Trainer:
         model, settings = self.model, self.settings
         self._gradients = gradient_program(
             model.network,
-            settings.objective,
+            smoothed(settings.objective, settings.label_smoothing, model.target),
             model.target,
             model.n_outputs,
             weighted=weighted,
-            l1=settings.l1 > 0,
-            l2=settings.l2 > 0,
+            l1=penalised(settings.l1),
+            l2=penalised(settings.l2),
             engine=model.engine,
+            frozen=model.frozen,
         )
         missing = self._gradients.n_generators - len(self.generators)
         self.generators += [np.random.default_rng(s) for s in self._seeds.spawn(max(0, missing))]
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Go on with other settings.
+
+        Of the rule's arguments only those change that the user changed since
+        the last time: what callbacks made of the others holds. What the rule
+        remembers is kept, unless it is another rule now.
+        """
+        before, self.declared = self.declared, settings
+        if settings == before:
+            return
+        live = self._live_settings() if self._ready else self.settings
+        if self._ready:
+            self._optimiser = self.updater.state
+        arguments = dict(settings.arguments)
+        if settings.rule is before.rule and set(arguments) == set(before.arguments):
+            kept = {k for k, value in arguments.items() if value == before.arguments[k]}
+            arguments.update((name, live.arguments[name]) for name in kept)
+        else:
+            self._optimiser = None
+        self.settings, self._ready = replace(settings, arguments=arguments), False
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Train all layers but these from now on; if that is new, the rule forgets its past."""
+        if tuple(names) == self.model.frozen:
+            return
+        self.settings = self._live_settings() if self._ready else self.settings
+        self.model.freeze(names)
+        self._optimiser, self._ready = None, False
 
     @property
     def learning_rate(self) -> float | None:
@@ -129,9 +170,22 @@ class Trainer:
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        if "learning_rate" not in self.updater.arguments:
-            raise AttributeError("The update rule has no learning_rate to set.")
-        self.updater.arguments["learning_rate"] = float(value)
+        self.set_argument("learning_rate", value)
+
+    def set_argument(self, name: str, value: float) -> None:
+        """Set an argument of the update rule for the batches to come.
+
+        Raises
+        ------
+        ValueError
+            If the rule has no such argument; the text lists those it has.
+        """
+        if name not in self.updater.arguments:
+            raise ValueError(
+                f"The update rule {self.settings.rule.__name__!r} has no {name} to set; it has "
+                f"{', '.join(self.updater.arguments) or 'no arguments'}."
+            )
+        self.updater.arguments[name] = float(value)
 
     def run(
         self,
@@ -140,113 +194,147 @@ class Trainer:
         n_epochs: int,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        """Train for `n_epochs` more epochs, or until a callback returns True.
+        """Train for `n_epochs` more epochs, or until a callback or Ctrl-C ends it.
 
-        Whatever ends training (an error too), the model is left as of the last
-        finished epoch.
+        Ctrl-C ends training after the current batch, with a warning. If
+        something raises, everything is left as of the last finished epoch.
         """
         self.prepare()
         self._prepare_gradients(training.weights is not None)
-        finished = self.model.theta.copy()
+        self.training, self.validation = training, validation
+        self.callbacks = in_order(callbacks)
+        self.last_epoch = len(self.history) + n_epochs
+        self._finished = TrainingState.of(self)
         try:
-            stop = _told(callbacks, "on_training_begin", self)
-            for _ in range(n_epochs):
-                if stop:
-                    break
-                record, stop = self._run_epoch(training, validation, callbacks)
-                self.history.append(record)
-                stop |= _told(callbacks, "on_epoch_end", self, record)
-                np.copyto(finished, self.model.theta)
-            _told(callbacks, "on_training_end", self)
-        except BaseException:
-            np.copyto(self.model.theta, finished)
-            raise
+            interrupted = self._run_epochs()
+        except BaseException as error:
+            self._finished.restore(self)
+            interrupted = isinstance(error, KeyboardInterrupt) and bool(self.history)
+            if not interrupted:
+                raise
+        finally:
+            del self.training, self.validation, self._finished
+        if interrupted:
+            warnings.warn(
+                f"Training was interrupted in epoch {self.epoch} of {self.last_epoch}; the network "
+                "is as it was then, and can be used.",
+                ConvNetFeaturesWarning,
+                stacklevel=4,
+            )
 
-    def _run_epoch(
-        self, training: Dataset, validation: Dataset | None, callbacks: Sequence[Callback]
-    ) -> tuple[dict[str, Any], bool]:
+    def _run_epochs(self) -> bool:
+        """The run itself; whether the user interrupted it."""
+        with interruptible() as interruption:
+            stop = self._tell("on_training_begin")
+            while not stop and len(self.history) < self.last_epoch:
+                stop = self._run_epoch(interruption)
+            self._tell("on_training_end")
+        return interruption.requested
+
+    def _tell(self, event: str, *args: Any) -> bool:
+        return told(self.callbacks, event, self, *args)
+
+    def _run_epoch(self, interruption: Interruption) -> bool:
+        """Train for one epoch and write it down; whether training is to end."""
         began = time.perf_counter()
-        self.epoch = len(self.history) + 1
-        stop = _told(callbacks, "on_epoch_begin", self)
+        self.epoch, self.batch = len(self.history) + 1, 0
+        if self._tell("on_epoch_begin"):
+            return True
+        train_loss = self._train_on_batches(interruption)
+        record = self._record(train_loss, began)
+        self.history.append(record)
+        self._finished = TrainingState.of(self)
+        stop = self._tell("on_epoch_end", record)
+        self._finished = TrainingState.of(self)
+        return stop or self.cut_short
+
+    def _train_on_batches(self, interruption: Interruption) -> float:
+        """One pass over the training data; the mean loss."""
         losses, sizes = [], []
-        batches = iterate_batches(
-            training,
-            self.settings.batch_size,
+        self.cut_short = False
+        with closing(self._batches()) as batches:
+            for self.batch, (images, targets, weights) in enumerate(batches, start=1):
+                losses.append(self._step(images, targets, weights))
+                sizes.append(len(images))
+                if self._tell("on_batch_end", losses[-1]) or interruption.requested:
+                    self.cut_short = True
+                    break
+        return float(np.average(losses, weights=sizes))
+
+    def _batches(self) -> Iterator[Batch]:
+        settings, data = self.settings, self.training
+        self.n_batches = -(-len(data) // settings.batch_size)
+        return iterate_batches(
+            data,
+            settings.batch_size,
             self.model.input_scale,
-            self.order if self.settings.shuffle else None,
+            self.order if settings.shuffle else None,
+            None if settings.augment is None else self._augmented,
         )
-        for images, targets, weights in batches:
-            losses.append(self._step(images, targets, weights, len(losses) + 1))
-            sizes.append(len(images))
-            if _told(callbacks, "on_batch_end", self, losses[-1]):
-                stop = True
-                break
-        record = {"epoch": self.epoch, "train_loss": float(np.average(losses, weights=sizes))}
-        if validation is not None and len(validation):
-            record["valid_loss"], record["valid_score"] = self.evaluate(validation)
+
+    def _augmented(self, images: np.ndarray, number: int) -> np.ndarray:
+        """A batch, changed by a generator of its own, so that nothing else decides the draws."""
+        assert self.settings.augment is not None
+        random = np.random.default_rng([self.seed, self.epoch, number])
+        changed = np.asarray(self.settings.augment(images, random))
+        if changed.shape != images.shape:
+            raise ValueError(
+                f"augment: it made a batch of shape {changed.shape} from one of {images.shape}; it "
+                "must keep the shape."
+            )
+        return changed
+
+    def _record(self, train_loss: float, began: float) -> dict[str, Any]:
+        record: dict[str, Any] = {"epoch": self.epoch, "train_loss": train_loss}
+        if self.validation is not None and len(self.validation):
+            record["valid_loss"], record["valid_score"] = self.evaluate(self.validation)
         if self.learning_rate is not None:
             record["learning_rate"] = self.learning_rate
         record["duration"] = time.perf_counter() - began
-        return record, stop
-
-    def _step(
-        self, images: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, batch: int
-    ) -> float:
-        settings = self.settings
-        optional = [] if weights is None else [weights]
-        optional += [np.float32(strength) for strength in (settings.l1, settings.l2) if strength > 0]
-        loss, *results = self._gradients.function(
-            images, targets, *optional, *self.model.values, *self.generators
-        )
-        loss = float(loss)
-        if not math.isfinite(loss):
-            raise DivergenceError(self._divergence(loss, batch))
-        n_gradients = len(results) - len(self._gradients.updated)
-        np.concatenate([np.ravel(g) for g in results[:n_gradients]], out=self._gradient)
-        self.updater.apply(self.model.theta[: self._n_trainable], self._gradient)
-        for position, value in zip(self._gradients.updated, results[n_gradients:], strict=True):
-            self.model.values[position][...] = value
-        return loss
-
-    def _divergence(self, loss: float, batch: int) -> str:
-        rate = self.learning_rate
-        now = "" if rate is None else f" than {rate:g}"
-        return (
-            f"The loss became {loss} at epoch {self.epoch}, batch {batch}: training diverged. "
-            f"Use a smaller update_learning_rate{now}, or scale X so that its values are near 1."
-        )
+        return record
 
     def evaluate(self, data: Dataset) -> tuple[float, float]:
         """(mean loss, accuracy or R²) on `data`, without dropout."""
         self.prepare()
-        from sklearn.metrics import r2_score
+        return evaluate(self.model, self._evaluation.function, data)
 
-        compute, values = self._evaluation.function, self.model.values
-        losses, predictions, targets = [], [], []
-        size = min(self.model.slice_size, max(1, len(data)))
-        for images, target, _ in iterate_batches(data, size, self.model.input_scale, None):
-            loss, prediction = compute(images, target, *values)
-            losses.append(loss)
-            predictions.append(prediction)
-            targets.append(target)
-        prediction, target = np.concatenate(predictions), np.concatenate(targets)
-        loss = float(np.concatenate(losses).mean(dtype=np.float64))
-        match self.model.target:
-            case "classes":
-                score = float(np.mean(prediction.argmax(axis=1) == target))
-            case "labels":
-                score = float(np.mean(np.all((prediction > 0.5) == (target > 0.5), axis=1)))
-            case "numbers":
-                score = float(r2_score(target, prediction)) if len(target) > 1 else math.nan
-        return loss, score
+    def _step(self, images: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
+        """One update of the parameters; the batch's loss before it."""
+        data = [images, targets, *([] if weights is None else [weights])]
+        loss, *results = self._gradients.function(
+            *data, *self.settings.strengths(), *self.model.values, *self.generators
+        )
+        loss = float(loss)
+        if not math.isfinite(loss):
+            raise DivergenceError(self._divergence(loss, images))
+        n_gradients = len(results) - len(self._gradients.updated)
+        np.concatenate([np.ravel(g) for g in results[:n_gradients]], out=self._gradient)
+        self._limit_norm()
+        self.updater.apply(self.model.theta[: len(self._gradient)], self._gradient)
+        for position, value in zip(self._gradients.updated, results[n_gradients:], strict=True):
+            self.model.values[position][...] = value
+        return loss
+
+    def _limit_norm(self) -> None:
+        """Shorten the gradient to `max_norm`, as ``lasagne.updates.total_norm_constraint`` does."""
+        limit = self.settings.max_norm
+        if limit is None:
+            return
+        norm = math.sqrt(float(np.dot(self._gradient, self._gradient)))
+        if norm > limit:
+            self._gradient *= np.float32(limit / (norm + 1e-7))
+
+    def _divergence(self, loss: float, images: np.ndarray) -> str:
+        rate = self.learning_rate
+        now = "" if rate is None else f" than {rate:g}"
+        return (
+            f"The loss became {loss} at epoch {self.epoch}, batch {self.batch}: training "
+            f"diverged. {first_divergence(self.model, images)} Use a smaller "
+            f"update_learning_rate{now}, or scale X so that its values are near 1."
+        )
 
 
 def _streams(seed: int) -> tuple[np.random.Generator, np.random.SeedSequence]:
     """The generator of the samples' order, and the seeds of the network's own generators."""
     order, network = np.random.SeedSequence(seed).spawn(2)
     return np.random.default_rng(order), network
-
-
-def _told(callbacks: Sequence[Callback], event: str, *args: Any) -> bool:
-    """Tell every callback; whether one of them wants training to stop."""
-    return any([getattr(callback, event)(*args) is True for callback in callbacks])

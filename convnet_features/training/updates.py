@@ -3,14 +3,15 @@
 Every rule of Lasagne's is element-wise: what happens to one number depends on
 that number, its gradient and its own state. So the rule is built once, for one
 vector that holds all parameters, and applied in blocks that stay in the cache.
-A rule that is not element-wise (one that limits norms, say) is built for the
-parameters in their own shapes.
+A rule of somebody else's may look at a parameter's name, shape or place in the
+list, so it is built for the parameters as they are.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,31 +20,155 @@ import numpy as np
 
 from ..compilation import compile_program
 from ..kernels.registry import get_provider
-from ..network.functions import cached_program
+from ..network.functions import cached_program, live_variables
 from ..theano_facade import theano_scope
 
-__all__ = ["Updater", "make_updater", "resolve_update", "update_arguments"]
+__all__ = [
+    "Updater",
+    "adamax",
+    "adamw",
+    "make_updater",
+    "resolve_update",
+    "update_arguments",
+]
 
 #: Numbers in a block: a quarter of a megabyte of float32.
 BLOCK = 1 << 16
-_RULES = ("sgd", "momentum", "nesterov_momentum", "adagrad", "rmsprop", "adadelta", "adam")
+_LASAGNE_RULES = (
+    "sgd",
+    "momentum",
+    "nesterov_momentum",
+    "adagrad",
+    "rmsprop",
+    "adadelta",
+    "adam",
+)
+
+
+# Rules by the convention of ``lasagne.updates``, which lacks them.
+
+
+def adamw(
+    loss_or_grads: Any,
+    params: Sequence[Any],
+    learning_rate: float = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.01,
+) -> OrderedDict[Any, Any]:
+    """Adam with weight decay that does not go through the gradient.
+
+    With t the step's number and g the gradient::
+
+        m := beta1 · m + (1 - beta1) · g
+        v := beta2 · v + (1 - beta2) · g²
+        a := learning_rate · sqrt(1 - beta2ᵗ) / (1 - beta1ᵗ)
+        param := param - a · m / (sqrt(v) + epsilon) - learning_rate · weight_decay · param
+
+    Parameters
+    ----------
+    loss_or_grads : symbolic expression or list of expressions
+        A scalar loss, or the gradients of `params`.
+    params : list of shared variables
+    learning_rate, beta1, beta2, epsilon : float or scalar expressions
+        As in ``lasagne.updates.adam``.
+    weight_decay : float or scalar expression, default=0.01
+        Every parameter decays, biases too.
+
+    Returns
+    -------
+    OrderedDict
+        From each parameter, and each value that the rule remembers, to its update.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), "Decoupled weight decay regularization".
+    """
+    import lasagne.updates
+
+    updates = lasagne.updates.adam(loss_or_grads, params, learning_rate, beta1, beta2, epsilon)
+    for param in params:
+        updates[param] = updates[param] - learning_rate * weight_decay * param
+    return updates
+
+
+def adamax(
+    loss_or_grads: Any,
+    params: Sequence[Any],
+    learning_rate: float = 0.002,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> OrderedDict[Any, Any]:
+    """Adam with the largest gradient in the place of the mean square.
+
+    With t the step's number and g the gradient::
+
+        m := beta1 · m + (1 - beta1) · g
+        u := max(beta2 · u, abs(g))
+        param := param - learning_rate / (1 - beta1ᵗ) · m / (u + epsilon)
+
+    Parameters
+    ----------
+    loss_or_grads : symbolic expression or list of expressions
+        A scalar loss, or the gradients of `params`.
+    params : list of shared variables
+    learning_rate, beta1, beta2, epsilon : float or scalar expressions
+
+    Returns
+    -------
+    OrderedDict
+        From each parameter, and each value that the rule remembers, to its update.
+
+    References
+    ----------
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", section 7.1.
+    """
+    import theano
+    import theano.tensor as T
+    from lasagne.updates import get_or_compute_grads
+    from lasagne.utils import floatX
+
+    gradients = get_or_compute_grads(loss_or_grads, params)
+    previous = theano.shared(floatX(0.0))
+    t = previous + 1
+    rate = learning_rate / (1 - beta1**t)
+    updates: OrderedDict[Any, Any] = OrderedDict()
+    for param, gradient in zip(params, gradients, strict=True):
+        zeros = np.zeros_like(param.get_value(borrow=True))
+        mean, largest = (
+            theano.shared(zeros.copy(), broadcastable=param.broadcastable) for _ in range(2)
+        )
+        updates[mean] = beta1 * mean + (1 - beta1) * gradient
+        updates[largest] = T.maximum(beta2 * largest, abs(gradient))
+        updates[param] = param - rate * updates[mean] / (updates[largest] + epsilon)
+    updates[previous] = t
+    return updates
+
+
+def _rules() -> dict[str, Callable[..., Any]]:
+    """Every rule that has a name."""
+    import lasagne.updates
+
+    named = {name: getattr(lasagne.updates, name) for name in _LASAGNE_RULES}
+    return named | {"adamw": adamw, "adamax": adamax}
 
 
 def resolve_update(update: str | Callable[..., Any]) -> Callable[..., Any]:
-    """An update rule by its name in ``lasagne.updates``, or itself.
+    """An update rule by its name (Lasagne's, 'adamw' or 'adamax'), or itself.
 
     Raises
     ------
     ValueError
         If there is no such rule; the text lists those there are.
     """
-    import lasagne.updates
-
     if callable(update):
         return update
-    if update not in _RULES:
-        raise ValueError(f"update must be a callable or one of {list(_RULES)}; got {update!r}.")
-    return getattr(lasagne.updates, update)
+    rules = _rules()
+    if update not in rules:
+        raise ValueError(f"update must be a callable or one of {list(rules)}; got {update!r}.")
+    return rules[update]
 
 
 def update_arguments(
@@ -80,10 +205,25 @@ def update_arguments(
 
 @dataclass(frozen=True)
 class _Rule:
-    """A compiled rule: (*thetas, *states, *gradients, *arguments) to the new (*thetas, *states)."""
+    """A compiled rule: (*thetas, *states, *gradients, *arguments, *live) to new (*thetas, *states).
+
+    Attributes
+    ----------
+    function : callable
+    initial : tuple of ndarray
+        What the states begin with.
+    arguments : tuple of str
+        Which of the rule's arguments may change between steps.
+    live : tuple of shared variables
+        What the rule reads besides: its own random generators, or settings that
+        somebody changes while training runs.
+    elementwise : bool
+    """
 
     function: Callable[..., tuple[Any, ...]]
     initial: tuple[np.ndarray, ...]
+    arguments: tuple[str, ...]
+    live: tuple[Any, ...]
     elementwise: bool
 
 
@@ -109,7 +249,8 @@ class Updater:
 
     def apply(self, theta: np.ndarray, gradient: np.ndarray) -> None:
         """Update `theta` in place by one step against `gradient`, both float32 vectors."""
-        values = [np.float32(value) for value in self.arguments.values()]
+        values = [np.float32(self.arguments[name]) for name in self.rule.arguments]
+        values += [variable.get_value(borrow=True) for variable in self.rule.live]
         if self.rule.elementwise:
             self._apply_in_blocks(theta, gradient, values)
         else:
@@ -157,17 +298,35 @@ def split_vector(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[
 
 def make_updater(
     rule: Callable[..., Any],
-    arguments: Mapping[str, float],
+    arguments: Mapping[str, Any],
     theta: np.ndarray,
     shapes: Sequence[tuple[int, ...]],
+    names: Sequence[str | None] | None = None,
 ) -> Updater:
-    """Set `rule` up for parameters of `shapes` that follow each other in the vector `theta`."""
-    names, shapes = tuple(arguments), list(shapes)
-    compiled = _compiled(rule, names, [theta])
-    if compiled.elementwise:
+    """Set `rule` up for parameters of `shapes` that follow each other in the vector `theta`.
+
+    Parameters
+    ----------
+    rule : callable
+        (gradients, parameters, **arguments) to new values of shared variables.
+    arguments : mapping
+        The learning rate and other floats may change between steps; anything
+        else (a flag, a whole number, a function) reaches the rule as it is.
+    theta : ndarray of shape (n_parameters,)
+    shapes : sequence of tuple of int
+    names : sequence of str, optional
+        The parameters' names, for rules that look at them.
+
+    Returns
+    -------
+    Updater
+    """
+    shapes = list(shapes)
+    if _is_lasagnes(rule):
+        compiled = _compiled_elementwise(rule, tuple(arguments))
         shapes = [theta.shape]
     else:
-        compiled = _compiled(rule, names, split_vector(theta, shapes))
+        compiled = _compile(rule, arguments, split_vector(theta, shapes), names)
     state = [
         np.broadcast_to(value, theta.shape).copy()
         if compiled.elementwise and value.ndim
@@ -177,30 +336,44 @@ def make_updater(
     return Updater(compiled, shapes, dict(arguments), state)
 
 
-def _compiled(
-    rule: Callable[..., Any], names: tuple[str, ...], thetas: Sequence[np.ndarray]
-) -> _Rule:
-    """Lasagne's own rules begin with zeros, so that one compiled for one number serves all."""
+def _is_lasagnes(rule: Callable[..., Any]) -> bool:
     import lasagne.updates
 
-    if getattr(lasagne.updates, getattr(rule, "__name__", ""), None) is rule:
-        one = [np.zeros(1, dtype=np.float32)]
-        return cached_program(("update", rule, names), lambda: _compile(rule, names, one))
-    return _compile(rule, names, thetas)
+    return getattr(lasagne.updates, getattr(rule, "__name__", ""), None) is rule
+
+
+def _compiled_elementwise(rule: Callable[..., Any], names: tuple[str, ...]) -> _Rule:
+    """Lasagne's own rules begin with zeros, so that one compiled for one number serves all."""
+    one = [np.zeros(1, dtype=np.float32)]
+    arguments = dict.fromkeys(names, 0.0)
+    return cached_program(
+        ("update", rule, names), lambda: _compile(rule, arguments, one, None, elementwise=True)
+    )
 
 
 def _compile(
-    rule: Callable[..., Any], names: tuple[str, ...], thetas: Sequence[np.ndarray]
+    rule: Callable[..., Any],
+    given: Mapping[str, Any],
+    thetas: Sequence[np.ndarray],
+    names: Sequence[str | None] | None,
+    elementwise: bool = False,
 ) -> _Rule:
     import theano
     from pytensor.graph.replace import clone_replace
     from pytensor.tensor import scalar, tensor
 
     with theano_scope():
-        params = [theano.shared(theta.copy(), name="theta") for theta in thetas]
+        params = [
+            theano.shared(theta.copy(), name=name)
+            for theta, name in zip(thetas, names or ["theta"] * len(thetas), strict=True)
+        ]
         gradients = [tensor(dtype="float32", shape=(None,) * theta.ndim) for theta in thetas]
-        arguments = {name: scalar(name, dtype="float32") for name in names}
-        updates = rule(gradients, params, **arguments)
+        changeable = {
+            name: scalar(name, dtype="float32")
+            for name, value in given.items()
+            if name == "learning_rate" or isinstance(value, float | np.floating)
+        }
+        updates = dict(rule(gradients, params, **{**given, **changeable}))
         held = [*params, *(variable for variable in updates if variable not in params)]
         inputs = [tensor(dtype=v.type.dtype, shape=(None,) * v.type.ndim) for v in held]
         outputs = clone_replace(
@@ -208,18 +381,11 @@ def _compile(
             replace=dict(zip(held, inputs, strict=True)),
             rebuild_strict=False,
         )
+        live, outputs = live_variables(outputs)
         function = compile_program(
-            [*inputs, *gradients, *arguments.values()], outputs, get_provider("portable")
+            [*inputs, *gradients, *changeable.values(), *live.values()],
+            outputs,
+            get_provider("portable"),
         )
     initial = tuple(np.asarray(variable.get_value()) for variable in held[len(params) :])
-    return _Rule(function, initial, len(thetas) == 1 and _is_elementwise(outputs))
-
-
-def _is_elementwise(outputs: Sequence[Any]) -> bool:
-    from pytensor.graph.traversal import ancestors
-    from pytensor.tensor.elemwise import DimShuffle, Elemwise
-
-    return outputs[0].type.ndim == 1 and all(
-        variable.owner is None or isinstance(variable.owner.op, Elemwise | DimShuffle)
-        for variable in ancestors(outputs)
-    )
+    return _Rule(function, initial, tuple(changeable), tuple(live), elementwise)

@@ -1,6 +1,23 @@
-"""Callbacks: small objects that watch training and may stop it."""
+"""Callbacks: small objects that watch training and may change or stop it."""
 
 from .base import Callback
+from .checkpoint import Checkpoint
+from .csv_log import CSVLog
 from .early_stopping import EarlyStopping
+from .progress import ProgressTable
+from .reduce_on_plateau import ReduceOnPlateau
+from .schedules import Cosine, LearningRateSchedule, Linear, OneCycle, Step
 
-__all__ = ["Callback", "EarlyStopping"]
+__all__ = [
+    "CSVLog",
+    "Callback",
+    "Checkpoint",
+    "Cosine",
+    "EarlyStopping",
+    "LearningRateSchedule",
+    "Linear",
+    "OneCycle",
+    "ProgressTable",
+    "ReduceOnPlateau",
+    "Step",
+]

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["Callback"]
+__all__ = ["Callback", "in_order", "told"]
 
 
-class Callback:
+class Callback(BaseEstimator):
     """Something that is told how training goes, and may stop it.
 
-    Every method may return True to end training after the current epoch
-    (`on_batch_end`: after the current batch). A callback is an ordinary object
-    with parameters and no state that outlives a training: what it keeps while
-    training runs belongs in attributes set in `on_training_begin`.
+    Every method may return True to end training: `on_training_begin` and
+    `on_epoch_begin` before the epoch that would follow, `on_batch_end` after
+    the batch, `on_epoch_end` after the epoch.
+
+    Parameters are scikit-learn's: the arguments of ``__init__``, kept as they
+    came. Whatever else a callback keeps while training runs is its state: set
+    it in `on_training_begin`. A clone has the parameters only, so that each
+    fit of a grid search begins anew, and a checkpoint holds the state.
     """
+
+    #: Callbacks of a later place are told after the others.
+    place = 0
 
     def on_training_begin(self, trainer: Trainer) -> Any:
         """Before the first epoch."""
@@ -32,4 +42,24 @@ class Callback:
         """After each epoch; `record` is its line in ``trainer.history``, and may be added to."""
 
     def on_training_end(self, trainer: Trainer) -> Any:
-        """After the last epoch, also where training was stopped."""
+        """After the last epoch, also where training was stopped; not where something raised."""
+
+    def get_state(self) -> dict[str, Any]:
+        """What this callback keeps while training runs: numbers, text, arrays, by name."""
+        parameters = self.get_params(deep=False)
+        return {key: value for key, value in vars(self).items() if key not in parameters}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Put back what `get_state` gave."""
+        vars(self).update(state)
+
+
+def in_order(callbacks: Iterable[Any]) -> list[Any]:
+    """The callbacks as they are told: in the order given, those that save the state last."""
+    return sorted(callbacks, key=lambda callback: getattr(callback, "place", 0))
+
+
+def told(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
+    """Tell every callback that has a method of this name; whether one wants training to stop."""
+    listeners = [getattr(callback, event, None) for callback in callbacks]
+    return any([listener(*args) is True for listener in listeners if listener is not None])

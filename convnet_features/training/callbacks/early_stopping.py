@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Callback
+from .monitor import Monitor
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -15,18 +14,19 @@ if TYPE_CHECKING:
 __all__ = ["EarlyStopping"]
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Monitor):
     """Stop when a column of the history has not improved for some epochs.
 
     Parameters
     ----------
     monitor : str, default='auto'
         A key of the history; 'auto' is ``valid_loss`` where there is validation
-        data, otherwise ``train_loss``.
+        data, otherwise ``train_loss``. Keys that end in ``score``, ``accuracy``
+        or ``acc`` are better when larger, others when smaller.
     patience : int, default=5
         Epochs without improvement that end training.
     tol : float, default=1e-4
-        What counts as an improvement.
+        What counts as an improvement: more than this.
     restore_best : bool, default=True
         Put back the parameters of the best epoch at the end, whether patience
         ran out or not.
@@ -37,6 +37,18 @@ class EarlyStopping(Callback):
         The epoch with the best value, from 1.
     best_value_ : float
         That value.
+    waited_ : int
+        Epochs since the last improvement.
+
+    Examples
+    --------
+    >>> from convnet_features import ConvNetClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> stopping = EarlyStopping(patience=2)
+    >>> net = ConvNetClassifier(max_epochs=50, callbacks=[stopping], random_state=0)
+    >>> len(net.fit(X[:200], y[:200]).history_) - stopping.best_epoch_ <= 2
+    True
     """
 
     def __init__(
@@ -52,33 +64,19 @@ class EarlyStopping(Callback):
         self.restore_best = restore_best
 
     def on_training_begin(self, trainer: Trainer) -> None:
-        self.best_value_ = math.inf
-        self.best_epoch_ = 0
-        self._waited = 0
+        self.forget()
         self._best_theta: np.ndarray | None = None
 
+    def on_epoch_begin(self, trainer: Trainer) -> bool:
+        # Already so where a checkpoint of a training that was stopped is resumed.
+        return self.waited_ >= self.patience
+
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> bool:
-        value = self._value(record)
-        improved = value < self.best_value_ - self.tol
-        self._waited = 0 if improved else self._waited + 1
-        if value < self.best_value_:
-            self.best_value_, self.best_epoch_ = value, record["epoch"]
-            if self.restore_best:
-                self._best_theta = trainer.model.theta.copy()
-        return self._waited >= self.patience
+        if self.improved(record) and self.restore_best:
+            self._best_theta = trainer.model.theta.copy()
+        return self.waited_ >= self.patience
 
     def on_training_end(self, trainer: Trainer) -> None:
         if self._best_theta is not None:
-            trainer.model.theta[...] = self._best_theta
+            np.copyto(trainer.model.theta, self._best_theta)
         self._best_theta = None
-
-    def _value(self, record: dict[str, Any]) -> float:
-        if self.monitor == "auto":
-            return record.get("valid_loss", record["train_loss"])
-        if self.monitor not in record:
-            raise ValueError(
-                f"EarlyStopping: there is no {self.monitor!r} in the history, which has "
-                f"{', '.join(record)}."
-            )
-        value = record[self.monitor]
-        return -value if self.monitor.endswith("score") else value

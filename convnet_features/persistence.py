@@ -1,0 +1,169 @@
+"""Arrays in files that are safe to read and never half written.
+
+Files are safetensors: a JSON header and raw numbers. Reading one computes
+nothing and runs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .exceptions import FileFormatError
+
+__all__ = ["read_arrays", "read_pickled_arrays", "write_arrays", "write_atomically"]
+
+#: The key of our own JSON among the strings that a safetensors header may hold.
+_NOTES = "convnet_features"
+
+
+def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
+    """Replace the file at `path` by `contents`, or leave it as it is.
+
+    The bytes go to a new file in the same folder, to the disk, and only then
+    under the final name: whenever the process dies, that name stands for the
+    old contents or the new ones.
+
+    Parameters
+    ----------
+    path : str or path-like
+        In a folder that exists.
+    contents : bytes
+    """
+    path = Path(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power failure, where folders can be synchronised."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_arrays(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], notes: Any = None
+) -> None:
+    """Write named arrays as a safetensors file, atomically.
+
+    Parameters
+    ----------
+    path : str or path-like
+    arrays : mapping of str to ndarray
+    notes : optional
+        Anything that JSON can express.
+    """
+    from safetensors.numpy import save
+
+    metadata = {_NOTES: json.dumps(notes, default=_plain)}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # ascontiguousarray makes vectors of numbers without dimensions.
+    contiguous = {name: value.reshape(arrays[name].shape) for name, value in contiguous.items()}
+    write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be written as JSON.")
+
+
+def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Any]:
+    """The arrays of a safetensors file, and our notes in it (None in others' files).
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    notes : object
+
+    Raises
+    ------
+    FileFormatError
+        If it is no safetensors file, or is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return arrays, json.loads(metadata.get(_NOTES, "null"))
+    except (SafetensorError, json.JSONDecodeError, TypeError) as error:
+        raise FileFormatError(
+            f"{path}: this is no readable safetensors file ({error}); write one with save_params. "
+            "A pickle of nolearn's needs unsafe_pickle=True."
+        ) from error
+
+
+def read_pickled_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The parameters in a pickle of nolearn's ``save_params_to``: runs whatever the file says.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A pickled dict from a layer's name to the list of its parameters. Files
+        of Python 2 are read too.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``<layer>.<position>`` to value.
+
+    Raises
+    ------
+    FileFormatError
+        If the pickle holds something else.
+    """
+    with open(path, "rb") as file:
+        try:
+            content = pickle.load(file, encoding="latin1")
+        except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+            raise FileFormatError(f"{path}: this pickle cannot be read: {error}") from error
+    if not isinstance(content, Mapping) or not all(
+        isinstance(values, list | tuple) for values in content.values()
+    ):
+        raise FileFormatError(
+            f"{path}: the pickle holds {type(content).__name__}, not nolearn's dict from layers to "
+            "lists of parameters."
+        )
+    return {
+        f"{layer}.{position}": np.asarray(value)
+        for layer, values in content.items()
+        for position, value in enumerate(values)
+    }

@@ -1,0 +1,252 @@
+"""Changed copies of images, so that training sees more than there is.
+
+Each takes a batch of images (n_samples, n_channels, height, width) and a NumPy
+generator, and gives a batch of the same shape and dtype. They belong in the
+estimators' `augment`, one by one or as a list, and see training images only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+__all__ = [
+    "Augment",
+    "Augmentation",
+    "Chain",
+    "Cutout",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomShift",
+    "as_augment",
+]
+
+#: From a batch of images and a generator to a batch of the same shape.
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+class Augmentation(BaseEstimator):
+    """Base class: parameters as scikit-learn knows them, and a call that draws from a generator."""
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """`images` of shape (n_samples, n_channels, height, width), each changed in its own way."""
+        raise NotImplementedError
+
+
+class RandomShift(Augmentation):
+    """Move each image by a whole number of pixels along both axes; zeros come in.
+
+    Parameters
+    ----------
+    pixels : int, default=2
+        The farthest along either axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.arange(9.0).reshape(1, 1, 3, 3)
+    >>> RandomShift(1)(image, np.random.default_rng(1))[0, 0]
+    array([[0., 3., 4.],
+           [0., 6., 7.],
+           [0., 0., 0.]])
+    """
+
+    def __init__(self, pixels: int = 2) -> None:
+        self.pixels = pixels
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        return _windows(images, self.pixels, random)
+
+
+class RandomCrop(Augmentation):
+    """Pad each image on all sides, and cut a window of the original size out of it.
+
+    Parameters
+    ----------
+    padding : int, default=4
+        Pixels on each side.
+    mode : str, default='reflect'
+        What the padding shows: a mode of ``numpy.pad``.
+    """
+
+    def __init__(self, padding: int = 4, mode: str = "reflect") -> None:
+        self.padding = padding
+        self.mode = mode
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        return _windows(images, self.padding, random, self.mode)
+
+
+def _windows(
+    images: np.ndarray, padding: int, random: np.random.Generator, mode: str = "constant"
+) -> np.ndarray:
+    """A window of the original size out of each padded image, gathered in one pass."""
+    height, width = images.shape[2:]
+    sides = [(0, 0), (0, 0), (padding, padding), (padding, padding)]
+    padded = np.pad(images, sides, mode=mode)  # type: ignore[call-overload]
+    every = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
+    corners = random.integers(0, 2 * padding + 1, size=(2, len(images)))
+    return every[np.arange(len(images)), :, corners[0], corners[1]]
+
+
+class RandomFlip(Augmentation):
+    """Mirror some of the images.
+
+    Parameters
+    ----------
+    axis : {'horizontal', 'vertical'}, default='horizontal'
+        'horizontal' swaps left and right.
+    p : float, default=0.5
+        The probability for each image.
+    """
+
+    def __init__(self, axis: str = "horizontal", p: float = 0.5) -> None:
+        self.axis = axis
+        self.p = p
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        axes = {"horizontal": 3, "vertical": 2}
+        if self.axis not in axes:
+            raise ValueError(f"RandomFlip: axis must be one of {list(axes)}; got {self.axis!r}.")
+        chosen = random.random(len(images)) < self.p
+        return np.where(chosen[:, None, None, None], np.flip(images, axes[self.axis]), images)
+
+
+class RandomRotation(Augmentation):
+    """Turn each image about its centre by a small angle; zeros come in at the corners.
+
+    Parameters
+    ----------
+    degrees : float, default=10
+        The largest angle either way.
+
+    Notes
+    -----
+    Pixels are interpolated linearly.
+    """
+
+    def __init__(self, degrees: float = 10.0) -> None:
+        self.degrees = degrees
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        angles = np.deg2rad(random.uniform(-self.degrees, self.degrees, size=len(images)))
+        turned = np.empty_like(images)
+        for image, angle, out in zip(images, angles, turned, strict=True):
+            _rotate(image, angle, out)
+        return turned
+
+
+def _rotate(image: np.ndarray, angle: float, out: np.ndarray) -> None:
+    """`image` (n_channels, height, width), turned by `angle` radians, into `out`."""
+    from scipy.ndimage import affine_transform
+
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix = np.array([[cosine, -sine], [sine, cosine]])
+    centre = (np.array(image.shape[1:]) - 1) / 2
+    for channel, target in zip(image, out, strict=True):
+        affine_transform(channel, matrix, centre - matrix @ centre, order=1, output=target)
+
+
+class Cutout(Augmentation):
+    """Blot out one square of each image (DeVries and Taylor, 2017).
+
+    Parameters
+    ----------
+    size : int, default=8
+        The square's side; its centre falls anywhere, so part of it may lie outside.
+    value : float, default=0.0
+        What is put there, on the scale of X.
+    """
+
+    def __init__(self, size: int = 8, value: float = 0.0) -> None:
+        self.size = size
+        self.value = value
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        n_samples, _, height, width = images.shape
+        rows = self._covered(random.integers(0, height, size=n_samples), height)
+        columns = self._covered(random.integers(0, width, size=n_samples), width)
+        hole = rows[:, None, :, None] & columns[:, None, None, :]
+        return np.where(hole, images.dtype.type(self.value), images)
+
+    def _covered(self, centres: np.ndarray, length: int) -> np.ndarray:
+        """Which positions along an axis the square covers, for each image."""
+        start = centres[:, None] - self.size // 2
+        positions = np.arange(length)
+        return (positions >= start) & (positions < start + self.size)
+
+
+class Chain(Augmentation):
+    """Several augmentations, one after the other.
+
+    Parameters
+    ----------
+    steps : sequence of callables
+        Augmentations, or functions of a batch (and a generator, if they take
+        a second argument).
+    """
+
+    def __init__(self, steps: Sequence[Callable[..., np.ndarray]]) -> None:
+        self.steps = steps
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        for step in self.steps:
+            images = as_augment(step)(images, random)
+        return images
+
+
+def as_augment(augment: Any) -> Augment:
+    """What users give as `augment`, as a function of a batch and a generator.
+
+    Parameters
+    ----------
+    augment : callable or sequence of callables
+        A callable may take the batch alone.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if isinstance(augment, list | tuple):
+        return Chain([as_augment(step) for step in augment])
+    if not callable(augment):
+        raise ValueError(
+            f"augment must be a function of a batch of images, or a list of such; got {augment!r}."
+        )
+    return augment if _takes_generator(augment) else _WithoutGenerator(augment)
+
+
+def _takes_generator(augment: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(augment).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in function without a signature, such as some of NumPy's
+        return False
+    return not _has_default(augment)
+
+
+def _has_default(augment: Callable[..., Any]) -> bool:
+    """Whether the second argument is optional: an option of the function's own, no generator."""
+    parameters = [
+        each
+        for each in inspect.signature(augment).parameters.values()
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(parameters) > 1 and parameters[1].default is not inspect.Parameter.empty
+
+
+class _WithoutGenerator:
+    """A function of a batch alone."""
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.function = function
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        return self.function(images)

@@ -1,0 +1,50 @@
+"""How well a network does on samples that it is not trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import r2_score
+
+from ..network.build import Target
+from ..network.model import Model
+from .batches import Dataset, iterate_batches
+
+__all__ = ["evaluate"]
+
+
+def evaluate(model: Model, compute: Callable[..., tuple[Any, ...]], data: Dataset) -> tuple[float, float]:
+    """(mean loss, accuracy or R²) on `data`, without dropout.
+
+    Parameters
+    ----------
+    model : Model
+    compute : callable
+        An evaluation program's function.
+    data : Dataset
+
+    Returns
+    -------
+    loss, score : float
+    """
+    losses, predictions, targets = [], [], []
+    size = min(model.slice_size, max(1, len(data)))
+    for images, target, _ in iterate_batches(data, size, model.input_scale, None):
+        loss, prediction = compute(images, target, *model.values)
+        losses.append(loss)
+        predictions.append(prediction)
+        targets.append(target)
+    loss = float(np.concatenate(losses).mean(dtype=np.float64))
+    return loss, _score(model.target, np.concatenate(predictions), np.concatenate(targets))
+
+
+def _score(kind: Target, prediction: np.ndarray, target: np.ndarray) -> float:
+    match kind:
+        case "classes":
+            return float(np.mean(prediction.argmax(axis=1) == target))
+        case "labels":
+            return float(np.mean(np.all((prediction > 0.5) == (target > 0.5), axis=1)))
+    return float(r2_score(target, prediction)) if len(target) > 1 else math.nan
