@@ -18,7 +18,7 @@ from pytensor.graph.op import Op
 
 from .build import Network
 
-__all__ = ["network_signature"]
+__all__ = ["description", "network_signature"]
 
 
 class _Opaque(Exception):
@@ -41,6 +41,14 @@ def network_signature(network: Network) -> Hashable | None:
             positions[id(network.output)],
             tuple(_layer(layer, positions, places) for layer in network.layers.values()),
         )
+    except _Opaque:
+        return None
+
+
+def description(value: Any) -> Hashable | None:
+    """What makes an objective, say, the same graph as another; None where that cannot be said."""
+    try:
+        return _describe(value, {}, depth=4)
     except _Opaque:
         return None
 
