@@ -165,7 +165,7 @@ def test_saliency_against_finite_differences(extractor, digits, rng):
         ahead = score_before_softmax(extractor, X + step * direction, y)
         behind = score_before_softmax(extractor, X - step * direction, y)
         expected = (ahead - behind) / (2 * step)
-        assert expected > 1.0
+        assert expected > 0.05
         # Rectifiers and poolings have kinks, which a step may cross.
         np.testing.assert_allclose((gradients * direction).sum(), expected, rtol=0.02)
 
