@@ -218,6 +218,7 @@ class TunedTorch(Torch):
         torch, module = self.torch, self.fitted
         best = []
         for x in (torch.from_numpy(X), self.prepared(X)):
+
             def call(x=x):
                 with torch.inference_mode():
                     return torch.softmax(module(x), 1)
@@ -314,6 +315,10 @@ def serve(name):
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
-        print(json.dumps({"first_fit": first_fit, "peak_memory": peak_memory}[sys.argv[2]](sys.argv[1])))
+        print(
+            json.dumps(
+                {"first_fit": first_fit, "peak_memory": peak_memory}[sys.argv[2]](sys.argv[1])
+            )
+        )
     else:
         serve(sys.argv[1])

@@ -89,7 +89,9 @@ def machine():
     flags, model = "", platform.processor()
     try:
         info = Path("/proc/cpuinfo").read_text()
-        model = next(line.split(":")[1].strip() for line in info.splitlines() if "model name" in line)
+        model = next(
+            line.split(":")[1].strip() for line in info.splitlines() if "model name" in line
+        )
         flags = next(line for line in info.splitlines() if line.startswith("flags"))
     except (OSError, StopIteration):
         pass
@@ -109,9 +111,15 @@ def report_times(times):
         ours = by_contestant["ours"]
         for contestant, seconds in by_contestant.items():
             ratios = [s / o for s, o in zip(seconds, ours)]
-            faster = "" if contestant == "ours" else f"  ours is {statistics.median(ratios):.2f} times as fast"
+            faster = (
+                ""
+                if contestant == "ours"
+                else f"  ours is {statistics.median(ratios):.2f} times as fast"
+            )
             spread = f"({shown(max(seconds), count)} to {shown(min(seconds), count)})"
-            print(f"  {contestant:<15} {shown(statistics.median(seconds), count):>12} {spread:<26}{faster}")
+            print(
+                f"  {contestant:<15} {shown(statistics.median(seconds), count):>12} {spread:<26}{faster}"
+            )
 
 
 def report_fresh(title, values, unit):
@@ -137,7 +145,9 @@ def main():
             report_times(measure(work, processes, options.rounds))
         if "second fit" in chosen:
             before = [processes[0].ask("second_fit") for _ in range(options.rounds)]
-            print(f"\nsecond fit of a known architecture: {statistics.median(before) * 1e3:.1f} ms before the first batch")
+            print(
+                f"\nsecond fit of a known architecture: {statistics.median(before) * 1e3:.1f} ms before the first batch"
+            )
         for process in processes:
             process.close()
     for name in FRESH:
