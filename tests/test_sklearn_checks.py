@@ -38,18 +38,21 @@ def quick(estimator):
     return estimator(layers=small_network(), max_epochs=40, update_learning_rate=0.05)
 
 
-@parametrize_with_checks(
-    [quick(estimator) for estimator in ESTIMATORS],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-)
+def every_check_of(estimators):
+    mark = parametrize_with_checks(
+        estimators, expected_failed_checks=lambda estimator: EXPECTED_FAILURES
+    )
+    names, cases = mark.args
+    # Older versions give a generator, which newer versions of pytest do not take.
+    return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
+
+
+@every_check_of([quick(estimator) for estimator in ESTIMATORS])
 def test_check(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
-    [estimator() for estimator in ESTIMATORS],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-)
+@every_check_of([estimator() for estimator in ESTIMATORS])
 def test_check_with_every_parameter_at_its_default(estimator, check):
     check(estimator)
