@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fusion import get_fusion
 from .build import Network, Target, build_network
 from .functions import Program, frozen_function, output_program
 from .spec import LayerSpec
@@ -58,7 +59,7 @@ class Model:
     frozen: tuple[str, ...] = ()
     _network: Network | None = field(default=None, repr=False)
     _params: list[tuple[Any, np.ndarray]] = field(default_factory=list, repr=False)
-    _programs: dict[tuple[str, ...], Program] = field(default_factory=dict, repr=False)
+    _programs: dict[Any, Program] = field(default_factory=dict, repr=False)
     _building: Any = field(default_factory=threading.RLock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -86,7 +87,7 @@ class Model:
         params = _by_trainability(network, self.frozen)
         values = [param.get_value(borrow=True) for param in params]
         if self.theta is None:
-            self.theta = np.concatenate([np.ravel(value) for value in values], dtype=np.float32)
+            self.theta = _joined(values)
         views = dict(zip(params, _views(self.theta, values), strict=True))
         self._params = [(param, views[param]) for param in network.params]
         for param, view in self._params:
@@ -134,7 +135,7 @@ class Model:
         network, self.frozen = self.network, tuple(names)
         params = _by_trainability(network, self.frozen)
         values = [param.get_value(borrow=True) for param in params]
-        self.theta = np.concatenate([np.ravel(value) for value in values], dtype=np.float32)
+        self.theta = _joined(values)
         for param, view in zip(params, _views(self.theta, values), strict=True):
             param.set_value(view, borrow=True)
 
@@ -147,9 +148,9 @@ class Model:
 
     def program(self, names: Sequence[str]) -> Program:
         """The compiled function from images and parameters to the outputs of layers."""
-        key = tuple(names)
+        key = (tuple(names), get_fusion())
         if key not in self._programs:
-            self._programs[key] = output_program(self.network, key, self.engine)
+            self._programs[key] = output_program(self.network, names, self.engine)
         return self._programs[key]
 
     def function(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -227,6 +228,12 @@ def _by_trainability(network: Network, frozen: Sequence[str]) -> list[Any]:
         *get_all_params(network.output, trainable=False),
     ]
     return [*trained, *(param for param in ordered if id(param) not in front)]
+
+
+def _joined(values: Sequence[np.ndarray]) -> np.ndarray:
+    """One vector of all numbers; an empty one for a network without parameters."""
+    none = np.empty(0, dtype=np.float32)
+    return np.concatenate([none, *(np.ravel(value) for value in values)], dtype=np.float32)
 
 
 def _views(theta: np.ndarray, values: Sequence[np.ndarray]) -> list[np.ndarray]:
