@@ -11,6 +11,9 @@ from . import theano_facade
 from ._version import __version__
 from .classifier import ConvNetClassifier
 from .extractor import ConvNetFeatureExtractor
+from .fusion import get_fusion, set_fusion
+from .kernels.registry import available_engines
+from .kernels.threads import get_num_threads, set_num_threads
 from .regressor import ConvNetRegressor
 
 theano_facade.install()
@@ -20,4 +23,9 @@ __all__ = [
     "ConvNetFeatureExtractor",
     "ConvNetRegressor",
     "__version__",
+    "available_engines",
+    "get_fusion",
+    "get_num_threads",
+    "set_fusion",
+    "set_num_threads",
 ]

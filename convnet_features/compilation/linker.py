@@ -10,7 +10,7 @@ from pytensor.graph.rewriting.basic import GraphRewriter, MergeOptimizer, Sequen
 from pytensor.link.basic import Container, PerformLinker
 from pytensor.link.utils import map_storage
 
-from ..fusion import fusion_rewriter
+from ..fusion import fusion_rewriter, get_fusion
 from ..kernels.contract import Provider
 from ..kernels.registry import get_provider
 from .straight_line import straight_line
@@ -70,21 +70,27 @@ class StraightLineLinker(PerformLinker):
         )
 
 
-@functools.cache
 def compilation_rewriter(fuse: bool) -> GraphRewriter:
     """Merge what is computed twice, fuse what `convnet_features.fusion` knows, and no more.
 
     General rewriting costs hundreds of milliseconds and buys no run time here
-    (``docs/design/performance.md``).
+    (``docs/design/performance.md``). Nothing is fused where `get_fusion` says so.
     """
+    return _rewriter(fuse and get_fusion())
+
+
+@functools.cache
+def _rewriter(fuse: bool) -> GraphRewriter:
     if not fuse:
         return SequentialGraphRewriter(MergeOptimizer())
     return SequentialGraphRewriter(MergeOptimizer(), fusion_rewriter(), MergeOptimizer())
 
 
-@functools.cache
 def mode(engine: str = "auto", fuse: bool = True) -> Mode:
     """The mode in which ``theano.function`` compiles: neither a C compiler nor Numba."""
-    return Mode(
-        linker=StraightLineLinker(get_provider(engine)), optimizer=compilation_rewriter(fuse)
-    )
+    return _mode(engine, fuse and get_fusion())
+
+
+@functools.cache
+def _mode(engine: str, fuse: bool) -> Mode:
+    return Mode(linker=StraightLineLinker(get_provider(engine)), optimizer=_rewriter(fuse))

@@ -33,7 +33,8 @@ def padded_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     x, x_shape = writing.inputs[1], writing.inputs[1].type.shape
     window = _spatial_window(writing, padded.type.shape, first_index_input=2)
-    if window is None or None in x_shape[1:] or x_shape[1] != padded.type.shape[1]:
+    # Fewer samples or channels than there are zeros for would be repeated.
+    if window is None or None in x_shape[1:] or x_shape[:2] != padded.type.shape[:2]:
         return None
     if any(stop - start != size for (start, stop), size in zip(window, x_shape[2:], strict=True)):
         return None

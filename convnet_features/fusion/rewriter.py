@@ -23,6 +23,7 @@ from ..ops.pool2d import Pool2D
 from ..ops.softmax import Crossentropy
 from .borders import crop_of_convolution, padded_convolution
 from .dropout import scaled_mask, shape_before_scaling
+from .normalisation import rectified_normalisation
 from .stability import crossentropy_of_softmax, stable_log
 from .stacking import (
     stack_bias,
@@ -57,6 +58,7 @@ STACKING: Sequence[Entry] = (
         (scalar.Mul, scalar.Maximum, scalar.ScalarMaximum, scalar.Tanh, Sigmoid),
         stack_nonlinearity,
     ),
+    ((scalar.Mul, scalar.Maximum, scalar.ScalarMaximum), rectified_normalisation),
 )
 
 
@@ -84,8 +86,9 @@ class ForwardPass(GraphRewriter):
             if not isinstance(kind, kinds):
                 continue
             replacement = rule(fgraph, node)
-            if replacement is not None:
-                original = node.outputs[0]
+            original = node.outputs[0]
+            # A float64 constant makes float64 of a float32 layer, which no rule imitates.
+            if replacement is not None and replacement.type.dtype == original.type.dtype:
                 # A rule may know more of the shape than the graph did.
                 replacement = original.type.filter_variable(replacement, allow_convert=True)
                 fgraph.replace(original, replacement, reason=rule.__name__, import_missing=True)

@@ -77,9 +77,13 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     shuffle = addend.owner
     if shuffle is None or not isinstance(shuffle.op, DimShuffle):
         return None
-    if tuple(shuffle.op.new_order) != order or shuffle.inputs[0].type.dtype != "float32":
+    bias = shuffle.inputs[0]
+    if tuple(shuffle.op.new_order) != order or bias.type.dtype != "float32":
         return None
-    return Stack((*before, replace(last, bias=True)))(*inner.inputs, shuffle.inputs[0])[0]
+    # One bias for all filters, or one filter for all biases, is broadcasting and no bias.
+    if bias.type.shape[0] != y.type.shape[1] and 1 in (bias.type.shape[0], y.type.shape[1]):
+        return None
+    return Stack((*before, replace(last, bias=True)))(*inner.inputs, bias)[0]
 
 
 def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..compilation import compile_program
+from ..fusion import get_fusion
 from ..kernels.registry import get_provider
 from ..theano_facade import theano_scope
 from .build import Network
@@ -56,6 +57,8 @@ def cached_program(key: Hashable | None, make: Callable[[], Any]) -> Any:
     if key is None:
         with _lock:
             return make()
+    # A program compiled while fusing was turned off serves no one after.
+    key = (key, get_fusion())
     with _lock:
         if key not in _programs:
             _programs[key] = make()
