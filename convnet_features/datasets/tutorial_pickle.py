@@ -27,7 +27,7 @@ import numpy as np
 
 from convnet_features.exceptions import FileFormatError
 
-__all__ = ["read_tutorial_pickle"]
+__all__ = ["ArrayUnpickler", "BoundedReader", "read_tutorial_pickle", "recorded_array"]
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -97,7 +97,7 @@ def _load(name: str, max_bytes: int) -> Any:
         start = raw.read(2)
         raw.seek(0)
         stream = gzip.GzipFile(fileobj=raw) if start == b"\x1f\x8b" else raw
-        return _ArrayUnpickler(_BoundedReader(stream, max_bytes)).load()
+        return ArrayUnpickler(BoundedReader(stream, max_bytes)).load()
 
 
 # What the machine does on a program that makes no sense.
@@ -115,7 +115,7 @@ _FAULTS = (
 )
 
 
-class _BoundedReader:
+class BoundedReader:
     """A file that refuses to be read without end."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile, max_bytes: int) -> None:
@@ -241,7 +241,7 @@ _VALUES = (
 )
 
 
-class _ArrayUnpickler(pickle._Unpickler):
+class ArrayUnpickler(pickle._Unpickler):
     """A pickle machine that can build tuples and lists of arrays, and nothing else."""
 
     # Set by the base class, which typeshed does not describe.
@@ -253,7 +253,7 @@ class _ArrayUnpickler(pickle._Unpickler):
         {opcode[0]: pickle._Unpickler.dispatch[opcode[0]] for opcode in _STRUCTURE + _VALUES}
     )
 
-    def __init__(self, file: _BoundedReader) -> None:
+    def __init__(self, file: BoundedReader) -> None:
         super().__init__(file, encoding="latin1")
 
     def find_class(self, module: str, name: str) -> object:
@@ -327,12 +327,20 @@ def _array(
     recorded: _RecordedArray, what: str, name: str, expected: tuple[int, ...], kinds: str
 ) -> np.ndarray:
     """Make the array that was recorded, if it is the one that is expected."""
-    shape, dtype, is_fortran, data = _array_state(recorded)
+    shape, dtype, _, _ = _array_state(recorded)
     if shape != expected or dtype.kind not in kinds:
         raise FileFormatError(
             f"{name}: {what} of shape {shape} and dtype {dtype.name}; expected "
             f"{'floating point' if kinds == 'f' else 'whole numbers'} of shape {expected}."
         )
+    return recorded_array(recorded)
+
+
+def recorded_array(recorded: object) -> np.ndarray:
+    """The array that `ArrayUnpickler` recorded; an UnpicklingError if it is none."""
+    if not isinstance(recorded, _RecordedArray):
+        raise pickle.UnpicklingError("something else than an array")
+    shape, dtype, is_fortran, data = _array_state(recorded)
     numbers = np.frombuffer(_as_bytes(data), dtype)
     return numbers.reshape(shape, order="F" if is_fortran else "C")
 

@@ -115,7 +115,7 @@ def find_source(estimator: Any) -> Source:
         return find_source(estimator.estimator)
     if isinstance(estimator, Pipeline):
         return _find_in_pipeline(estimator)
-    if not isinstance(estimator, BaseConvNet):
+    if not _is_network(estimator):
         raise TypeError(
             f"there is no network in {type(estimator).__name__}; give a ConvNetFeatureExtractor, "
             "ConvNetClassifier or ConvNetRegressor, or a Pipeline with one among its steps."
@@ -140,7 +140,12 @@ def _find_in_pipeline(pipeline: Pipeline) -> Source:
 
 
 def _holds_network(step: Any) -> bool:
-    return isinstance(getattr(step, "estimator", step), BaseConvNet)
+    return _is_network(getattr(step, "estimator", step))
+
+
+def _is_network(estimator: Any) -> bool:
+    """One of the three estimators, or nolearn's, which has what the displays ask of them."""
+    return isinstance(estimator, BaseConvNet) or hasattr(estimator, "_images")
 
 
 def as_batch(X: Any, input_shape: tuple[int, ...]) -> Any:

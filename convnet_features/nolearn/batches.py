@@ -1,0 +1,79 @@
+"""nolearn's batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BatchIterator"]
+
+
+class BatchIterator:
+    """Cuts X and y into batches, and may change each of them.
+
+    Parameters
+    ----------
+    batch_size : int
+        The last batch may be smaller.
+    shuffle : bool, default=False
+        Draw a new order for every pass. nolearn reordered the caller's arrays;
+        here they stay as they are.
+    seed : int, default=42
+        Of the order.
+
+    Examples
+    --------
+    A subclass with its own `transform` is how scripts augment images:
+
+    >>> import numpy as np
+    >>> class Flip(BatchIterator):
+    ...     def transform(self, Xb, yb):
+    ...         return Xb[:, :, :, ::-1], yb
+    >>> X = np.arange(6.0).reshape(3, 1, 1, 2)
+    >>> for Xb, yb in Flip(batch_size=2)(X):
+    ...     print(Xb.ravel())
+    [1. 0. 3. 2.]
+    [5. 4.]
+    """
+
+    def __init__(self, batch_size: int, shuffle: bool = False, seed: int = 42) -> None:
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.random = np.random.RandomState(seed)
+
+    def __call__(self, X: Any, y: Any = None) -> BatchIterator:
+        """Set what the next pass goes over: arrays with one entry a sample; returns self."""
+        self.X, self.y = X, y
+        return self
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        order = self.random.permutation(self.n_samples) if self.shuffle else None
+        for start in range(0, self.n_samples, self.batch_size):
+            batch: Any = slice(start, start + self.batch_size)
+            chosen = batch if order is None else order[batch]
+            yield self.transform(self.X[chosen], None if self.y is None else self.y[chosen])
+
+    @property
+    def n_samples(self) -> int:
+        """How many samples X has."""
+        return len(self.X)
+
+    def transform(self, Xb: Any, yb: Any) -> tuple[Any, Any]:
+        """What becomes of a batch: in this class, itself.
+
+        Parameters
+        ----------
+        Xb : ndarray of shape (n_batch, ...)
+        yb : ndarray of shape (n_batch, ...), or None
+
+        Returns
+        -------
+        Xb, yb
+        """
+        return Xb, yb
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the data."""
+        return {key: value for key, value in vars(self).items() if key not in ("X", "y")}

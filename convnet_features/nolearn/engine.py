@@ -1,0 +1,170 @@
+"""A `NeuralNet`'s objective on this library's engine: compiled, applied batch by batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..exceptions import DivergenceError
+from ..kernels.registry import get_provider
+from ..network.build import Network
+from ..network.functions import Program, cached_program, compile_with_params
+from ..network.model import Model
+from ..network.signature import description, network_signature
+from ..theano_facade import theano_scope
+from ..training.gradients import GradientProgram, differentiated
+from ..training.updates import make_updater
+from .layers import Layers
+
+__all__ = ["Engine", "Loss"]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """nolearn's objective of a network, as an expression.
+
+    Attributes
+    ----------
+    objective : callable
+        A function (layers, target=..., deterministic=..., **arguments) to a
+        scalar, or a class whose instances have ``get_loss``.
+    arguments : dict
+        ``loss_function`` and other ``objective_*`` parameters.
+    target_type : callable
+        From a name to the symbolic target.
+    """
+
+    objective: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    target_type: Callable[[str], Any]
+
+    def key(self) -> Hashable | None:
+        """What tells it from another, or None where that cannot be said."""
+        return description((self.objective, self.arguments, self.target_type("y").type))
+
+    def expression(self, network: Network, target: Any, deterministic: bool) -> Any:
+        """The loss of a batch, a scalar."""
+        layers = Layers(network.layers)
+        if not hasattr(self.objective, "get_loss"):
+            return self.objective(
+                layers, target=target, deterministic=deterministic, **self.arguments
+            )
+        made = self.objective(network.output, **self.arguments)
+        made.layers = layers
+        # Objectives of 2015 know `deterministic` only where nolearn passed it.
+        options = {"deterministic": True} if deterministic else {}
+        return made.get_loss(network.input.input_var, target, **options)
+
+
+class Engine:
+    """A model, its compiled loss, and an update rule at work on it.
+
+    Parameters
+    ----------
+    model : Model
+        Its parameters are updated in place.
+    loss : Loss
+    rule : callable
+        An update rule of ``lasagne.updates``, or one of that form.
+    arguments : dict
+        The rule's.
+    seed : int
+        Of the network's own random generators, dropout's for instance.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        loss: Loss,
+        rule: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self._gradients = gradient_program(model, loss)
+        self._evaluation = evaluation_program(model, loss)
+        trainable = model.trainable
+        shapes = [param.get_value(borrow=True).shape for param in trainable]
+        names = [param.name for param in trainable]
+        self._n_trainable = model.n_trainable
+        theta = model.theta[: self._n_trainable]  # type: ignore[index]
+        self.updater = make_updater(rule, arguments, theta, shapes, names)
+        seeds = np.random.SeedSequence(seed).spawn(self._gradients.n_generators)
+        self.generators = [np.random.default_rng(each) for each in seeds]
+
+    def step(self, images: np.ndarray, targets: np.ndarray) -> float:
+        """Update the parameters with one batch; the loss before the update.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is not finite; nothing is updated then.
+        """
+        values = self.model.values
+        loss, *results = self._gradients.function(images, targets, *values, *self.generators)
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"The loss became {float(loss)}: training diverged. Use a smaller "
+                "update_learning_rate, or scale X so that its values are near 1."
+            )
+        n_gradients = len(results) - len(self._gradients.updated)
+        gradient = np.concatenate([np.ravel(each) for each in results[:n_gradients]])
+        self.updater.apply(
+            self.model.theta[: self._n_trainable],  # type: ignore[index]
+            gradient.astype(np.float32, copy=False),
+        )
+        for position, value in zip(self._gradients.updated, results[n_gradients:], strict=True):
+            values[position][...] = value
+        return float(loss)
+
+    def evaluate(self, images: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        """(loss, the output layer's activations) of one batch, without dropout."""
+        loss, prediction = self._evaluation.function(images, targets, *self.model.values)
+        return float(loss), prediction
+
+    def target(self, y: Any) -> np.ndarray:
+        """Targets as the compiled functions take them."""
+        return np.asarray(y, dtype=self.loss.target_type("y").type.dtype)
+
+
+def gradient_program(model: Model, loss: Loss) -> GradientProgram:
+    """From (images, targets, *params, *generators) to the loss and its gradients."""
+
+    def make() -> GradientProgram:
+        network = model.network
+        with theano_scope():
+            target = loss.target_type("y")
+            expression = loss.expression(network, target, deterministic=False)
+            return differentiated(
+                network, [network.input.input_var, target], expression, model.engine
+            )
+
+    return cached_program(_key("gradients", model, loss), make)
+
+
+def evaluation_program(model: Model, loss: Loss) -> Program:
+    """From (images, targets, *params) to the loss and the output, dropout off."""
+    from lasagne.layers import get_output
+
+    def make() -> Program:
+        network = model.network
+        with theano_scope():
+            target = loss.target_type("y")
+            outputs = [
+                loss.expression(network, target, deterministic=True),
+                get_output(network.output, deterministic=True),
+            ]
+            data = [network.input.input_var, target]
+            return compile_with_params(network, data, outputs, get_provider(model.engine), True)
+
+    return cached_program(_key("evaluation", model, loss), make)
+
+
+def _key(kind: str, model: Model, loss: Loss) -> Hashable | None:
+    parts = (network_signature(model.network), loss.key())
+    return None if None in parts else ("nolearn", kind, *parts, model.engine)

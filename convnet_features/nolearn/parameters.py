@@ -1,0 +1,201 @@
+"""A network's parameters in a file, and out of one.
+
+Files are NumPy's ``.npz``: arrays and their names. Those that nolearn wrote are
+pickles; they are read by a machine that builds dictionaries, lists and arrays
+of numbers and runs nothing (``SECURITY.md``).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from ..datasets.tutorial_pickle import ArrayUnpickler, BoundedReader, recorded_array
+from ..exceptions import FileFormatError
+
+__all__ = ["Values", "read_values", "write_values"]
+
+#: By layer's name, the values of its parameters in their order.
+Values = Mapping[str, Sequence[np.ndarray]]
+
+# Names, shapes and whatever else stands beside the numbers.
+_SLACK_BYTES = 2**20
+_MAX_HEADER = 4096
+
+
+def write_values(path: str | os.PathLike[str], values: Values) -> None:
+    """Write parameters into the file `path`, under exactly that name.
+
+    Parameters
+    ----------
+    path : path
+    values : dict of str to list of ndarray
+    """
+    arrays = {
+        f"{name}/{index}": array for name, held in values.items() for index, array in enumerate(held)
+    }
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, list[np.ndarray]]:
+    """Read parameters that `write_values` or nolearn wrote.
+
+    Parameters
+    ----------
+    path : path
+    expected : dict of str to list of ndarray
+        The parameters of the network that they are for: how much is read goes
+        by their sizes.
+
+    Returns
+    -------
+    dict of str to list of ndarray
+
+    Raises
+    ------
+    FileFormatError
+        If the file is neither, is damaged, or holds far more than that.
+    OSError
+        If the file cannot be opened or read.
+    """
+    name = os.fspath(path)
+    # Another network's parameters may be loaded in part, so there is room for more.
+    n_bytes = 8 * sum(array.nbytes for held in expected.values() for array in held) + _SLACK_BYTES
+    with open(path, "rb") as file:
+        start = file.read(2)
+        file.seek(0)
+        try:
+            read = _read_archive if start == b"PK" else _read_pickle
+            return read(file, n_bytes)
+        except (*_FAULTS, zipfile.BadZipFile) as fault:
+            raise FileFormatError(
+                f"{name}: not parameters of a network, or damaged ({type(fault).__name__}: {fault}). "
+                "Expected a file of save_params_to, or a pickle of nolearn's, with at most "
+                f"{n_bytes} bytes of arrays."
+            ) from fault
+
+
+_FAULTS = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def _read_archive(file: IO[bytes], n_bytes: int) -> dict[str, list[np.ndarray]]:
+    values: dict[str, dict[int, np.ndarray]] = {}
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            n_bytes -= member.file_size
+            if n_bytes < 0 or not member.filename.endswith(".npy"):
+                raise ValueError("it holds more, or something else, than the arrays expected")
+            layer, _, index = member.filename.removesuffix(".npy").rpartition("/")
+            with archive.open(member) as stored:
+                values.setdefault(layer, {})[int(index)] = _read_array(stored, member.file_size)
+    return {layer: [held[index] for index in sorted(held)] for layer, held in values.items()}
+
+
+def _read_array(stored: IO[bytes], size: int) -> np.ndarray:
+    """One array; its memory is taken when its header agrees with the size of its file."""
+    version = npy.read_magic(stored)
+    if version != (1, 0):
+        raise ValueError(f"an array in version {version} of its format")
+    shape, is_fortran, dtype = npy.read_array_header_1_0(stored, max_header_size=_MAX_HEADER)
+    count = int(np.prod(shape, dtype=object))
+    if dtype.kind not in "fiu" or not 0 <= size - count * dtype.itemsize <= _MAX_HEADER:
+        raise ValueError(f"an array of {dtype} and shape {shape} in {size} bytes")
+    data = stored.read(count * dtype.itemsize)
+    numbers = np.frombuffer(data, dtype, count)
+    return numbers.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _read_pickle(file: IO[bytes], n_bytes: int) -> dict[str, list[np.ndarray]]:
+    found = _ValuesUnpickler(BoundedReader(file, n_bytes)).load()
+    if not isinstance(found, _RecordedDict):
+        raise pickle.UnpicklingError("it is no dictionary of parameters by layer")
+    values = {}
+    for name, held in found.items:
+        if not isinstance(name, str) or not isinstance(held, list | tuple):
+            raise pickle.UnpicklingError("it is no dictionary of parameters by layer")
+        values[name] = [recorded_array(each) for each in held]
+        # The same bytes may stand for many arrays.
+        n_bytes -= sum(array.nbytes for array in values[name])
+        if n_bytes < 0:
+            raise pickle.UnpicklingError("it is longer than the arrays expected in it")
+    return values
+
+
+class _RecordedDict:
+    """Stands for a dictionary: pairs, in order, none of them hashed while the file is read."""
+
+    def __init__(self, items: Any = ()) -> None:
+        if not isinstance(items, list | tuple):
+            raise pickle.UnpicklingError("a dictionary of something else than pairs")
+        self.items: list[tuple[Any, Any]] = [_pair(each) for each in items]
+
+
+def _pair(item: Any) -> tuple[Any, Any]:
+    if not isinstance(item, list | tuple) or len(item) != 2:
+        raise pickle.UnpicklingError("a dictionary of something else than pairs")
+    return item[0], item[1]
+
+
+class _ValuesUnpickler(ArrayUnpickler):
+    """The machine of the tutorial's pickle, and dictionaries."""
+
+    pop_mark: Any
+
+    dispatch = type(ArrayUnpickler.dispatch)(ArrayUnpickler.dispatch)
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) == ("collections", "OrderedDict"):
+            return _RecordedDict
+        return super().find_class(module, name)
+
+    def load_empty_dictionary(self) -> None:
+        self.append(_RecordedDict())
+
+    dispatch[pickle.EMPTY_DICT[0]] = load_empty_dictionary
+
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append(_RecordedDict(_paired(items)))
+
+    dispatch[pickle.DICT[0]] = load_dict
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._dictionary().items.append((key, value))
+
+    dispatch[pickle.SETITEM[0]] = load_setitem
+
+    def load_setitems(self) -> None:
+        items = self.pop_mark()
+        self._dictionary().items.extend(_paired(items))
+
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+
+    def _dictionary(self) -> _RecordedDict:
+        if not isinstance(self.stack[-1], _RecordedDict):
+            raise pickle.UnpicklingError("it sets entries of something else than a dictionary")
+        return self.stack[-1]
+
+
+def _paired(items: list[Any]) -> list[tuple[Any, Any]]:
+    if len(items) % 2:
+        raise pickle.UnpicklingError("a key without a value")
+    return list(zip(items[::2], items[1::2], strict=True))
