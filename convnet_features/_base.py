@@ -13,6 +13,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._assembly import new_trainer, number_of_epochs, resumed_trainer, training_sets, whole_set
+from ._cross_fit import cross_fitted_features
+from ._display import Block, estimator_block, network_block
 from ._features import feature_names, features, layer_names
 from ._parameters import LayerParameters
 from ._transfer import TransferableParameters
@@ -47,6 +49,8 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
 
     #: What y may be: 'auto', 'classes' or 'numbers'.
     _kind = "auto"
+    #: `fit_transform` takes it; scikit-learn reads requests off the signature of `fit`.
+    __metadata_request__fit = {"cross_fit": None}
 
     def __init__(
         self,
@@ -300,8 +304,57 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
             stand side by side.
         """
         check_is_fitted(self)
+        return self._features(self._images(X))
+
+    def fit_transform(
+        self, X: Any, y: Any = None, *, cross_fit: Any = None, **fit_params: Any
+    ) -> np.ndarray:
+        """Fit, and give the features of the training rows.
+
+        A network knows the labels of the rows it was trained on, so their
+        features are better than those of new rows, and a model that is trained
+        on them trusts them too much. With ``cross_fit=k`` the rows are cut into
+        k parts, and the features of each part come from a network trained on
+        the others, as `sklearn.preprocessing.TargetEncoder` does with its
+        encodings. The units of different networks have nothing to do with each
+        other; so each part's features are mapped linearly (ridge regression on
+        the rows that both networks have seen) to where the network trained on
+        everything would have put them. That network is the one that is kept;
+        ``fit_transform(X, y, cross_fit=k)`` is not ``fit(X, y).transform(X)``.
+
+        In a Pipeline: ``pipeline.fit(X, y, convnetfeatureextractor__cross_fit=5)``,
+        or, with metadata routing, ``set_fit_request(cross_fit=True)``.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+        cross_fit : int, splitter, or iterable of splits, default=None
+            How to cut the rows; None does not. An int draws that many parts
+            with the `random_state` of the estimator, stratified by class. It
+            takes about as many times longer than `fit`.
+        **fit_params
+            Further arguments of `fit`, such as `sample_weight`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            float32.
+
+        Raises
+        ------
+        ValueError
+            As `fit` does; or if the parts do not cover each row exactly once.
+        """
+        self.fit(X, y, **fit_params)
+        images = self._images(X)
+        if cross_fit is None:
+            return self._features(images)
+        return cross_fitted_features(self, images, y, cross_fit, **fit_params)
+
+    def _features(self, images: np.ndarray) -> np.ndarray:
         names = layer_names(self._model.network, self.feature_layer, "feature_layer")
-        return features(self._model.outputs(names, self._images(X)))
+        return features(self._model.outputs(names, images))
 
     def _images(self, X: Any) -> np.ndarray:
         return check_images(self, X, self._model.input_shape, reset=False)[0]
@@ -429,6 +482,11 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         check_is_fitted(self)
         network = self._model.network
         return feature_names(network, layer_names(network, self.feature_layer, "feature_layer"))
+
+    def _sk_visual_block_(self) -> Block:
+        if self.__sklearn_is_fitted__():
+            return network_block(self._model.network)
+        return estimator_block(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,112 @@
+"""Features of training rows from networks that did not see them.
+
+A network has seen the labels of the rows it was trained on: its features of
+these rows are better than of any others, and a model behind it that is
+trained on them trusts them too much. So the rows are cut into k parts, and the
+features of each part come from a network trained on the other parts.
+
+Unit 7 of one network means nothing to another network: put together as they
+are, the parts would be in k different coordinate systems, and a linear model
+trained on them is no better than chance on the features of a single network.
+Each of the k networks is therefore followed by the linear map that takes its
+features closest to those of the network trained on everything, found by ridge
+regression on the rows that both have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold, StratifiedKFold
+
+__all__ = ["cross_fitted_features"]
+
+#: The ridge penalty, as a share of the mean variance of a feature, times the number of rows.
+SHRINKAGE = 0.01
+
+
+def cross_fitted_features(
+    fitted: Any,
+    images: np.ndarray,
+    y: Any,
+    cross_fit: Any,
+    sample_weight: Any = None,
+    **fit_params: Any,
+) -> np.ndarray:
+    """Features of every row, of a network that was trained without it.
+
+    Parameters
+    ----------
+    fitted : BaseConvNet
+        Fitted to all rows; stays as it is.
+    images : ndarray of shape (n_samples, n_channels, height, width)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    cross_fit : int, splitter, or iterable of (training rows, other rows)
+        An int is the number of parts, drawn with the estimator's random_state,
+        stratified by class.
+    sample_weight : array-like of shape (n_samples,), optional
+    **fit_params
+        More arguments of `fit`, the same for each network.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features_out)
+        float32, in the coordinates of `fitted`.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not cover every row exactly once.
+    """
+    y = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    target = fitted._features(images)
+    result = np.empty_like(target)
+    times_seen = np.zeros(len(images), dtype=int)
+    for seen, unseen in _parts(fitted, images, y, cross_fit):
+        part = clone(fitted).set_params(
+            input_shape=fitted.input_shape_, input_scale=fitted.input_scale_, warm_start=False
+        )
+        kept = None if weights is None else weights[seen]
+        part.fit(images[seen], y[seen], sample_weight=kept, **fit_params)
+        align = _alignment(part._features(images[seen]), target[seen])
+        result[unseen] = align.predict(part._features(images[unseen]))
+        times_seen[unseen] += 1
+    if not (times_seen == 1).all():
+        raise ValueError(
+            "cross_fit must leave out every row exactly once; it leaves out "
+            f"{np.count_nonzero(times_seen != 1)} of {len(images)} rows never or more than once."
+        )
+    return result
+
+
+def _parts(
+    fitted: Any, images: np.ndarray, y: np.ndarray, cross_fit: Any
+) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    if hasattr(cross_fit, "split"):
+        return cross_fit.split(images, y)
+    if not hasattr(cross_fit, "__index__"):
+        if isinstance(cross_fit, Iterable) and not isinstance(cross_fit, str):
+            return cross_fit
+        cross_fit = 0
+    if not 2 <= int(cross_fit) <= len(images):
+        raise ValueError(
+            f"cross_fit must be at least 2 and at most the number of samples ({len(images)}), "
+            f"a splitter, or an iterable of splits; got {cross_fit!r}."
+        )
+    has_classes = hasattr(fitted, "classes_")
+    splitter = (StratifiedKFold if has_classes else KFold)(
+        int(cross_fit), shuffle=True, random_state=fitted.random_state
+    )
+    return splitter.split(images, y)
+
+
+def _alignment(features: np.ndarray, target: np.ndarray) -> Ridge:
+    """The linear map from one network's features to another's."""
+    variance = float(features.var(axis=0, dtype=np.float64).mean())
+    alpha = SHRINKAGE * len(features) * variance
+    return Ridge(alpha=alpha or 1.0, solver="cholesky").fit(features, target)
