@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -50,7 +50,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
     #: What y may be: 'auto', 'classes' or 'numbers'.
     _kind = "auto"
     #: `fit_transform` takes it; scikit-learn reads requests off the signature of `fit`.
-    __metadata_request__fit = {"cross_fit": None}
+    __metadata_request__fit: ClassVar = {"cross_fit": None}
 
     def __init__(
         self,

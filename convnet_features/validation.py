@@ -42,7 +42,7 @@ class Targets:
     Attributes
     ----------
     kind : {'classes', 'numbers', 'labels'}
-    values : ndarray
+    values : ndarray or None
         int32 of shape (n_samples,) for classes, otherwise float32 of shape
         (n_samples, n_outputs). Numbers are standardised: (y - offset) / scale.
     n_outputs : int
@@ -54,7 +54,7 @@ class Targets:
     """
 
     kind: Target
-    values: np.ndarray
+    values: np.ndarray | None
     n_outputs: int
     classes: np.ndarray | None = None
     offset: np.ndarray | None = None
@@ -63,7 +63,7 @@ class Targets:
 
     def without_values(self) -> Targets:
         """What is needed to make sense of predictions: everything but the values."""
-        return replace(self, values=self.values[:0].copy())
+        return replace(self, values=None)
 
     def scores(self, outputs: np.ndarray) -> np.ndarray:
         """The output layer's activations: probabilities, or numbers on y's own scale."""

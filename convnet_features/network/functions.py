@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..compilation import compile_program
@@ -19,6 +20,7 @@ __all__ = [
     "Program",
     "cached_program",
     "clear_programs",
+    "compilations",
     "frozen_function",
     "live_variables",
     "output_program",
@@ -48,6 +50,26 @@ class Program:
     n_generators: int = 0
 
 
+@dataclass
+class Compilations:
+    """What this process has compiled so far.
+
+    Attributes
+    ----------
+    programs : int
+        How many programs were made; those taken from the cache do not count.
+    seconds : float
+        How long that took, their symbolic graphs included.
+    """
+
+    programs: int = 0
+    seconds: float = 0.0
+    nested: bool = field(default=False, repr=False)
+
+
+compilations = Compilations()
+
+
 def cached_program(key: Hashable | None, make: Callable[[], Any]) -> Any:
     """What `make` made for an equal `key` before, or makes now; a key of None is never kept.
 
@@ -56,16 +78,30 @@ def cached_program(key: Hashable | None, make: Callable[[], Any]) -> Any:
     """
     if key is None:
         with _lock:
-            return make()
+            return _made(make)
     # A program compiled while fusing was turned off serves no one after.
     key = (key, get_fusion())
     with _lock:
         if key not in _programs:
-            _programs[key] = make()
+            _programs[key] = _made(make)
             while len(_programs) > MAX_PROGRAMS:
                 _programs.popitem(last=False)
         _programs.move_to_end(key)
         return _programs[key]
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """What `make` makes, counted; `_lock` is held."""
+    if compilations.nested:
+        return make()
+    began = time.perf_counter()
+    compilations.nested = True
+    try:
+        return make()
+    finally:
+        compilations.nested = False
+        compilations.programs += 1
+        compilations.seconds += time.perf_counter() - began
 
 
 def clear_programs() -> None:
