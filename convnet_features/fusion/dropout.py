@@ -34,6 +34,8 @@ def scaled_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if not retained or x.type.dtype != mask.type.dtype or not only_client(fgraph, quotient, node):
         return None
     draw = mask.owner
+    if fgraph.clients[draw.outputs[0]]:
+        return None  # whoever goes on with the generator would find it advanced twice
     scaled = draw.op.with_props(one=1.0 / retained)
     return x * scaled(*draw.inputs)[1]
 

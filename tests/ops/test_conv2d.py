@@ -138,7 +138,7 @@ class TestRefusals:
     def test_of_other_ranks(self):
         with pytest.raises(
             TypeError,
-            match=r"conv2d: the images must be a 4-dimensional float32 or float64 tensor; got 3 dimensions of float32",
+            match=r"conv2d: the images must be a 4-dimensional .* got 3 dimensions of float32",
         ):
             conv2d(pt.ftensor3(), pt.ftensor4())
         with pytest.raises(TypeError, match=r"conv2d: the filters must be .* got 2 dimensions"):

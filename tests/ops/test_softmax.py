@@ -136,7 +136,7 @@ class TestRefusals:
     def test_of_other_ranks_and_dtypes(self, function):
         with pytest.raises(
             TypeError,
-            match=r"softmax: the input must be a 2-dimensional float32 or float64 tensor; got 3 dimensions of float64",
+            match=r"softmax: the input must be a 2-dimensional .* got 3 dimensions of float64",
         ):
             function(pt.dtensor3())
         with pytest.raises(TypeError, match="got 2 dimensions of int64"):

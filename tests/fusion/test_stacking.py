@@ -1,0 +1,259 @@
+"""Runs of layers become one node with the same values, and nothing else does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytensor.tensor as pt
+import pytest
+from pytensor.gradient import grad
+
+from convnet_features.kernels.contract import ConvStage, DenseStage, PoolStage
+from convnet_features.ops import conv2d, pool2d
+from convnet_features.ops.conv2d import Conv2D
+from convnet_features.ops.stack import Stack
+
+from ..graphs import assert_same_fused, compute, count, fused
+
+ENGINES = ["portable", pytest.param("onednn", marks=pytest.mark.onednn)]
+
+
+class Graph:
+    """Named inputs of a graph, with values."""
+
+    def __init__(self, rng, dtype="float32"):
+        self.inputs, self.values = [], []
+        self._rng, self._dtype = rng, dtype
+
+    def __call__(self, *shape, known=None, dtype=None):
+        dtype = dtype or self._dtype
+        known = shape if known is None else known
+        self.inputs.append(pt.tensor(dtype=dtype, shape=known))
+        self.values.append(self._rng.standard_normal(shape).astype(dtype))
+        return self.inputs[-1]
+
+
+@pytest.fixture
+def new(rng):
+    return Graph(rng)
+
+
+def only_stack(graph, y):
+    """The stages of the one node that is left."""
+    (node,) = graph.apply_nodes
+    assert isinstance(node.op, Stack)
+    return node.op.stages
+
+
+def channel(b):
+    return b.dimshuffle("x", 0, "x", "x")
+
+
+def row(b):
+    return b.dimshuffle("x", 0)
+
+
+def half_rectify(y):
+    return np.float32(0.5) * (y + abs(y))
+
+
+NONLINEARITIES = {
+    "rectify": lambda y: pt.maximum(y, 0),
+    "rectify, reversed": lambda y: pt.maximum(0, y),
+    "rectify, as Lasagne 0.1": half_rectify,
+    "rectify, times a half": lambda y: (abs(y) + y) * np.float32(0.5),
+    "tanh": pt.tanh,
+    "sigmoid": pt.sigmoid,
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("nonlinearity", list(NONLINEARITIES))
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_layer(kind, nonlinearity, engine, new):
+    apply = NONLINEARITIES[nonlinearity]
+    if kind == "conv":
+        y = apply(conv2d(new(2, 3, 7, 11), new(5, 3, 2, 4)) + channel(new(5)))
+    else:
+        y = apply(pt.dot(new(2, 3), new(3, 7)) + row(new(7)))
+    (stage,) = only_stack(fused(new.inputs, y), y)
+    assert isinstance(stage, ConvStage if kind == "conv" else DenseStage)
+    assert stage.bias
+    assert stage.activation == nonlinearity.split(",")[0]
+    assert_same_fused(new.inputs, [y, *grad(pt.sum(pt.sin(y)), new.inputs)], new.values, engine)
+
+
+def test_bias_on_the_left(new):
+    y = row(new(7)) + pt.dot(new(2, 3), new(3, 7))
+    assert only_stack(fused(new.inputs, y), y) == (DenseStage(True),)
+    assert_same_fused(new.inputs, y, new.values)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("mode", ["max", "sum", "average_inc_pad", "average_exc_pad"])
+@pytest.mark.parametrize("activation", ["rectify", "tanh", "sigmoid"])
+def test_pooling_behind_a_layer(mode, activation, engine, new):
+    y = conv2d(new(2, 3, 7, 11), new(5, 3, 2, 4)) + channel(new(5))
+    y = pool2d(NONLINEARITIES[activation](y), window=(2, 3), mode=mode)
+    conv, pool = only_stack(fused(new.inputs, y), y)
+    assert isinstance(pool, PoolStage)
+    # A maximum is taken first: there is less to apply the nonlinearity to.
+    expected = ("linear", activation) if mode == "max" else (activation, "linear")
+    assert (conv.activation, pool.activation) == expected
+    assert_same_fused(new.inputs, [y, *grad(pt.sum(pt.sin(y)), new.inputs)], new.values, engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("flatten", [lambda y: y.flatten(2), lambda y: y.reshape((y.shape[0], -1))])
+def test_a_whole_network_is_one_node(flatten, engine, new):
+    y = conv2d(new(2, 3, 11, 9, known=(None, 3, 11, 9)), new(4, 3, 2, 3)) + channel(new(4))
+    y = pool2d(half_rectify(y), window=(2, 2))
+    y = half_rectify(conv2d(y, new(5, 4, 2, 2)) + channel(new(5)))
+    y = pt.dot(flatten(y), new(5 * 4 * 2, 6)) + row(new(6))
+    y = pt.dot(half_rectify(y), new(6, 3)) + row(new(3))
+    stages = only_stack(fused(new.inputs, y), y)
+    assert [type(stage) for stage in stages] == [
+        ConvStage,
+        PoolStage,
+        ConvStage,
+        DenseStage,
+        DenseStage,
+    ]
+    loss = pt.sum(y * y)
+    assert_same_fused(new.inputs, [y, *grad(loss, new.inputs)], new.values, engine)
+
+
+def test_a_pooling_alone_stays_a_pooling(new):
+    y = pool2d(new(2, 3, 6, 6), window=(2, 2))
+    assert count(fused(new.inputs, y), Stack) == 0
+
+
+class TestWhatMustNotMatch:
+    """Each of these would change a value, a dtype or a shape."""
+
+    def check(self, new, y, n_stages):
+        graph = fused(new.inputs, y)
+        stages = [node.op.stages for node in graph.apply_nodes if isinstance(node.op, Stack)]
+        assert sorted(map(len, stages)) == sorted(n_stages)
+        assert_same_fused(new.inputs, y, new.values)
+        return [stage for each in stages for stage in each]
+
+    def test_a_result_with_a_second_client(self, new):
+        y = conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2))
+        (stage,) = self.check(new, [pt.tanh(y), y.sum(axis=(2, 3))], [1])
+        assert stage.activation == "linear"
+
+    def test_a_result_that_is_an_output_too(self, new):
+        y = conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)) + channel(new(5))
+        (stage,) = self.check(new, [half_rectify(y), y], [1])
+        assert stage.activation == "linear"
+
+    def test_a_pooled_result_with_a_second_client(self, new):
+        y = half_rectify(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)))
+        self.check(new, [pool2d(y, window=(2, 2)), y], [1])
+
+    def test_two_layers_on_one(self, new):
+        y = pt.dot(new(2, 3), new(3, 7))
+        self.check(new, [pt.dot(y, new(7, 4)), pt.dot(y, new(7, 5))], [1, 1, 1])
+
+    def test_the_absolute_value_used_elsewhere(self, new):
+        y = pt.dot(new(2, 3), new(3, 7))
+        size = abs(y)
+        (stage,) = self.check(new, [np.float32(0.5) * (y + size), size], [1])
+        assert stage.activation == "linear"
+
+    def test_what_only_resembles_a_rectifier(self, new):
+        y = pt.dot(new(2, 3), new(3, 7))
+        other = new(2, 7)
+        for z in (
+            np.float32(0.5) * (y + abs(other)),
+            np.float32(0.4) * (y + abs(y)),
+            pt.maximum(y, np.float32(0.1)),
+            np.float32(0.5) * (y - abs(y)),
+            pt.maximum(y, other),
+            pt.minimum(y, 0),
+        ):
+            (stage,) = self.check(new, [z, other], [1])
+            assert stage.activation == "linear"
+
+    @pytest.mark.parametrize("dtype", ["float64"])
+    def test_other_dtypes(self, dtype, rng):
+        new = Graph(rng, dtype)
+        y = pt.tanh(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)) + channel(new(5)))
+        z = pt.tanh(pt.dot(y.flatten(2), new(180, 3)) + row(new(3)))
+        self.check(new, z, [])
+
+    def test_float64_from_a_constant(self, new):
+        """NumPy's float64 scalars make float64 of float32; fused or not."""
+        y = pt.dot(new(2, 3), new(3, 7))
+        for z in (np.float64(0.5) * (y + abs(y)), pt.maximum(y, np.float64(0))):
+            assert z.type.dtype == "float64"
+            (stage,) = self.check(new, z, [1])
+            assert stage.activation == "linear"
+
+    def test_float64_from_a_bias(self, new):
+        y = pt.dot(new(2, 3), new(3, 7)) + row(new(7, dtype="float64"))
+        (stage,) = self.check(new, y, [1])
+        assert not stage.bias
+
+    def test_biases_of_other_shapes(self, new):
+        x, w = new(2, 5, 7, 7), new(6, 5, 2, 2)
+        y = conv2d(x, w)
+        for addend in (
+            new(6, 6),
+            new(2, 6).dimshuffle(0, 1, "x", "x"),
+            new(6).dimshuffle("x", "x", 0, "x"),
+            new(6),
+            new(1).dimshuffle("x", 0, "x", "x"),
+            new(6, 1, 1),
+        ):
+            (stage,) = self.check(new, [y + addend, *(i.sum() for i in new.inputs)], [1])
+            assert not stage.bias
+
+    def test_a_bias_that_widens_the_result(self, new):
+        """One filter, five biases: five channels come out."""
+        y = conv2d(new(2, 3, 7, 7), new(1, 3, 2, 2)) + channel(new(5))
+        (stage,) = self.check(new, y, [1])
+        assert not stage.bias
+        assert y.type.shape[1] == 5
+
+    def test_a_second_bias(self, new):
+        y = pt.dot(new(2, 3), new(3, 7)) + row(new(7)) + row(new(7))
+        self.check(new, y, [1])
+
+    def test_a_bias_behind_a_nonlinearity_or_a_pooling(self, new):
+        y = pt.tanh(pt.dot(new(2, 3), new(3, 7))) + row(new(7))
+        self.check(new, [y, *(i.sum() for i in new.inputs)], [1])
+        z = pool2d(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)), window=(2, 2)) + channel(new(5))
+        self.check(new, [z, *(i.sum() for i in new.inputs)], [2])
+
+    def test_a_nonlinearity_behind_another(self, new):
+        y = pt.sigmoid(pt.tanh(pt.dot(new(2, 3), new(3, 7))))
+        self.check(new, y, [1])
+
+    def test_images_reshaped_to_something_else(self, new):
+        y = conv2d(new(2, 3, 7, 7), new(4, 3, 2, 2))
+        self.check(new, pt.dot(y.reshape((4, 72)), new(72, 5)), [1, 1])
+
+    def test_images_that_are_used_beside_the_dense_layer(self, new):
+        y = conv2d(new(2, 3, 7, 7), new(4, 3, 2, 2))
+        self.check(new, [pt.dot(y.flatten(2), new(144, 5)), y], [1, 1])
+        shape_too = [pt.dot(y.flatten(2), new(144, 5)), y.shape, *(i.sum() for i in new.inputs)]
+        self.check(new, shape_too, [1, 1])
+
+    def test_products_that_are_no_layers(self, new):
+        v, cube = new(3), new(2, 3, 4)
+        outputs = [v.dot(v), cube @ new(4, 5), pt.outer(v, v)]
+        for node in fused(new.inputs, outputs).apply_nodes:
+            assert not isinstance(node.op, Stack) or node.outputs[0].type.ndim == 2
+        assert_same_fused(new.inputs, outputs, new.values)
+
+
+def test_fused_and_plain_graphs_may_differ_in_nothing_but_speed(new):
+    """A sum of everything that a layer's output can be used for at once."""
+    x, w, b = new(2, 3, 9, 9), new(4, 3, 3, 3), new(4)
+    y = half_rectify(conv2d(x, w) + channel(b))
+    out = [y, pool2d(y, window=(2, 2)), pt.tanh(y), y.flatten(2), y.mean(axis=(2, 3)), y.shape[0]]
+    assert count(fused(new.inputs, out), Conv2D) == 0
+    values = compute(new.inputs, out, new.values, fuse=True)
+    assert len(values) == len(out)
+    assert_same_fused(new.inputs, out, new.values)
