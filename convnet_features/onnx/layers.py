@@ -1,0 +1,332 @@
+"""From a Lasagne layer to ONNX nodes: one function a class of layers.
+
+Each takes the graph, the layer, the names of its inputs' values and the name
+that its result shall have, and gives the name of its result: `output`, or an
+input's where the layer does nothing once trained, as dropout.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..exceptions import NetworkError
+from ..kernels.contract import Pool2DSpec
+from .graph import GraphBuilder
+from .nonlinearities import write_activated
+
+__all__ = ["supported_layers", "write_layer"]
+
+Writer = Callable[[GraphBuilder, Any, Sequence[str], str], str]
+_WRITERS: dict[str, Writer] = {}
+
+
+def _writes(*names: str) -> Callable[[Writer], Writer]:
+    def register(writer: Writer) -> Writer:
+        _WRITERS.update(dict.fromkeys(names, writer))
+        return writer
+
+    return register
+
+
+def supported_layers() -> list[str]:
+    """The names of the layer classes that have an ONNX form."""
+    return sorted(_WRITERS)
+
+
+def write_layer(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    """Append what computes `layer`; see the module for the arguments.
+
+    Raises
+    ------
+    NetworkError
+        If the layer, or what one of its arguments asks for, has no ONNX form;
+        the text names it.
+    """
+    # A subclass is what its base is as long as it computes nothing else.
+    layer_class: Any = type(layer)
+    for base in layer_class.__mro__:
+        if base.__name__ in _WRITERS and _is_known(base):
+            if layer_class.get_output_for is base.get_output_for:
+                return _WRITERS[base.__name__](graph, layer, inputs, output)
+            break
+    raise NetworkError(
+        f"to_onnx: layer {layer.name!r} ({type(layer).__name__}) has no ONNX form; "
+        f"those that have are {', '.join(supported_layers())}."
+    )
+
+
+def _is_known(layer_class: type) -> bool:
+    return layer_class.__module__.startswith(("lasagne.", "convnet_features."))
+
+
+def _unsupported(layer: Any, what: str) -> NetworkError:
+    return NetworkError(
+        f"to_onnx: layer {layer.name!r} ({type(layer).__name__}, {what}) has no ONNX form."
+    )
+
+
+def _value(parameter: Any) -> np.ndarray:
+    return np.asarray(parameter.get_value(borrow=True))
+
+
+@_writes("Conv1DLayer", "Conv2DLayer")
+def _convolution(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    if not _is_plain_convolution(layer.convolution):
+        raise _unsupported(layer, f"convolution={layer.convolution!r}")
+    weights = _value(layer.W)
+    if getattr(layer, "flip_filters", True):
+        # Theano convolves, ONNX correlates.
+        weights = np.flip(weights, axis=tuple(range(2, weights.ndim)))
+    before, after = zip(*_pads(layer), strict=True)
+    return _convolved(
+        graph, layer, inputs[0], weights, output, pads=(*before, *after), strides=layer.stride
+    )
+
+
+def _convolved(
+    graph: GraphBuilder, layer: Any, x: str, weights: np.ndarray, output: str, **attributes: Any
+) -> str:
+    """nonlinearity(x correlated with weights + b)."""
+    operands = [x, graph.constant(weights, f"{layer.name}.W")]
+
+    def write(name: str) -> None:
+        if layer.b is None:
+            graph.add("Conv", *operands, output=name, **attributes)
+            return
+        bias = graph.constant(_value(layer.b), f"{layer.name}.b")
+        if layer.untie_biases:
+            graph.add("Add", graph.add("Conv", *operands, **attributes), bias, output=name)
+        else:
+            graph.add("Conv", *operands, bias, output=name, **attributes)
+
+    return write_activated(graph, layer, output, write)
+
+
+def _is_plain_convolution(function: Any) -> bool:
+    """Whether `function` is the facade's convolution, or Lasagne's one-dimensional dress of it."""
+    from lasagne.theano_extensions import conv
+    from theano import tensor
+
+    one_dimensional = [getattr(conv, name) for name in vars(conv) if name.startswith("conv1d_")]
+    return function is tensor.nnet.conv2d or function in one_dimensional
+
+
+def _pads(layer: Any) -> list[tuple[int, int]]:
+    """Zeros before and behind each axis."""
+    if layer.pad == "full":
+        return [(extent - 1, extent - 1) for extent in layer.filter_size]
+    if layer.pad == "same":
+        return [(extent // 2, (extent - 1) // 2) for extent in layer.filter_size]
+    return [(pad, pad) for pad in layer.pad]
+
+
+@_writes("NINLayer")
+def _network_in_network(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    spatial = len(layer.input_shape) - 2
+    if not spatial:
+        raise _unsupported(layer, "on an input of two dimensions")
+    weights = _value(layer.W).T.reshape(layer.num_units, -1, *[1] * spatial)
+    return _convolved(graph, layer, inputs[0], weights, output)
+
+
+@_writes("DenseLayer")
+def _dense(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    (x,) = inputs
+    if len(layer.input_shape) > 2:
+        x = graph.add("Flatten", x, axis=1)
+    operands = [x, graph.constant(_value(layer.W), f"{layer.name}.W")]
+    if layer.b is not None:
+        operands.append(graph.constant(_value(layer.b), f"{layer.name}.b"))
+    return write_activated(
+        graph, layer, output, lambda name: graph.add("Gemm", *operands, output=name)
+    )
+
+
+@_writes("NonlinearityLayer")
+def _nonlinearity(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    return write_activated(
+        graph, layer, output, lambda name: graph.add("Identity", inputs[0], output=name)
+    )
+
+
+@_writes("DropoutLayer", "GaussianNoiseLayer")
+def _noise(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    return inputs[0]
+
+
+@_writes("MaxPool1DLayer", "Pool2DLayer", "MaxPool2DLayer")
+def _pooling(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    mode = getattr(layer, "mode", "max")
+    pads = [
+        (pad, pad if layer.ignore_border else _overhang(size, extent, step))
+        for size, extent, step, pad in zip(
+            layer.input_shape[2:], layer.pool_size, layer.stride, layer.pad, strict=True
+        )
+    ]
+    before, after = zip(*pads, strict=True)
+    attributes: dict[str, Any] = {
+        "kernel_shape": layer.pool_size,
+        "pads": (*before, *after),
+        "strides": layer.stride,
+    }
+    if mode == "max":
+        return graph.add("MaxPool", inputs[0], output=output, **attributes)
+    # What overhangs the border counts in a sum, as nothing, and in no average.
+    counted = mode == "sum" or (mode == "average_inc_pad" and layer.ignore_border)
+    attributes["count_include_pad"] = int(counted)
+    if mode != "sum":
+        return graph.add("AveragePool", inputs[0], output=output, **attributes)
+    mean = graph.add("AveragePool", inputs[0], **attributes)
+    size = graph.constant(np.float32(math.prod(layer.pool_size)), f"{layer.name}/window")
+    return graph.add("Mul", mean, size, output=output)
+
+
+def _overhang(size: int, extent: int, step: int) -> int:
+    """How far the last window reaches beyond the image where windows may."""
+    spec = Pool2DSpec((extent, 1), (step, 1), ignore_border=False)
+    windows = spec.output_shape((1, 1, size, 1))[2]
+    return max(0, (windows - 1) * step + extent - size)
+
+
+@_writes("FeaturePoolLayer")
+def _feature_pooling(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    sizes = [0 if size is None else size for size in layer.input_shape]
+    axis = layer.axis
+    groups = [*sizes[:axis], sizes[axis] // layer.pool_size, layer.pool_size, *sizes[axis + 1 :]]
+    if 0 in groups[1:]:
+        raise _unsupported(layer, f"axis={axis}")
+    grouped = graph.add("Reshape", inputs[0], graph.sizes(groups, f"{layer.name}/groups"))
+    return _reduced(graph, layer, grouped, axis + 1, output)
+
+
+@_writes("GlobalPoolLayer")
+def _global_pooling(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    shape = graph.sizes([0, 0, math.prod(layer.input_shape[2:])], f"{layer.name}/shape")
+    flat = graph.add("Reshape", inputs[0], shape)
+    return _reduced(graph, layer, flat, 2, output)
+
+
+def _reduced(graph: GraphBuilder, layer: Any, x: str, axis: int, output: str) -> str:
+    from theano import tensor
+
+    function = layer.pool_function
+    for known, operator in (
+        (tensor.max, "ReduceMax"),
+        (tensor.min, "ReduceMin"),
+        (tensor.mean, "ReduceMean"),
+        (tensor.sum, "ReduceSum"),
+    ):
+        if function is known:
+            return graph.reduce(operator, x, axis, output)
+    raise _unsupported(layer, f"pool_function={getattr(function, '__name__', function)}")
+
+
+@_writes("ConcatLayer")
+def _concatenation(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    return graph.add("Concat", *inputs, output=output, axis=layer.axis)
+
+
+@_writes("ElemwiseSumLayer")
+def _sum(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    terms = [
+        x if factor == 1 else graph.add("Mul", x, graph.constant(np.float32(factor), "factor"))
+        for x, factor in zip(inputs, layer.coeffs, strict=True)
+    ]
+    return graph.add("Sum", *terms, output=output)
+
+
+@_writes("ElemwiseMergeLayer")
+def _merge(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    from theano import tensor
+
+    function = layer.merge_function
+    operators = (
+        (tensor.add, "Sum"),
+        (tensor.maximum, "Max"),
+        (tensor.minimum, "Min"),
+        (tensor.mul, "Mul"),
+    )
+    operator = next((name for known, name in operators if function is known), None)
+    if operator is None:
+        raise _unsupported(layer, f"merge_function={getattr(function, '__name__', function)}")
+    if operator != "Mul":
+        return graph.add(operator, *inputs, output=output)
+    product = inputs[0]
+    for x in inputs[1:-1]:
+        product = graph.add("Mul", product, x)
+    return graph.add("Mul", product, inputs[-1], output=output)
+
+
+@_writes("FlattenLayer", "ReshapeLayer")
+def _reshape(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    _, *sizes = layer.output_shape
+    if not sizes or None in sizes or None in layer.input_shape[1:]:
+        raise _unsupported(layer, f"output_shape={layer.output_shape}")
+    if math.prod(sizes) != math.prod(layer.input_shape[1:]):
+        raise _unsupported(layer, f"output_shape={layer.output_shape}, which mixes samples")
+    shape = graph.sizes([0, *sizes], f"{layer.name}/shape")
+    return graph.add("Reshape", inputs[0], shape, output=output)
+
+
+@_writes("DimshuffleLayer")
+def _dimshuffle(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    kept = [axis for axis in layer.pattern if axis != "x"]
+    dropped = [axis for axis in range(len(layer.input_shape)) if axis not in kept]
+    added = [position for position, axis in enumerate(layer.pattern) if axis == "x"]
+    (x,) = inputs
+    if dropped:
+        x = graph.add("Squeeze", x, graph.sizes(dropped, f"{layer.name}/dropped"))
+    x = graph.add(
+        "Transpose", x, output=None if added else output, perm=np.argsort(np.argsort(kept)).tolist()
+    )
+    if added:
+        x = graph.add("Unsqueeze", x, graph.sizes(added, f"{layer.name}/added"), output=output)
+    return x
+
+
+@_writes("PadLayer")
+def _padding(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    n_padded = len(layer.input_shape) - layer.batch_ndim
+    widths = [layer.width] * n_padded if isinstance(layer.width, int) else list(layer.width)
+    pairs = [(0, 0)] * layer.batch_ndim
+    pairs += [(w, w) if isinstance(w, int) else tuple(w) for w in widths]
+    before, after = zip(*pairs, strict=True)
+    pads = graph.sizes((*before, *after), f"{layer.name}/pads")
+    value = graph.constant(np.float32(layer.val), f"{layer.name}/value")
+    return graph.add("Pad", inputs[0], pads, value, output=output)
+
+
+@_writes("SliceLayer")
+def _slice(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    axis = layer.axis % len(layer.input_shape)
+    size = layer.input_shape[axis]
+    if size is None:
+        raise _unsupported(layer, f"axis={layer.axis}, the samples'")
+    if not isinstance(layer.slice, slice):
+        index = graph.constant(np.int64(layer.slice), f"{layer.name}/index")
+        return graph.add("Gather", inputs[0], index, output=output, axis=axis)
+    start, stop, step = layer.slice.indices(size)
+    # A negative stop would count from the end once more.
+    stop = stop if stop >= 0 else -size - 1
+    bounds = [graph.sizes([v], f"{layer.name}/bound") for v in (start, stop, axis, step)]
+    return graph.add("Slice", inputs[0], *bounds, output=output)
+
+
+@_writes("LocalResponseNormalization2DLayer")
+def _response_normalisation(
+    graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str
+) -> str:
+    # ONNX divides alpha by the number of channels summed over; Lasagne does not.
+    return graph.add(
+        "LRN",
+        inputs[0],
+        output=output,
+        alpha=float(layer.alpha * layer.n),
+        beta=float(layer.beta),
+        bias=float(layer.k),
+        size=int(layer.n),
+    )

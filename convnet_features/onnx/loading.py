@@ -1,0 +1,333 @@
+"""ONNX models as pretrained feature extractors."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from .._features import layer_names
+from ..exceptions import ConvNetFeaturesError, FileFormatError, NetworkError
+from ..extractor import ConvNetFeatureExtractor
+from ..network.model import Model
+from ..network.spec import LayerSpec
+from ..training.history import History
+from ..validation import Targets
+from .drafts import Draft, DraftBoard
+from .operators import OPERATORS, supported_operators
+from .reading import Node, ReadGraph, read_graph
+
+__all__ = ["from_onnx", "pretrained_extractor"]
+
+
+def from_onnx(
+    source: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    *,
+    output: str | None = None,
+    feature_layer: str | Sequence[str] | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    engine: str = "auto",
+) -> ConvNetFeatureExtractor:
+    """Read an ONNX model as a fitted extractor.
+
+    Reads every model that `to_onnx` writes, and models of other origin made of
+    convolutions, poolings, batch normalisations, rectifiers, dense layers and
+    what lies between them. A batch normalisation, a bias or a nonlinearity
+    becomes part of the layer in front of it. Layers are called after the values
+    that they compute; what is no letter, digit or underscore becomes an
+    underscore.
+
+    The file is not trusted: its size, the sizes that it asks for and everything
+    that it says are checked, and nothing in it is executed.
+
+    Parameters
+    ----------
+    source : path, bytes or onnx.ModelProto
+    output : str, optional
+        The value to read up to; by default the last output of the model that
+        can be read. Give one to leave out a head that cannot be.
+    feature_layer : str or list of str, optional
+        The layers whose activations are the features, by default the last. To
+        find their names, see the ``layers_`` of the result, whose parameter of
+        this name may be changed at any time.
+    input_shape : (int, int, int), optional
+        (channels, height, width), where the model leaves them open.
+    engine : str, default='auto'
+        Whose kernels compute.
+
+    Returns
+    -------
+    ConvNetFeatureExtractor
+        Fitted. `predict` gives the network's own output. `fit` would begin
+        anew: put the extractor into a Pipeline as
+        ``sklearn.frozen.FrozenEstimator(extractor)``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is not an ONNX model, or not a sound or sensible one.
+    NetworkError
+        If a node cannot be read as a layer; the text names it, and what can be.
+
+    See Also
+    --------
+    to_onnx : Write a model.
+
+    Examples
+    --------
+    >>> from convnet_features import ConvNetFeatureExtractor
+    >>> from convnet_features.onnx import from_onnx, to_onnx
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> extractor = ConvNetFeatureExtractor(max_epochs=1, random_state=0).fit(X, y)
+    >>> again = from_onnx(to_onnx(extractor, X))
+    >>> bool(abs(again.transform(X) - extractor.transform(X)).max() < 1e-4)
+    True
+    """
+    graph = read_graph(source)
+    value = output if output is not None else _readable_output(graph)
+    reader = Reader(graph, input_shape, value)
+    last = reader.read(value)
+    return _extractor(reader, last, feature_layer, engine)
+
+
+def _readable_output(graph: ReadGraph) -> str:
+    """The last output that can be read; if there is none, the last."""
+    for name in reversed(graph.outputs):
+        if all(node.operator in OPERATORS for node in _behind(graph, name)):
+            return name
+    if not graph.outputs:
+        raise FileFormatError("from_onnx: the model has no outputs.")
+    return graph.outputs[-1]
+
+
+def _behind(graph: ReadGraph, value: str) -> list[Node]:
+    """The nodes that compute `value`, in the order of the file."""
+    needed, nodes = {value}, []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.outputs):
+            needed.update(node.inputs)
+            if not (node.operator in _FOLDED and _is_constant(graph, node)):
+                nodes.append(node)
+    return nodes[::-1]
+
+
+#: What may be done to constants before they are used as weights.
+_FOLDED = ("Cast", "Constant", "Identity", "Reshape", "Transpose", "Unsqueeze")
+
+
+def _is_constant(graph: ReadGraph, node: Node) -> bool:
+    return all(name in graph.constants for name in node.inputs if name)
+
+
+class Reader:
+    """Goes through the nodes of a graph, and drafts layers.
+
+    Attributes
+    ----------
+    board : DraftBoard
+        The layers so far.
+    input_scale : float
+        What the input is multiplied by before anything else.
+    declared_samples : int or None
+        The number of samples that the model insists on.
+    """
+
+    def __init__(
+        self, graph: ReadGraph, input_shape: tuple[int, int, int] | None, value: str
+    ) -> None:
+        self.graph = graph
+        self.input_scale = 1.0
+        shape = graph.input_shape[1:] if input_shape is None else tuple(input_shape)
+        sizes = tuple(int(size) for size in shape if size is not None)
+        if not shape or len(sizes) < len(shape):
+            raise FileFormatError(
+                f"from_onnx: the input {graph.input_name!r} is declared with the shape "
+                f"{graph.input_shape}; give input_shape=(channels, height, width)."
+            )
+        self.declared_samples = graph.input_shape[0] if graph.input_shape else None
+        self.board = DraftBoard("input", sizes)
+        self.values = {graph.input_name: self.board.input}
+        self._fold_constants()
+        self.nodes = _behind(graph, value)
+        self._uses = Counter(name for node in self.nodes for name in node.inputs)
+        self._uses[value] += 1
+        self._sources: dict[str, str] = {}
+
+    def _fold_constants(self) -> None:
+        constants = self.graph.constants
+        for node in self.graph.nodes:
+            if node.operator not in _FOLDED or not _is_constant(self.graph, node):
+                continue
+            for name in node.outputs[:1]:
+                try:
+                    constants[name] = _folded(node, [constants[key] for key in node.inputs if key])
+                except (KeyError, TypeError, ValueError, IndexError) as error:
+                    raise FileFormatError(f"from_onnx: {node.label}: {error}") from error
+
+    def read(self, value: str) -> Draft:
+        """The layer that computes `value`."""
+        for node in self.nodes:
+            if node.operator not in OPERATORS:
+                raise NetworkError(
+                    f"from_onnx: {node.label} cannot be read; what can be is "
+                    f"{', '.join(supported_operators())}. Give output= to read only what lies "
+                    "in front of it."
+                )
+            self._read_node(node)
+        if value not in self.values:
+            raise FileFormatError(
+                f"from_onnx: nothing in the model computes {value!r}; its outputs are "
+                f"{', '.join(map(repr, self.graph.outputs))}."
+            )
+        return self.values[value]
+
+    def _read_node(self, node: Node) -> None:
+        try:
+            draft = OPERATORS[node.operator](self, node)
+        except ConvNetFeaturesError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # An attribute of a strange type, an operand of a strange shape.
+            raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error!r}") from error
+        self.values[node.outputs[0]] = draft
+        if node.operator in ("Identity", "Dropout", "Cast"):
+            self._sources[node.outputs[0]] = node.inputs[0]
+
+    # What operators ask for.
+
+    def draft(self, node: Node, position: int) -> Draft:
+        """The layer that computes an input of `node`."""
+        name = self._name(node, position)
+        if name not in self.values:
+            raise FileFormatError(
+                f"from_onnx: {node.label} needs {name!r}, which no node before it computes."
+            )
+        return self.values[name]
+
+    def drafts(self, node: Node) -> list[Draft]:
+        """The layers that compute all inputs of `node`, of which there is at least one."""
+        return [self.draft(node, position) for position in range(max(1, len(node.inputs)))]
+
+    def constant(self, node: Node, position: int) -> np.ndarray:
+        """An input of `node` that the file itself holds."""
+        name = self._name(node, position)
+        if name not in self.graph.constants:
+            raise NetworkError(
+                f"from_onnx: {node.label}: its input {name!r} is computed by the model, and only a "
+                "constant can be read."
+            )
+        return self.graph.constants[name]
+
+    def optional_constant(self, node: Node, position: int) -> np.ndarray | None:
+        """The same, where the input may be left out."""
+        if len(node.inputs) <= position or not node.inputs[position]:
+            return None
+        return self.constant(node, position)
+
+    def draft_and_constant(self, node: Node) -> tuple[Draft, np.ndarray, bool] | None:
+        """The layer, the constant, and whether the constant comes first; None without one."""
+        first, second = (self._name(node, position) for position in (0, 1))
+        if second in self.graph.constants:
+            return self.draft(node, 0), self.graph.constants[second], False
+        if first in self.graph.constants:
+            return self.draft(node, 1), self.graph.constants[first], True
+        return None
+
+    def may_join(self, draft: Draft, node: Node) -> bool:
+        """Whether `node` can become part of the layer in front: a sum that nothing else uses."""
+        from lasagne import nonlinearities
+
+        if draft.params.get("nonlinearity") is not nonlinearities.identity:
+            return False
+        names = [name for name in node.inputs if self.values.get(name) is draft]
+        return len(names) == 1 and self._is_only_use(names[0])
+
+    def _is_only_use(self, name: str | None) -> bool:
+        while name is not None:
+            if self._uses[name] != 1:
+                return False
+            name = self._sources.get(name)
+        return True
+
+    def _name(self, node: Node, position: int) -> str:
+        if len(node.inputs) <= position or not node.inputs[position]:
+            raise FileFormatError(f"from_onnx: {node.label} lacks its input {position}.")
+        return node.inputs[position]
+
+
+def _folded(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    match node.operator:
+        case "Constant":
+            (value,) = node.attributes.values()
+            return np.asarray(value)
+        case "Reshape":
+            sizes = [int(size) for size in inputs[1].ravel()]
+            own = inputs[0].shape
+            return inputs[0].reshape([own[i] if n == 0 else n for i, n in enumerate(sizes)])
+        case "Transpose":
+            return inputs[0].transpose(node.attributes.get("perm"))
+        case "Unsqueeze":
+            axes = inputs[1].ravel() if len(inputs) > 1 else node.attributes["axes"]
+            return np.expand_dims(inputs[0], tuple(int(axis) for axis in axes))
+        case "Cast":
+            return inputs[0].astype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
+    return inputs[0]
+
+
+def _extractor(
+    reader: Reader, last: Draft, feature_layer: Any, engine: str
+) -> ConvNetFeatureExtractor:
+    board = reader.board
+    if len(board.input.shape) != 3:
+        raise FileFormatError(
+            f"from_onnx: the model takes inputs of shape {(None, *board.input.shape)}, not images."
+        )
+    channels, height, width = board.input.shape
+    features = last.name if feature_layer is None else feature_layer
+    extractor = pretrained_extractor(
+        board.specs(), (channels, height, width), reader.input_scale, features, engine
+    )
+    layers = extractor.layers_
+    for draft in board.drafts:
+        for name, value in draft.weights.items():
+            if value is not None:
+                getattr(layers[draft.name], name).get_value(borrow=True)[...] = value
+    return extractor
+
+
+def pretrained_extractor(
+    specs: Sequence[LayerSpec],
+    input_shape: tuple[int, int, int],
+    input_scale: float,
+    feature_layer: str | Sequence[str],
+    engine: str,
+) -> ConvNetFeatureExtractor:
+    """An extractor that counts as fitted, with the weights that the specs give or draw."""
+    model = Model(list(specs), input_shape, None, "numbers", input_scale, engine)
+    layer_names(model.network, feature_layer, "feature_layer")
+    extractor = ConvNetFeatureExtractor(
+        [(spec.name, spec.layer_class, dict(spec.params)) for spec in specs],
+        feature_layer=feature_layer,
+        input_shape=input_shape,
+        input_scale=input_scale,
+        engine=engine,
+    )
+    n_outputs = math.prod(model.network.output.output_shape[1:])
+    extractor._model = model
+    extractor._targets_like = Targets(
+        "numbers", np.empty((0, n_outputs), np.float32), n_outputs, one_dimensional=False
+    )
+    extractor.history_ = History()
+    extractor.input_shape_ = model.input_shape
+    extractor.input_scale_ = model.input_scale
+    extractor.n_iter_ = 0
+    extractor.loss_ = math.nan
+    return extractor

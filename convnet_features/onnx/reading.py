@@ -1,0 +1,164 @@
+"""ONNX files that may come from anywhere: parsed within bounds, and never believed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ..exceptions import FileFormatError
+
+__all__ = ["Node", "ReadGraph", "read_graph"]
+
+#: Protocol buffers end at two gigabytes anyway; a small network has some megabytes.
+MAX_BYTES = 1 << 30
+MAX_NODES = 10_000
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation of a graph.
+
+    Attributes
+    ----------
+    operator : str
+    label : str
+        What errors call it.
+    inputs, outputs : list of str
+        Names of values; '' where an optional one is left out.
+    attributes : dict
+    """
+
+    operator: str
+    label: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReadGraph:
+    """What a file holds, in plain Python.
+
+    Attributes
+    ----------
+    input_name : str
+    input_shape : tuple of int or None
+        Its declared sizes, None where the file leaves them open.
+    outputs : list of str
+    nodes : list of Node
+    constants : dict of str to ndarray
+    """
+
+    input_name: str
+    input_shape: tuple[int | None, ...]
+    outputs: list[str]
+    nodes: list[Node]
+    constants: dict[str, np.ndarray]
+
+
+def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> ReadGraph:
+    """Parse a model.
+
+    Parameters
+    ----------
+    source : path, bytes or onnx.ModelProto
+
+    Returns
+    -------
+    ReadGraph
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is not an ONNX model with one input, is larger than `MAX_BYTES`
+        or `MAX_NODES`, keeps weights in other files, or lies about them.
+    """
+    graph = _parsed(source).graph
+    if len(graph.node) > MAX_NODES:
+        raise FileFormatError(
+            f"from_onnx: the model has {len(graph.node)} nodes; at most {MAX_NODES} are read."
+        )
+    constants = {tensor.name: _array(tensor) for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        names = ", ".join(repr(value.name) for value in inputs) or "none"
+        raise FileFormatError(f"from_onnx: the model must have one input; it has {names}.")
+    return ReadGraph(
+        inputs[0].name,
+        _declared_shape(inputs[0]),
+        [value.name for value in graph.output],
+        [_node(node, position) for position, node in enumerate(graph.node)],
+        constants,
+    )
+
+
+def _parsed(source: Any) -> onnx.ModelProto:
+    if isinstance(source, onnx.ModelProto):
+        return source
+    data = source if isinstance(source, bytes) else _contents(Path(source))
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's errors differ from release to release
+        raise FileFormatError(f"from_onnx: this is not an ONNX model: {error}") from error
+    if not model.HasField("graph"):
+        raise FileFormatError("from_onnx: this is not an ONNX model: it holds no graph.")
+    return model
+
+
+def _contents(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise FileFormatError(f"from_onnx: {path} has {size} bytes; at most {MAX_BYTES} are read.")
+    return path.read_bytes()
+
+
+def _array(tensor: onnx.TensorProto) -> np.ndarray:
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise FileFormatError(
+            f"from_onnx: the constant {tensor.name!r} lies in another file; save the model with "
+            "its weights inside (onnx.save_model(..., save_as_external_data=False))."
+        )
+    try:
+        return numpy_helper.to_array(tensor)
+    except Exception as error:  # sizes that do not match the bytes, unknown dtypes
+        raise FileFormatError(
+            f"from_onnx: the constant {tensor.name!r}, said to be of shape {tuple(tensor.dims)}, "
+            f"cannot be read: {error}"
+        ) from error
+
+
+def _declared_shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
+    kind = value.type.tensor_type
+    if not kind.HasField("shape"):
+        return ()
+    return tuple(
+        size.dim_value if size.HasField("dim_value") and size.dim_value > 0 else None
+        for size in kind.shape.dim
+    )
+
+
+def _node(node: onnx.NodeProto, position: int) -> Node:
+    # Operators of other domains (vendors', classical models') share names with the standard ones.
+    domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}:"
+    operator = f"{domain}{node.op_type}"
+    label = f"node {node.name or position!r} ({operator})"
+    attributes = {}
+    for attribute in node.attribute:
+        try:
+            value = helper.get_attribute_value(attribute)
+        except ValueError as error:
+            raise FileFormatError(f"from_onnx: {label}: {error}") from error
+        if isinstance(value, onnx.TensorProto):
+            value = _array(value)
+        attributes[attribute.name] = (
+            value.decode(errors="replace") if isinstance(value, bytes) else value
+        )
+    return Node(operator, label, list(node.input), list(node.output), attributes)

@@ -1,0 +1,117 @@
+"""Every layer that has an ONNX form, in small networks for images of 2×9×11."""
+
+from __future__ import annotations
+
+from lasagne import layers as ll
+from lasagne import nonlinearities as nl
+from lasagne.theano_extensions import conv as conv1d
+from theano import tensor
+
+CONV = ("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 5)})
+
+
+def _conv(**params):
+    return [("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 4), **params})]
+
+
+def _pool(layer=ll.Pool2DLayer, **params):
+    return [("pool", layer, {"pool_size": (2, 3), **params})]
+
+
+def _after_conv(layer, **params):
+    return [CONV, ("layer", layer, params)]
+
+
+def _merged(layer, **params):
+    return [
+        ("a", ll.Conv2DLayer, {"num_filters": 3, "filter_size": 3, "incoming": "input"}),
+        ("b", ll.Conv2DLayer, {"num_filters": 3, "filter_size": 3, "incoming": "input"}),
+        ("merged", layer, {"incomings": ["a", "b"], **params}),
+    ]
+
+
+def _one_dimensional(layer, **params):
+    return [
+        ("rows", ll.ReshapeLayer, {"shape": ([0], 18, 11)}),
+        ("layer", layer, params),
+    ]
+
+
+NETWORKS = {
+    "conv valid": _conv(),
+    "conv same": _conv(pad="same"),
+    "conv same, strided": _conv(pad="same", stride=(2, 3)),
+    "conv full": _conv(pad="full"),
+    "conv padded, strided": _conv(pad=(1, 2), stride=(2, 1)),
+    "conv without bias": _conv(b=None),
+    "conv untied biases": _conv(untie_biases=True),
+    "conv 1d": _one_dimensional(
+        ll.Conv1DLayer, num_filters=4, filter_size=3, pad="same", convolution=conv1d.conv1d_mc0
+    ),
+    "nin": [CONV, ("nin", ll.NINLayer, {"num_units": 5})],
+    "nin untied": [CONV, ("nin", ll.NINLayer, {"num_units": 5, "untie_biases": True})],
+    "nin without bias": [CONV, ("nin", ll.NINLayer, {"num_units": 5, "b": None})],
+    "max pool": _pool(ll.MaxPool2DLayer),
+    "max pool, strided, padded": _pool(ll.MaxPool2DLayer, pool_size=3, stride=2, pad=(1, 1)),
+    "max pool to the border": _pool(ll.MaxPool2DLayer, ignore_border=False),
+    "max pool to the border, overlapping": _pool(
+        ll.MaxPool2DLayer, pool_size=4, stride=3, ignore_border=False
+    ),
+    "max pool to the border, gaps": _pool(
+        ll.MaxPool2DLayer, pool_size=2, stride=4, ignore_border=False
+    ),
+    "max pool 1d": _one_dimensional(ll.MaxPool1DLayer, pool_size=3, ignore_border=False),
+    "sum pool": _pool(mode="sum"),
+    "sum pool to the border": _pool(mode="sum", ignore_border=False),
+    "average pool": _pool(mode="average_inc_pad", pad=(1, 2)),
+    "average pool without pads": _pool(mode="average_exc_pad", pad=(1, 2)),
+    "average pool to the border": _pool(mode="average_inc_pad", ignore_border=False),
+    "average pool to the border without pads": _pool(
+        mode="average_exc_pad", pool_size=(4, 4), ignore_border=False
+    ),
+    "feature pool": _after_conv(ll.FeaturePoolLayer, pool_size=3),
+    "feature pool, mean of rows": _after_conv(
+        ll.FeaturePoolLayer, pool_size=7, axis=2, pool_function=tensor.mean
+    ),
+    "global mean": _after_conv(ll.GlobalPoolLayer),
+    "global max": _after_conv(ll.GlobalPoolLayer, pool_function=tensor.max),
+    "global sum": _after_conv(ll.GlobalPoolLayer, pool_function=tensor.sum),
+    "concat": _merged(ll.ConcatLayer),
+    "concat rows": _merged(ll.ConcatLayer, axis=2),
+    "elemwise sum": _merged(ll.ElemwiseSumLayer),
+    "elemwise sum, weighted": _merged(ll.ElemwiseSumLayer, coeffs=[0.5, -2.0]),
+    "elemwise maximum": _merged(ll.ElemwiseMergeLayer, merge_function=tensor.maximum),
+    "elemwise product": _merged(ll.ElemwiseMergeLayer, merge_function=tensor.mul),
+    "flatten": _after_conv(ll.FlattenLayer),
+    "flatten maps": _after_conv(ll.FlattenLayer, outdim=3),
+    "reshape": _after_conv(ll.ReshapeLayer, shape=([0], 7, -1)),
+    "dimshuffle": _after_conv(ll.DimshuffleLayer, pattern=(0, 3, 1, 2)),
+    "dimshuffle, new axis": _after_conv(ll.DimshuffleLayer, pattern=(0, "x", 2, 1, 3)),
+    "pad": _after_conv(ll.PadLayer, width=[(1, 2), (0, 3)], val=0.5),
+    "slice": _after_conv(ll.SliceLayer, indices=slice(1, -1), axis=2),
+    "slice backwards": _after_conv(ll.SliceLayer, indices=slice(None, None, -2), axis=3),
+    "one of a slice": _after_conv(ll.SliceLayer, indices=1, axis=1),
+    "response normalisation": _after_conv(
+        ll.LocalResponseNormalization2DLayer, alpha=0.1, k=1.5, n=3
+    ),
+    "dense": _after_conv(ll.DenseLayer, num_units=6),
+    "dense without bias": _after_conv(ll.DenseLayer, num_units=6, b=None),
+    "dropout": [CONV, ("noise", ll.DropoutLayer), ("dense", ll.DenseLayer, {"num_units": 6})],
+    "gaussian noise": [CONV, ("noise", ll.GaussianNoiseLayer)],
+    **{
+        f"nonlinearity {name}": _after_conv(ll.DenseLayer, num_units=6, nonlinearity=function)
+        for name, function in {
+            "identity": nl.identity,
+            "leaky": nl.LeakyRectify(0.2),
+            "none": None,
+            "sigmoid": nl.sigmoid,
+            "softmax": nl.softmax,
+            "tanh": nl.tanh,
+        }.items()
+    },
+    "nonlinearity alone": _after_conv(ll.NonlinearityLayer, nonlinearity=nl.tanh),
+    "nonlinearity twice": [
+        *_after_conv(ll.NonlinearityLayer, nonlinearity=nl.tanh),
+        ("again", ll.NonlinearityLayer, {"nonlinearity": nl.sigmoid}),
+    ],
+}

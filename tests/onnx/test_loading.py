@@ -1,0 +1,472 @@
+"""Models of other origin, sound and hostile."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from lasagne import layers as ll
+from lasagne import nonlinearities as nl
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from convnet_features.exceptions import FileFormatError, NetworkError
+from convnet_features.onnx import from_onnx, to_onnx
+from convnet_features.onnx import reading as reading_module
+
+from ..helpers import assert_close
+
+pytestmark = pytest.mark.onnx
+
+
+class Foreign:
+    """An ONNX model as other libraries write them: nodes, one after the other."""
+
+    def __init__(self, rng, shape=(2, 9, 11)):
+        self.rng = rng
+        self.shape = shape
+        self.nodes, self.constants = [], []
+        self.last = "input.1"
+
+    def weights(self, *shape, positive=False):
+        values = self.rng.uniform(0.5, 1.5, shape) if positive else self.rng.normal(size=shape)
+        return self.constant(np.float32(values / np.sqrt(max(1, np.prod(shape[1:])))))
+
+    def constant(self, value):
+        name = f"onnx::c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def __call__(self, op_type, *operands, first=None, **attributes):
+        output = f"/{len(self.nodes)}/{op_type}_output_0"
+        inputs = [self.last if first is None else first, *operands]
+        self.nodes.append(helper.make_node(op_type, inputs, [output], **attributes))
+        self.last = output
+        return output
+
+    def model(self, opset=17, batch="batch"):
+        graph = helper.make_graph(
+            self.nodes,
+            "main_graph",
+            [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [batch, *self.shape])],
+            [helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)],
+            initializer=self.constants,
+        )
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+        )
+
+
+@pytest.fixture
+def foreign(rng):
+    return Foreign(rng)
+
+
+@pytest.fixture
+def assert_reads(run, images):
+    """from_onnx computes what onnxruntime does; gives the extractor."""
+
+    def check(model, X=images, **options):
+        extractor = from_onnx(model, engine="portable", **options)
+        (expected,) = run(model, X).values()
+        assert_close(extractor.transform(X), expected.reshape(len(X), -1), "float32")
+        return extractor
+
+    return check
+
+
+def test_convolution_normalisation_rectifier(foreign, assert_reads):
+    foreign("Conv", foreign.weights(4, 2, 3, 3), pads=[1, 1, 1, 1])
+    statistics = [foreign.weights(4, positive=True) for _ in range(4)]
+    foreign("BatchNormalization", *statistics, epsilon=1e-3)
+    foreign("Relu")
+    foreign("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    foreign("Conv", foreign.weights(5, 4, 3, 3), foreign.weights(5), strides=[2, 1])
+    foreign("Relu")
+    foreign("GlobalAveragePool")
+    foreign("Flatten")
+    foreign("Gemm", foreign.weights(7, 5), foreign.weights(7), transB=1)
+    extractor = assert_reads(foreign.model())
+    classes = [type(layer) for layer in extractor.layers_.values()]
+    # The normalisation and the rectifiers joined the convolutions.
+    assert classes[:4] == [ll.InputLayer, ll.Conv2DLayer, ll.MaxPool2DLayer, ll.Conv2DLayer]
+    assert list(extractor.layers_)[1] == "_2_Relu_output_0"
+
+
+def test_network_of_cntk(rng, assert_reads):
+    """MNIST's model in the ONNX zoo: SAME_UPPER, biases added, weights reshaped in the graph."""
+    foreign = Foreign(rng, (1, 28, 28))
+    for channels, filters, extent, step in ((1, 8, 5, 2), (8, 16, 5, 3)):
+        weights = foreign.weights(filters, channels, extent, extent)
+        foreign("Conv", weights, kernel_shape=[extent] * 2, auto_pad="SAME_UPPER")
+        foreign("Add", foreign.weights(filters, 1, 1))
+        foreign("Relu")
+        foreign("MaxPool", kernel_shape=[step] * 2, strides=[step] * 2, auto_pad="NOTSET")
+    flat = foreign("Reshape", foreign.constant(np.array([1, 256])))
+    reshaped = foreign(
+        "Reshape", foreign.constant(np.array([256, 10])), first=foreign.weights(16, 4, 4, 10)
+    )
+    foreign("MatMul", reshaped, first=flat)
+    foreign("Add", foreign.weights(1, 10))
+    X = rng.normal(size=(1, 1, 28, 28)).astype(np.float32)
+    extractor = assert_reads(foreign.model(opset=8, batch=1), X)
+    # The network itself does not mind more than one image.
+    assert extractor.transform(np.repeat(X, 3, axis=0)).shape == (3, 10)
+
+
+POOLINGS = {
+    "max, ceil": ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 3], "ceil_mode": 1}),
+    "max, ceil, padded": (
+        "MaxPool",
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1},
+    ),
+    "max, uneven pads": ("MaxPool", {"kernel_shape": [3, 3], "pads": [0, 1, 2, 1]}),
+    "max, same": ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 2], "auto_pad": "SAME_LOWER"}),
+    "average": ("AveragePool", {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
+    "average, ceil": ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
+    "average, counted": (
+        "AveragePool",
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 1, 2, 1], "count_include_pad": 1},
+    ),
+    "average, same": (
+        "AveragePool",
+        {"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER", "count_include_pad": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_pooling(name, foreign, assert_reads):
+    operator, attributes = POOLINGS[name]
+    foreign(operator, **attributes)
+    assert_reads(foreign.model())
+
+
+def test_uneven_padding_of_a_convolution(foreign, assert_reads):
+    foreign("Conv", foreign.weights(3, 2, 2, 4), pads=[1, 0, 0, 3], strides=[1, 2])
+    assert_reads(foreign.model())
+
+
+def test_normalisation_without_a_convolution(foreign, assert_reads):
+    statistics = [foreign.weights(2, positive=True) for _ in range(4)]
+    foreign("BatchNormalization", *statistics)
+    foreign("Relu")
+    foreign("Flatten")
+    statistics = [foreign.weights(198, positive=True) for _ in range(4)]
+    foreign("BatchNormalization", *statistics)
+    assert_reads(foreign.model())
+
+
+def test_value_used_twice_keeps_its_layer(foreign, assert_reads):
+    """A residual block: the rectifier must not change what goes round it."""
+    conv = foreign("Conv", foreign.weights(2, 2, 3, 3), pads=[1, 1, 1, 1])
+    foreign("Dropout")
+    foreign("Relu")
+    foreign("Conv", foreign.weights(2, 2, 3, 3), pads=[1, 1, 1, 1])
+    foreign("Add", conv)
+    foreign("LeakyRelu", alpha=0.2)
+    assert_reads(foreign.model())
+
+
+def test_arithmetic_on_the_input(foreign, assert_reads):
+    foreign("Div", foreign.constant(np.float32(255)))
+    foreign("Sub", foreign.constant(np.float32([0.5, 0.25]).reshape(1, 2, 1, 1)))
+    foreign("Div", foreign.constant(np.float32([0.2, 0.3]).reshape(2, 1, 1)))
+    foreign("Conv", foreign.weights(3, 2, 3, 3))
+    assert assert_reads(foreign.model()).input_scale_ == pytest.approx(1 / 255)
+
+
+def test_one_bias_a_pixel(foreign, assert_reads):
+    foreign("Conv", foreign.weights(3, 2, 3, 3), foreign.weights(3))
+    foreign("Add", foreign.weights(3, 7, 9))
+    foreign("Tanh")
+    extractor = assert_reads(foreign.model())
+    assert len(extractor.layers_) == 2
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_mean_of_the_pixels(foreign, assert_reads, keepdims):
+    foreign("Conv", foreign.weights(3, 2, 3, 3))
+    foreign("ReduceMean", axes=[2, 3], keepdims=keepdims)
+    foreign("Transpose" if keepdims else "Sigmoid", **({"perm": [0, 2, 3, 1]} if keepdims else {}))
+    assert_reads(foreign.model())
+
+
+def test_output_to_stop_at(foreign, images, run):
+    features = foreign("Conv", foreign.weights(3, 2, 3, 3))
+    foreign("LSTM")
+    model = foreign.model()
+    with pytest.raises(NetworkError, match=r"node .*LSTM.* cannot be read.*Conv.*Give output="):
+        from_onnx(model)
+    extractor = from_onnx(model, output=features)
+    assert extractor.transform(images).shape == (3, 3 * 7 * 9)
+    with pytest.raises(FileFormatError, match="computes 'nowhere'"):
+        from_onnx(model, output="nowhere")
+
+
+def test_sources(foreign, tmp_path, images):
+    foreign("Conv", foreign.weights(3, 2, 3, 3))
+    model = foreign.model()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    results = [
+        from_onnx(source).transform(images)
+        for source in (model, path, str(path), model.SerializeToString())
+    ]
+    assert all(np.array_equal(result, results[0]) for result in results)
+    with pytest.raises(FileNotFoundError):
+        from_onnx(tmp_path / "nothing.onnx")
+
+
+def test_open_sizes(foreign, images):
+    foreign("Conv", foreign.weights(3, 2, 3, 3))
+    foreign.shape = (2, "height", "width")
+    with pytest.raises(FileFormatError, match="give input_shape="):
+        from_onnx(foreign.model())
+    assert from_onnx(foreign.model(), input_shape=(2, 9, 11)).transform(images).shape == (3, 189)
+
+
+def test_estimator(foreign, images):
+    """What comes out is an estimator like any other, that counts as fitted."""
+    import pickle
+
+    foreign("Conv", foreign.weights(3, 2, 3, 3))
+    foreign("Relu")
+    foreign("Flatten")
+    foreign("Gemm", foreign.weights(189, 4))
+    extractor = from_onnx(foreign.model(), engine="portable")
+    features = extractor.transform(images)
+    assert extractor.get_feature_names_out()[0] == "_3_Gemm_output_00"
+    np.testing.assert_array_equal(extractor.predict(images), features)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(extractor)).transform(images), features)
+    clone(extractor)
+    pipeline = make_pipeline(FrozenEstimator(extractor), LogisticRegression())
+    pipeline.fit(images, [0, 1, 1])
+    np.testing.assert_array_equal(extractor.transform(images), features)
+    maps = extractor.set_params(feature_layer="_1_Relu_output_0").transform(images)
+    assert maps.shape == (3, 189)
+    with pytest.raises(ValueError, match="there is no layer 'dense'"):
+        from_onnx(foreign.model(), feature_layer="dense")
+
+
+def test_flat_input(pretrained, rng):
+    layers = [("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": 3})]
+    extractor = pretrained(layers, input_shape=(1, 8, 8), input_scale=0.5)
+    X = rng.normal(size=(3, 64))
+    again = from_onnx(to_onnx(extractor, X))
+    assert again.input_shape_ == (1, 8, 8)
+    assert_close(again.transform(X), extractor.transform(X), "float32")
+
+
+UNREADABLE = {
+    "group": ("Conv", (1, 1, 3, 3), {"group": 2}, "group other than 1"),
+    "dilations": ("Conv", (1, 2, 3, 3), {"dilations": [2, 2]}, r"dilations=\[2, 2\]"),
+    "one dimension": ("Conv", (1, 2, 3), {}, "a convolution of"),
+    "negative pads": ("Conv", (1, 2, 3, 3), {"pads": [0, -1, 0, 0]}, r"pads=\[0, -1, 0, 0\]"),
+    "stride of 0": ("Conv", (1, 2, 3, 3), {"strides": [0, 1]}, r"strides=\[0, 1\]"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_is_named(name, foreign):
+    operator, shape, attributes, match = UNREADABLE[name]
+    foreign(operator, foreign.weights(*shape), **attributes)
+    with pytest.raises(NetworkError, match=rf"from_onnx: node .*{operator}.*{match}"):
+        from_onnx(foreign.model())
+
+
+def test_weights_that_the_model_computes(foreign):
+    weights = foreign("Relu", first="input.1")
+    foreign("Conv", weights)
+    with pytest.raises(NetworkError, match="only a constant can be read"):
+        from_onnx(foreign.model())
+
+
+def test_operators_of_other_domains(foreign):
+    foreign("Relu", domain="com.example")
+    with pytest.raises(NetworkError, match=r"com\.example:Relu"):
+        from_onnx(foreign.model())
+
+
+def _immense_padding(foreign):
+    foreign("Pad", foreign.constant(np.array([0, 0, 1 << 40, 0, 0, 0, 0, 0])))
+
+
+def _immense_convolution(foreign):
+    foreign("Conv", foreign.weights(1, 2, 1, 1), pads=[1 << 40, 0, 0, 0], strides=[1 << 40, 1])
+
+
+def _immense_normalisation(foreign):
+    foreign("LRN", size=(1 << 40) + 1)
+
+
+def _doubling(foreign):
+    for _ in range(60):
+        foreign("Concat", foreign.last, axis=1)
+
+
+def _unfitting_weights(foreign):
+    foreign("Conv", foreign.weights(3, 5, 3, 3))
+
+
+def _immense_dense(foreign):
+    foreign("Flatten")
+    foreign("Gemm", foreign.weights(3, 100_000))
+
+
+def _not_numbers(foreign):
+    foreign("Conv", foreign.constant(np.full((1, 2, 3, 3), np.nan, np.float32)))
+
+
+def _integers(foreign):
+    foreign("Conv", foreign.constant(np.ones((1, 2, 3, 3), np.int64)))
+
+
+def _window_larger_than_the_image(foreign):
+    foreign("MaxPool", kernel_shape=[50, 50])
+
+
+def _strange_attribute(foreign):
+    foreign("Conv", foreign.weights(1, 2, 3, 3), strides="abc")
+
+
+def _missing_operand(foreign):
+    foreign("Conv")
+
+
+def _value_from_nowhere(foreign):
+    foreign("Add", "never computed")
+
+
+def _itself(foreign):
+    foreign.nodes.append(helper.make_node("Relu", ["loop"], ["loop"]))
+    foreign.last = "loop"
+
+
+def _missing_attribute(foreign):
+    foreign("LRN")
+
+
+def _uneven_normalisation(foreign):
+    foreign("BatchNormalization", *[foreign.weights(3) for _ in range(4)])
+
+
+def _slice_of_strings(foreign):
+    bounds = foreign.constant(np.array(["a"], dtype=object).astype(str).astype("S1").view(np.uint8))
+    foreign("Slice", bounds, foreign.weights(2))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _immense_padding,
+        _immense_convolution,
+        _immense_normalisation,
+        _doubling,
+        _unfitting_weights,
+        _immense_dense,
+        _not_numbers,
+        _integers,
+        _window_larger_than_the_image,
+        _strange_attribute,
+        _missing_operand,
+        _value_from_nowhere,
+        _itself,
+        _missing_attribute,
+        _uneven_normalisation,
+        _slice_of_strings,
+    ],
+)
+def test_hostile_graphs(spoil, foreign):
+    spoil(foreign)
+    with pytest.raises((FileFormatError, NetworkError), match="from_onnx: "):
+        from_onnx(foreign.model())
+
+
+def test_constant_that_lies_about_its_size(foreign):
+    foreign("Conv", foreign.weights(1, 2, 3, 3))
+    model = foreign.model()
+    del model.graph.initializer[0].dims[:]
+    model.graph.initializer[0].dims.extend([1 << 20, 1 << 20, 3, 3])
+    with pytest.raises(FileFormatError, match="'onnx::c0', said to be of shape"):
+        from_onnx(model)
+
+
+def test_constant_in_another_file(foreign, tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(72))
+    foreign("Conv", foreign.weights(1, 2, 3, 3))
+    model = foreign.model()
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../secret")
+    with pytest.raises(FileFormatError, match="lies in another file"):
+        from_onnx(model)
+
+
+def test_bounds(foreign, tmp_path, monkeypatch):
+    foreign("Conv", foreign.weights(1, 2, 3, 3))
+    foreign("Relu")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(foreign.model().SerializeToString())
+    monkeypatch.setattr(reading_module, "MAX_NODES", 1)
+    with pytest.raises(FileFormatError, match="has 2 nodes; at most 1"):
+        from_onnx(path)
+    monkeypatch.setattr(reading_module, "MAX_BYTES", 10)
+    with pytest.raises(FileFormatError, match="bytes; at most 10 are read"):
+        from_onnx(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a model", bytes(100), b"\x08" * 50])
+def test_no_model_at_all(data):
+    with pytest.raises(FileFormatError, match="not an ONNX model"):
+        from_onnx(data)
+
+
+def test_inputs_and_outputs(foreign):
+    foreign("Relu")
+    model = foreign.model()
+    model.graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1]))
+    with pytest.raises(FileFormatError, match=r"one input; it has 'input.1', 'second'"):
+        from_onnx(model)
+    model = foreign.model()
+    del model.graph.output[:]
+    with pytest.raises(FileFormatError, match="no outputs"):
+        from_onnx(model)
+    foreign.shape = (7,)
+    with pytest.raises(FileFormatError, match=r"\(None, 7\), not images"):
+        from_onnx(foreign.model())
+
+
+def test_damaged_files(pretrained, rng):
+    """Whatever bytes are damaged: an extractor, or an error that says what is wrong."""
+    layers = [
+        ("conv", ll.Conv2DLayer, {"num_filters": 2, "filter_size": 3, "nonlinearity": nl.tanh}),
+        ("pool", ll.MaxPool2DLayer, {"pool_size": 2, "ignore_border": False}),
+        ("dense", ll.DenseLayer, {"num_units": 3}),
+    ]
+    data = np.frombuffer(to_onnx(pretrained(layers)).SerializeToString(), dtype=np.uint8)
+    messages = []
+    for _ in range(200):
+        damaged = data.copy()
+        where = rng.integers(len(data), size=2)
+        damaged[where] = rng.integers(256, size=2)
+        damaged = damaged[: rng.integers(len(data) // 2, len(data) + len(data) // 2)]
+        try:
+            from_onnx(damaged.tobytes())
+        except (FileFormatError, NetworkError) as error:
+            messages.append(str(error))
+    assert len(messages) > 100
+    assert all(message.startswith("from_onnx: ") for message in messages)
+
+
+def test_onnx_itself_is_needed_only_here():
+    import subprocess
+    import sys
+
+    code = "import sys, convnet_features; sys.exit('onnx' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert onnx.__version__
