@@ -14,7 +14,7 @@ __all__ = ["LearningCurvesDisplay"]
 
 _CURVES = {
     "loss": {"train_loss": "training", "valid_loss": "validation"},
-    "score": {"train_score": "training", "valid_score": "validation"},
+    "score": {"valid_score": "validation", "valid_accuracy": "validation"},
 }
 
 

@@ -115,7 +115,10 @@ class SaliencyDisplay(Display):
         images = source.images(X)
         values = source.output(source.net.network_.name, images)
         columns = chosen_columns(target, source.classes, values)
-        return cls(images, _input_gradients(source.model, images, columns, before_softmax))
+        # The factor takes the derivative from the network's scale of pixels to that of X.
+        chosen = np.zeros(values.shape, dtype=np.float32)
+        chosen[np.arange(len(images)), columns] = source.model.input_scale
+        return cls(images, _input_gradients(source.model, images, chosen, before_softmax))
 
     def plot(
         self,
@@ -147,12 +150,10 @@ class SaliencyDisplay(Display):
 
 
 def _input_gradients(
-    model: Model, images: np.ndarray, columns: np.ndarray, before_softmax: bool
+    model: Model, images: np.ndarray, chosen: np.ndarray, before_softmax: bool
 ) -> np.ndarray:
-    """The derivative of one output of each image by its pixels, on the scale of X."""
+    """The derivative of Σ chosen · output by the pixels as they reach the first layer."""
     program = input_gradient_program(model.network, model.engine, before_softmax)
-    chosen = np.zeros((len(images), model.n_outputs), dtype=np.float32)
-    chosen[np.arange(len(images)), columns] = model.input_scale
     gradients = np.empty(images.shape, dtype=np.float32)
     step = model.slice_size
     for start in range(0, len(images), step):

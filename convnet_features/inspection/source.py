@@ -11,7 +11,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .._base import BaseConvNet
 from ..network.model import Model
 from ..validation import infer_input_shape
 
@@ -32,13 +31,13 @@ class Source:
 
     Attributes
     ----------
-    net : BaseConvNet
-        Fitted.
+    net : estimator
+        Fitted: one of ours, or nolearn's NeuralNet.
     before : Pipeline or None
         The steps that data pass on their way to the network.
     """
 
-    net: BaseConvNet
+    net: Any
     before: Pipeline | None = None
 
     @property
@@ -53,8 +52,8 @@ class Source:
 
     @property
     def feature_layers(self) -> list[str]:
-        """The names of the layers that ``transform`` gives."""
-        names = self.net.feature_layer
+        """The layers that ``transform`` gives; without it, the one that the output stands on."""
+        names = getattr(self.net, "feature_layer", None) or self.net.network_.input_layer.name
         return [names] if isinstance(names, str) else list(names)
 
     def images(self, X: Any) -> np.ndarray:
@@ -144,8 +143,8 @@ def _holds_network(step: Any) -> bool:
 
 
 def _is_network(estimator: Any) -> bool:
-    """One of the three estimators, or nolearn's, which has what the displays ask of them."""
-    return isinstance(estimator, BaseConvNet) or hasattr(estimator, "_images")
+    """By what displays ask for, fitted or not: nolearn's NeuralNet is no relative of the others."""
+    return all(hasattr(type(estimator), name) for name in ("layers_", "network_", "get_output"))
 
 
 def as_batch(X: Any, input_shape: tuple[int, ...]) -> Any:

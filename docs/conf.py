@@ -1,0 +1,68 @@
+"""How the documentation site is built: ``sphinx-build -W docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import os
+
+import convnet_features
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+project = "convnet_features"
+author = "The convnet_features developers"
+copyright = "The convnet_features developers, BSD-3-Clause"
+version = release = convnet_features.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "_templates", "**/GALLERY_HEADER.rst"]
+templates_path = ["_templates"]
+
+# What stands between single backticks is a name: a link where it is ours, code otherwise.
+default_role = "py:obj"
+myst_enable_extensions = ["deflist", "colon_fence"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+autodoc_typehints = "none"
+add_module_names = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["auto_examples"],
+    # Every example is run, but for servers, which do not end.
+    "filename_pattern": r"^(?!.*serv).*\.py$",
+    "ignore_pattern": r"__init__\.py|conftest\.py",
+    "image_srcset": ["2x"],
+    "capture_repr": ("_repr_html_",),
+    "doc_module": ("convnet_features",),
+    "backreferences_dir": "generated/backreferences",
+    "remove_config_comments": True,
+    "reset_modules": ("matplotlib",),
+    "show_memory": False,
+    "show_signature": False,
+    "plot_gallery": os.environ.get("CONVNET_FEATURES_EXAMPLES") != "none",
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "convnet_features"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "convnet_features"},
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}

@@ -1,0 +1,256 @@
+"""
+The tutorial of 2015, step by step
+==================================
+
+In 2015 a tutorial went round: train a convolutional network on MNIST with
+Lasagne, nolearn and Theano, look at its filters, compile a function up to any
+layer, and give the dense layer's activations to ordinary classifiers as
+features. This page takes the same steps on today's Python, from loading the
+digits to a support vector machine that learns from features. Every number and
+picture on it was made by the code beside it.
+
+It runs on MNIST where that is at hand or can be downloaded
+(:func:`~convnet_features.datasets.load_mnist` says where it looks), and
+otherwise on scikit-learn's own digits of 8×8 pixels; then the pictures are
+smaller and the accuracies others. The first lines that it prints say which.
+
+With the environment variable ``CONVNET_FEATURES_EXAMPLES=quick`` it takes a
+thousand images and one epoch, downloads nothing, and proves only that
+everything works: the tests run it so.
+"""
+
+# %%
+# The digits
+# ----------
+# 50,000 images to train with, 10,000 to validate with, 10,000 to test with.
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from convnet_features.datasets import load_digits_images, load_mnist
+from convnet_features.exceptions import DatasetNotFoundError
+
+QUICK = os.environ.get("CONVNET_FEATURES_EXAMPLES") == "quick"
+
+try:
+    X_train, y_train, X_val, y_val, X_test, y_test = load_mnist(download_if_missing=not QUICK)
+    print("Running on MNIST.")
+except DatasetNotFoundError:
+    X, y = load_digits_images()
+    X_train, X_val, X_test = X[:1000], X[1000:1400], X[1400:]
+    y_train, y_val, y_test = y[:1000], y[1000:1400], y[1400:]
+    print("MNIST is not at hand and not to be downloaded: running on scikit-learn's 8x8 digits.")
+
+if QUICK:
+    X_train, y_train, X_val, y_val = X_train[:1000], y_train[:1000], X_val[:300], y_val[:300]
+    X_test, y_test = X_test[:300], y_test[:300]
+    print("CONVNET_FEATURES_EXAMPLES=quick: a thousand images and one epoch.")
+
+print(f"X_train: {X_train.shape}, {X_train.dtype}; y_train: {y_train.shape}, {y_train.dtype}")
+
+# %%
+# A digit
+# -------
+# Images have the axes (sample, channel, height, width).
+fig, ax = plt.subplots(figsize=(3, 3), layout="constrained")
+ax.imshow(X_train[0, 0], cmap="gray_r", interpolation="nearest")
+ax.set_title(f"a {y_train[0]}")
+ax.set_axis_off()
+
+# %%
+# Nine layers
+# -----------
+# The network is a list of names and Lasagne's classes; their arguments follow
+# as ``<layer>_<argument>``, as nolearn had it. Two convolutions, each with a max
+# pooling behind it, then a dense layer of 256 units between two dropouts, then
+# the ten classes. (With ``layers=None`` the extractor makes this very network
+# itself.) Filters of 5×5 need images larger than 8×8.
+from lasagne import layers, nonlinearities
+
+from convnet_features import ConvNetFeatureExtractor
+
+small = X_train.shape[-1] < 16
+filter_size, pad = ((3, 3), "same") if small else ((5, 5), "valid")
+
+net = ConvNetFeatureExtractor(
+    layers=[
+        ("input", layers.InputLayer),
+        ("conv2d1", layers.Conv2DLayer),
+        ("maxpool1", layers.MaxPool2DLayer),
+        ("conv2d2", layers.Conv2DLayer),
+        ("maxpool2", layers.MaxPool2DLayer),
+        ("dropout1", layers.DropoutLayer),
+        ("dense", layers.DenseLayer),
+        ("dropout2", layers.DropoutLayer),
+        ("output", layers.DenseLayer),
+    ],
+    conv2d1_num_filters=32,
+    conv2d1_filter_size=filter_size,
+    conv2d1_pad=pad,
+    conv2d1_nonlinearity=nonlinearities.rectify,
+    maxpool1_pool_size=(2, 2),
+    conv2d2_num_filters=32,
+    conv2d2_filter_size=filter_size,
+    conv2d2_pad=pad,
+    conv2d2_nonlinearity=nonlinearities.rectify,
+    maxpool2_pool_size=(2, 2),
+    dropout1_p=0.5,
+    dense_num_units=256,
+    dense_nonlinearity=nonlinearities.rectify,
+    dropout2_p=0.5,
+    output_num_units=10,
+    output_nonlinearity=nonlinearities.softmax,
+    # How it learns.
+    update="nesterov_momentum",
+    update_learning_rate=0.01,
+    update_momentum=0.9,
+    max_epochs=1 if QUICK else (40 if small else 10),
+    batch_size=32 if small else 128,
+    random_state=0,
+    verbose=1,
+)
+
+# %%
+# Training
+# --------
+# A fifth of the training images is held out, and judged after every epoch.
+net.fit(X_train, y_train)
+
+# %%
+# The same as curves. The training loss is that of a network with dropout, so it
+# stays above the validation loss, which is of the whole network.
+from convnet_features.inspection import LearningCurvesDisplay
+
+curves = LearningCurvesDisplay.from_estimator(net).plot()
+
+# %%
+# Predictions
+# -----------
+predictions = net.predict(X_test)
+print(f"Accuracy on {len(X_test):,} test images: {np.mean(predictions == y_test):.4f}")
+
+# %%
+# What is taken for what: a confusion matrix is scikit-learn's.
+from sklearn.metrics import ConfusionMatrixDisplay
+
+fig, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
+matrix = ConfusionMatrixDisplay.from_predictions(
+    y_test, predictions, ax=ax, cmap="Blues", colorbar=False
+)
+
+# %%
+# The filters
+# -----------
+# The 32 filters of the first convolution, each stretched from black (its least
+# weight) to white (its greatest). nolearn's
+# ``visualize.plot_conv_weights(net.layers_["conv2d1"])`` is there under the same
+# name, in :mod:`convnet_features.inspection`.
+from convnet_features.inspection import FiltersDisplay
+
+filters = FiltersDisplay.from_estimator(net, layer="conv2d1").plot(n_columns=8, figsize=(7, 3.8))
+
+# %%
+# What these filters make of one image.
+from convnet_features.inspection import ActivationMapsDisplay
+
+maps = ActivationMapsDisplay.from_estimator(net, X_test[:1], layer="conv2d1").plot()
+
+# %%
+# Functions up to any layer
+# -------------------------
+# In 2015 one wrote an expression for a layer's output and had Theano compile
+# it. ``net.layers_`` holds real Lasagne layers, so that still works, dropout
+# switched off by ``deterministic=True``:
+import theano
+
+dense_layer = layers.get_output(net.layers_["dense"], deterministic=True)
+output_layer = layers.get_output(net.layers_["output"], deterministic=True)
+input_var = net.layers_["input"].input_var
+
+f_output = theano.function([input_var], output_layer)
+f_dense = theano.function([input_var], dense_layer)
+
+# %%
+# Such a function knows nothing of the estimator. If ``fit`` scaled the pixels
+# (``net.input_scale_`` is not 1), they must be scaled by hand.
+# ``layer_function`` does that, and is faster:
+instance = X_test[:1]
+scaled = instance * np.float32(net.input_scale_)
+probabilities = net.layer_function("output")
+activations = net.layer_function("dense")
+
+print("input_scale_:", net.input_scale_)
+print("same output:", np.allclose(f_output(scaled), probabilities(instance), atol=1e-5))
+print("same activations:", np.allclose(f_dense(scaled), activations(instance), atol=1e-4))
+
+# %%
+# The time of one image, from pixels to probabilities, the best of some runs:
+import timeit
+
+for name, function, image in [
+    ("theano.function", f_output, scaled),
+    ("layer_function", probabilities, instance),
+]:
+    times = timeit.repeat(lambda f=function, x=image: f(x), number=20, repeat=3 if QUICK else 20)
+    print(f"{name:<16} {1e6 * min(times) / 20:7.0f} µs an image")
+
+# %%
+# Activations of one image
+# ------------------------
+# The ten probabilities, and the 256 activations of the dense layer, which are
+# the features: many are zero, since rectified.
+from convnet_features.inspection import LayerActivationsDisplay
+
+bars = LayerActivationsDisplay.from_estimator(net, instance).plot()
+bars.figure_.suptitle(f"a {y_test[0]}")
+
+# %%
+# Features for other classifiers
+# ------------------------------
+# ``transform`` gives the dense layer's activations of any number of images. The
+# classifiers learn from the validation images: the network was not trained on
+# them, so their features are what features of new images are like. That gives
+# a few thousand samples to learn from, with pixels as well as with features.
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+rows = slice(0, 5000)
+learnt_from = {
+    "pixels": (X_val[rows].reshape(len(X_val[rows]), -1), X_test.reshape(len(X_test), -1)),
+    "features": (net.transform(X_val[rows]), net.transform(X_test)),
+}
+print("features:", learnt_from["features"][0].shape, learnt_from["features"][0].dtype)
+
+scores = {}
+for name, classifier in [
+    ("LogisticRegression", make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))),
+    ("SVC", SVC()),
+]:
+    for source, (train, test) in learnt_from.items():
+        classifier.fit(train, y_val[rows])
+        scores[name, source] = classifier.score(test, y_test)
+        print(f"{name} on {source}: {scores[name, source]:.4f}")
+
+# %%
+# And in the plane: the features of 1,000 test images, by their two principal
+# components.
+from convnet_features.inspection import FeatureEmbeddingDisplay
+
+embedding = FeatureEmbeddingDisplay.from_estimator(net, X_test[:1000], y_test[:1000]).plot()
+
+# %%
+# One Pipeline
+# ------------
+# The same as one estimator, which `GridSearchCV`, `cross_val_score` and
+# `pickle` take as they take any other.
+model = make_pipeline(
+    ConvNetFeatureExtractor(max_epochs=1 if QUICK else 3, random_state=0),
+    LogisticRegression(max_iter=1000),
+)
+model.fit(X_train[:10_000], y_train[:10_000])
+print(f"Pipeline: {model.score(X_test, y_test):.4f}")
+
+plt.show()
