@@ -34,6 +34,10 @@ def _round_half_away_from_zero(x: Any) -> Any:
     return np.sign(x) * np.floor(np.abs(x) + np.asarray(0.5, np.asarray(x).dtype))
 
 
+def _reciprocal(x: Any) -> Any:
+    return np.true_divide(1, x)  # NumPy's own is 0 for integers
+
+
 def _identity(x: Any) -> Any:
     return x
 
@@ -43,6 +47,7 @@ _WITHOUT_UFUNC: dict[str, Callable[..., Any]] = {
     "Clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),
     "Identity": _identity,
     "Log1mexp": _log1mexp,
+    "Reciprocal": _reciprocal,
     "RoundHalfAwayFromZero": _round_half_away_from_zero,
     "Second": _fill,
     "Softplus": _softplus,

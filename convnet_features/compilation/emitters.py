@@ -83,8 +83,10 @@ def _emit_elementwise(node: Apply, args: list[str], scope: Scope) -> str | None:
         return None
     dtype = node.outputs[0].type.dtype
     expression = f"{scope.bind(function, type(op).__name__)}({', '.join(args)})"
-    if type(op).__name__ in ("Cast", "Identity"):
+    if type(op).__name__ == "Cast":
         expression = args[0]
+    if type(op).__name__ == "Identity":
+        expression = f"{args[0]}.copy()"  # what is written into it must not reach the original
     if natural_dtype(function, [value.type.dtype for value in node.inputs]) == dtype:
         return expression
     return f"np.asarray({expression}).astype({dtype!r}, copy=False)"
@@ -173,7 +175,8 @@ def _check_shape(x: Any, shape: tuple[Any, ...]) -> Any:
     if len(x.shape) != len(shape) or any(
         size is not None and size != actual for size, actual in zip(shape, x.shape, strict=True)
     ):
-        raise ValueError(f"An array of shape {x.shape} came where {shape} was specified.")
+        expected = tuple(None if size is None else int(size) for size in shape)
+        raise ValueError(f"An array of shape {x.shape} came where {expected} was specified.")
     return x
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,6 +58,7 @@ def straight_line(
     exec(compile(source, filename, "exec"), scope.names)
     program = scope.names["program"]
     program.source = source
+    weakref.finalize(program, linecache.cache.pop, filename, None)
     return program
 
 
