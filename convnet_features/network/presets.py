@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .spec import LayerSpec
 
-__all__ = ["seed_network"]
+__all__ = ["seed_network", "small_resnet"]
 
 #: From this size on, an axis takes two 5-wide filters and two poolings by 2, and keeps a pixel.
 SEED_SIZE = 16
@@ -90,3 +90,109 @@ def _axis_plan(size: int) -> list[tuple[int, int, int]]:
         plan.append((extent, extent // 2, pool))
         size //= pool
     return plan
+
+
+def small_resnet(
+    widths: Sequence[int] = (16, 32, 64), n_blocks: int = 1
+) -> list[LayerSpec]:
+    """A residual network for small images, with batch normalisation.
+
+    A convolution, then for each width `n_blocks` blocks of two convolutions
+    whose result is added to what came in; each width after the first halves
+    the image. The mean over what is left of it is the layer ``pool``, then
+    comes the output. With the default widths there are 6 · `n_blocks` + 2
+    layers of weights.
+
+    Parameters
+    ----------
+    widths : sequence of int, default=(16, 32, 64)
+        Filters of the blocks' convolutions; images need 2 ** (len(widths) - 1)
+        pixels along each axis.
+    n_blocks : int, default=1
+        Blocks of each width.
+
+    Returns
+    -------
+    list of LayerSpec
+        Of every input size; give it to an estimator with ``feature_layer="pool"``.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun (2016), "Deep residual learning for image recognition",
+    section 4.2.
+
+    Examples
+    --------
+    >>> from convnet_features import ConvNetFeatureExtractor
+    >>> from convnet_features.network.presets import small_resnet
+    >>> extractor = ConvNetFeatureExtractor(small_resnet(), feature_layer="pool")
+    >>> [spec.name for spec in extractor.layers][-4:]
+    ['block3_sum', 'block3_rectify', 'pool', 'output']
+    """
+    from lasagne import layers
+
+    specs = [
+        LayerSpec("input", layers.InputLayer),
+        *_normalised_convolution("conv2d", "input", widths[0], 1),
+    ]
+    width, block = widths[0], 0
+    for stage, new_width in enumerate(widths):
+        for repeat in range(n_blocks):
+            block += 1
+            stride = 2 if stage and not repeat else 1
+            specs += _residual_block(f"block{block}", specs[-1].name, width, new_width, stride)
+            width = new_width
+    return [*specs, LayerSpec("pool", layers.GlobalPoolLayer), LayerSpec("output", layers.DenseLayer)]
+
+
+def _residual_block(
+    name: str, incoming: str, width: int, new_width: int, stride: int
+) -> list[LayerSpec]:
+    """rectify(shortcut(x) + normalise(conv(rectify(normalise(conv(x))))))."""
+    from lasagne import layers, nonlinearities
+
+    first = _normalised_convolution(f"{name}_conv1", incoming, new_width, stride)
+    second = _normalised_convolution(f"{name}_conv2", first[-1].name, new_width, 1)[:-1]
+    shortcut: list[LayerSpec] = []
+    if stride != 1 or width != new_width:
+        shortcut = _normalised_convolution(f"{name}_shortcut", incoming, new_width, stride, 1)[:-1]
+    ends = [second[-1].name, shortcut[-1].name if shortcut else incoming]
+    return [
+        *first,
+        *second,
+        *shortcut,
+        LayerSpec(f"{name}_sum", layers.ElemwiseSumLayer, {"incomings": ends}),
+        LayerSpec(
+            f"{name}_rectify",
+            layers.NonlinearityLayer,
+            {"nonlinearity": nonlinearities.rectify},
+        ),
+    ]
+
+
+def _normalised_convolution(
+    name: str, incoming: str, n_filters: int, stride: int, size: int = 3
+) -> list[LayerSpec]:
+    """A convolution that keeps the size, batch normalisation, rectify."""
+    from lasagne import layers, nonlinearities
+
+    from ..layers import BatchNormLayer
+
+    convolution = {
+        "incoming": incoming,
+        "num_filters": n_filters,
+        "filter_size": (size, size),
+        "stride": (stride, stride),
+        "pad": (size // 2, size // 2),
+        "b": None,
+        "nonlinearity": nonlinearities.identity,
+    }
+    return [
+        LayerSpec(name, layers.Conv2DLayer, convolution),
+        LayerSpec(f"{name}_bn", BatchNormLayer),
+        LayerSpec(
+            f"{name}_rectify",
+            layers.NonlinearityLayer,
+            {"nonlinearity": nonlinearities.rectify},
+        ),
+    ]
