@@ -627,7 +627,7 @@ class NeuralNet(BaseEstimator):
         FileFormatError
             If a file holds something else.
         """
-        self.initialize()
+        self.initialize_layers()
         if isinstance(source, str | os.PathLike):
             source = read_values(source, self.get_all_params_values())
         if isinstance(source, NeuralNet):
