@@ -69,7 +69,8 @@ class LayerParameters(BaseEstimator):
         if specs is not None:
             self._check(specs, {**self._undeclared_params(), **undeclared})
         super().set_params(**own)
-        vars(self).update(undeclared)
+        for key, value in undeclared.items():
+            setattr(self, key, value)
         return self
 
     def _check(self, specs: list[LayerSpec], undeclared: Mapping[str, Any]) -> None:

@@ -54,7 +54,7 @@ class Targets:
     """
 
     kind: Target
-    values: np.ndarray | None
+    values: Any
     n_outputs: int
     classes: np.ndarray | None = None
     offset: np.ndarray | None = None
