@@ -12,7 +12,14 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._assembly import new_trainer, number_of_epochs, resumed_trainer, training_sets, whole_set
+from ._assembly import (
+    continuing_trainer,
+    new_trainer,
+    number_of_epochs,
+    resumed_trainer,
+    training_sets,
+    whole_set,
+)
 from ._cross_fit import cross_fitted_features
 from ._display import Block, estimator_block, network_block
 from ._features import feature_names, features, layer_names
@@ -21,10 +28,11 @@ from ._transfer import TransferableParameters
 from .kernels.registry import get_provider
 from .network.model import Model
 from .network.summary import network_summary
+from .out_of_core import is_dask_array, transform_blocks
 from .training.batches import Dataset
 from .training.callbacks import EarlyStopping, ProgressTable
 from .training.trainer import Trainer
-from .validation import FEATURES_IN, TrainingData, check_images, check_training_data
+from .validation import FEATURES_IN, Targets, TrainingData, check_images, check_training_data
 
 __all__ = ["BaseConvNet"]
 
@@ -155,8 +163,9 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         DivergenceError
             If the loss leaves the finite numbers.
         """
-        data = self._checked(X, y, sample_weight)
-        trainer = self._trainer_for(data, resume=self.warm_start)
+        going_on = self.warm_start and self.__sklearn_is_fitted__()
+        data = self._checked(X, y, sample_weight, like=self._targets_like if going_on else None)
+        trainer = self._trainer_for(data, going_on)
         training, validation = training_sets(self, data, trainer.seed, X_val, y_val)
         n_epochs = number_of_epochs(self, trainer, training)
         self._train(trainer, data, training, validation, n_epochs, keep=self.warm_start)
@@ -183,19 +192,17 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
                 f"class_weight={self.class_weight!r} needs all of y at once, which partial_fit "
                 "does not have; give a dict of weights by class."
             )
-        going_on = hasattr(self, "_trainer")
-        known = getattr(self, "classes_", None) if going_on else None
+        going_on = self.__sklearn_is_fitted__()
+        like = self._targets_like if going_on else None
         if classes is not None:
             classes = np.unique(np.asarray(classes))
-            if known is not None and not np.array_equal(classes, known):
+            if like is not None and not np.array_equal(classes, like.classes):
                 raise ValueError(
                     f"classes={classes.tolist()} is not the same as on last call to partial_fit, "
-                    f"was: {known.tolist()}."
+                    f"was: {np.asarray(like.classes).tolist()}."
                 )
-        data = self._checked(
-            X, y, sample_weight, known if classes is None else classes, reset=not going_on
-        )
-        trainer = self._trainer_for(data, resume=True)
+        data = self._checked(X, y, sample_weight, classes, like, reset=not going_on)
+        trainer = self._trainer_for(data, going_on)
         self._train(trainer, data, whole_set(data), None, 1, keep=True)
         return self
 
@@ -205,19 +212,21 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         y: Any,
         sample_weight: Any,
         classes: np.ndarray | None = None,
+        like: Targets | None = None,
         reset: bool = True,
     ) -> TrainingData:
         get_provider(self.engine)
         return check_training_data(
-            self, X, y, sample_weight, kind=self._kind, classes=classes, reset=reset
+            self, X, y, sample_weight, kind=self._kind, classes=classes, like=like, reset=reset
         )
 
-    def _trainer_for(self, data: TrainingData, resume: bool) -> Trainer:
-        """The trainer of the last training, where it is to go on, or a new one."""
-        trainer = getattr(self, "_trainer", None)
-        if resume and trainer is not None:
-            return resumed_trainer(self, trainer, data)
-        return new_trainer(self, data)
+    def _trainer_for(self, data: TrainingData, going_on: bool) -> Trainer:
+        """The trainer of the last training, one for what it left behind, or a new one."""
+        if not going_on:
+            return new_trainer(self, data)
+        if hasattr(self, "_trainer"):
+            return resumed_trainer(self, self._trainer, data)
+        return continuing_trainer(self, data)
 
     def _train(
         self,
@@ -295,7 +304,8 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Images of the size that the network was fitted to.
+            Images of the size that the network was fitted to. A dask array
+            gives a dask array, of which nothing is computed yet.
 
         Returns
         -------
@@ -304,6 +314,8 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
             stand side by side.
         """
         check_is_fitted(self)
+        if is_dask_array(X):
+            return transform_blocks(self, X)
         return self._features(self._images(X))
 
     def fit_transform(

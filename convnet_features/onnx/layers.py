@@ -330,3 +330,15 @@ def _response_normalisation(
         bias=float(layer.k),
         size=int(layer.n),
     )
+
+
+@_writes("BatchNormLayer")
+def _normalisation(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    count = layer.input_shape[1]
+    gamma = np.ones(count, np.float32) if layer.gamma is None else _value(layer.gamma)
+    beta = np.zeros(count, np.float32) if layer.beta is None else _value(layer.beta)
+    # The layer keeps 1 / sqrt(variance + its epsilon).
+    variance = (1 / np.square(np.float64(_value(layer.inv_std)))).astype(np.float32)
+    statistics = {"gamma": gamma, "beta": beta, "mean": _value(layer.mean), "variance": variance}
+    operands = [graph.constant(value, f"{layer.name}.{key}") for key, value in statistics.items()]
+    return graph.add("BatchNormalization", inputs[0], *operands, output=output, epsilon=0.0)

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..kernels.contract import Pool2DSpec
+from ..layers import BatchNormLayer
 from .drafts import Draft, check_activations
 from .nonlinearities import nonlinearity_of
 from .reading import Node
@@ -316,44 +317,17 @@ def _affine(reader: Any, node: Node, x: Draft, factor: np.ndarray, offset: np.nd
     if factor.shape != (channels,) or offset.shape != (channels,):
         raise _unsupported(node, f"{factor.size} numbers for {channels} channels")
     if not reader.may_join(x, node) or x.params.get("untie_biases"):
-        x = _identity_layer(reader, node, x)
+        if len(x.shape) not in (1, 3):
+            raise _unsupported(node, f"arithmetic on values of shape {(None, *x.shape)}")
+        return reader.board.add(
+            node.outputs[0], BatchNormLayer, x, {"gamma": factor, "beta": offset}
+        )
     weights, bias = np.asarray(x.weights["W"]), x.weights["b"]
     # Filters come first, units last.
     by_unit = factor if weights.ndim == 2 else factor.reshape(-1, *[1] * (weights.ndim - 1))
     x.weights["W"] = (weights * by_unit).astype(np.float32)
     x.weights["b"] = (offset if bias is None else bias * factor + offset).astype(np.float32)
     return reader.board.rename(x, node.outputs[0])
-
-
-def _identity_layer(reader: Any, node: Node, x: Draft) -> Draft:
-    """A layer that gives x again, whose weights can take a factor and an offset a channel."""
-    from lasagne import nonlinearities
-    from lasagne.layers import Conv2DLayer, DenseLayer
-
-    weights = np.eye(x.shape[0], dtype=np.float32)
-    common = {"nonlinearity": nonlinearities.identity}
-    if len(x.shape) == 1:
-        return reader.board.add(
-            node.outputs[0],
-            DenseLayer,
-            x,
-            {"W": weights, "b": None},
-            num_units=len(weights),
-            **common,
-        )
-    if len(x.shape) != 3:
-        raise _unsupported(node, f"arithmetic on values of shape {(None, *x.shape)}")
-    return reader.board.add(
-        node.outputs[0],
-        Conv2DLayer,
-        x,
-        {"W": weights[:, :, None, None], "b": None},
-        num_filters=len(weights),
-        filter_size=(1, 1),
-        stride=(1, 1),
-        pad=(0, 0),
-        **common,
-    )
 
 
 def _by_channel(constant: np.ndarray, x: Draft) -> np.ndarray | None:
@@ -388,10 +362,9 @@ def _untied(reader: Any, node: Node, x: Draft, constant: np.ndarray) -> Draft:
     """x + one number a pixel."""
     from lasagne.layers import Conv2DLayer
 
-    if constant.reshape(constant.shape[constant.ndim - len(x.shape) :]).shape != x.shape:
+    joins = reader.may_join(x, node) and x.layer_class is Conv2DLayer
+    if not joins or constant.size != math.prod(x.shape) or constant.shape[-3:] != x.shape:
         raise _unsupported(node, f"a constant of shape {constant.shape} added to {x.shape}")
-    if not reader.may_join(x, node) or x.layer_class is not Conv2DLayer:
-        x = _identity_layer(reader, node, x)
     bias, constant = x.weights["b"], constant.reshape(x.shape).astype(np.float32)
     if bias is not None:
         constant = constant + (bias if bias.ndim == 3 else bias[:, None, None])

@@ -51,6 +51,8 @@ def pretrained(rng):
         for param in extractor._model.network.params:
             value = param.get_value(borrow=True)
             value[...] = rng.normal(size=value.shape) / np.sqrt(max(1, value[0].size))
+            if param.name.endswith("inv_std"):
+                value[...] = np.abs(value) + 0.5
         return extractor
 
     return build

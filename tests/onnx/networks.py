@@ -7,6 +7,8 @@ from lasagne import nonlinearities as nl
 from lasagne.theano_extensions import conv as conv1d
 from theano import tensor
 
+from convnet_features.layers import BatchNormLayer
+
 CONV = ("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 5)})
 
 
@@ -94,6 +96,11 @@ NETWORKS = {
     "response normalisation": _after_conv(
         ll.LocalResponseNormalization2DLayer, alpha=0.1, k=1.5, n=3
     ),
+    "batch normalisation": _after_conv(BatchNormLayer),
+    "batch normalisation of units": [
+        *_after_conv(ll.DenseLayer, num_units=6, nonlinearity=None),
+        ("norm", BatchNormLayer, {"gamma": None, "beta": None}),
+    ],
     "dense": _after_conv(ll.DenseLayer, num_units=6),
     "dense without bias": _after_conv(ll.DenseLayer, num_units=6, b=None),
     "dropout": [CONV, ("noise", ll.DropoutLayer), ("dense", ll.DenseLayer, {"num_units": 6})],
