@@ -119,6 +119,7 @@ def build_network(
             network = _from_callable(layers, input_shape, n_outputs)
         else:
             network = _from_specs(layers, input_shape, n_outputs, target)
+    _check_input(network, input_shape)
     if n_outputs is not None:
         _check_output(network, n_outputs, target)
     return network
@@ -182,9 +183,18 @@ def _from_specs(
     built: dict[str, Any] = {}
     if not issubclass(specs[0].layer_class, InputLayer):
         built["input"] = _input_layer(input_shape)
-    for spec in specs:
+    for position, spec in enumerate(specs):
+        if spec.name in built:
+            raise NetworkError(
+                f"layer {spec.name!r} ({spec.layer_class.__name__}): the input has that name "
+                "already; give the layer another."
+            )
         if issubclass(spec.layer_class, InputLayer):
-            _check_input(spec, input_shape)
+            if position:
+                raise NetworkError(
+                    f"layer {spec.name!r} (InputLayer): only the first layer may be an input."
+                )
+            _check_declared(spec.name, spec.params.get("shape"), input_shape)
             built[spec.name] = _input_layer(input_shape, spec.name)
             continue
         params = dict(spec.params)
@@ -194,17 +204,34 @@ def _from_specs(
     return Network(built[specs[-1].name], built, input_shape)
 
 
-def _check_input(spec: LayerSpec, input_shape: tuple[int, ...]) -> None:
-    shape = spec.params.get("shape")
-    if shape is None:
-        return
-    declared = tuple(shape)[1:]
-    if declared != tuple(input_shape):
+def _check_declared(
+    name: str, shape: Sequence[int | None] | None, input_shape: tuple[int, ...]
+) -> None:
+    """That an input layer of `shape` (None, or None in it: anything) takes the images."""
+    declared = tuple(shape)[1:] if shape is not None else input_shape
+    fits = len(declared) == len(input_shape) and all(
+        size in (None, given) for size, given in zip(declared, input_shape, strict=True)
+    )
+    if not fits:
         raise NetworkError(
-            f"layer {spec.name!r} (InputLayer, shape={tuple(shape)}): it is declared for images of "
+            f"layer {name!r} (InputLayer, shape={shape}): it is declared for images of "
             f"{_size(declared)}, and X has images of {_size(input_shape)}; leave shape out, "
             "or give images of that size."
         )
+
+
+def _check_input(network: Network, input_shape: tuple[int, ...]) -> None:
+    """That the output stands on one input layer, which takes the images."""
+    from lasagne.layers import InputLayer, get_all_layers
+
+    inputs = [layer for layer in get_all_layers(network.output) if isinstance(layer, InputLayer)]
+    if len(inputs) != 1 or inputs[0] is not network.input:
+        names = ", ".join(repr(layer.name) for layer in inputs)
+        raise NetworkError(
+            f"layers: the output stands on {len(inputs)} input layers ({names}); it must stand on "
+            "the one that the images come in by, and on no other."
+        )
+    _check_declared(inputs[0].name, inputs[0].shape, input_shape)
 
 
 def _output_params(spec: LayerSpec, n_outputs: int | None, target: Target) -> dict[str, Any]:
@@ -223,6 +250,8 @@ def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any])
     incoming = _incoming(spec, params, built)
     try:
         layer = spec.layer_class(incoming, name=spec.name, **params)
+    except MemoryError:
+        raise
     except Exception as error:
         raise NetworkError(
             f"{_described(spec.name, spec.layer_class, params)}: it cannot stand on "

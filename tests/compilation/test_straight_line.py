@@ -8,6 +8,7 @@ import threading
 import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytensor
@@ -70,7 +71,7 @@ class Watch(Op):
     """Gives an array that can be watched, and counts how many of these there are."""
 
     __props__ = ()
-    living: weakref.WeakSet = weakref.WeakSet()
+    living: ClassVar[weakref.WeakSet] = weakref.WeakSet()
     most = 0
 
     def make_node(self, x):
