@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import convnet_features
 
@@ -66,3 +67,13 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+
+def skip_foreign(app: Any, what: str, name: str, member: Any, skip: bool, options: Any) -> Any:
+    """Leave out what a class has from scikit-learn, which documents it itself."""
+    module = getattr(member, "__module__", None) or ""
+    return True if module.partition(".")[0] in ("sklearn", "lasagne", "builtins") else None
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-skip-member", skip_foreign)

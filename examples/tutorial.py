@@ -10,7 +10,7 @@ digits to a support vector machine that learns from features. Every number and
 picture on it was made by the code beside it.
 
 It runs on MNIST where that is at hand or can be downloaded
-(:func:`~convnet_features.datasets.load_mnist` says where it looks), and
+(``load_mnist`` says where it looks), and
 otherwise on scikit-learn's own digits of 8×8 pixels; then the pictures are
 smaller and the accuracies others. The first lines that it prints say which.
 
@@ -145,7 +145,7 @@ matrix = ConfusionMatrixDisplay.from_predictions(
 # The 32 filters of the first convolution, each stretched from black (its least
 # weight) to white (its greatest). nolearn's
 # ``visualize.plot_conv_weights(net.layers_["conv2d1"])`` is there under the same
-# name, in :mod:`convnet_features.inspection`.
+# name, in ``convnet_features.inspection``.
 from convnet_features.inspection import FiltersDisplay
 
 filters = FiltersDisplay.from_estimator(net, layer="conv2d1").plot(n_columns=8, figsize=(7, 3.8))
@@ -244,8 +244,8 @@ embedding = FeatureEmbeddingDisplay.from_estimator(net, X_test[:1000], y_test[:1
 # %%
 # One Pipeline
 # ------------
-# The same as one estimator, which `GridSearchCV`, `cross_val_score` and
-# `pickle` take as they take any other.
+# The same as one estimator, which ``GridSearchCV``, ``cross_val_score``
+# and ``pickle`` take as they take any other.
 model = make_pipeline(
     ConvNetFeatureExtractor(max_epochs=1 if QUICK else 3, random_state=0),
     LogisticRegression(max_iter=1000),
