@@ -128,7 +128,9 @@ class RememberBestWeights:
     >>> handlers = {"on_epoch_finished": [best], "on_training_finished": [best.restore]}
     """
 
-    def __init__(self, loss: str = "valid_loss", score: str | None = None, verbose: int = 1) -> None:
+    def __init__(
+        self, loss: str = "valid_loss", score: str | None = None, verbose: int = 1
+    ) -> None:
         self.loss = loss
         self.score = score
         self.verbose = verbose

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -192,7 +193,7 @@ class NeuralNet(BaseEstimator):
         self.check_input = check_input
         self.verbose = verbose
         self.engine = engine
-        vars(self).update(kwargs)
+        self.__dict__.update(kwargs)
         self._kwarg_keys = list(kwargs)
 
     # Parameters
@@ -223,7 +224,7 @@ class NeuralNet(BaseEstimator):
             raise NetworkError(
                 f"{changes[0]}: the network is built already; set it on sklearn.base.clone(net)."
             )
-        vars(self).update(params)
+        self.__dict__.update(params)
         self._kwarg_keys += [k for k in params if k not in declared and k not in self._kwarg_keys]
         return self
 
@@ -252,7 +253,7 @@ class NeuralNet(BaseEstimator):
         self._engine = Engine(
             self._model, self._loss(), self._rule(), self._update_arguments(), _drawn_seed()
         )
-        if (state := vars(self).pop("_optimiser", None)) is not None:
+        if (state := self.__dict__.pop("_optimiser", None)) is not None:
             self._engine.updater.load_state(state)
 
     def initialize_layers(self) -> Any:
@@ -267,7 +268,7 @@ class NeuralNet(BaseEstimator):
                 engine=self.engine,
                 seed=None,
             )
-            self._check_inputs(model.network)
+            model.network  # noqa: B018  (builds it, or says what does not fit)
             self._model = model
             self.train_history_ = History()
         return self._model.network.output
@@ -279,7 +280,8 @@ class NeuralNet(BaseEstimator):
         declared = self.layers
         if isinstance(declared, list | tuple) and len(declared) == 1:
             declared = declared[0] if _is_layer(declared[0]) else declared
-        params = {key: getattr(self, key) for key in self._kwarg_keys} | dict(self.more_params or {})
+        params = {key: getattr(self, key) for key in self._kwarg_keys}
+        params |= self.more_params or {}
         own = {k: v for k, v in params.items() if not k.startswith(("update_", "objective_"))}
         if not _is_layer(declared):
             return with_parameters(parse_layers(declared), own)
@@ -304,16 +306,6 @@ class NeuralNet(BaseEstimator):
                 f"{first.name}_shape=(None, 1, 28, 28)."
             )
         return tuple(first.params["shape"][1:])
-
-    def _check_inputs(self, network: Network) -> None:
-        from lasagne.layers import InputLayer
-
-        inputs = [name for name, each in network.layers.items() if isinstance(each, InputLayer)]
-        if len(inputs) != 1:
-            raise NetworkError(
-                f"layers: the network has {len(inputs)} inputs ({', '.join(inputs)}); NeuralNet "
-                "takes one."
-            )
 
     def _loss(self) -> Loss:
         arguments = self._params_for("objective_")
@@ -367,10 +359,8 @@ class NeuralNet(BaseEstimator):
         self._check_shape(X)
         if not self.regression:
             self.classes_ = self.enc_.classes_ if self.use_label_encoder else self._all_classes()
-        try:
-            self.train_loop(X, y, self.max_epochs if epochs is None else epochs)
-        except KeyboardInterrupt:
-            pass
+        with suppress(KeyboardInterrupt):
+            self.train_loop(X, y, epochs)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> NeuralNet:
@@ -378,7 +368,7 @@ class NeuralNet(BaseEstimator):
         return self.fit(X, y, epochs=1)
 
     def train_loop(self, X: Any, y: Any, epochs: int | None = None) -> None:
-        """Split the data, and train for `epochs` (by default `max_epochs`) or until StopIteration."""
+        """Split the data; train for `epochs` (by default `max_epochs`) or until StopIteration."""
         X_train, X_valid, y_train, y_valid = self._split(X, y)
         self._tell(self._starting_handlers())
         for _ in range(self.max_epochs if epochs is None else epochs):
@@ -587,7 +577,8 @@ class NeuralNet(BaseEstimator):
         """The shared variables of every layer, as ``lasagne.layers.get_all_params``."""
         from lasagne.utils import unique
 
-        return unique([each for layer in self.get_all_layers() for each in layer.get_params(**tags)])
+        params = [layer.get_params(**tags) for layer in self.get_all_layers()]
+        return unique([param for held in params for param in held])
 
     def get_all_params_values(self) -> OrderedDict[str, list[np.ndarray]]:
         """By layer's name, copies of the values of its parameters."""
@@ -660,8 +651,8 @@ class NeuralNet(BaseEstimator):
         layer = self.layers_.get(name)
         params = [] if layer is None else layer.get_params()
         if len(params) < len(values):
-            where = "there is no such layer" if layer is None else f"it has {len(params)} parameters"
-            yield f"{len(values) - len(params)} arrays of layer {name!r}, as {where}"
+            why = "there is no such layer" if layer is None else f"it has {len(params)} parameters"
+            yield f"{len(values) - len(params)} arrays of layer {name!r}, as {why}"
         for param, value in zip(params, values, strict=False):
             shape, given = param.get_value(borrow=True).shape, np.shape(value)
             if given == shape:
@@ -749,7 +740,7 @@ def _drawn_seed() -> int:
 
 
 def _accuracy(prediction: np.ndarray, targets: np.ndarray) -> float:
-    """The share of samples whose largest output is the target's; NaN where targets are no classes."""
+    """The share of samples whose largest output is the target's; NaN for targets of other kinds."""
     if targets.shape == prediction.shape and targets.ndim == 2:
         targets = targets.argmax(axis=1)
     if targets.ndim != 1 or prediction.ndim != 2:

@@ -38,7 +38,9 @@ def write_values(path: str | os.PathLike[str], values: Values) -> None:
     values : dict of str to list of ndarray
     """
     arrays = {
-        f"{name}/{index}": array for name, held in values.items() for index, array in enumerate(held)
+        f"{name}/{index}": array
+        for name, held in values.items()
+        for index, array in enumerate(held)
     }
     with open(path, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -76,9 +78,9 @@ def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, lis
             return read(file, n_bytes)
         except (*_FAULTS, zipfile.BadZipFile) as fault:
             raise FileFormatError(
-                f"{name}: not parameters of a network, or damaged ({type(fault).__name__}: {fault}). "
-                "Expected a file of save_params_to, or a pickle of nolearn's, with at most "
-                f"{n_bytes} bytes of arrays."
+                f"{name}: not parameters of a network, or damaged ({type(fault).__name__}: "
+                f"{fault}). Expected a file of save_params_to, or a pickle of nolearn's, with at "
+                f"most {n_bytes} bytes of arrays."
             ) from fault
 
 

@@ -8,6 +8,17 @@ import pytest
 from convnet_features.datasets import load_digits_images
 
 
+@pytest.fixture(autouse=True)
+def _same_weights():
+    """Lasagne draws the same initial weights in every run."""
+    import lasagne.random
+
+    source = lasagne.random.get_rng()
+    lasagne.random.set_rng(np.random.RandomState(2015))
+    yield
+    lasagne.random.set_rng(source)
+
+
 @pytest.fixture(scope="session")
 def digits():
     """(X, y): 300 digits of 8×8, pixels from 0 to 1."""

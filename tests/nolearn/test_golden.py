@@ -9,6 +9,7 @@ from convnet_features.kernels.registry import available_engines
 
 from ..golden import NAMES, GoldenCase
 
+
 @pytest.fixture(params=NAMES)
 def case(request):
     return GoldenCase(request.param)

@@ -147,7 +147,7 @@ class TestDeclaring:
 
         one, two = InputLayer((None, 3), name="one"), InputLayer((None, 3), name="two")
         net = NeuralNet(ConcatLayer([one, two], name="both"))
-        with pytest.raises(NetworkError, match=r"has 2 inputs \(one, two\); NeuralNet takes one"):
+        with pytest.raises(NetworkError, match=r"2 input layers \('one', 'two'\)"):
             net.initialize()
 
     def test_nothing_is_fitted_before_fit(self, make_net, digits):
@@ -361,7 +361,7 @@ class TestData:
 
     def test_sizes(self, make_net, digits):
         flat = digits[0].reshape(300, 64)
-        with pytest.raises(ValueError, match=r"shape \(64,\); the input layer's shape is \(None, 1,"):
+        with pytest.raises(ValueError, match=r"shape \(64,\); the input layer's shape is \(None,"):
             make_net().fit(flat, digits[1])
         net = make_net().fit(*digits)
         with pytest.raises(ValueError, match=r"X has samples of shape \(1, 8, 7\)"):
@@ -436,7 +436,7 @@ class TestScikitLearn:
 
     def test_search(self, make_net, digits):
         search = GridSearchCV(
-            make_net(),
+            make_net(max_epochs=10),
             {"hidden_num_units": [1, 16], "update_learning_rate": [0.1]},
             cv=2,
             error_score="raise",

@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 # The form of the tutorial's script, run as a script is: at module level, in one namespace.
-SCRIPT = '''
+SCRIPT = """
 import os
 import gzip
 import pickle
@@ -127,7 +127,7 @@ plt.bar(range(N), pred.ravel())
 pred = f_dense(instance)
 N = pred.shape[1]
 plt.bar(range(N), pred.ravel())
-'''
+"""
 
 
 def strokes(n_samples, rng):

@@ -1,0 +1,249 @@
+"""Parameters in files: what is written, what is read, and what is not run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections import OrderedDict
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
+
+
+@pytest.fixture
+def fitted(make_net, digits):
+    return make_net().fit(*digits)
+
+
+def same_parameters(one, other):
+    values, others = one.get_all_params_values(), other.get_all_params_values()
+    assert list(values) == list(others)
+    return all(
+        np.array_equal(a, b)
+        for name in values
+        for a, b in zip(values[name], others[name], strict=True)
+    )
+
+
+class TestTakingOver:
+    def test_values_by_layer_are_copies(self, fitted):
+        values = fitted.get_all_params_values()
+        assert list(values) == ["input", "hidden", "output"]
+        assert [array.shape for array in values["hidden"]] == [(64, 16), (16,)]
+        values["hidden"][0][...] = 0
+        assert fitted.layers_["hidden"].W.get_value().any()
+
+    def test_from_a_net_from_values_and_from_a_list(self, make_net, fitted):
+        listed = [param.get_value() for param in fitted.get_all_params()]
+        for source in (fitted, fitted.get_all_params_values(), listed):
+            other = make_net()
+            other.load_params_from(source)
+            assert same_parameters(other, fitted)
+
+    def test_tags_choose_parameters(self, fitted):
+        assert len(fitted.get_all_params()) == 4
+        assert len(fitted.get_all_params(regularizable=True)) == 2
+
+    def test_what_has_no_place_is_a_warning(self, make_net, fitted, digits):
+        other = make_net(output_num_units=3)
+        with pytest.warns(
+            ConvNetFeaturesWarning,
+            match=r"not loaded: layer 'output', whose shape is 16x3, not 16x10; layer 'output', "
+            r"whose shape is 3, not 10\.",
+        ):
+            other.load_params_from(fitted)
+        np.testing.assert_array_equal(
+            other.get_output("hidden", digits[0]), fitted.get_output("hidden", digits[0])
+        )
+
+    def test_layers_and_arrays_that_are_not_there(self, make_net):
+        net, array = make_net(), np.zeros(3, dtype=np.float32)
+        with pytest.warns(
+            ConvNetFeaturesWarning, match="1 arrays of layer 'conv1', as there is no"
+        ):
+            net.load_params_from({"conv1": [array]})
+        with pytest.warns(ConvNetFeaturesWarning, match="1 arrays of layer 'input', as it has 0"):
+            net.load_params_from({"input": [array]})
+
+    def test_a_list_of_another_length(self, make_net):
+        with pytest.raises(ValueError, match="1 arrays came, and the network has 4 parameters"):
+            make_net().load_params_from([np.zeros(3)])
+
+    def test_it_says_what_it_loads(self, make_net, fitted, capsys):
+        make_net(verbose=1).load_params_from(fitted)
+        assert "Loaded parameters to layer 'hidden' (shape 64x16)." in capsys.readouterr().out
+
+
+class TestOurFiles:
+    @pytest.mark.parametrize("name", ["net.params", "net.npz", "net"])
+    def test_written_and_read(self, make_net, fitted, tmp_path, name):
+        path = tmp_path / name
+        fitted.save_params_to(path)
+        assert [each.name for each in tmp_path.iterdir()] == [name]
+        other = make_net()
+        other.load_params_from(str(path))
+        assert same_parameters(other, fitted)
+
+    def test_numpy_reads_them(self, fitted, tmp_path):
+        fitted.save_params_to(tmp_path / "net.npz")
+        with np.load(tmp_path / "net.npz", allow_pickle=False) as file:
+            assert sorted(file) == ["hidden/0", "hidden/1", "output/0", "output/1"]
+
+    def test_the_names_of_nolearn_0_5(self, make_net, fitted, tmp_path):
+        fitted.save_weights_to(tmp_path / "net.npz")
+        other = make_net()
+        other.load_weights_from(tmp_path / "net.npz")
+        assert same_parameters(other, fitted)
+
+    def test_objects_are_not_read(self, make_net, tmp_path):
+        path = tmp_path / "objects.npz"
+        np.savez(path, **{"hidden/0": np.array([Bomb(tmp_path / "x")], dtype=object)})
+        with pytest.raises(FileFormatError, match="an array of object"):
+            make_net().load_params_from(path)
+        assert not (tmp_path / "x").exists()
+
+    def test_far_too_much_is_not_read(self, make_net, tmp_path):
+        path = tmp_path / "much.npz"
+        np.savez_compressed(path, **{"hidden/0": np.zeros(10_000_000, dtype=np.float32)})
+        with pytest.raises(FileFormatError, match="it holds more"):
+            make_net().load_params_from(path)
+
+    def test_a_header_that_lies(self, make_net, tmp_path):
+        path = tmp_path / "lies.npz"
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000,), }"
+        header += b" " * (118 - len(header) - 1) + b"\n"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("hidden/0.npy", b"\x93NUMPY\x01\x00" + b"\x76\x00" + header)
+        with pytest.raises(
+            FileFormatError, match=r"float32 and shape \(1000000000,\) in 128 bytes"
+        ):
+            make_net().load_params_from(path)
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"PK", b"PK\x03\x04 and no more", b"\x93NUMPY", b"\0"]
+    )
+    def test_nothing_of_the_kind(self, make_net, tmp_path, content):
+        path = tmp_path / "file"
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError, match="not parameters of a network, or damaged"):
+            make_net().load_params_from(path)
+
+    def test_damage_is_noticed(self, make_net, fitted, tmp_path, rng):
+        path = tmp_path / "net.npz"
+        fitted.save_params_to(path)
+        content = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        net = make_net()
+        net.initialize()
+        for _ in range(300):
+            damaged = content.copy()
+            damaged[rng.integers(len(content), size=3)] = rng.integers(256, size=3)
+            path.write_bytes(damaged[: rng.integers(1, len(content) + 1)].tobytes())
+            try_to_load(net, path)
+
+    def test_no_file(self, make_net, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            make_net().load_params_from(tmp_path / "nowhere")
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+class Python2Dict:
+    """Pickles as Python 2 pickled an OrderedDict: a call with a list of lists."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __reduce__(self):
+        return OrderedDict, ([[name, list(arrays)] for name, arrays in self.values.items()],)
+
+
+def try_to_load(net, path):
+    """Load, which may say that nothing can be loaded, or warn, and may not do anything else."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvNetFeaturesWarning)
+        with suppress(FileFormatError):
+            net.load_params_from(path)
+
+
+class TestNolearnsFiles:
+    """They are pickles, and are read without running them."""
+
+    @pytest.mark.parametrize("protocol", range(6))
+    def test_read(self, make_net, fitted, tmp_path, protocol):
+        path = tmp_path / "net.params"
+        path.write_bytes(pickle.dumps(fitted.get_all_params_values(), protocol))
+        other = make_net()
+        other.load_params_from(path)
+        assert same_parameters(other, fitted)
+
+    def test_a_plain_dictionary(self, make_net, fitted, tmp_path):
+        path = tmp_path / "net.params"
+        path.write_bytes(pickle.dumps(dict(fitted.get_all_params_values()), 2))
+        other = make_net()
+        other.load_params_from(path)
+        assert same_parameters(other, fitted)
+
+    def test_of_python_2(self, make_net, fitted, tmp_path):
+        path = tmp_path / "net.params"
+        path.write_bytes(pickle.dumps(Python2Dict(fitted.get_all_params_values()), 2))
+        other = make_net()
+        other.load_params_from(path)
+        assert same_parameters(other, fitted)
+
+    @pytest.mark.parametrize("place", ["alone", "value", "key", "array"])
+    def test_what_they_say_is_not_run(self, make_net, tmp_path, place):
+        bomb = Bomb(tmp_path / "made")
+        held = {
+            "alone": bomb,
+            "value": {"hidden": bomb},
+            "key": {("hidden", bomb): []},
+            "array": {"hidden": [bomb]},
+        }[place]
+        path = tmp_path / "net.params"
+        path.write_bytes(pickle.dumps(held))
+        with pytest.raises(FileFormatError, match=r"it asks for posix\.mkdir|asks for nt\.mkdir"):
+            make_net().load_params_from(path)
+        assert not (tmp_path / "made").exists()
+        pickle.loads(path.read_bytes())  # elsewhere it would have been
+        assert (tmp_path / "made").exists()
+
+    @pytest.mark.parametrize(
+        "held", [[1, 2], {"hidden": 3}, {3: []}, {"hidden": ["no array"]}, None, "text"]
+    )
+    def test_something_else(self, make_net, tmp_path, held):
+        path = tmp_path / "net.params"
+        path.write_bytes(pickle.dumps(held))
+        with pytest.raises(FileFormatError, match="not parameters of a network"):
+            make_net().load_params_from(path)
+
+    def test_one_array_many_times(self, make_net, tmp_path):
+        array = np.zeros(1500, dtype=np.float32)
+        path = tmp_path / "net.params"
+        path.write_bytes(pickle.dumps({"hidden": [array] * 1000}, 2))
+        with pytest.raises(FileFormatError, match="it is longer than the arrays expected in it"):
+            make_net().load_params_from(path)
+
+    def test_damage_is_noticed(self, make_net, fitted, tmp_path, rng):
+        content = np.frombuffer(pickle.dumps(fitted.get_all_params_values(), 2), dtype=np.uint8)
+        path = tmp_path / "net.params"
+        net = make_net()
+        net.initialize()
+        for _ in range(300):
+            damaged = content.copy()
+            damaged[rng.integers(min(len(content), 400), size=3)] = rng.integers(256, size=3)
+            path.write_bytes(damaged[: rng.integers(1, len(content) + 1)].tobytes())
+            try_to_load(net, path)
