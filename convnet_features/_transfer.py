@@ -104,17 +104,14 @@ class TransferableParameters:
 
 def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
     """Put into a new model what the estimator was told to begin with, if anything."""
+    arrays = getattr(estimator, "_loaded", None)
     if estimator.pretrained is not None:
         arrays, _ = _parameters_of(estimator.pretrained, unsafe_pickle=False)
-    else:
-        arrays = getattr(estimator, "_loaded", None)
     if arrays is None:
         return None
     report = load_values(model, arrays)
     if not report.loaded:
-        raise ValueError(
-            f"None of the parameters to begin with belongs to this network.\n{report}"
-        )
+        raise ValueError(f"None of the parameters to begin with belongs to this network.\n{report}")
     return report
 
 
@@ -136,8 +133,8 @@ def _parameters_of(
     if not isinstance(model, Model):
         raise ValueError(
             f"Parameters come from a fitted estimator, a path or a mapping; got {source!r}. "
-            "A clone of a fitted estimator is not fitted: wrap it in sklearn.frozen.FrozenEstimator "
-            "to have it survive a grid search."
+            "A clone of a fitted estimator is not fitted: wrap it in "
+            "sklearn.frozen.FrozenEstimator to have it survive a grid search."
         )
     arrays = {name: value.copy() for name, value in model.named_values.items()}
     notes = {

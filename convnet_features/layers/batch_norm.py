@@ -164,6 +164,4 @@ def batch_norm(layer: Any, **kwargs: Any) -> Any:
     normalised = BatchNormLayer(layer, name=name, **kwargs)
     if nonlinearity is None or nonlinearity is identity:
         return normalised
-    return NonlinearityLayer(
-        normalised, nonlinearity, name=layer.name and f"{layer.name}_nonlin"
-    )
+    return NonlinearityLayer(normalised, nonlinearity, name=layer.name and f"{layer.name}_nonlin")

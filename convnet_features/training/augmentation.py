@@ -50,9 +50,9 @@ class RandomShift(Augmentation):
     --------
     >>> import numpy as np
     >>> image = np.arange(9.0).reshape(1, 1, 3, 3)
-    >>> RandomShift(1)(image, np.random.default_rng(1))[0, 0]
-    array([[0., 3., 4.],
-           [0., 6., 7.],
+    >>> RandomShift(1)(image, np.random.default_rng(0))[0, 0]
+    array([[3., 4., 5.],
+           [6., 7., 8.],
            [0., 0., 0.]])
     """
 
@@ -169,14 +169,14 @@ class Cutout(Augmentation):
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         n_samples, _, height, width = images.shape
-        rows = self._covered(random.integers(0, height, size=n_samples), height)
-        columns = self._covered(random.integers(0, width, size=n_samples), width)
+        rows = self._covered(random, n_samples, height)
+        columns = self._covered(random, n_samples, width)
         hole = rows[:, None, :, None] & columns[:, None, None, :]
         return np.where(hole, images.dtype.type(self.value), images)
 
-    def _covered(self, centres: np.ndarray, length: int) -> np.ndarray:
+    def _covered(self, random: np.random.Generator, n_samples: int, length: int) -> np.ndarray:
         """Which positions along an axis the square covers, for each image."""
-        start = centres[:, None] - self.size // 2
+        start = random.integers(0, length, size=(n_samples, 1)) - self.size // 2
         positions = np.arange(length)
         return (positions >= start) & (positions < start + self.size)
 

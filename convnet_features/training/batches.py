@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -53,7 +53,7 @@ def iterate_batches(
     scale: float,
     shuffle: np.random.Generator | None,
     augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Batches of (images, targets, weights or None).
 
     Parameters

@@ -16,7 +16,9 @@ from .batches import Dataset, iterate_batches
 __all__ = ["evaluate"]
 
 
-def evaluate(model: Model, compute: Callable[..., tuple[Any, ...]], data: Dataset) -> tuple[float, float]:
+def evaluate(
+    model: Model, compute: Callable[..., tuple[Any, ...]], data: Dataset
+) -> tuple[float, float]:
     """(mean loss, accuracy or R²) on `data`, without dropout.
 
     Parameters

@@ -31,7 +31,7 @@ def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
     trainable = get_all_params(network.output, trainable=True)
     if all(network.params.index(param) in still for param in trainable):
         raise NetworkError(
-            f"freeze={list(names)}: no layer with parameters is left to train; leave out at least one."
+            f"freeze={list(names)}: no layer with parameters is left to train; leave one out."
         )
     return names
 

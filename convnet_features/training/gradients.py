@@ -168,9 +168,10 @@ def differentiated(
         if (position := network.params.index(param)) not in still
     ]
     # Fusing comes before differentiating: each fused operation brings its own gradient.
-    loss, *new_values = rewrite_graph(
+    rewritten: Any = rewrite_graph(
         [loss, *new_values], include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
     )
+    loss, *new_values = rewritten
     gradients = grad(loss, trainable, disconnected_inputs="ignore") if trainable else []
     live, results = live_variables([loss, *gradients, *new_values])
     function = compile_program(

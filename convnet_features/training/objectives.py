@@ -97,10 +97,10 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
     """
     from pytensor.tensor import maximum, minimum
 
-    delta = np.float32(delta)
+    limit = np.float32(delta)
     size = abs(predictions - targets)
-    inside, outside = minimum(size, delta), maximum(size - delta, 0)
-    return np.float32(0.5) * inside * inside + delta * outside
+    inside, outside = minimum(size, limit), maximum(size - limit, 0)
+    return np.float32(0.5) * inside * inside + limit * outside
 
 
 _LATER = {each.__name__: each for each in (binary_hinge_loss, multiclass_hinge_loss, huber_loss)}
@@ -225,9 +225,7 @@ def sample_losses(losses: Any) -> Any:
     return losses if losses.ndim == 1 else losses.flatten(2).mean(axis=1)
 
 
-def training_loss(
-    objective: Objective, prediction: Any, target: Any, weights: Any | None
-) -> Any:
+def training_loss(objective: Objective, prediction: Any, target: Any, weights: Any | None) -> Any:
     """The mean loss of a batch; with weights, Σ wᵢ lossᵢ / n.
 
     Weights are brought to a mean of 1 over the training set beforehand, so that
@@ -239,7 +237,7 @@ def training_loss(
 
 
 def penalty(
-    network: Network, kind: str, strength: Any | None, layers: Sequence[str] | None = None
+    network: Network, kind: str, strength: Any, layers: Sequence[str] | None = None
 ) -> Any:
     """strength · Σ|w| (or Σw²) over the regularisable parameters.
 
@@ -257,8 +255,7 @@ def penalty(
     if layers is None:
         return strength * regularization.regularize_network_params(network.output, measure)
     terms = [
-        strength[position]
-        * regularization.regularize_layer_params(network.layers[name], measure)
+        strength[position] * regularization.regularize_layer_params(network.layers[name], measure)
         for position, name in enumerate(layers)
     ]
     return sum(terms[1:], start=terms[0])

@@ -44,11 +44,13 @@ class TrainingState:
     def of(cls, trainer: Trainer) -> TrainingState:
         """The present state of a prepared trainer, copied."""
         return cls(
-            theta=trainer.model.theta.copy(),
+            theta=trainer.theta.copy(),
             optimiser=[array.copy() for array in trainer.updater.state],
             arguments=dict(trainer.updater.arguments),
-            order=copy.deepcopy(trainer.order.bit_generator.state),
-            generators=[copy.deepcopy(g.bit_generator.state) for g in trainer.generators],
+            order=dict(copy.deepcopy(trainer.order.bit_generator.state)),
+            generators=[
+                dict(copy.deepcopy(g.bit_generator.state)) for g in trainer.generators
+            ],
             history=[dict(record) for record in trainer.history],
         )
 
@@ -60,14 +62,14 @@ class TrainingState:
         ValueError
             If the state is another network's or another rule's.
         """
-        if self.theta.shape != trainer.model.theta.shape:
+        if self.theta.shape != trainer.theta.shape:
             raise ValueError(
                 f"The state holds {self.theta.size} parameters, and the network has "
-                f"{trainer.model.theta.size}."
+                f"{trainer.theta.size}."
             )
         trainer.updater.load_state(self.optimiser)
         trainer.updater.arguments.update(self.arguments)
-        np.copyto(trainer.model.theta, self.theta)
+        np.copyto(trainer.theta, self.theta)
         trainer.order.bit_generator.state = self.order
         for generator, state in zip(trainer.generators, self.generators, strict=True):
             generator.bit_generator.state = state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -107,10 +107,10 @@ class Trainer:
             return
         model, settings = self.model, self.settings
         self._evaluation = evaluation_program(
-            model.network, settings.objective, model.target, model.n_outputs, model.engine
+            model.network, settings.objective, model.target, self._n_outputs, model.engine
         )
         shapes = [param.get_value(borrow=True).shape for param in model.trainable]
-        trained = model.theta[: model.n_trainable]
+        trained = self.theta[: model.n_trainable]
         self.updater = make_updater(settings.rule, settings.arguments, trained, shapes)
         if self._optimiser is not None:
             self.updater.load_state(self._optimiser)
@@ -124,7 +124,7 @@ class Trainer:
             model.network,
             smoothed(settings.objective, settings.label_smoothing, model.target),
             model.target,
-            model.n_outputs,
+            self._n_outputs,
             weighted=weighted,
             l1=penalised(settings.l1),
             l2=penalised(settings.l2),
@@ -162,6 +162,16 @@ class Trainer:
         self.settings = self._live_settings() if self._ready else self.settings
         self.model.freeze(names)
         self._optimiser, self._ready = None, False
+
+    @property
+    def _n_outputs(self) -> int:
+        return self.model.network.output.output_shape[1]
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The model's parameters, which `run` changes in place."""
+        assert self.model.theta is not None, "the network is built before it is trained"
+        return self.model.theta
 
     @property
     def learning_rate(self) -> float | None:
@@ -241,6 +251,7 @@ class Trainer:
         if self._tell("on_epoch_begin"):
             return True
         train_loss = self._train_on_batches(interruption)
+        self._check_parameters()
         record = self._record(train_loss, began)
         self.history.append(record)
         self._finished = TrainingState.of(self)
@@ -261,7 +272,7 @@ class Trainer:
                     break
         return float(np.average(losses, weights=sizes))
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Generator[Batch]:
         settings, data = self.settings, self.training
         self.n_batches = -(-len(data) // settings.batch_size)
         return iterate_batches(
@@ -306,11 +317,12 @@ class Trainer:
         )
         loss = float(loss)
         if not math.isfinite(loss):
-            raise DivergenceError(self._divergence(loss, images))
+            what = f"The loss became {loss} at epoch {self.epoch}, batch {self.batch}"
+            raise DivergenceError(self._diverged(what, first_divergence(self.model, images)))
         n_gradients = len(results) - len(self._gradients.updated)
         np.concatenate([np.ravel(g) for g in results[:n_gradients]], out=self._gradient)
         self._limit_norm()
-        self.updater.apply(self.model.theta[: len(self._gradient)], self._gradient)
+        self.updater.apply(self.theta[: len(self._gradient)], self._gradient)
         for position, value in zip(self._gradients.updated, results[n_gradients:], strict=True):
             self.model.values[position][...] = value
         return loss
@@ -324,13 +336,18 @@ class Trainer:
         if norm > limit:
             self._gradient *= np.float32(limit / (norm + 1e-7))
 
-    def _divergence(self, loss: float, images: np.ndarray) -> str:
+    def _check_parameters(self) -> None:
+        """Rectifiers make 0 of NaN: parameters can be lost while the loss is finite."""
+        if not np.isfinite(self.theta).all():
+            where = f"Parameters left the finite numbers in epoch {self.epoch}"
+            raise DivergenceError(self._diverged(where, first_divergence(self.model)))
+
+    def _diverged(self, what: str, where: str) -> str:
         rate = self.learning_rate
         now = "" if rate is None else f" than {rate:g}"
         return (
-            f"The loss became {loss} at epoch {self.epoch}, batch {self.batch}: training "
-            f"diverged. {first_divergence(self.model, images)} Use a smaller "
-            f"update_learning_rate{now}, or scale X so that its values are near 1."
+            f"{what}: training diverged. {where} Use a smaller update_learning_rate{now}, or scale "
+            "X so that its values are near 1."
         )
 
 

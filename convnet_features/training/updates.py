@@ -126,9 +126,9 @@ def adamax(
     Kingma and Ba (2015), "Adam: a method for stochastic optimization", section 7.1.
     """
     import theano
-    import theano.tensor as T
     from lasagne.updates import get_or_compute_grads
     from lasagne.utils import floatX
+    from theano.tensor import maximum
 
     gradients = get_or_compute_grads(loss_or_grads, params)
     previous = theano.shared(floatX(0.0))
@@ -141,7 +141,7 @@ def adamax(
             theano.shared(zeros.copy(), broadcastable=param.broadcastable) for _ in range(2)
         )
         updates[mean] = beta1 * mean + (1 - beta1) * gradient
-        updates[largest] = T.maximum(beta2 * largest, abs(gradient))
+        updates[largest] = maximum(beta2 * largest, abs(gradient))
         updates[param] = param - rate * updates[mean] / (updates[largest] + epsilon)
     updates[previous] = t
     return updates
@@ -188,7 +188,7 @@ def update_arguments(
     Raises
     ------
     ValueError
-        If the rule has no such argument; the text lists those it has.
+        If the rule has no such argument, or lacks one; the text names it.
     """
     parameters = inspect.signature(rule).parameters
     known = list(parameters)[2:]
@@ -200,6 +200,9 @@ def update_arguments(
             f"update_{unknown[0]}: the update rule {rule.__name__!r} has no argument "
             f"{unknown[0]!r}; it has {', '.join('update_' + name for name in known)}."
         )
+    missing = [n for n in known if n not in given and parameters[n].default is inspect._empty]
+    if missing:
+        raise ValueError(f"update: the update rule {rule.__name__!r} needs update_{missing[0]}.")
     return {name: value for name, value in given.items() if name in known}
 
 

@@ -51,7 +51,8 @@ class Callback(BaseEstimator):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Put back what `get_state` gave."""
-        vars(self).update(state)
+        for name, value in state.items():
+            setattr(self, name, value)
 
 
 def in_order(callbacks: Iterable[Any]) -> list[Any]:
@@ -62,4 +63,5 @@ def in_order(callbacks: Iterable[Any]) -> list[Any]:
 def told(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
     """Tell every callback that has a method of this name; whether one wants training to stop."""
     listeners = [getattr(callback, event, None) for callback in callbacks]
-    return any([listener(*args) is True for listener in listeners if listener is not None])
+    answers = [listener(*args) for listener in listeners if listener is not None]
+    return any(answer is True for answer in answers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,9 @@ class Checkpoint(Monitor):
         Begin with the state in ``last.safetensors``, if the file exists, and
         train for the epochs that are left of `max_epochs`. Needs the same data
         and the same integer `random_state`: the weights at the end are those of
-        a training that was never interrupted. Without it, the file is replaced.
+        a training that was never interrupted. The other callbacks go on too,
+        those of a kind that was not there before begin anew. Without `resume`
+        the file is replaced.
     every : int, default=1
         Write after every so many epochs, and after the last.
     monitor : str, default='auto'
@@ -107,15 +110,12 @@ class Checkpoint(Monitor):
         state = TrainingState.of(trainer)
         arrays = {**trainer.model.named_values, "training/theta": state.theta}
         arrays |= {f"training/optimiser/{i}": each for i, each in enumerate(state.optimiser)}
-        callbacks = []
-        for position, callback in enumerate(trainer.callbacks):
-            kept = getattr(callback, "get_state", dict)()
-            callbacks.append({k: v for k, v in kept.items() if not isinstance(v, np.ndarray)})
-            arrays |= {
-                f"callback/{position}/{key}": value
-                for key, value in kept.items()
-                if isinstance(value, np.ndarray)
-            }
+        callbacks: dict[str, dict[str, Any]] = {}
+        for which, callback in _named(trainer.callbacks):
+            kept: dict[str, Any] = getattr(callback, "get_state", dict)()
+            held = {key: value for key, value in kept.items() if isinstance(value, np.ndarray)}
+            arrays |= {f"callback/{which}/{key}": value for key, value in held.items()}
+            callbacks[which] = {k: v for k, v in kept.items() if k not in held}
         model = trainer.model
         notes = {
             "kind": "checkpoint",
@@ -144,21 +144,15 @@ class Checkpoint(Monitor):
                 f"({_VERSION}); remove the file, or set resume=False."
             )
         self._check_fingerprint(trainer, notes["fingerprint"])
-        optimiser = [
-            arrays[f"training/optimiser/{i}"] for i in range(len(trainer.updater.state))
-        ]
+        optimiser = [arrays[f"training/optimiser/{i}"] for i in range(len(trainer.updater.state))]
         state = TrainingState(arrays["training/theta"], optimiser, **notes["state"])
         state.restore(trainer)
-        for position, (callback, kept) in enumerate(
-            zip(trainer.callbacks, notes["callbacks"], strict=True)
-        ):
-            prefix = f"callback/{position}/"
-            kept |= {
-                key.removeprefix(prefix): value
-                for key, value in arrays.items()
-                if key.startswith(prefix)
-            }
-            getattr(callback, "set_state", _ignore)(kept)
+        for name, callback in _named(trainer.callbacks):
+            if name not in notes["callbacks"]:
+                continue  # one that was not there before begins anew
+            prefix = f"callback/{name}/"
+            held = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            getattr(callback, "set_state", _ignore)({**notes["callbacks"][name], **held})
 
     def _check_fingerprint(self, trainer: Trainer, known: dict[str, Any]) -> None:
         present = fingerprint(trainer)
@@ -169,6 +163,12 @@ class Checkpoint(Monitor):
                 f"{', another '.join(different)}; give the same data and parameters (random_state "
                 "an integer), remove the file, or set resume=False."
             )
+
+
+def _named(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Each callback with its class's name, and how many of that class came before it."""
+    names = [type(callback).__name__ for callback in callbacks]
+    return [(f"{name}/{names[:i].count(name)}", callbacks[i]) for i, name in enumerate(names)]
 
 
 def _ignore(state: dict[str, Any]) -> None:

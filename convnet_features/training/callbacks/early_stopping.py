@@ -73,10 +73,10 @@ class EarlyStopping(Monitor):
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> bool:
         if self.improved(record) and self.restore_best:
-            self._best_theta = trainer.model.theta.copy()
+            self._best_theta = trainer.theta.copy()
         return self.waited_ >= self.patience
 
     def on_training_end(self, trainer: Trainer) -> None:
         if self._best_theta is not None:
-            np.copyto(trainer.model.theta, self._best_theta)
+            np.copyto(trainer.theta, self._best_theta)
         self._best_theta = None

@@ -59,7 +59,7 @@ class Linear(Schedule):
 
     Examples
     --------
-    >>> [Linear(0.9, 0.99)(epoch, 4) for epoch in range(1, 5)]
+    >>> [round(Linear(0.9, 0.99)(epoch, 4), 3) for epoch in range(1, 5)]
     [0.9, 0.93, 0.96, 0.99]
     """
 
@@ -68,7 +68,7 @@ class Linear(Schedule):
         self.stop = stop
 
     def __call__(self, epoch: float, n_epochs: int) -> float:
-        return self.start + (self.stop - self.start) * _progress(epoch, n_epochs)
+        return _between(self.start, self.stop, _progress(epoch, n_epochs))
 
 
 class Cosine(Schedule):
@@ -90,8 +90,7 @@ class Cosine(Schedule):
         self.stop = stop
 
     def __call__(self, epoch: float, n_epochs: int) -> float:
-        done = (1 - math.cos(math.pi * _progress(epoch, n_epochs))) / 2
-        return self.start + (self.stop - self.start) * done
+        return _half_cosine(self.start, self.stop, _progress(epoch, n_epochs))
 
 
 class OneCycle(Schedule):
@@ -130,7 +129,11 @@ class OneCycle(Schedule):
 
 
 def _half_cosine(start: float, stop: float, done: float) -> float:
-    return start + (stop - start) * (1 - math.cos(math.pi * done)) / 2
+    return _between(start, stop, (1 - math.cos(math.pi * done)) / 2)
+
+
+def _between(start: float, stop: float, done: float) -> float:
+    return start * (1 - done) + stop * done
 
 
 def _progress(epoch: float, n_epochs: int) -> float:

@@ -1,0 +1,209 @@
+"""A training that is killed goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from convnet_features.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    LearningRateSchedule,
+    Linear,
+    ReduceOnPlateau,
+)
+from convnet_features.exceptions import FileFormatError
+from convnet_features.persistence import read_arrays, write_arrays
+
+#: What a killed process ran; the same network and data as the fixtures make.
+SCRIPT = textwrap.dedent(
+    """
+    import sys
+    from sklearn.datasets import load_digits
+    from convnet_features import ConvNetClassifier
+    from convnet_features.callbacks import Checkpoint, LearningRateSchedule, Linear
+
+    X, y = load_digits(return_X_y=True)
+    net = ConvNetClassifier(
+        conv2d1_num_filters=4, conv2d2_num_filters=4, dense_num_units=16, max_epochs=40,
+        random_state=0, update_learning_rate=0.05,
+        callbacks=[LearningRateSchedule(Linear(0.05, 0.01)), Checkpoint(sys.argv[1], resume=True)],
+    )
+    print("begins", flush=True)
+    net.fit(X[:240] / 16, y[:240])
+    """
+)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.13])
+def test_a_process_that_is_killed(digits, make_net, tmp_path, delay):
+    folder = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (folder / "last.safetensors").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.001)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+
+    _, notes = read_arrays(folder / "last.safetensors")  # whole, whenever it was killed
+    written = len(notes["state"]["history"])
+    assert 1 <= written <= 40
+    read_arrays(folder / "best.safetensors")
+
+    falling = LearningRateSchedule(Linear(0.05, 0.01))
+    resumed = make_net(callbacks=[falling, Checkpoint(folder, resume=True)], max_epochs=40)
+    resumed.fit(*digits)
+    whole = make_net(callbacks=[falling], max_epochs=40).fit(*digits)
+    np.testing.assert_array_equal(resumed._model.theta, whole._model.theta)
+    for key in ("epoch", "train_loss", "valid_loss", "learning_rate"):
+        assert resumed.history_.column(key) == whole.history_.column(key)
+
+
+class Dies(Exception):
+    pass
+
+
+class DieAfter:
+    """Ends a training as a crash would, once an epoch's checkpoint is written."""
+
+    place = 2
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, trainer, record):
+        if trainer.epoch == self.epoch:
+            raise Dies
+
+
+def interrupted(make_net, digits, folder, epoch, callbacks=(), **params):
+    dying = [*callbacks, Checkpoint(folder), DieAfter(epoch)]
+    with pytest.raises(Dies):
+        make_net(callbacks=dying, **params).fit(*digits)
+
+
+@pytest.mark.parametrize("update", ["adam", "sgd", "adadelta"])
+def test_the_rules_memory_is_in_it(digits, make_net, tmp_path, update):
+    params = {"update": update, "update_learning_rate": 0.01, "max_epochs": 5}
+    interrupted(make_net, digits, tmp_path, 2, **params)
+    resumed = make_net(callbacks=[Checkpoint(tmp_path, resume=True)], **params).fit(*digits)
+    np.testing.assert_array_equal(
+        resumed._model.theta, make_net(**params).fit(*digits)._model.theta
+    )
+
+
+@pytest.mark.parametrize("too_early", [7, 3, 0])
+def test_the_other_callbacks_go_on_too(digits, make_net, tmp_path, too_early):
+    """Patience, and the weights to restore, are those of the whole training."""
+
+    def callbacks():
+        return [
+            ReduceOnPlateau(patience=1, tol=0.05, factor=0.5),
+            EarlyStopping(patience=3, tol=0.02),
+        ]
+
+    params = {"max_epochs": 30}
+    whole = make_net(callbacks=callbacks(), **params).fit(*digits)
+    assert too_early < whole.n_iter_ < 30  # patience ended it
+    died_after = whole.n_iter_ - too_early
+    interrupted(make_net, digits, tmp_path, died_after, callbacks(), **params)
+    resumed = make_net(callbacks=[*callbacks(), Checkpoint(tmp_path, resume=True)], **params)
+    resumed.fit(*digits)
+    assert resumed.n_iter_ == whole.n_iter_
+    np.testing.assert_array_equal(resumed._model.theta, whole._model.theta)
+
+
+def test_a_finished_training_is_not_trained_again(digits, make_net, tmp_path):
+    net = make_net(callbacks=[Checkpoint(tmp_path)]).fit(*digits)
+    again = make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(*digits)
+    np.testing.assert_array_equal(again._model.theta, net._model.theta)
+    assert again.history_ == net.history_
+
+
+def test_without_resume_it_begins_anew(digits, make_net, tmp_path):
+    make_net(callbacks=[Checkpoint(tmp_path)], max_epochs=5).fit(*digits)
+    net = make_net(callbacks=[Checkpoint(tmp_path)], max_epochs=2).fit(*digits)
+    assert net.n_iter_ == 2
+    assert len(read_arrays(tmp_path / "last.safetensors")[1]["state"]["history"]) == 2
+
+
+def test_best_and_every(digits, make_net, tmp_path):
+    saving = Checkpoint(tmp_path, every=2)
+    net = make_net(callbacks=[saving], max_epochs=5).fit(*digits)
+    assert saving.best_epoch_ == 1 + int(np.argmin(net.history_.column("valid_loss")))
+    notes = {n: read_arrays(tmp_path / f"{n}.safetensors")[1] for n in ("best", "last")}
+    assert len(notes["best"]["state"]["history"]) == saving.best_epoch_
+    assert len(notes["last"]["state"]["history"]) == 5
+    assert {path.name for path in tmp_path.iterdir()} == {"best.safetensors", "last.safetensors"}
+
+
+def test_the_best_is_as_good_as_early_stopping_says(digits, make_net, tmp_path):
+    stopping = EarlyStopping(patience=99, tol=0)
+    net = make_net(callbacks=[stopping, Checkpoint(tmp_path)], max_epochs=6).fit(*digits)
+    other = make_net(max_epochs=1).fit(*digits)
+    report = other.load_params(tmp_path / "best.safetensors")
+    assert not report.missing
+    assert not report.unused
+    np.testing.assert_array_equal(other.predict_proba(digits[0]), net.predict_proba(digits[0]))
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"random_state": 1}, "random_state"),
+        ({"batch_size": 7}, "batch_size"),
+        ({"update": "sgd", "update_learning_rate": 0.1}, "update"),
+        ({"conv2d1_num_filters": 5}, "parameters"),
+        ({"validation_fraction": None}, "training data, another validation data"),
+        ({"freeze": ["conv2d1"]}, "frozen"),
+    ],
+)
+def test_another_training_is_not_gone_on_with(digits, make_net, tmp_path, params, what):
+    make_net(callbacks=[Checkpoint(tmp_path)], max_epochs=1).fit(*digits)
+    net = make_net(**({"callbacks": [Checkpoint(tmp_path, resume=True)]} | params))
+    with pytest.raises(ValueError, match=f"belongs to a training with another {what}.*; give the"):
+        net.fit(*digits)
+
+
+def test_another_image_is_other_data(digits, make_net, tmp_path):
+    make_net(callbacks=[Checkpoint(tmp_path)], max_epochs=1).fit(*digits)
+    X = digits[0].copy()
+    X[5, 20] += 1
+    with pytest.raises(ValueError, match="another (training|validation) data"):
+        make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(X, digits[1])
+
+
+class TestFiles:
+    def test_something_else_under_the_name(self, digits, make_net, tmp_path):
+        (tmp_path / "last.safetensors").write_bytes(b"not this")
+        with pytest.raises(FileFormatError, match="no readable safetensors file"):
+            make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(*digits)
+
+    def test_parameters_are_no_checkpoint(self, digits, make_net, tmp_path):
+        make_net().fit(*digits).save_params(tmp_path / "last.safetensors")
+        with pytest.raises(FileFormatError, match="this is no checkpoint; remove it, or set"):
+            make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(*digits)
+
+    def test_a_later_version(self, digits, make_net, tmp_path):
+        make_net(callbacks=[Checkpoint(tmp_path)]).fit(*digits)
+        arrays, notes = read_arrays(tmp_path / "last.safetensors")
+        write_arrays(tmp_path / "last.safetensors", arrays, notes | {"version": 99})
+        with pytest.raises(FileFormatError, match=r"version 99 of checkpoints is not the present"):
+            make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(*digits)
+
+    def test_a_folder_that_cannot_be_made(self, digits, make_net, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OSError, match="file"):
+            make_net(callbacks=[Checkpoint(tmp_path / "file" / "run")]).fit(*digits)
