@@ -250,6 +250,7 @@ def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any])
     incoming = _incoming(spec, params, built)
     try:
         layer = spec.layer_class(incoming, name=spec.name, **params)
+        layer.output_shape  # noqa: B018  (merging layers compare their inputs only here)
     except MemoryError:
         raise
     except Exception as error:

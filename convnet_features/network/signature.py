@@ -56,6 +56,8 @@ def description(value: Any) -> Hashable | None:
 
 def _layer(layer: Any, positions: Mapping[int, int], places: Mapping[int, int]) -> Hashable:
     incoming = getattr(layer, "input_layers", None) or [getattr(layer, "input_layer", None)]
+    if any(each is not None and id(each) not in positions for each in incoming):
+        raise _Opaque  # a layer that is none of the network's
     attributes = {key: value for key, value in vars(layer).items() if key not in _IRRELEVANT}
     return (
         type(layer),
@@ -111,14 +113,22 @@ def _describe_object(value: Any, places: Mapping[int, int], depth: int) -> Hasha
 
 def _describe_function(value: FunctionType, places: Mapping[int, int], depth: int) -> Hashable:
     """A function is the same graph as long as it, and what it closes over, are the same."""
+    numbers = _global_numbers(value)
     if _is_global(value):
-        return value
+        return (value, numbers)
     try:
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
     except ValueError:  # an empty cell
         raise _Opaque from None
     held = [_describe(content, places, depth - 1) for content in (*cells, value.__defaults__)]
-    return (value, *held)
+    return (value, numbers, *held)
+
+
+def _global_numbers(value: FunctionType) -> Hashable:
+    """The numbers and texts among the global variables that a function reads."""
+    names = [name for name in value.__code__.co_names if name in value.__globals__]
+    found = ((name, value.__globals__[name]) for name in names)
+    return tuple((name, type(held), held) for name, held in found if type(held) in _PLAIN)
 
 
 def _is_global(value: FunctionType) -> bool:

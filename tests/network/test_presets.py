@@ -9,7 +9,17 @@ import pytest
 from convnet_features.network.build import build_network
 from convnet_features.network.presets import seed_network
 
-NAMES = ["input", "conv2d1", "maxpool1", "conv2d2", "maxpool2", "dropout1", "dense", "dropout2", "output"]
+NAMES = [
+    "input",
+    "conv2d1",
+    "maxpool1",
+    "conv2d2",
+    "maxpool2",
+    "dropout1",
+    "dense",
+    "dropout2",
+    "output",
+]
 
 
 def built(input_shape, n_outputs=10):

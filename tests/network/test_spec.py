@@ -59,9 +59,13 @@ class TestParsing:
     def test_any_iterable(self):
         assert parse_layers(iter([("output", DenseLayer)])) == [LayerSpec("output", DenseLayer)]
 
-    @pytest.mark.parametrize("entry", [5, ("a",), ("a", 5), (DenseLayer, 5), ("a", DenseLayer, 5), "ab"])
+    @pytest.mark.parametrize(
+        "entry", [5, ("a",), ("a", 5), (DenseLayer, 5), ("a", DenseLayer, 5), "ab"]
+    )
     def test_other_entries(self, entry):
-        with pytest.raises(NetworkError, match=r"layers: entry 1 is .*; use \(name, LayerClass\), "):
+        with pytest.raises(
+            NetworkError, match=r"layers: entry 1 is .*; use \(name, LayerClass\), "
+        ):
             parse_layers([("input", InputLayer), entry])
 
     @pytest.mark.parametrize("layers", [5, None, 2.5])
@@ -71,7 +75,8 @@ class TestParsing:
 
     def test_one_name_twice(self):
         with pytest.raises(
-            NetworkError, match=r"the name 'a' is given to 2 layers; give each layer a name of its own"
+            NetworkError,
+            match=r"the name 'a' is given to 2 layers; give each layer a name of its own",
         ):
             parse_layers([("a", InputLayer), ("b", DenseLayer), ("a", DenseLayer)])
 

@@ -1,0 +1,170 @@
+"""Equal networks share programs; different ones never do."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import pytensor.tensor as pt
+
+import convnet_features  # noqa: F401  (makes `import lasagne` work)
+from convnet_features.network.build import build_network
+from convnet_features.network.signature import description, network_signature
+from convnet_features.network.spec import parse_layers
+
+import theano  # isort: skip
+from lasagne.layers import Conv2DLayer, DenseLayer, DropoutLayer, InputLayer, Layer  # isort: skip
+from lasagne.nonlinearities import LeakyRectify, rectify, softmax, tanh  # isort: skip
+
+
+def signature(layers, input_shape=(1, 8, 8), seed=0):
+    layers = layers if callable(layers) else parse_layers(layers)
+    return network_signature(build_network(layers, input_shape, 3, "classes", seed))
+
+
+def standard(**conv):
+    return [
+        ("conv", Conv2DLayer, {"num_filters": 4, "filter_size": 3, **conv}),
+        ("drop", DropoutLayer, {"p": 0.3}),
+        ("output", DenseLayer),
+    ]
+
+
+def scaled(x, factor=2):
+    return x * factor
+
+
+def closure(factor):
+    return lambda x: x * factor
+
+
+#: Each network differs from every other in its graph.
+DIFFERENT = {
+    "standard": standard(),
+    "other filters": standard(num_filters=5),
+    "other sizes": standard(filter_size=2),
+    "other pads": standard(pad="same"),
+    "other strides": standard(stride=2),
+    "without a bias": standard(b=None),
+    "untied": standard(untie_biases=True),
+    "tanh": standard(nonlinearity=tanh),
+    "leaky": standard(nonlinearity=LeakyRectify(0.1)),
+    "leakier": standard(nonlinearity=LeakyRectify(0.2)),
+    "a function": standard(nonlinearity=scaled),
+    "a partial function": standard(nonlinearity=partial(scaled, factor=3)),
+    "another partial function": standard(nonlinearity=partial(scaled, factor=4)),
+    "a closure": standard(nonlinearity=closure(2)),
+    "another closure": standard(nonlinearity=closure(3)),
+    "a method": standard(nonlinearity=LeakyRectify(0.3).__call__),
+    "another method": standard(nonlinearity=LeakyRectify(0.4).__call__),
+    "an operation": standard(nonlinearity=pt.exp),
+    "less dropout": [*standard()[:1], ("drop", DropoutLayer, {"p": 0.2}), *standard()[2:]],
+    "no dropout": [*standard()[:1], *standard()[2:]],
+    "one more": [*standard()[:2], ("dense", DenseLayer, {"num_units": 4}), *standard()[2:]],
+    "a skip": [*standard()[:2], ("output", DenseLayer, {"incoming": "conv"})],
+}
+
+
+def test_equal_networks_have_equal_signatures():
+    for name, layers in DIFFERENT.items():
+        first, again = signature(layers), signature(layers, seed=7)
+        assert first is not None, name
+        assert first == again, name
+        assert hash(first) == hash(again), name
+
+
+def test_all_others_differ():
+    signatures = [signature(layers) for layers in DIFFERENT.values()]
+    signatures += [signature(standard(), (1, 8, 9)), signature(standard(), (2, 8, 8))]
+    assert len(set(signatures)) == len(DIFFERENT) + 2
+
+
+def test_a_closure_over_something_that_changes():
+    """The same function object is another graph when what it closes over is another."""
+    factor = 2
+    function = standard(nonlinearity=lambda x: x * factor)
+    before = signature(function)
+    factor = 3
+    assert signature(function) != before
+
+
+def test_a_function_whose_global_variable_changes(monkeypatch):
+    layers = standard(nonlinearity=_by_a_global)
+    before = signature(layers)
+    assert before is not None
+    monkeypatch.setitem(globals(), "FACTOR", 3)
+    assert signature(layers) != before
+
+
+FACTOR = 2
+
+
+def _by_a_global(x):
+    return rectify(x) * FACTOR
+
+
+def test_shared_parameters():
+    """Two layers with one matrix have another graph than two layers with one each."""
+
+    def tied(layer):
+        first = DenseLayer(layer, 64, b=None)
+        second = DenseLayer(first, 64, W=first.W, b=None)
+        return DenseLayer(second, 3, nonlinearity=softmax)
+
+    def untied(layer):
+        second = DenseLayer(DenseLayer(layer, 64, b=None), 64, b=None)
+        return DenseLayer(second, 3, nonlinearity=softmax)
+
+    assert signature(tied) == signature(tied)
+    assert signature(tied) != signature(untied)
+
+
+class TestWhatCannotBeDescribed:
+    """Such a network is nobody's twin: its programs are its own."""
+
+    def of(self, **attributes):
+        class Own(Layer):
+            def get_output_for(self, input, **kwargs):
+                return input
+
+        def network(layer):
+            layer = Own(layer)
+            vars(layer).update(attributes)
+            return DenseLayer(layer, 3)
+
+        return signature(network)
+
+    def test_numbers_are_described(self):
+        assert self.of(strength=2.0) is not None
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            np.arange(3.0),
+            theano.shared(np.float32(3), name="strength"),
+            pt.fscalar(),
+            pt.constant(np.arange(3.0)),
+            object(),
+            {"a": {"b": {"c": {"d": {"e": 1}}}}},
+            np.ma.masked_array([1.0]),
+            iter([1]),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_is_opaque(self, value):
+        assert self.of(strength=value) is None
+
+    def test_a_layer_outside_the_network(self):
+        outside = InputLayer((None, 1, 8, 8), name="outside")
+        network = build_network(parse_layers(standard()), (1, 8, 8), 3, "classes", 0)
+        network.layers["conv"].input_layer = DenseLayer(outside, 3)
+        assert network_signature(network) is None
+
+
+def test_descriptions_of_objectives():
+    assert description(scaled) == description(scaled)
+    assert description(closure(2)) != description(closure(3))
+    assert description(np.arange(3)) is None
+    assert description(partial(scaled, factor=2)) == description(partial(scaled, factor=2))
+    assert description((1, 1.0, True)) != description((1, 1, 1))
