@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import r2_score
 
 from ..network.build import Target
+from ..network.functions import Program
 from ..network.model import Model
 from .batches import Dataset, iterate_batches
 
 __all__ = ["evaluate"]
 
 
-def evaluate(
-    model: Model, compute: Callable[..., tuple[Any, ...]], data: Dataset
-) -> tuple[float, float]:
+def evaluate(model: Model, program: Program, data: Dataset) -> tuple[float, float]:
     """(mean loss, accuracy or R²) on `data`, without dropout.
 
     Parameters
     ----------
     model : Model
-    compute : callable
-        An evaluation program's function.
+    program : Program
+        An evaluation program.
     data : Dataset
 
     Returns
@@ -35,7 +32,8 @@ def evaluate(
     losses, predictions, targets = [], [], []
     size = min(model.slice_size, max(1, len(data)))
     for images, target, _ in iterate_batches(data, size, model.input_scale, None):
-        loss, prediction = compute(images, target, *model.values)
+        generators = model.streams(program.n_generators)
+        loss, prediction = program.function(images, target, *model.values, *generators)
         losses.append(loss)
         predictions.append(prediction)
         targets.append(target)

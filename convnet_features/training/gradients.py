@@ -172,7 +172,7 @@ def differentiated(
         [loss, *new_values], include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
     )
     loss, *new_values = rewritten
-    gradients = grad(loss, trainable, disconnected_inputs="ignore") if trainable else []
+    gradients: Any = grad(loss, trainable, disconnected_inputs="ignore") if trainable else []
     live, results = live_variables([loss, *gradients, *new_values])
     function = compile_program(
         [*data, *params, *generators, *live.values()], results, get_provider(engine), fuse=fuse

@@ -110,8 +110,9 @@ class Trainer:
             model.network, settings.objective, model.target, self._n_outputs, model.engine
         )
         shapes = [param.get_value(borrow=True).shape for param in model.trainable]
+        names = [param.name for param in model.trainable]
         trained = self.theta[: model.n_trainable]
-        self.updater = make_updater(settings.rule, settings.arguments, trained, shapes)
+        self.updater = make_updater(settings.rule, settings.arguments, trained, shapes, names)
         if self._optimiser is not None:
             self.updater.load_state(self._optimiser)
         self._gradient = np.empty(len(trained), dtype=np.float32)
@@ -307,7 +308,7 @@ class Trainer:
     def evaluate(self, data: Dataset) -> tuple[float, float]:
         """(mean loss, accuracy or R²) on `data`, without dropout."""
         self.prepare()
-        return evaluate(self.model, self._evaluation.function, data)
+        return evaluate(self.model, self._evaluation, data)
 
     def _step(self, images: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
         """One update of the parameters; the batch's loss before it."""
