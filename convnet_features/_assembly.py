@@ -18,6 +18,7 @@ from .network.spec import LayerSpec, parse_layers, with_parameters
 from .training.augmentation import as_augment
 from .training.batches import Dataset
 from .training.freezing import check_frozen
+from .training.history import History
 from .training.objectives import resolve_loss, smoothed
 from .training.schedule import automatic_batch_size, automatic_epochs, resolve_count
 from .training.settings import Penalty, Settings
@@ -27,6 +28,7 @@ from .training.updates import resolve_update, update_arguments
 from .validation import TrainingData, automatic_input_scale, check_validation_data
 
 __all__ = [
+    "continuing_trainer",
     "network_layers",
     "new_trainer",
     "number_of_epochs",
@@ -72,6 +74,16 @@ def resumed_trainer(estimator: Any, trainer: Trainer, data: TrainingData) -> Tra
     trainer.freeze(check_frozen(model.network, estimator.freeze or ()))
     trainer.reconfigure(settings)
     return trainer
+
+
+def continuing_trainer(estimator: Any, data: TrainingData) -> Trainer:
+    """A trainer that goes on with a fitted estimator's network; its update rule begins anew."""
+    random = check_random_state(estimator.random_state)
+    # The third: an order of samples of its own.
+    seed = int(random.randint(_SEEDS, size=3)[2])
+    model, history = estimator._model, History(estimator.history_)
+    trainer = Trainer(model, _settings(estimator, data, model.network), seed, history=history)
+    return resumed_trainer(estimator, trainer, data)
 
 
 def training_sets(

@@ -87,13 +87,11 @@ def cross_fitted_features(
 def _parts(
     fitted: Any, images: np.ndarray, y: np.ndarray, cross_fit: Any
 ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-    if hasattr(cross_fit, "split"):
+    if hasattr(cross_fit, "split") and not isinstance(cross_fit, str):
         return cross_fit.split(images, y)
-    if not hasattr(cross_fit, "__index__"):
-        if isinstance(cross_fit, Iterable) and not isinstance(cross_fit, str):
-            return cross_fit
-        cross_fit = 0
-    if not 2 <= int(cross_fit) <= len(images):
+    if isinstance(cross_fit, Iterable) and not isinstance(cross_fit, str):
+        return cross_fit
+    if not hasattr(cross_fit, "__index__") or not 2 <= cross_fit <= len(images):
         raise ValueError(
             f"cross_fit must be at least 2 and at most the number of samples ({len(images)}), "
             f"a splitter, or an iterable of splits; got {cross_fit!r}."

@@ -114,6 +114,7 @@ def check_training_data(
     *,
     kind: str,
     classes: np.ndarray | None = None,
+    like: Targets | None = None,
     reset: bool = True,
 ) -> TrainingData:
     """X, y and weights for training; the estimator stays as it is.
@@ -129,6 +130,8 @@ def check_training_data(
         What y may be.
     classes : ndarray of shape (n_classes,), optional
         All classes there are; those of y if not given.
+    like : Targets, optional
+        An encoding to follow: of the network that training is to go on with.
     reset : bool, default=True
         Whether X may have other features than before.
 
@@ -145,9 +148,11 @@ def check_training_data(
     taken = _stand_in(estimator, {})
     if reset:
         vars(taken).pop("feature_names_in_", None)
-    images, input_shape = check_images(taken, X, estimator.input_shape, reset=reset)
+    expected = estimator.input_shape if reset else estimator.input_shape_
+    images, input_shape = check_images(taken, X, expected, reset=reset)
     weights = _check_sample_weight_of(images, sample_weight)
-    targets = encode_targets(name, y, kind, len(images), classes=classes, weights=weights)
+    counts = None if weights is None or np.ptp(weights) == 0 else weights
+    targets = encode_targets(name, y, kind, len(images), classes=classes, weights=counts, like=like)
     features_in = {key: vars(taken)[key] for key in FEATURES_IN if key in vars(taken)}
     if weights is not None and not weights.all():
         # To weigh nothing is to be absent, from the held-out rows and every automatic rule too.
@@ -227,6 +232,7 @@ def check_images(
         If X is empty, has another number of dimensions, NaN or infinity, or
         images of another size; the text says what came and what was expected.
     """
+    _check_numeric(type(estimator).__name__, X)
     if not reset:
         _check_rank(estimator, X, input_shape)
     X = validate_data(
@@ -237,10 +243,25 @@ def check_images(
     return _as_images(type(estimator).__name__, X, input_shape), input_shape
 
 
+def _check_numeric(name: str, X: Any) -> None:
+    """Arrays of objects pass if every object is a number."""
+    if getattr(X, "dtype", None) != np.dtype(object):
+        return
+    try:
+        np.asarray(X).astype(np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: X has dtype object, and not all of it are numbers ({error}); give an array "
+            "of a numeric dtype."
+        ) from None
+
+
 def _check_rank(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> None:
     """Images of another size are reported as such, before scikit-learn counts channels."""
-    shape = getattr(X, "shape", None)
-    if shape is None or len(shape) not in (3, 4) or input_shape is None:
+    shape = getattr(X, "shape", ())
+    if len(shape) > 4:
+        infer_input_shape(shape)
+    if len(shape) < 3 or input_shape is None:
         return
     given = (1, *shape[1:]) if len(shape) == 3 else tuple(shape[1:])
     if given != tuple(input_shape):
@@ -358,7 +379,7 @@ def encode_targets(
         How often each number counts in the mean and deviation that
         standardise them.
     like : Targets, optional
-        An encoding to follow, for validation data.
+        An encoding to follow.
 
     Returns
     -------
@@ -386,8 +407,17 @@ def encode_targets(
     values = check_array(
         y.reshape(len(y), -1), dtype=np.float64, input_name="y", ensure_all_finite=True
     )
+    if like is not None and values.shape[1] != like.n_outputs:
+        raise ValueError(
+            f"{name}: y has {values.shape[1]} columns, and the network gives {like.n_outputs} "
+            f"{like.kind}."
+        )
     one_dimensional = y.ndim == 1
     if resolved == "labels":
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(
+                f"{name}: y must be a matrix of 0 and 1, as the network was fitted to."
+            )
         return Targets("labels", values.astype(np.float32), values.shape[1], one_dimensional=False)
     return _encode_numbers(values, one_dimensional, weights, like)
 

@@ -1,0 +1,226 @@
+"""Bad input is named, and leaves the estimator as it was."""
+
+from __future__ import annotations
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
+from convnet_features.exceptions import DivergenceError, EngineError, NetworkError
+
+from .images import bright_corners, quick
+
+X, Y = bright_corners()
+
+
+def with_value(value):
+    spoilt = X.copy()
+    spoilt[3, 5] = value
+    return spoilt
+
+
+BAD_DATA = {
+    "one dimension": (X[0], Y[:36], "Expected 2D array, got 1D array"),
+    "five dimensions": (X.reshape(60, 1, 1, 6, 6), Y, "X has 5 dimensions; expected 2"),
+    "no samples": (X[:0], Y[:0], r"Found array with 0 sample\(s\)"),
+    "no features": (X[:, :0], Y, r"Found array with 0 feature\(s\)"),
+    "NaN": (with_value(np.nan), Y, "Input X contains NaN"),
+    "infinity": (with_value(np.inf), Y, "Input X contains infinity"),
+    "objects": (
+        np.where(X == X[0, 0], "dark", X.astype(object)),
+        Y,
+        "X has dtype object, and not all of it are numbers",
+    ),
+    "strings": (X.astype(str).astype("U3") + "!", Y, "could not convert string|numeric values"),
+    "complex": (X + 1j, Y, "Complex data not supported"),
+    "lengths": (X, Y[:50], "X and y have different lengths: .* 60 in X, 50 in y"),
+    "no y": (X, None, "requires y to be passed, but the target y is None"),
+    "a scalar for y": (X, 3, "y is a single value"),
+    "one class": (X, np.zeros(60, int), "y holds one class only .*at least two classes"),
+    "NaN in y": (X, np.where(Y == 1, np.nan, Y), "NaN"),
+    "a matrix of classes": (
+        X,
+        np.column_stack([Y, Y]),
+        r"y has 2 columns and values other than 0 and 1|got an array of shape \(60, 2\)",
+    ),
+}
+
+BAD_PARAMETERS = {
+    "feature_layer": (
+        {"feature_layer": "dens"},
+        ValueError,
+        "feature_layer: there is no layer 'dens'; the network has input, conv, pool, dense",
+    ),
+    "no feature_layer": (
+        {"feature_layer": []},
+        ValueError,
+        "feature_layer must be a layer's name, or a list of at least one",
+    ),
+    "batch_size": (
+        {"batch_size": 0},
+        ValueError,
+        "batch_size must be 'auto' or a whole number of at least 1; got 0",
+    ),
+    "max_epochs": (
+        {"max_epochs": 0},
+        ValueError,
+        "max_epochs must be 'auto' or a whole number of at least 1; got 0",
+    ),
+    "half an epoch": ({"max_epochs": 1.5}, ValueError, "max_epochs must be .* got 1.5"),
+    "engine": ({"engine": "abacus"}, EngineError, "engine='abacus' is unknown; the engines are"),
+    "update": ({"update": "adam2"}, ValueError, "update must be .*'adam'.*; got 'adam2'"),
+    "update argument": (
+        {"update": "adam", "update_beta3": 0.1},
+        ValueError,
+        "update_beta3: the update rule 'adam' has no argument 'beta3'; it has .*update_beta1",
+    ),
+    "loss": ({"loss": "hinge"}, ValueError, "loss must be .*got 'hinge'"),
+    "input_shape": (
+        {"input_shape": (1, 5, 5)},
+        ValueError,
+        "X has 36 features, and input_shape 1x5x5 needs 25",
+    ),
+    "a wrong input_shape": (
+        {"input_shape": (6, 6)},
+        ValueError,
+        r"input_shape must be \(channels, height, width\), each at least 1; got \(6, 6\)",
+    ),
+    "input_scale": ({"input_scale": -1}, ValueError, "input_scale must be .* got -1"),
+    "validation_fraction": (
+        {"validation_fraction": 1.5},
+        ValueError,
+        "validation_fraction must be between 0 and 1, or None",
+    ),
+    "l2": ({"l2": -1.0}, ValueError, "l2"),
+    "layers": ({"layers": 3}, NetworkError, "layers must be None, a list of layers, or a function"),
+    "an empty list of layers": ({"layers": []}, NetworkError, "the list is empty"),
+    "a layer's parameter": (
+        {"conv_num_filter": 8},
+        NetworkError,
+        "unknown parameter 'conv_num_filter': layer 'conv' .* has no argument 'num_filter'; .*"
+        "Did you mean 'conv_num_filters'",
+    ),
+    "a parameter": (
+        {"max_epoch": 3},
+        NetworkError,
+        "unknown parameter 'max_epoch': it begins with none of the layers' names",
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=["unfitted", "fitted"])
+def estimator(request):
+    made = quick(ConvNetFeatureExtractor, max_epochs=1)
+    return made.fit(X, Y) if request.param == "fitted" else made
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_bad_data_are_named_and_change_nothing(case, method, estimator):
+    bad_x, bad_y, message = BAD_DATA[case]
+    if method == "partial_fit" and case == "one class" and hasattr(estimator, "classes_"):
+        pytest.skip("a part of the data may hold one class")
+    before = joblib.hash(estimator)
+    with pytest.raises(ValueError, match=message):
+        getattr(estimator, method)(bad_x, bad_y)
+    assert joblib.hash(estimator) == before
+
+
+@pytest.mark.parametrize("case", BAD_PARAMETERS)
+def test_bad_parameters_are_named_and_change_nothing(case, estimator):
+    params, error, message = BAD_PARAMETERS[case]
+    spoilt = type(estimator)(**{**estimator.get_params(), **params})
+    vars(spoilt).update({k: v for k, v in vars(estimator).items() if k not in vars(spoilt)})
+    before = joblib.hash(spoilt)
+    with pytest.raises(error, match=message):
+        spoilt.fit(X, Y)
+    assert joblib.hash(spoilt) == before
+
+
+@pytest.mark.parametrize("method", ["transform", "predict", "predict_proba", "summary"])
+def test_nothing_comes_out_before_fit(method):
+    arguments = () if method == "summary" else (X,)
+    with pytest.raises(NotFittedError, match="fit"):
+        getattr(quick(ConvNetFeatureExtractor), method)(*arguments)
+
+
+def test_images_of_another_size_are_refused_with_both_sizes():
+    images = X.reshape(60, 1, 6, 6)
+    fitted = quick(ConvNetFeatureExtractor, max_epochs=1).fit(images, Y)
+    before = joblib.hash(fitted)
+    with pytest.raises(ValueError, match="X has images of 1x8x8 .*fitted to images of 1x6x6"):
+        fitted.transform(np.zeros((2, 1, 8, 8)))
+    with pytest.raises(ValueError, match="X has images of 3x6x6 .*fitted to images of 1x6x6"):
+        fitted.predict(np.zeros((2, 3, 6, 6)))
+    with pytest.raises(ValueError, match="X has images of 1x5x5 .*fitted to images of 1x6x6"):
+        fitted.partial_fit(np.zeros((60, 5, 5)), Y)
+    assert joblib.hash(fitted) == before
+
+
+def test_another_number_of_columns_is_refused():
+    fitted = quick(ConvNetFeatureExtractor, max_epochs=1).fit(X, Y)
+    with pytest.raises(ValueError, match="X has 25 features, but ConvNetFeatureExtractor is exp"):
+        fitted.transform(X[:, :25])
+
+
+def test_an_unknown_layer_is_refused_by_name(estimator):
+    fitted = clone(estimator).fit(X, Y)
+    for method in (lambda: fitted.get_output("dens", X), lambda: fitted.layer_function("dens")):
+        with pytest.raises(ValueError, match="there is no layer 'dens'; the network has input"):
+            method()
+
+
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_a_loss_that_leaves_the_numbers_stops_training(fitted_before):
+    estimator = quick(ConvNetRegressor)
+    if fitted_before:
+        estimator.fit(X, Y)
+    estimator.set_params(update_learning_rate=1e30)
+    before = joblib.hash(estimator)
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(DivergenceError, match="epoch 1.*[Uu]se a smaller update_learning_rate"),
+    ):
+        estimator.fit(X[:, :25], Y)
+    assert joblib.hash(estimator) == before
+
+
+def test_set_params_sets_nothing_if_one_name_is_unknown(estimator):
+    estimator = clone(estimator)
+    before = estimator.get_params()
+    with pytest.raises(NetworkError, match="unknown parameter 'conv_num_filter'.*own parameters"):
+        estimator.set_params(max_epochs=3, conv_num_filter=8)
+    assert estimator.get_params() == before
+
+
+def test_other_classes_than_in_the_first_call_are_refused():
+    classifier = quick(ConvNetClassifier).partial_fit(X, Y)
+    with pytest.raises(ValueError, match=r"classes=\[0, 1\] is not the same as on last call"):
+        classifier.partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"not among the known ones: \[5\]; known are \[0, 1, 2\]"):
+        classifier.partial_fit(X, np.full(60, 5))
+
+
+def test_validation_data_need_both_parts():
+    with pytest.raises(ValueError, match="X_val needs y_val"):
+        quick(ConvNetClassifier).fit(X, Y, X_val=X)
+
+
+BAD_WEIGHTS = {
+    "negative": (np.linspace(-1, 1, 60), "[Nn]egative values"),
+    "length": (np.ones(59), r"sample_weight.shape == \(59,\), expected \(60,\)"),
+    "NaN": (np.full(60, np.nan), "NaN"),
+    "nothing": (np.zeros(60), "every weight is 0|at least one non-zero"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_WEIGHTS)
+def test_bad_weights_are_named(case, estimator):
+    weights, message = BAD_WEIGHTS[case]
+    before = joblib.hash(estimator)
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, Y, sample_weight=weights)
+    assert joblib.hash(estimator) == before
