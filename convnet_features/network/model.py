@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..fusion import get_fusion
+from ..exceptions import NetworkError
 from .build import Network, Target, build_network
 from .functions import Program, frozen_function, output_program
 from .spec import LayerSpec
@@ -84,15 +85,20 @@ class Model:
         network = build_network(
             self.layers, self.input_shape, self.n_outputs, self.target, self.seed
         )
+        self._lay_out(network)
+        return network
+
+    def _lay_out(self, network: Network) -> None:
+        """Let the parameters hold views of `theta`, which is made of their values if it is None."""
         params = _by_trainability(network, self.frozen)
         values = [param.get_value(borrow=True) for param in params]
+        _check_types(network)
         if self.theta is None:
             self.theta = _joined(values)
         views = dict(zip(params, _views(self.theta, values), strict=True))
         self._params = [(param, views[param]) for param in network.params]
         for param, view in self._params:
             param.set_value(view, borrow=True)
-        return network
 
     def _adopt_values(self) -> None:
         """Copy into `theta` what somebody gave a parameter with ``set_value``."""
@@ -115,6 +121,7 @@ class Model:
     @property
     def named_values(self) -> dict[str, np.ndarray]:
         """Each parameter's value by ``<layer>.<parameter>``: views of `theta`."""
+        self.values  # noqa: B018  (so that they are views)
         named: dict[str, np.ndarray] = {}
         seen: set[int] = set()
         for name, layer in self.network.layers.items():
@@ -133,11 +140,8 @@ class Model:
         if tuple(names) == self.frozen:
             return
         network, self.frozen = self.network, tuple(names)
-        params = _by_trainability(network, self.frozen)
-        values = [param.get_value(borrow=True) for param in params]
-        self.theta = _joined(values)
-        for param, view in zip(params, _views(self.theta, values), strict=True):
-            param.set_value(view, borrow=True)
+        self.theta = None
+        self._lay_out(network)
 
     @property
     def values(self) -> list[np.ndarray]:
@@ -159,10 +163,10 @@ class Model:
         compute = frozen_function(self.network, name, values, self.engine)
         n_generators = self.program((name,)).n_generators
         if n_generators:
-            return lambda batch: compute(batch, *self._streams(n_generators))[0]
+            return lambda batch: compute(batch, *self.streams(n_generators))[0]
         return lambda batch: compute(batch)[0]
 
-    def _streams(self, count: int) -> list[np.random.Generator]:
+    def streams(self, count: int) -> list[np.random.Generator]:
         """Those of layers that draw even where nothing should be random: the same at every call."""
         return [np.random.default_rng((self.seed or 0, index)) for index in range(count)]
 
@@ -189,7 +193,7 @@ class Model:
             batch = self.to_network(images[start : start + step])
             for result, value in zip(
                 results,
-                compute(batch, *values, *self._streams(program.n_generators)),
+                compute(batch, *values, *self.streams(program.n_generators)),
                 strict=True,
             ):
                 result[start : start + step] = value
@@ -208,6 +212,18 @@ class Model:
         if self.input_scale == 1.0:
             return batch
         return np.multiply(batch, np.float32(self.input_scale))
+
+
+def _check_types(network: Network) -> None:
+    """That every parameter is float32, as the vector is that they are put into."""
+    for name, layer in network.layers.items():
+        for position, param in enumerate(layer.params):
+            if param.dtype != "float32":
+                raise NetworkError(
+                    f"layer {name!r} ({type(layer).__name__}): its parameter "
+                    f"{param.name or position!r} is {param.dtype}, and networks compute in float32; create it with "
+                    "lasagne.utils.floatX(...)."
+                )
 
 
 def _trained(network: Network, frozen: Sequence[str]) -> list[Any]:

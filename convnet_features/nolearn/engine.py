@@ -124,7 +124,10 @@ class Engine:
 
     def evaluate(self, images: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         """(loss, the output layer's activations) of one batch, without dropout."""
-        loss, prediction = self._evaluation.function(images, targets, *self.model.values)
+        generators = self.model.streams(self._evaluation.n_generators)
+        loss, prediction = self._evaluation.function(
+            images, targets, *self.model.values, *generators
+        )
         return float(loss), prediction
 
     def target(self, y: Any) -> np.ndarray:
