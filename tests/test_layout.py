@@ -1,0 +1,198 @@
+"""Imports go downward only, and importing the package loads what it needs and no more."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import convnet_features
+
+PACKAGE = Path(convnet_features.__file__).parent
+#: The layers of docs/design/architecture.md, from the top to the bottom.
+LAYERS = (
+    {"extractor", "classifier", "regressor", "_base"},
+    {"validation", "datasets"},
+    {"training"},
+    {"network", "layers"},
+    {"theano_facade"},
+    {"compilation"},
+    {"fusion"},
+    {"ops"},
+    {"kernels"},
+    {"exceptions", "persistence"},
+)
+#: Where an import goes upward: only ever within a function, which runs when all is loaded.
+UPWARD = {("theano_facade", "compilation")}
+
+
+def module_name(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    module_name(path): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if "__pycache__" not in path.parts
+}
+
+
+def imports_of(name, path):
+    """(what, at the top level of the module) of every import of this package's own modules."""
+    tree = ast.parse(path.read_text())
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    package = [part for part in package if part]
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "convnet_features":
+                    yield alias.name.partition(".")[2], id(node) in top
+        elif isinstance(node, ast.ImportFrom):
+            yield from _from(node, package, id(node) in top)
+
+
+def _from(node, package, at_top):
+    if node.level:
+        base = package[: len(package) - node.level + 1]
+    elif node.module and node.module.split(".")[0] == "convnet_features":
+        base = node.module.split(".")[1:]
+        node = ast.ImportFrom(module=None, names=node.names, level=1)
+    else:
+        return
+    base = [*base, *(node.module.split(".") if node.module else [])]
+    for alias in node.names:
+        whole = ".".join([*base, alias.name])
+        yield (whole if whole in MODULES else ".".join(base)), at_top
+
+
+def level_of(name):
+    """The position of a module's layer; whatever is in none builds on the estimators."""
+    first = name.split(".")[0]
+    if first == "_version":
+        return len(LAYERS)
+    return next((level for level, layer in enumerate(LAYERS) if first in layer), 0)
+
+
+def test_the_layers_are_those_of_the_documentation():
+    text = (PACKAGE.parent / "docs" / "design" / "architecture.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
+    documented = [{word.strip("` ") for word in row[2].split(",")} for row in rows[2:]]
+    for layer in LAYERS:
+        assert any(layer <= names for names in documented), f"{layer} is not in {documented}"
+    order = [
+        next(k for k, names in enumerate(documented) if layer <= names) for layer in LAYERS
+    ]
+    assert order == sorted(order)
+
+
+def test_there_are_modules_to_look_at():
+    assert len(MODULES) > 50
+    found = {what for what, _ in imports_of("kernels.registry", MODULES["kernels.registry"])}
+    assert {"exceptions", "kernels.contract", "kernels.portable"} <= found
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_imports_go_downward(name):
+    for imported, at_top in imports_of(name, MODULES[name]):
+        if not imported or level_of(imported) >= level_of(name):
+            continue
+        known = (name.split(".")[0], imported.split(".")[0]) in UPWARD
+        assert known, f"{name} imports {imported}, which is above it"
+        assert not at_top, f"{name} imports {imported} before that can be there"
+
+
+def test_no_cycles_between_packages():
+    """At the top level of modules; an import within a function runs when all is loaded."""
+    edges = {}
+    for name, path in MODULES.items():
+        first = name.split(".")[0]
+        for imported, at_top in imports_of(name, path):
+            if at_top and imported and imported.split(".")[0] != first:
+                edges.setdefault(first, set()).add(imported.split(".")[0])
+    done, path = set(), []
+
+    def visit(package):
+        assert package not in path, f"cycle: {' -> '.join([*path[path.index(package) :], package])}"
+        if package in done:
+            return
+        path.append(package)
+        for other in sorted(edges.get(package, ())):
+            visit(other)
+        done.add(path.pop())
+
+    edges.pop("", None)  # the package itself gathers what it offers
+    for package in sorted(edges):
+        visit(package)
+
+
+UNWANTED = (
+    "cv2",
+    "jax",
+    "matplotlib",
+    "numba",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "PIL",
+    "polars",
+    "tensorflow",
+    "torch",
+)
+
+#: Makes the unwanted libraries absent, and prints which of our own modules asks for one.
+ABSENT = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in {UNWANTED!r}:
+            return None
+        frame = sys._getframe(1)
+        while "importlib" in frame.f_code.co_filename:
+            frame = frame.f_back
+        if "convnet_features" in frame.f_code.co_filename:
+            print(frame.f_code.co_filename, "imports", name)
+        raise ImportError(name + " is absent", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def run(code):
+    result = subprocess.run(
+        [sys.executable, "-c", ABSENT + code], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_importing_loads_nothing_heavy():
+    assert run("import convnet_features") == ""
+
+
+def test_all_of_it_works_without_anything_heavy():
+    assert (
+        run(
+            "import numpy, convnet_features, pickle\n"
+            "X = numpy.random.default_rng(0).random((20, 64))\n"
+            "net = convnet_features.ConvNetClassifier(max_epochs=1)\n"
+            "net.fit(X, [0, 1] * 10).transform(X)\n"
+            "pickle.loads(pickle.dumps(net)).predict(X)\n"
+            "net.layer_function('dense')(X.reshape(20, 1, 8, 8))\n"
+        )
+        == ""
+    )
+
+
+def test_the_two_tests_above_can_fail():
+    code = compile("import pandas", str(PACKAGE / "imagined.py"), "exec")
+    with pytest.raises(AssertionError, match="pandas is absent"):
+        run(f"exec(compile('import pandas', {code.co_filename!r}, 'exec'))")
+    shown = run(
+        f"try: exec(compile('import pandas', {code.co_filename!r}, 'exec'))\n"
+        "except ImportError: pass"
+    )
+    assert shown.endswith("imagined.py imports pandas\n")
