@@ -365,8 +365,15 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         return cross_fitted_features(self, images, y, cross_fit, **fit_params)
 
     def _features(self, images: np.ndarray) -> np.ndarray:
-        names = layer_names(self._model.network, self.feature_layer, "feature_layer")
-        return features(self._model.outputs(names, images))
+        model = self._current_model()
+        names = layer_names(model.network, self.feature_layer, "feature_layer")
+        return features(model.outputs(names, images))
+
+    def _current_model(self) -> Model:
+        """The network, to be computed by the engine that `engine` names now."""
+        get_provider(self.engine)
+        self._model.engine = self.engine
+        return self._model
 
     def _images(self, X: Any) -> np.ndarray:
         return check_images(self, X, self._model.input_shape, reset=False)[0]
@@ -386,8 +393,9 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
             float32; (n_samples, n_channels, height, width) for maps.
         """
         check_is_fitted(self)
-        layer_names(self._model.network, layer, "layer")
-        return self._model.outputs([layer], self._images(X))[0]
+        model = self._current_model()
+        layer_names(model.network, layer, "layer")
+        return model.outputs([layer], self._images(X))[0]
 
     def layer_function(self, name: str) -> Callable[[Any], np.ndarray]:
         """A compiled function from a batch of images to a layer's output.
@@ -405,8 +413,8 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
             the shape and nothing else, so it is the quickest way to one answer.
         """
         check_is_fitted(self)
-        layer_names(self._model.network, name, "layer")
-        model = self._model
+        model = self._current_model()
+        layer_names(model.network, name, "layer")
         compute, to_network = model.function(name), model.to_network
         input_shape = tuple(model.input_shape)
 
@@ -423,7 +431,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        model = self._model
+        model = self._current_model()
         return model.outputs([model.network.output.name], self._images(X))[0]
 
     def predict(self, X: Any) -> np.ndarray:

@@ -95,6 +95,8 @@ class Model:
         _check_types(network)
         if self.theta is None:
             self.theta = _joined(values)
+        if not self.theta.flags.writeable:  # of a file that joblib has mapped
+            self.theta = self.theta.copy()
         views = dict(zip(params, _views(self.theta, values), strict=True))
         self._params = [(param, views[param]) for param in network.params]
         for param, view in self._params:
@@ -152,7 +154,7 @@ class Model:
 
     def program(self, names: Sequence[str]) -> Program:
         """The compiled function from images and parameters to the outputs of layers."""
-        key = (tuple(names), get_fusion())
+        key = (tuple(names), self.engine, get_fusion())
         if key not in self._programs:
             self._programs[key] = output_program(self.network, names, self.engine)
         return self._programs[key]
