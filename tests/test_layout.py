@@ -84,9 +84,7 @@ def test_the_layers_are_those_of_the_documentation():
     documented = [{word.strip("` ") for word in row[2].split(",")} for row in rows[2:]]
     for layer in LAYERS:
         assert any(layer <= names for names in documented), f"{layer} is not in {documented}"
-    order = [
-        next(k for k, names in enumerate(documented) if layer <= names) for layer in LAYERS
-    ]
+    order = [next(k for k, names in enumerate(documented) if layer <= names) for layer in LAYERS]
     assert order == sorted(order)
 
 

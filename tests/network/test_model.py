@@ -156,7 +156,9 @@ class TestFreezing:
         assert model.n_trainable == 5 * 3 + 3
         names = [param.name for param in model.trainable]
         assert names == ["output.W", "output.b"]
-        np.testing.assert_array_equal(model.theta[:15].reshape(5, 3), model.trainable[0].get_value())
+        np.testing.assert_array_equal(
+            model.theta[:15].reshape(5, 3), model.trainable[0].get_value()
+        )
 
     def test_freezing_later_keeps_every_value(self, images):
         model = model_of(layers=parse_layers(self.LAYERS))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import pytest
 import pytensor.tensor as pt
+import pytest
 
 import convnet_features  # noqa: F401  (makes `import lasagne` work)
 from convnet_features.network.build import build_network
