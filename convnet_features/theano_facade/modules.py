@@ -41,6 +41,10 @@ class FacadeModule(ModuleType):
             return
         super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A function of __main__ reaches other processes together with the modules that it uses.
+        return _imported, (self.__name__,)
+
     def __dir__(self) -> list[str]:
         return sorted({*self.__dict__, *self._supported()} - {"_entries"})
 
@@ -57,6 +61,14 @@ class FacadeModule(ModuleType):
         if name.startswith("__") or not nearest:
             return f"{message}."
         return f"{message}; the nearest name is {self.__name__}.{nearest[0]}."
+
+
+def _imported(name: str) -> ModuleType:
+    """A module of the facade, in a process that may not have installed it yet."""
+    from .finder import install
+
+    install()
+    return importlib.import_module(name)
 
 
 def resolve(module: str, name: str, entry: Entry) -> Any:
