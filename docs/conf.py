@@ -39,8 +39,8 @@ add_module_names = False
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
-    # Every example is run, but for servers, which do not end.
-    "filename_pattern": r"^(?!.*serv).*\.py$",
+    # Every example is run, but for servers, which do not end, and one that trains for long.
+    "filename_pattern": r"/(?!serv|augment_and_schedule)[^/]*\.py$",
     "ignore_pattern": r"__init__\.py|conftest\.py",
     "image_srcset": ["2x"],
     "capture_repr": ("_repr_html_",),

@@ -34,20 +34,23 @@ from convnet_features.exceptions import DatasetNotFoundError
 QUICK = os.environ.get("CONVNET_FEATURES_EXAMPLES") == "quick"
 
 try:
-    X_train, y_train, X_val, y_val, X_test, y_test = load_mnist(download_if_missing=not QUICK)
+    six = load_mnist(download_if_missing=not QUICK)
+    X_train, y_train, X_val, y_val, X_test, y_test = six
     print("Running on MNIST.")
 except DatasetNotFoundError:
     X, y = load_digits_images()
     X_train, X_val, X_test = X[:1000], X[1000:1400], X[1400:]
     y_train, y_val, y_test = y[:1000], y[1000:1400], y[1400:]
-    print("MNIST is not at hand and not to be downloaded: running on scikit-learn's 8x8 digits.")
+    print("MNIST is not at hand, and not to be downloaded.")
+    print("Running on scikit-learn's 8x8 digits.")
 
 if QUICK:
-    X_train, y_train, X_val, y_val = X_train[:1000], y_train[:1000], X_val[:300], y_val[:300]
-    X_test, y_test = X_test[:300], y_test[:300]
+    X_train, y_train = X_train[:1000], y_train[:1000]
+    X_val, y_val, X_test, y_test = X_val[:300], y_val[:300], X_test[:300], y_test[:300]
     print("CONVNET_FEATURES_EXAMPLES=quick: a thousand images and one epoch.")
 
-print(f"X_train: {X_train.shape}, {X_train.dtype}; y_train: {y_train.shape}, {y_train.dtype}")
+print(f"X_train: {X_train.shape}, {X_train.dtype}")
+print(f"y_train: {y_train.shape}, {y_train.dtype}")
 
 # %%
 # A digit
@@ -128,7 +131,8 @@ curves = LearningCurvesDisplay.from_estimator(net).plot()
 # Predictions
 # -----------
 predictions = net.predict(X_test)
-print(f"Accuracy on {len(X_test):,} test images: {np.mean(predictions == y_test):.4f}")
+accuracy = np.mean(predictions == y_test)
+print(f"Accuracy on {len(X_test):,} test images: {accuracy:.4f}")
 
 # %%
 # What is taken for what: a confusion matrix is scikit-learn's.
@@ -148,13 +152,15 @@ matrix = ConfusionMatrixDisplay.from_predictions(
 # name, in ``convnet_features.inspection``.
 from convnet_features.inspection import FiltersDisplay
 
-filters = FiltersDisplay.from_estimator(net, layer="conv2d1").plot(n_columns=8, figsize=(7, 3.8))
+filters = FiltersDisplay.from_estimator(net, layer="conv2d1")
+filters.plot(n_columns=8, figsize=(7, 3.8))
 
 # %%
 # What these filters make of one image.
 from convnet_features.inspection import ActivationMapsDisplay
 
-maps = ActivationMapsDisplay.from_estimator(net, X_test[:1], layer="conv2d1").plot()
+maps = ActivationMapsDisplay.from_estimator(net, X_test[:1], layer="conv2d1")
+maps.plot()
 
 # %%
 # Functions up to any layer
@@ -188,11 +194,12 @@ print("same activations:", np.allclose(f_dense(scaled), activations(instance), a
 # The time of one image, from pixels to probabilities, the best of some runs:
 import timeit
 
+runs = 3 if QUICK else 20
 for name, function, image in [
     ("theano.function", f_output, scaled),
     ("layer_function", probabilities, instance),
 ]:
-    times = timeit.repeat(lambda f=function, x=image: f(x), number=20, repeat=3 if QUICK else 20)
+    times = timeit.repeat(lambda f=function, x=image: f(x), number=20, repeat=runs)
     print(f"{name:<16} {1e6 * min(times) / 20:7.0f} µs an image")
 
 # %%
@@ -218,28 +225,25 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 rows = slice(0, 5000)
-learnt_from = {
-    "pixels": (X_val[rows].reshape(len(X_val[rows]), -1), X_test.reshape(len(X_test), -1)),
-    "features": (net.transform(X_val[rows]), net.transform(X_test)),
-}
-print("features:", learnt_from["features"][0].shape, learnt_from["features"][0].dtype)
+pixels = [images.reshape(len(images), -1) for images in (X_val[rows], X_test)]
+features = [net.transform(images) for images in (X_val[rows], X_test)]
+print("features:", features[0].shape, features[0].dtype)
 
-scores = {}
-for name, classifier in [
-    ("LogisticRegression", make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))),
-    ("SVC", SVC()),
-]:
-    for source, (train, test) in learnt_from.items():
+for name, classifier in {
+    "LogisticRegression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+    "SVC": SVC(),
+}.items():
+    for source, (train, test) in {"pixels": pixels, "features": features}.items():
         classifier.fit(train, y_val[rows])
-        scores[name, source] = classifier.score(test, y_test)
-        print(f"{name} on {source}: {scores[name, source]:.4f}")
+        print(f"{name:<18} on {source:<8}: {classifier.score(test, y_test):.4f}")
 
 # %%
 # And in the plane: the features of 1,000 test images, by their two principal
 # components.
 from convnet_features.inspection import FeatureEmbeddingDisplay
 
-embedding = FeatureEmbeddingDisplay.from_estimator(net, X_test[:1000], y_test[:1000]).plot()
+embedding = FeatureEmbeddingDisplay.from_estimator(net, X_test[:1000], y_test[:1000])
+embedding.plot()
 
 # %%
 # One Pipeline

@@ -1,0 +1,115 @@
+"""What is public, and what its docstrings must say."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import convnet_features
+
+#: Modules whose `__all__` is the public face.
+PUBLIC = (
+    "convnet_features",
+    "convnet_features.augmentation",
+    "convnet_features.callbacks",
+    "convnet_features.datasets",
+    "convnet_features.exceptions",
+    "convnet_features.inspection",
+    "convnet_features.layers",
+    "convnet_features.nolearn",
+    "convnet_features.onnx",
+)
+#: Parts of the package that nobody imports from.
+INTERNAL = (
+    "compilation",
+    "fusion",
+    "kernels",
+    "network",
+    "ops",
+    "persistence",
+    "theano_facade",
+    "training",
+    "validation",
+    "classifier",
+    "extractor",
+    "regressor",
+)
+#: Names in an `__all__` that are no objects with a documentation of their own.
+NOT_DOCUMENTED = {"__version__", "visualize", "Augment", "as_augment"}
+
+_ARRAY = re.compile(r"\b(nd)?arrays?(-likes?)?\b")
+#: A type that says as much, or a description that says where to look.
+_SHAPED = re.compile(r"shape|of one image|as in `|as for `", re.IGNORECASE)
+
+
+def parts_of_the_package() -> set[str]:
+    """The names of its modules and subpackages, without underscore."""
+    found = pkgutil.iter_modules(convnet_features.__path__)
+    return {each.name for each in found if not each.name.startswith("_")}
+
+
+def public_objects(modules: Sequence[str] = PUBLIC) -> Iterator[tuple[str, Any]]:
+    """(full name, object) of every public name."""
+    for module_name in modules:
+        module = importlib.import_module(module_name)
+        for name in module.__all__:
+            if name not in NOT_DOCUMENTED:
+                yield f"{module_name}.{name}", getattr(module, name)
+
+
+def documented_objects(modules: Sequence[str] = PUBLIC) -> Iterator[tuple[str, Any]]:
+    """Public names and the public methods and properties that this package gives them."""
+    for full_name, each in public_objects(modules):
+        yield full_name, each
+        if inspect.isclass(each):
+            yield from _members(full_name, each)
+
+
+def _members(full_name: str, kind: type) -> Iterator[tuple[str, Any]]:
+    for name, member in inspect.getmembers(kind):
+        function = inspect.unwrap(getattr(member, "fget", None) or member)
+        ours = (getattr(function, "__module__", None) or "").startswith("convnet_features")
+        callable_or_property = inspect.isroutine(member) or isinstance(member, property)
+        if not name.startswith("_") and ours and callable_or_property:
+            yield f"{full_name}.{name}", member
+
+
+def complaints(each: Any) -> list[str]:
+    """What a docstring lacks: a parameter, or the shape of an array."""
+    from numpydoc.docscrape import get_doc_object
+
+    text = inspect.getdoc(each)
+    if not text:
+        return ["there is no docstring"]
+    document = get_doc_object(each)
+    found = [
+        f"parameter {name!r} is not mentioned"
+        for name in _parameters(each)
+        if not re.search(rf"(?<!\w)\*{{0,2}}{re.escape(name)}(?!\w)", text)
+    ]
+    for section in ("Parameters", "Attributes", "Returns", "Yields"):
+        for entry in document[section]:
+            said = f"{entry.name} {entry.type} {' '.join(entry.desc)}"
+            if _ARRAY.search(f"{entry.type or entry.name}") and not _SHAPED.search(said):
+                found.append(f"{section}: {entry.name or entry.type}: an array without a shape")
+    return found
+
+
+def _parameters(each: Any) -> list[str]:
+    if isinstance(each, property) or (inspect.isclass(each) and issubclass(each, Exception)):
+        return []
+    try:
+        signature = inspect.signature(each)
+    except (TypeError, ValueError):
+        return []
+    return [
+        name
+        for name, parameter in signature.parameters.items()
+        if name != "self"
+        and not name.startswith("_")
+        and parameter.kind is not parameter.VAR_POSITIONAL
+    ]

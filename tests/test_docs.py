@@ -1,0 +1,220 @@
+"""The documentation: every public name is in it, its code runs, its links lead somewhere."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from .public_names import (
+    INTERNAL,
+    PUBLIC,
+    complaints,
+    documented_objects,
+    parts_of_the_package,
+    public_objects,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+PAGES_WITH_CODE = [path for path in PAGES if "```python" in path.read_text(encoding="utf-8")]
+
+
+# The public face
+
+
+def test_every_part_of_the_package_is_public_or_internal():
+    known = {name.split(".")[1] for name in PUBLIC if "." in name} | set(INTERNAL)
+    assert parts_of_the_package() == known
+
+
+def test_the_reference_lists_every_public_name_and_no_other():
+    listed = set()
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    for block in text.split(".. currentmodule:: ")[1:]:
+        module, _, rest = block.partition("\n")
+        listed |= {f"{module}.{name}" for name in re.findall(r"^   (\w+)$", rest, re.MULTILINE)}
+    assert listed == {name for name, _ in public_objects()}
+
+
+def test_docstrings_mention_parameters_and_shapes():
+    pytest.importorskip("numpydoc")
+    found = {name: complaints(each) for name, each in documented_objects()}
+    assert not {name: each for name, each in found.items() if each}
+
+
+@pytest.mark.filterwarnings("ignore:.*potentially wrong underline length")
+def test_a_docstring_that_lacks_something_is_complained_of():
+    pytest.importorskip("numpydoc")
+
+    def shapeless(X, y):
+        """Look at X.
+
+        Parameters
+        ----------
+        X : array-like
+            Images.
+
+        Returns
+        -------
+        ndarray
+            Numbers.
+        """
+
+    assert complaints(shapeless) == [
+        "parameter 'y' is not mentioned",
+        "Parameters: X: an array without a shape",
+        "Returns: ndarray: an array without a shape",
+    ]
+    assert complaints(lambda X: X) == ["there is no docstring"]
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_examples_of_docstrings_run(module):
+    finder = doctest.DocTestFinder(exclude_empty=True, recurse=False)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    report: list[str] = []
+    for name, each in documented_objects([module]):
+        if inspect.isroutine(each) or inspect.isclass(each):
+            namespace = dict(vars(sys.modules[inspect.unwrap(each).__module__]))
+            for test in finder.find(each, name, globs=namespace):
+                runner.run(test, out=report.append)
+    assert runner.failures == 0, "".join(report)
+
+
+# The pages
+
+
+def blocks_of(page):
+    """The code of the page's ```python blocks, which run one after the other."""
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.S | re.M)
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=lambda page: str(page.relative_to(DOCS)))
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, request):
+    if page.name == "data.md":
+        folder = request.getfixturevalue("data_folder")
+        monkeypatch.setenv("CONVNET_FEATURES_DATA", str(folder))
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    for number, code in enumerate(blocks_of(page), start=1):
+        exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
+
+
+def source_of(path):
+    """The file that a page is made from: those of the gallery are made from examples."""
+    if "auto_examples" not in path.parts:
+        return path
+    below = ROOT / "examples" / Path(*path.parts[path.parts.index("auto_examples") + 1 :])
+    return (
+        below.with_name("GALLERY_HEADER.rst") if below.stem == "index" else below.with_suffix(".py")
+    )
+
+
+def test_pages_link_to_files_that_exist():
+    links = [
+        (page, target)
+        for page in PAGES
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    ]
+    assert links
+    broken = [(p.name, t) for p, t in links if not source_of(p.parent / t).exists()]
+    assert not broken
+
+
+def test_every_page_is_reached_from_the_index():
+    entries = {DOCS / "index.md"}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for tree in re.findall(r"^:::\{toctree\}\n(.*?)^:::$", text, re.S | re.M):
+            names = [line for line in tree.splitlines() if line and not line.startswith(":")]
+            for name in names:
+                entries |= set(page.parent.glob(f"{name}.md"))
+    assert entries == set(PAGES)
+
+
+def test_the_notebook_is_in_step_with_the_tutorial():
+    pytest.importorskip("sphinx_gallery")
+    sys.path.insert(0, str(DOCS))
+    try:
+        from notebook import tutorial_notebook
+    finally:
+        sys.path.remove(str(DOCS))
+    written = (ROOT / "examples" / "tutorial.ipynb").read_text(encoding="utf-8")
+    assert json.loads(written) == json.loads(tutorial_notebook()), "run: python docs/notebook.py"
+
+
+# The site
+
+
+class Links(HTMLParser):
+    """The links and anchors of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors = set(), set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.anchors |= {values[key] for key in ("id", "name") if values.get(key)}
+        self.links |= {values[key] for key in ("href", "src") if values.get(key)}
+
+
+def dead_links(site):
+    """'page: link' for each link inside the site that leads nowhere."""
+    pages = {path: Links(path) for path in site.rglob("*.html")}
+    dead = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if target.is_dir():
+                target /= "index.html"
+            anchor = unquote(parts.fragment)
+            known = pages[target].anchors if target in pages else None
+            if not target.exists() or (anchor and known is not None and anchor not in known):
+                dead.append(f"{path.relative_to(site)}: {link}")
+    return sorted(dead)
+
+
+def test_dead_links_are_seen(tmp_path):
+    (tmp_path / "a.html").write_text("<p id='here'><a href='#here'><a href='b.html#there'>")
+    (tmp_path / "b.html").write_text("<a href='https://example.org/x'><img src='no.png'>")
+    assert dead_links(tmp_path) == ["a.html: b.html#there", "b.html: no.png"]
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_warnings_and_without_dead_links(tmp_path):
+    for needed in ("sphinx", "myst_parser", "numpydoc", "sphinx_gallery", "pydata_sphinx_theme"):
+        pytest.importorskip(needed)
+    ignored = shutil.ignore_patterns("_build", "generated", "auto_examples", "__pycache__")
+    for name in ("docs", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    for name in ("CHANGELOG.md", "SECURITY.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    site = tmp_path / "site"
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", str(site)],
+        cwd=tmp_path,
+        env={**os.environ, "CONVNET_FEATURES_EXAMPLES": "none", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert dead_links(site) == []
+    reference = (site / "generated/convnet_features.ConvNetFeatureExtractor.html").read_text()
+    assert "fit_transform" in reference
