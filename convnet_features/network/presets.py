@@ -92,9 +92,7 @@ def _axis_plan(size: int) -> list[tuple[int, int, int]]:
     return plan
 
 
-def small_resnet(
-    widths: Sequence[int] = (16, 32, 64), n_blocks: int = 1
-) -> list[LayerSpec]:
+def small_resnet(widths: Sequence[int] = (16, 32, 64), n_blocks: int = 1) -> list[LayerSpec]:
     """A residual network for small images, with batch normalisation.
 
     A convolution, then for each width `n_blocks` blocks of two convolutions
@@ -142,7 +140,11 @@ def small_resnet(
             stride = 2 if stage and not repeat else 1
             specs += _residual_block(f"block{block}", specs[-1].name, width, new_width, stride)
             width = new_width
-    return [*specs, LayerSpec("pool", layers.GlobalPoolLayer), LayerSpec("output", layers.DenseLayer)]
+    return [
+        *specs,
+        LayerSpec("pool", layers.GlobalPoolLayer),
+        LayerSpec("output", layers.DenseLayer),
+    ]
 
 
 def _residual_block(

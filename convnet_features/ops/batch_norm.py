@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytensor.graph.basic import Apply, Variable
 from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefined
+from pytensor.graph.basic import Apply, Variable
 from pytensor.tensor import as_tensor_variable
 
 from ..kernels.contract import Provider
@@ -65,7 +65,7 @@ class BatchNormGrad(KernelOp):
 
     def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
         rectify = self.rectify
-        return lambda *inputs: normalisation.normalise_gradient(*inputs, rectify)
+        return lambda *inputs: normalisation.normalise_gradient(*inputs, rectify=rectify)
 
 
 class ChannelAffine(KernelOp):

@@ -171,11 +171,11 @@ class Smoothed:
     epsilon: float
 
     def __call__(self, prediction: Any, target: Any) -> Any:
-        classes = target.ndim == 1
-        n_values = prediction.type.shape[1] if classes else 2
-        if classes:
+        n_values: Any = np.float32(2)
+        if target.ndim == 1:
             target = one_hot(target, prediction)
-        kept, spread = np.float32(1 - self.epsilon), np.float32(self.epsilon / n_values)
+            n_values = prediction.shape[1].astype("float32")
+        kept, spread = np.float32(1 - self.epsilon), np.float32(self.epsilon) / n_values
         return self.objective(prediction, target * kept + spread)
 
 
@@ -236,9 +236,7 @@ def training_loss(objective: Objective, prediction: Any, target: Any, weights: A
     return losses.mean() if weights is None else (one_each * weights).mean()
 
 
-def penalty(
-    network: Network, kind: str, strength: Any, layers: Sequence[str] | None = None
-) -> Any:
+def penalty(network: Network, kind: str, strength: Any, layers: Sequence[str] | None = None) -> Any:
     """strength · Σ|w| (or Σw²) over the regularisable parameters.
 
     Parameters

@@ -48,9 +48,7 @@ class TrainingState:
             optimiser=[array.copy() for array in trainer.updater.state],
             arguments=dict(trainer.updater.arguments),
             order=dict(copy.deepcopy(trainer.order.bit_generator.state)),
-            generators=[
-                dict(copy.deepcopy(g.bit_generator.state)) for g in trainer.generators
-            ],
+            generators=[dict(copy.deepcopy(g.bit_generator.state)) for g in trainer.generators],
             history=[dict(record) for record in trainer.history],
         )
 

@@ -31,3 +31,23 @@ def make_net():
         return ConvNetClassifier(**(defaults | params))
 
     return make
+
+
+@pytest.fixture
+def make_learner(make_net):
+    """The same, large enough and trained long enough to learn the digits."""
+
+    def make(**params):
+        defaults = {
+            "conv2d1_num_filters": 16,
+            "conv2d2_num_filters": 16,
+            "dense_num_units": 64,
+            "dropout1_p": 0.1,
+            "dropout2_p": 0.1,
+            "max_epochs": 25,
+            "update": "adam",
+            "update_learning_rate": 0.005,
+        }
+        return make_net(**(defaults | params))
+
+    return make

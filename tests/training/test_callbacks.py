@@ -199,7 +199,8 @@ class TestEarlyStopping:
 
     def test_an_unknown_column(self, digits, make_net):
         with pytest.raises(
-            ValueError, match=r"EarlyStopping: there is no 'val_loss' in the history, which has epoch"
+            ValueError,
+            match=r"EarlyStopping: there is no 'val_loss' in the history, which has epoch",
         ):
             make_net(callbacks=[EarlyStopping("val_loss")]).fit(*digits)
 

@@ -45,9 +45,7 @@ def test_the_tutorials_table(digits, make_net, capfd):
         epoch, train, valid, ratio, score = row.groups()
         assert int(epoch) == record["epoch"]
         assert float(train.rstrip("*")) == pytest.approx(record["train_loss"], abs=6e-6)
-        assert float(ratio) == pytest.approx(
-            record["train_loss"] / record["valid_loss"], abs=1e-4
-        )
+        assert float(ratio) == pytest.approx(record["train_loss"] / record["valid_loss"], abs=1e-4)
         assert float(score.rstrip("*")) == pytest.approx(record["valid_score"], abs=6e-6)
     assert len({len(line) for line in lines[header:]}) == 1  # columns stand under their titles
 

@@ -34,9 +34,7 @@ def test_stratified_seeded_and_disjoint(rng):
     training, validation = split_rows(y, "classes", 0.2, 5)
     assert len(validation) == 200
     assert sorted([*training, *validation]) == list(range(1000))
-    np.testing.assert_allclose(
-        np.bincount(y[validation]) / 200, np.bincount(y) / 1000, atol=0.005
-    )
+    np.testing.assert_allclose(np.bincount(y[validation]) / 200, np.bincount(y) / 1000, atol=0.005)
     again = split_rows(y, "classes", 0.2, 5)
     np.testing.assert_array_equal(again[1], validation)
     assert not np.array_equal(split_rows(y, "classes", 0.2, 6)[1], validation)
@@ -99,8 +97,6 @@ def test_none_trains_on_everything(numbered, make_net):
 
 def test_data_of_ones_own(numbered, make_net):
     X, y = numbered
-    seen, net = seen_in_training(
-        {}, make_net, X[:200], y[:200], X_val=X[200:], y_val=y[200:]
-    )
+    seen, net = seen_in_training({}, make_net, X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     assert len(seen) == 200
     assert net.history_[-1]["valid_score"] == pytest.approx(net.score(X[200:], y[200:]))

@@ -278,7 +278,7 @@ class TestSettings:
         whole = make_net(max_epochs=1, **{kind: 0.03}).fit(*digits)
         single = make_net(max_epochs=1, **{kind: {"dense": 0.03}}).fit(*digits)
         names = ("conv2d1", "conv2d2", "dense", "output")
-        each = {name: 0.03 for name in names}
+        each = dict.fromkeys(names, 0.03)
         every = make_net(max_epochs=1, **{kind: each}).fit(*digits)
         np.testing.assert_allclose(weights(every), weights(whole), rtol=1e-3, atol=1e-5)
 

@@ -1,0 +1,157 @@
+"""Arrays in files: read back to the bit, never half written, and read without running anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import stat
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convnet_features import persistence
+from convnet_features.exceptions import FileFormatError
+from convnet_features.persistence import (
+    read_arrays,
+    read_pickled_arrays,
+    write_arrays,
+    write_atomically,
+)
+
+
+@pytest.fixture
+def arrays(rng):
+    return {
+        "conv.W": rng.random((2, 3, 5, 7), dtype=np.float32),
+        "transposed": rng.random((3, 4)).T,
+        "number": np.float32(2.5) * np.ones(()),
+        "empty": np.zeros((0, 3), np.float32),
+        "integers": np.arange(5),
+    }
+
+
+class TestArrays:
+    def test_come_back_to_the_bit(self, arrays, tmp_path):
+        write_arrays(tmp_path / "a", arrays, {"epochs": 3, "loss": [0.5, float("inf")]})
+        found, notes = read_arrays(tmp_path / "a")
+        assert found.keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+            assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        assert notes == {"epochs": 3, "loss": [0.5, float("inf")]}
+
+    def test_numpys_numbers_are_written_as_pythons(self, tmp_path):
+        write_arrays(tmp_path / "a", {}, {"x": np.float64(0.5), "n": np.int64(3)})
+        assert read_arrays(tmp_path / "a")[1] == {"x": 0.5, "n": 3}
+
+    def test_what_json_cannot_say(self, tmp_path):
+        with pytest.raises(TypeError, match=r"object .*\(object\) cannot be written as JSON"):
+            write_arrays(tmp_path / "a", {}, {"x": object()})
+        assert list(tmp_path.iterdir()) == []
+
+    def test_any_safetensors_reader_reads_it(self, arrays, tmp_path):
+        """The header by hand: eight bytes of length, JSON, numbers."""
+        write_arrays(tmp_path / "a", {"w": arrays["conv.W"]})
+        content = (tmp_path / "a").read_bytes()
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        assert header["w"]["dtype"] == "F32"
+        assert header["w"]["shape"] == [2, 3, 5, 7]
+        start, stop = header["w"]["data_offsets"]
+        found = np.frombuffer(content[8 + length :][start:stop], "<f4").reshape(2, 3, 5, 7)
+        np.testing.assert_array_equal(found, arrays["conv.W"])
+
+    def test_others_files_have_no_notes(self, tmp_path):
+        from safetensors.numpy import save_file
+
+        save_file({"w": np.ones(3)}, tmp_path / "a")
+        found, notes = read_arrays(tmp_path / "a")
+        assert notes is None
+        np.testing.assert_array_equal(found["w"], 1)
+
+    @pytest.mark.parametrize("length", [0, 4, 8, 50, -1, -5])
+    def test_a_file_cut_short(self, arrays, tmp_path, length):
+        write_arrays(tmp_path / "a", arrays)
+        content = (tmp_path / "a").read_bytes()
+        (tmp_path / "a").write_bytes(content[:length])
+        with pytest.raises(FileFormatError, match="no readable safetensors file"):
+            read_arrays(tmp_path / "a")
+
+    def test_a_pickle_is_not_run(self, tmp_path):
+        class Evil:
+            def __reduce__(self):
+                return os.mkdir, (str(tmp_path / "it ran"),)
+
+        (tmp_path / "a").write_bytes(pickle.dumps(Evil()))
+        with pytest.raises(FileFormatError, match="no readable safetensors file"):
+            read_arrays(tmp_path / "a")
+        assert not (tmp_path / "it ran").exists()
+
+    def test_no_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            read_arrays(tmp_path / "nothing")
+
+
+class TestAtomically:
+    def test_replaces(self, tmp_path):
+        path = tmp_path / "a"
+        write_atomically(path, b"old")
+        write_atomically(path, b"new")
+        assert path.read_bytes() == b"new"
+        assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+    @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
+    def test_what_fails_leaves_the_old_file_and_nothing_else(self, tmp_path, monkeypatch, step):
+        path = tmp_path / "a"
+        path.write_bytes(b"old")
+
+        def fail(*args):
+            raise OSError("disk full")
+
+        monkeypatch.setattr(persistence.os, step, fail)
+        with pytest.raises(OSError, match="disk full"):
+            write_atomically(path, b"new")
+        assert path.read_bytes() == b"old"
+        assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+    def test_the_final_name_never_has_a_part(self, tmp_path, monkeypatch):
+        """Whatever is under the name just before the replacement is the old file, whole."""
+        path = tmp_path / "a"
+        path.write_bytes(b"old")
+        seen = []
+        replace = os.replace
+
+        def watch(source, target):
+            seen.append((path.read_bytes(), Path(source).read_bytes()))
+            replace(source, target)
+
+        monkeypatch.setattr(persistence.os, "replace", watch)
+        write_atomically(path, b"new" * 1000)
+        assert seen == [(b"old", b"new" * 1000)]
+
+    @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+    def test_permissions_are_those_of_any_new_file(self, tmp_path):
+        (tmp_path / "plain").write_bytes(b"")
+        write_atomically(tmp_path / "a", b"")
+        modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "a")]
+        assert modes[0] == modes[1]
+
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            write_atomically(tmp_path / "none" / "a", b"")
+
+
+class TestNolearnsPickle:
+    def test_of_python_2(self, tmp_path):
+        """{'conv': [5]} as Python 2 writes it: its text is bytes, its names come back as text."""
+        (tmp_path / "p").write_bytes(b"\x80\x02}U\x04conv]K\x05as.")
+        found = read_pickled_arrays(tmp_path / "p")
+        np.testing.assert_equal(found, {"conv.0": 5})
+
+    def test_names_and_positions(self, tmp_path):
+        content = {"conv": [np.ones(2), np.zeros(3)], "pool": []}
+        (tmp_path / "p").write_bytes(pickle.dumps(content))
+        assert list(read_pickled_arrays(tmp_path / "p")) == ["conv.0", "conv.1"]

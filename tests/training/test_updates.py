@@ -1,0 +1,174 @@
+"""Every update rule, as one vector in blocks, against its equation in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convnet_features.theano_facade import theano_scope
+from convnet_features.training import updates as module
+from convnet_features.training.updates import (
+    make_updater,
+    resolve_update,
+    split_vector,
+    update_arguments,
+)
+
+SHAPES = [(3, 2), (5,), (2, 3, 1)]
+STEPS = 7
+
+
+def sgd(theta, gradients, learning_rate):
+    for g in gradients:
+        theta = theta - learning_rate * g
+    return theta
+
+
+def momentum(theta, gradients, learning_rate, momentum):
+    velocity = np.zeros_like(theta)
+    for g in gradients:
+        velocity = momentum * velocity - learning_rate * g
+        theta = theta + velocity
+    return theta
+
+
+def nesterov_momentum(theta, gradients, learning_rate, momentum):
+    velocity = np.zeros_like(theta)
+    for g in gradients:
+        velocity = momentum * velocity - learning_rate * g
+        theta = theta + momentum * velocity - learning_rate * g
+    return theta
+
+
+def adagrad(theta, gradients, learning_rate, epsilon):
+    total = np.zeros_like(theta)
+    for g in gradients:
+        total = total + g**2
+        theta = theta - learning_rate * g / np.sqrt(total + epsilon)
+    return theta
+
+
+def rmsprop(theta, gradients, learning_rate, rho, epsilon):
+    mean = np.zeros_like(theta)
+    for g in gradients:
+        mean = rho * mean + (1 - rho) * g**2
+        theta = theta - learning_rate * g / np.sqrt(mean + epsilon)
+    return theta
+
+
+def adadelta(theta, gradients, learning_rate, rho, epsilon):
+    mean, moved = np.zeros_like(theta), np.zeros_like(theta)
+    for g in gradients:
+        mean = rho * mean + (1 - rho) * g**2
+        step = g * np.sqrt(moved + epsilon) / np.sqrt(mean + epsilon)
+        theta = theta - learning_rate * step
+        moved = rho * moved + (1 - rho) * step**2
+    return theta
+
+
+def adam(theta, gradients, learning_rate, beta1, beta2, epsilon, weight_decay=0.0):
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        a = learning_rate * np.sqrt(1 - beta2**t) / (1 - beta1**t)
+        theta = theta - a * m / (np.sqrt(v) + epsilon) - learning_rate * weight_decay * theta
+    return theta
+
+
+def adamax(theta, gradients, learning_rate, beta1, beta2, epsilon):
+    m, u = np.zeros_like(theta), np.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        m, u = beta1 * m + (1 - beta1) * g, np.maximum(beta2 * u, np.abs(g))
+        theta = theta - learning_rate / (1 - beta1**t) * m / (u + epsilon)
+    return theta
+
+
+MOMENTS = {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6}
+RULES = {
+    "sgd": (sgd, {"learning_rate": 0.1}),
+    "momentum": (momentum, {"learning_rate": 0.1, "momentum": 0.7}),
+    "nesterov_momentum": (nesterov_momentum, {"learning_rate": 0.1, "momentum": 0.7}),
+    "adagrad": (adagrad, {"learning_rate": 0.3, "epsilon": 1e-4}),
+    "rmsprop": (rmsprop, {"learning_rate": 0.1, "rho": 0.8, "epsilon": 1e-4}),
+    "adadelta": (adadelta, {"learning_rate": 0.9, "rho": 0.8, "epsilon": 1e-2}),
+    "adam": (adam, {"learning_rate": 0.1, **MOMENTS}),
+    "adamw": (adam, {"learning_rate": 0.1, "weight_decay": 0.2, **MOMENTS}),
+    "adamax": (adamax, {"learning_rate": 0.1, **MOMENTS}),
+}
+
+
+def test_every_named_rule_is_tested():
+    assert set(RULES) == set(module._rules())
+
+
+@pytest.fixture(params=sorted(RULES))
+def rule(request):
+    return resolve_update(request.param), *RULES[request.param]
+
+
+@pytest.mark.parametrize("block", [4, 1 << 16], ids=["blocks", "one block"])
+def test_against_its_equation(rule, rng, monkeypatch, block):
+    monkeypatch.setattr(module, "BLOCK", block)
+    function, reference, arguments = rule
+    theta = rng.normal(size=17).astype(np.float32)
+    gradients = rng.normal(size=(STEPS, 17)).astype(np.float32)
+    expected = reference(np.float64(theta), np.float64(gradients), **arguments)
+    updater = make_updater(function, arguments, theta, SHAPES)
+    for gradient in gradients:
+        updater.apply(theta, gradient)
+    np.testing.assert_allclose(theta, expected, rtol=2e-5, atol=2e-6)
+
+
+def test_as_lasagne_computes_it(rule, rng):
+    """The same rule on the parameters in their own shapes, through theano.function."""
+    import theano
+
+    function, _, arguments = rule
+    start = rng.normal(size=17).astype(np.float32)
+    theta = start.copy()
+    with theano_scope():
+        params = [theano.shared(value.copy()) for value in split_vector(start, SHAPES)]
+        inputs = [param.type() for param in params]
+        step = theano.function(inputs, [], updates=function(inputs, params, **arguments))
+    updater = make_updater(function, arguments, theta, SHAPES)
+    for _ in range(3):
+        gradient = rng.normal(size=17).astype(np.float32)
+        step(*split_vector(gradient, SHAPES))
+        updater.apply(theta, gradient)
+    found = np.concatenate([param.get_value().ravel() for param in params])
+    np.testing.assert_allclose(theta, found, rtol=2e-5, atol=2e-6)
+
+
+def test_trains(rule, digits, make_learner):
+    name = rule[0].__name__
+    rates = {"sgd": 0.3, "adagrad": 0.03, "adadelta": 1.0, "momentum": 0.05}
+    rate = rates.get(name, 0.05 if "momentum" in name else 0.005)
+    net = make_learner(update=name, update_learning_rate=rate).fit(*digits)
+    assert net.score(*digits) > 0.9
+
+
+def test_weight_decay_is_a_parameter(digits, make_net):
+    params = {"update": "adamw", "update_learning_rate": 0.01}
+    light, heavy = (
+        make_net(update_weight_decay=decay, **params).fit(*digits)._model.theta
+        for decay in (0.0, 0.5)
+    )
+    assert np.abs(heavy).sum() < 0.95 * np.abs(light).sum()
+
+
+def test_the_state_of_another_rule(rng):
+    theta = np.zeros(17, np.float32)
+    one = make_updater(resolve_update("momentum"), {"learning_rate": 0.1}, theta, SHAPES)
+    other = make_updater(resolve_update("adam"), {"learning_rate": 0.1}, theta, SHAPES)
+    with pytest.raises(ValueError, match="belongs to another update rule or network"):
+        one.load_state(other.state)
+
+
+def test_an_unknown_rule():
+    with pytest.raises(ValueError, match=r"update must be a callable or one of .*'adamax'.*'lion'"):
+        resolve_update("lion")
+
+
+def test_an_unknown_argument():
+    with pytest.raises(ValueError, match=r"'sgd' has no argument 'momentum'; it has update_learn"):
+        update_arguments(resolve_update("sgd"), {"momentum": 0.5})
