@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sklearn.base import ClassifierMixin
 
 from ._base import BaseConvNet
@@ -13,3 +15,8 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
     """A convolutional network as a scikit-learn classifier, which also transforms."""
 
     _kind = "classes"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

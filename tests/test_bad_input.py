@@ -151,11 +151,11 @@ def test_images_of_another_size_are_refused_with_both_sizes():
     images = X.reshape(60, 1, 6, 6)
     fitted = quick(ConvNetFeatureExtractor, max_epochs=1).fit(images, Y)
     before = joblib.hash(fitted)
-    with pytest.raises(ValueError, match="X has images of 1x8x8 .*fitted to images of 1x6x6"):
+    with pytest.raises(ValueError, match=r"X has images of 1x8x8 .*fitted to images of 1x6x6"):
         fitted.transform(np.zeros((2, 1, 8, 8)))
-    with pytest.raises(ValueError, match="X has images of 3x6x6 .*fitted to images of 1x6x6"):
+    with pytest.raises(ValueError, match=r"X has images of 3x6x6 .*fitted to images of 1x6x6"):
         fitted.predict(np.zeros((2, 3, 6, 6)))
-    with pytest.raises(ValueError, match="X has images of 1x5x5 .*fitted to images of 1x6x6"):
+    with pytest.raises(ValueError, match=r"X has images of 1x5x5 .*fitted to images of 1x6x6"):
         fitted.partial_fit(np.zeros((60, 5, 5)), Y)
     assert joblib.hash(fitted) == before
 
@@ -182,7 +182,7 @@ def test_a_loss_that_leaves_the_numbers_stops_training(fitted_before):
     before = joblib.hash(estimator)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(DivergenceError, match="epoch 1.*[Uu]se a smaller update_learning_rate"),
+        pytest.raises(DivergenceError, match=r"epoch 1.*[Uu]se a smaller update_learning_rate"),
     ):
         estimator.fit(X[:, :25], Y)
     assert joblib.hash(estimator) == before
@@ -191,7 +191,7 @@ def test_a_loss_that_leaves_the_numbers_stops_training(fitted_before):
 def test_set_params_sets_nothing_if_one_name_is_unknown(estimator):
     estimator = clone(estimator)
     before = estimator.get_params()
-    with pytest.raises(NetworkError, match="unknown parameter 'conv_num_filter'.*own parameters"):
+    with pytest.raises(NetworkError, match=r"unknown parameter 'conv_num_filter'.*own parameters"):
         estimator.set_params(max_epochs=3, conv_num_filter=8)
     assert estimator.get_params() == before
 

@@ -107,11 +107,11 @@ def test_a_pipeline_passes_cross_fit_on(routed):
 
 @pytest.mark.parametrize("cross_fit", [1, 0, 61, "five", 2.5])
 def test_bad_numbers_of_parts_are_named(cross_fit):
-    with pytest.raises(ValueError, match="cross_fit must be at least 2 and at most .*60"):
+    with pytest.raises(ValueError, match=r"cross_fit must be at least 2 and at most .*60"):
         quick(ConvNetFeatureExtractor, max_epochs=1).fit_transform(X, Y, cross_fit=cross_fit)
 
 
 def test_parts_must_cover_every_row_once():
     splits = [(np.arange(30), np.arange(30, 60))]
-    with pytest.raises(ValueError, match="must leave out every row exactly once.*30 of 60"):
+    with pytest.raises(ValueError, match=r"must leave out every row exactly once.*30 of 60"):
         quick(ConvNetFeatureExtractor, max_epochs=1).fit_transform(X, Y, cross_fit=splits)
