@@ -91,6 +91,7 @@ def training_sets(
 ) -> tuple[Dataset, Dataset | None]:
     """What to train on, and what to validate with: X_val, or rows held out by `seed`."""
     targets = data.targets
+    validation: Dataset | None
     if X_val is not None:
         images, known = check_validation_data(estimator, data, X_val, y_val)
         validation = Dataset(images, known.values, None, np.arange(len(images)))

@@ -121,7 +121,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         self.engine = engine
         self.random_state = random_state
         self.verbose = verbose
-        vars(self).update(layer_params)
+        self.__dict__.update(layer_params)
 
     # Fitting
 
@@ -146,7 +146,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
             matrix of labels.
         sample_weight : array-like of shape (n_samples,), optional
             Scales each sample's loss.
-        X_val, y_val : array-like, optional
+        X_val, y_val : array-like of the shapes of X and y, optional
             Validation data; `validation_fraction` is not held out then.
 
         Returns
@@ -196,7 +196,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         like = self._targets_like if going_on else None
         if classes is not None:
             classes = np.unique(np.asarray(classes))
-            if like is not None and not np.array_equal(classes, like.classes):
+            if like is not None and not np.array_equal(classes, np.asarray(like.classes)):
                 raise ValueError(
                     f"classes={classes.tolist()} is not the same as on last call to partial_fit, "
                     f"was: {np.asarray(like.classes).tolist()}."
@@ -258,8 +258,8 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
     def _adopt(self, trainer: Trainer, data: TrainingData, keep: bool) -> None:
         """Make what was trained this estimator's."""
         for name in (*FEATURES_IN, "classes_", "_trainer"):
-            vars(self).pop(name, None)
-        vars(self).update(data.features_in)
+            self.__dict__.pop(name, None)
+        self.__dict__.update(data.features_in)
         if data.targets.classes is not None:
             self.classes_ = data.targets.classes
         if keep:
@@ -274,7 +274,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         scores = trainer.history.column("valid_score")
         self.validation_scores_ = None if None in scores else scores
-        vars(self).pop("load_report_", None)
+        self.__dict__.pop("load_report_", None)
         if trainer.load_report is not None:
             self.load_report_ = trainer.load_report
 

@@ -240,7 +240,9 @@ def check_images(
     )
     if input_shape is None:
         input_shape = infer_input_shape(X.shape)
-    return _as_images(type(estimator).__name__, X, input_shape), input_shape
+    images = _as_images(type(estimator).__name__, X, input_shape)
+    _, channels, height, width = images.shape
+    return images, (channels, height, width)
 
 
 def _check_numeric(name: str, X: Any) -> None:

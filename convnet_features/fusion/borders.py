@@ -97,7 +97,8 @@ def _spatial_window(
             None if position is None else node.inputs[first_index_input + position]
             for position in (entry.start, entry.stop)
         )
-        bounds = static_slice(start, stop, shape[axis])
+        size = shape[axis]
+        bounds = None if size is None else static_slice(start, stop, size)
         if bounds is None:
             return None
         window.append(bounds)

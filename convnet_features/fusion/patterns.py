@@ -54,15 +54,18 @@ def rectified(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         parts = split_by(list(node.inputs), lambda value: constant_value(value) == 0)
         return parts[1] if parts and only_client(fgraph, parts[1], node) else None
     parts = split_by(list(node.inputs), lambda value: constant_value(value) == 0.5)
-    total = parts and elemwise_inputs(parts[1], scalar.Add)
-    if not isinstance(node.op.scalar_op, scalar.Mul) or not total:
+    if parts is None or not isinstance(node.op.scalar_op, scalar.Mul):
         return None
-    halves = split_by(total, lambda value: bool(elemwise_inputs(value, scalar.Abs)))
+    total = parts[1]
+    halves = split_by(
+        elemwise_inputs(total, scalar.Add) or [],
+        lambda value: bool(elemwise_inputs(value, scalar.Abs)),
+    )
     if halves is None:
         return None
     absolute, x = halves
-    if absolute.owner.inputs[0] is not x or not only_client(fgraph, parts[1], node):
+    if absolute.owner.inputs[0] is not x or not only_client(fgraph, total, node):
         return None
-    if not only_client(fgraph, absolute, parts[1].owner):
+    if not only_client(fgraph, absolute, total.owner):
         return None
-    return x if only_client(fgraph, x, absolute.owner, parts[1].owner) else None
+    return x if only_client(fgraph, x, absolute.owner, total.owner) else None

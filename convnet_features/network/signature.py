@@ -91,7 +91,8 @@ _PLAIN = (bool, int, float, complex, str, bytes)
 
 def _describe_object(value: Any, places: Mapping[int, int], depth: int) -> Hashable:
     if type(value).__module__.startswith("convnet_features.theano_facade"):
-        return type(value)  # a random stream: programs get their generators as arguments
+        # A random stream: programs get their generators as arguments.
+        return (type(value),)
     match value:
         case FunctionType():
             return _describe_function(value, places, depth)

@@ -145,7 +145,7 @@ def layer_arguments(layer_class: type) -> list[str]:
     for base in layer_class.__mro__:
         if "__init__" not in vars(base) or base is object:
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
         names += [
             parameter.name
             for parameter in parameters

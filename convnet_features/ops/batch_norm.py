@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefined
@@ -64,8 +65,7 @@ class BatchNormGrad(KernelOp):
         return [grad_undefined(self, i, value, reason) for i, value in enumerate(inputs)]
 
     def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        rectify = self.rectify
-        return lambda *inputs: normalisation.normalise_gradient(*inputs, rectify=rectify)
+        return functools.partial(normalisation.normalise_gradient, rectify=self.rectify)
 
 
 class ChannelAffine(KernelOp):

@@ -24,7 +24,7 @@ class Draw(KernelOp):
     it is; a program that owns its generators advances them in place.
     """
 
-    __props__ = ("dtype", "ndim", "inplace")
+    __props__: tuple[str, ...] = ("dtype", "ndim", "inplace")
 
     def __init__(self, dtype: str, ndim: int, inplace: bool = False) -> None:
         self.dtype = dtype

@@ -298,7 +298,7 @@ def scan(
 def _loop_mode() -> Mode:
     """The mode of a loop's body, whose storage only PyTensor's virtual machine handles."""
     linker = VMLinker(use_cloop=False, c_thunks=False)
-    return Mode(linker=linker, optimizer=SequentialGraphRewriter(MergeOptimizer()))  # type: ignore[arg-type]
+    return Mode(linker=linker, optimizer=SequentialGraphRewriter(MergeOptimizer()))
 
 
 def map(

@@ -155,4 +155,4 @@ def _for_each_block(rows: np.ndarray, compute: Callable[[slice], Any]) -> list[A
 
 def _summed(rows: np.ndarray, sums: Callable[[slice], np.ndarray]) -> np.ndarray:
     """The blocks' sums, added up in double precision."""
-    return np.sum(_for_each_block(rows, sums), axis=0, dtype=np.float64)
+    return np.asarray(np.sum(_for_each_block(rows, sums), axis=0, dtype=np.float64))
