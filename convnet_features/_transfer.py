@@ -57,7 +57,8 @@ class TransferableParameters:
         Parameters
         ----------
         source : fitted estimator, path, or mapping of str to ndarray
-            A path leads to a file of `save_params`, or of a
+            Arrays of the parameters' own shapes, by ``<layer>.<parameter>``. A
+            path leads to a file of `save_params`, or of a
             `~convnet_features.callbacks.Checkpoint`.
         unsafe_pickle : bool, default=False
             Read the file as a pickle of nolearn's ``save_params_to``. Reading

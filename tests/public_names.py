@@ -61,35 +61,45 @@ def public_objects(modules: Sequence[str] = PUBLIC) -> Iterator[tuple[str, Any]]
                 yield f"{module_name}.{name}", getattr(module, name)
 
 
-def documented_objects(modules: Sequence[str] = PUBLIC) -> Iterator[tuple[str, Any]]:
-    """Public names and the public methods and properties that this package gives them."""
+def documented_objects(
+    modules: Sequence[str] = PUBLIC,
+) -> Iterator[tuple[str, Any, type | None]]:
+    """Public names, and the public methods and properties that this package gives them.
+
+    Each as (full name, object, the class it belongs to or None).
+    """
     for full_name, each in public_objects(modules):
-        yield full_name, each
+        yield full_name, each, None
         if inspect.isclass(each):
             yield from _members(full_name, each)
 
 
-def _members(full_name: str, kind: type) -> Iterator[tuple[str, Any]]:
+def _members(full_name: str, kind: type) -> Iterator[tuple[str, Any, type | None]]:
     for name, member in inspect.getmembers(kind):
         function = inspect.unwrap(getattr(member, "fget", None) or member)
         ours = (getattr(function, "__module__", None) or "").startswith("convnet_features")
         callable_or_property = inspect.isroutine(member) or isinstance(member, property)
         if not name.startswith("_") and ours and callable_or_property:
-            yield f"{full_name}.{name}", member
+            yield f"{full_name}.{name}", member, kind
 
 
-def complaints(each: Any) -> list[str]:
-    """What a docstring lacks: a parameter, or the shape of an array."""
+def complaints(each: Any, owner: type | None = None) -> list[str]:
+    """What a docstring lacks: a parameter, or the shape of an array.
+
+    What all methods of a class have in common may stand in the class's own.
+    """
     from numpydoc.docscrape import get_doc_object
 
     text = inspect.getdoc(each)
     if not text:
         return ["there is no docstring"]
+    classes = [] if owner is None else owner.__mro__
+    texts = "\n".join([text, *(vars(kind).get("__doc__") or "" for kind in classes)])
     document = get_doc_object(each)
     found = [
         f"parameter {name!r} is not mentioned"
         for name in _parameters(each)
-        if not re.search(rf"(?<!\w)\*{{0,2}}{re.escape(name)}(?!\w)", text)
+        if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", texts)
     ]
     for section in ("Parameters", "Attributes", "Returns", "Yields"):
         for entry in document[section]:
@@ -111,5 +121,5 @@ def _parameters(each: Any) -> list[str]:
         for name, parameter in signature.parameters.items()
         if name != "self"
         and not name.startswith("_")
-        and parameter.kind is not parameter.VAR_POSITIONAL
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]

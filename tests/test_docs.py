@@ -50,7 +50,7 @@ def test_the_reference_lists_every_public_name_and_no_other():
 
 def test_docstrings_mention_parameters_and_shapes():
     pytest.importorskip("numpydoc")
-    found = {name: complaints(each) for name, each in documented_objects()}
+    found = {name: complaints(each, owner) for name, each, owner in documented_objects()}
     assert not {name: each for name, each in found.items() if each}
 
 
@@ -85,7 +85,7 @@ def test_the_examples_of_docstrings_run(module):
     finder = doctest.DocTestFinder(exclude_empty=True, recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     report: list[str] = []
-    for name, each in documented_objects([module]):
+    for name, each, _ in documented_objects([module]):
         if inspect.isroutine(each) or inspect.isclass(each):
             namespace = dict(vars(sys.modules[inspect.unwrap(each).__module__]))
             for test in finder.find(each, name, globs=namespace):

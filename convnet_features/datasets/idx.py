@@ -80,7 +80,7 @@ def read_idx(
 
     Returns
     -------
-    ndarray
+    ndarray of the shape that the file says
         The array, in the byte order of this machine, writeable. Its dtype is
         one of uint8, int8, int16, int32, float32 and float64.
 
@@ -127,7 +127,7 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
     ----------
     path : path
         Where to write; compressed with gzip if the name ends in ``.gz``.
-    array : array-like of at least one dimension
+    array : array-like of any shape, of at least one dimension
         uint8, int8, int16, int32, float32 or float64 numbers.
 
     Raises

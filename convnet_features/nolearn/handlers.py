@@ -147,7 +147,7 @@ class RememberBestWeights:
             self.best_weights_epoch = record["epoch"]
 
     def restore(self, net: Any, train_history: Sequence[Mapping[str, Any]]) -> None:
-        """Put the best parameters back."""
+        """Put the best parameters back into `net`; `train_history` is what handlers are given."""
         if self.best_weights is None:
             return
         net.load_params_from(self.best_weights)

@@ -105,7 +105,7 @@ class NeuralNet(BaseEstimator):
         One record an epoch: ``epoch``, ``train_loss``, ``valid_loss``,
         ``valid_accuracy``, ``train_loss_best``, ``valid_loss_best``, ``dur``,
         and custom scores.
-    classes_ : ndarray
+    classes_ : ndarray of shape (n_classes,)
         Labels by class, unless in regression.
     enc_ : LabelEncoder
         With `use_label_encoder`.
@@ -199,7 +199,10 @@ class NeuralNet(BaseEstimator):
     # Parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, those of the layers, the update and the objective included."""
+        """Parameters by name, those of the layers, the update and the objective included.
+
+        `deep` changes nothing: no parameter is an estimator.
+        """
         given = {key: getattr(self, key) for key in self._kwarg_keys}
         declared = {key: getattr(self, key) for key in self._get_param_names()}
         return {**declared, **given}
@@ -603,8 +606,9 @@ class NeuralNet(BaseEstimator):
         Parameters
         ----------
         source : path, NeuralNet, dict of str to list of ndarray, or list of ndarray
-            A file that `save_params_to` or nolearn wrote, another net, what
-            `get_all_params_values` returned, or the values of
+            Arrays of the parameters' own shapes: a file that `save_params_to`
+            or nolearn wrote, another net, what `get_all_params_values`
+            returned, or the values of
             `get_all_params` in their order. Of a file only arrays of numbers
             are read; nothing in it is run.
 

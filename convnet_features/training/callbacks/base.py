@@ -16,6 +16,9 @@ __all__ = ["Callback", "in_order", "told"]
 class Callback(BaseEstimator):
     """Something that is told how training goes, and may stop it.
 
+    Every method is told by its `trainer`, which has the ``model``, the
+    ``history``, the ``epoch`` and the ``learning_rate``, which it may set.
+
     Every method may return True to end training: `on_training_begin` and
     `on_epoch_begin` before the epoch that would follow, `on_batch_end` after
     the batch, `on_epoch_end` after the epoch.

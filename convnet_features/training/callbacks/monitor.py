@@ -36,7 +36,7 @@ class Monitor(Callback):
         self._to_beat = math.inf
 
     def improved(self, record: Mapping[str, Any]) -> bool:
-        """Take note of an epoch; whether it is the best so far."""
+        """Take note of an epoch's `record`; whether it is the best so far."""
         key = self._key(record)
         value, sign = float(record[key]), -1.0 if _more_is_better(key) else 1.0
         better = sign * value < self._to_beat - self.tol
