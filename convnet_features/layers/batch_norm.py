@@ -116,7 +116,7 @@ class BatchNormLayer(Layer):
 
 
 def _running(average: Any) -> Any:
-    """A variable with the value of `average`, which inference does not know and so never updates."""
+    """Another variable with the value of `average`: inference lacks it, and updates nothing."""
     return average.clone()
 
 

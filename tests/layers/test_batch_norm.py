@@ -237,7 +237,7 @@ class TestLayer:
 
     def test_input_of_three_dimensions(self):
         with pytest.raises(
-            ValueError, match=r"BatchNormLayer: its input has the shape \(2, 3, 4\)"
+            ValueError, match=r"its input has the shape \(2, 3, 4\); it needs 2 or 4"
         ):
             BatchNormLayer((2, 3, 4))
 

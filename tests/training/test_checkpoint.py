@@ -71,7 +71,7 @@ def test_a_process_that_is_killed(digits, make_net, tmp_path, delay):
         assert resumed.history_.column(key) == whole.history_.column(key)
 
 
-class Dies(Exception):
+class CrashError(Exception):
     pass
 
 
@@ -85,12 +85,12 @@ class DieAfter:
 
     def on_epoch_end(self, trainer, record):
         if trainer.epoch == self.epoch:
-            raise Dies
+            raise CrashError
 
 
 def interrupted(make_net, digits, folder, epoch, callbacks=(), **params):
     dying = [*callbacks, Checkpoint(folder), DieAfter(epoch)]
-    with pytest.raises(Dies):
+    with pytest.raises(CrashError):
         make_net(callbacks=dying, **params).fit(*digits)
 
 
@@ -181,7 +181,7 @@ def test_another_image_is_other_data(digits, make_net, tmp_path):
     make_net(callbacks=[Checkpoint(tmp_path)], max_epochs=1).fit(*digits)
     X = digits[0].copy()
     X[5, 20] += 1
-    with pytest.raises(ValueError, match="another (training|validation) data"):
+    with pytest.raises(ValueError, match=r"another (training|validation) data"):
         make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(X, digits[1])
 
 

@@ -139,7 +139,7 @@ class TestInTraining:
         assert net.fit(*digits).score(*digits) > 0.8
 
     def test_a_mean_is_refused(self, digits, make_net):
-        with pytest.raises(NetworkError, match="one loss a sample .* not their mean"):
+        with pytest.raises(NetworkError, match=r"one loss a sample .* not their mean"):
             make_net(loss=lambda p, t: p.mean()).fit(*digits)
 
     def test_an_unknown_name(self, digits, make_net):

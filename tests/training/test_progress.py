@@ -42,7 +42,7 @@ def test_the_tutorials_table(digits, make_net, capfd):
     assert all(rows)
     assert len(rows) == 3
     for row, record in zip(rows, net.history_, strict=True):
-        epoch, train, valid, ratio, score = row.groups()
+        epoch, train, _, ratio, score = row.groups()
         assert int(epoch) == record["epoch"]
         assert float(train.rstrip("*")) == pytest.approx(record["train_loss"], abs=6e-6)
         assert float(ratio) == pytest.approx(record["train_loss"] / record["valid_loss"], abs=1e-4)

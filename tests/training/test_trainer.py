@@ -78,7 +78,7 @@ class TestGoingOn:
         net = ConvNetRegressor(random_state=0).partial_fit(X, y)
         for part in range(20):
             rows = slice(part % 2 * 120, part % 2 * 120 + 120)
-            net.partial_fit(X[rows], y[rows] if part % 2 else y[rows])
+            net.partial_fit(X[rows], y[rows])
         assert net.score(X, y) > 0.5
 
     def test_dropout_draws_go_on_too(self, digits, make_net):
