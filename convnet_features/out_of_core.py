@@ -140,7 +140,7 @@ def iterate_blocks(*arrays: Any) -> Iterator[tuple[np.ndarray, ...]]:
 
     Yields
     ------
-    tuple of ndarray
+    tuple of ndarray of shape (n_samples_of_block, ...)
         The same rows of every array.
 
     Raises

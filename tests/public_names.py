@@ -22,7 +22,10 @@ PUBLIC = (
     "convnet_features.layers",
     "convnet_features.nolearn",
     "convnet_features.onnx",
+    "convnet_features.out_of_core",
 )
+#: What the extras bring: where it is absent, what needs it is left out.
+EXTRAS = {"dask", "distributed", "jax", "matplotlib", "onnx", "onnxruntime", "skl2onnx", "torch"}
 #: Parts of the package that nobody imports from.
 INTERNAL = (
     "compilation",
@@ -39,7 +42,7 @@ INTERNAL = (
     "regressor",
 )
 #: Names in an `__all__` that are no objects with a documentation of their own.
-NOT_DOCUMENTED = {"__version__", "visualize", "Augment", "as_augment"}
+NOT_DOCUMENTED = {"__version__", "visualize", "is_dask_array"}
 
 _ARRAY = re.compile(r"\b(nd)?arrays?(-likes?)?\b")
 #: A type that says as much, or a description that says where to look.
@@ -52,10 +55,20 @@ def parts_of_the_package() -> set[str]:
     return {each.name for each in found if not each.name.startswith("_")}
 
 
+def absent_extra(error: ImportError) -> bool:
+    """Whether what is missing comes with one of the extras."""
+    return (error.name or "").partition(".")[0] in EXTRAS
+
+
 def public_objects(modules: Sequence[str] = PUBLIC) -> Iterator[tuple[str, Any]]:
-    """(full name, object) of every public name."""
+    """(full name, object) of every public name, except of modules whose extra is absent."""
     for module_name in modules:
-        module = importlib.import_module(module_name)
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            if absent_extra(error):
+                continue
+            raise
         for name in module.__all__:
             if name not in NOT_DOCUMENTED:
                 yield f"{module_name}.{name}", getattr(module, name)

@@ -19,6 +19,7 @@ import pytest
 from .public_names import (
     INTERNAL,
     PUBLIC,
+    absent_extra,
     complaints,
     documented_objects,
     parts_of_the_package,
@@ -45,6 +46,8 @@ def test_the_reference_lists_every_public_name_and_no_other():
     for block in text.split(".. currentmodule:: ")[1:]:
         module, _, rest = block.partition("\n")
         listed |= {f"{module}.{name}" for name in re.findall(r"^   (\w+)$", rest, re.MULTILINE)}
+    importable = {name.rpartition(".")[0] for name, _ in public_objects()}
+    listed = {name for name in listed if name.rpartition(".")[0] in importable}
     assert listed == {name for name, _ in public_objects()}
 
 
@@ -84,6 +87,8 @@ def test_a_docstring_that_lacks_something_is_complained_of():
 def test_the_examples_of_docstrings_run(module):
     finder = doctest.DocTestFinder(exclude_empty=True, recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    if module.endswith("out_of_core"):
+        pytest.importorskip("dask")
     report: list[str] = []
     for name, each, _ in documented_objects([module]):
         if inspect.isroutine(each) or inspect.isclass(each):
@@ -108,8 +113,13 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, request):
         monkeypatch.setenv("CONVNET_FEATURES_DATA", str(folder))
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
-    for number, code in enumerate(blocks_of(page), start=1):
-        exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
+    try:
+        for number, code in enumerate(blocks_of(page), start=1):
+            exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
+    except ImportError as error:
+        if not absent_extra(error):
+            raise
+        pytest.skip(f"{page.name} needs {error.name} from block {number} on")
 
 
 def source_of(path):

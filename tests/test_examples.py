@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("matplotlib")
-
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 #: The tutorial has two tests of its own.
 SCRIPTS = sorted(set(EXAMPLES.rglob("*.py")) - {EXAMPLES / "tutorial.py"})
@@ -60,6 +58,7 @@ def test_an_example_runs(script, tmp_path):
 
 
 def test_the_tutorial_says_that_it_runs_on_digits(tmp_path):
+    pytest.importorskip("matplotlib")
     done = run(EXAMPLES / "tutorial.py", tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Running on scikit-learn's 8x8 digits" in done.stdout
@@ -68,6 +67,7 @@ def test_the_tutorial_says_that_it_runs_on_digits(tmp_path):
 
 @pytest.mark.data
 def test_the_tutorial_runs_on_mnist(tmp_path, data_folder):
+    pytest.importorskip("matplotlib")
     done = run(EXAMPLES / "tutorial.py", tmp_path, str(data_folder))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Running on MNIST." in done.stdout
