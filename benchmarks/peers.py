@@ -97,7 +97,8 @@ def machine():
         pass
     vectors = next((kind for kind in ("avx512f", "avx2", "avx") if f" {kind}" in flags), "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores, {vectors or platform.machine()}, CPython {platform.python_version()}"
+    vectors = vectors or platform.machine()
+    return f"{model}, {cores} cores, {vectors}, CPython {platform.python_version()}"
 
 
 def shown(seconds, count):
@@ -110,16 +111,15 @@ def report_times(times):
         print(f"\n{title}")
         ours = by_contestant["ours"]
         for contestant, seconds in by_contestant.items():
-            ratios = [s / o for s, o in zip(seconds, ours)]
+            ratios = [s / o for s, o in zip(seconds, ours, strict=True)]
             faster = (
                 ""
                 if contestant == "ours"
                 else f"  ours is {statistics.median(ratios):.2f} times as fast"
             )
             spread = f"({shown(max(seconds), count)} to {shown(min(seconds), count)})"
-            print(
-                f"  {contestant:<15} {shown(statistics.median(seconds), count):>12} {spread:<26}{faster}"
-            )
+            median = shown(statistics.median(seconds), count)
+            print(f"  {contestant:<15} {median:>12} {spread:<26}{faster}")
 
 
 def report_fresh(title, values, unit):
@@ -145,9 +145,9 @@ def main():
             report_times(measure(work, processes, options.rounds))
         if "second fit" in chosen:
             before = [processes[0].ask("second_fit") for _ in range(options.rounds)]
-            print(
-                f"\nsecond fit of a known architecture: {statistics.median(before) * 1e3:.1f} ms before the first batch"
-            )
+            milliseconds = statistics.median(before) * 1e3
+            print("\nsecond fit of a known architecture:")
+            print(f"  {milliseconds:.1f} ms before the first batch")
         for process in processes:
             process.close()
     for name in FRESH:
