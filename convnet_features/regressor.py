@@ -10,6 +10,61 @@ __all__ = ["ConvNetRegressor"]
 
 
 class ConvNetRegressor(RegressorMixin, BaseConvNet):
-    """A convolutional network as a scikit-learn regressor, which also transforms."""
+    """A convolutional network as a scikit-learn regressor, which also transforms.
+
+    Parameters, attributes and methods are those of `ConvNetFeatureExtractor`,
+    whose documentation explains each. Here y holds numbers, also where they are
+    integers. They are standardised for training, and predicted on their own
+    scale.
+
+    Parameters
+    ----------
+    layers, feature_layer, input_shape, input_scale
+        The network, the layer that `transform` gives, and its images.
+    update, update_learning_rate, update_momentum
+        The update rule and its arguments; any other as ``update_<argument>``.
+    loss, l1, l2, max_grad_norm
+        What is minimised.
+    class_weight, label_smoothing
+        For classes only; leave them at their defaults.
+    max_epochs, batch_size, shuffle
+        How the samples are walked through.
+    validation_fraction, early_stopping, n_iter_no_change, tol
+        What is held out, and whether to stop by it.
+    augment, callbacks, verbose
+        What else happens while training.
+    warm_start, pretrained, freeze
+        What training begins with, and what it leaves as it is.
+    engine, random_state
+        What computes, and every seed.
+    **layer_params
+        ``<layer>_<argument>``: ``conv2d1_num_filters=64``.
+
+    Attributes
+    ----------
+    network_, layers_, input_shape_, input_scale_, n_features_in_, feature_names_in_
+        The network, and the images it takes.
+    history_, loss_curve_, validation_scores_, loss_, n_iter_
+        How training went.
+
+    See Also
+    --------
+    ConvNetFeatureExtractor : What every parameter means.
+    ConvNetClassifier : The same network for classes.
+
+    References
+    ----------
+    Dieleman et al. (2015), "Lasagne: First release", doi:10.5281/zenodo.27878.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from convnet_features import ConvNetRegressor
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ink = X.sum(axis=1)
+    >>> regressor = ConvNetRegressor(max_epochs=10, random_state=0).fit(X[:1000], ink[:1000])
+    >>> regressor.score(X[1000:], ink[1000:]) > 0.9
+    True
+    """
 
     _kind = "numbers"
