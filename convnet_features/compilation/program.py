@@ -53,4 +53,8 @@ def compile_program(
         for variable, value in zip(fgraph.inputs, frozen, strict=False)
         if value is not None
     }
+    if provider.name == "jax":
+        from .jax import jax_program
+
+        return jax_program(fgraph, known)
     return straight_line(fgraph, provider, owns_generators=True, frozen=known)

@@ -1,0 +1,11 @@
+"""Graphs as functions that JAX compiles, for any device that it knows.
+
+Needs the extra ``jax``. PyTensor translates its own operations
+(``pytensor.link.jax``); ours are registered with it here.
+"""
+
+from __future__ import annotations
+
+from .program import jax_program
+
+__all__ = ["jax_program"]

@@ -1,0 +1,98 @@
+"""Convolution, pooling and stacks in terms of ``jax.lax``, and their gradients by ``jax.vjp``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ...kernels.contract import Conv2DSpec, ConvStage, DenseStage, Pool2DSpec, PoolStage, Stage
+
+__all__ = ["activated", "convolve", "gradients_of", "pool", "run_stack"]
+
+
+def convolve(spec: Conv2DSpec, x: Any, w: Any) -> Any:
+    """The convolution of images with filters."""
+    if spec.flip_filters:
+        w = jnp.flip(w, axis=(2, 3))
+    return lax.conv_general_dilated(
+        x,
+        w,
+        window_strides=spec.stride,
+        padding=spec.padding,
+        dimension_numbers=("NCHW", "OIHW", "NCHW"),
+    )
+
+
+def pool(spec: Pool2DSpec, x: Any) -> Any:
+    """The maximum, sum or average of windows; ties as the contract wants them."""
+    if spec.mode == "max":
+        return _reduced(spec, x, -np.inf, lax.max)
+    total = _reduced(spec, x, 0, lax.add)
+    if spec.mode == "sum":
+        return total
+    if spec.mode == "average_inc_pad" and spec.ignore_border:
+        return total / math.prod(spec.window)
+    # Neither padding nor what overhangs the image counts.
+    return total / _reduced(spec, jnp.ones((1, 1, *x.shape[2:]), x.dtype), 0, lax.add)
+
+
+def _reduced(spec: Pool2DSpec, x: Any, initial: float, function: Any) -> Any:
+    counts = spec.output_shape(x.shape)[2:]
+    padding = [
+        (before, before if spec.ignore_border else max(0, (count - 1) * step + extent - size))
+        for size, count, extent, step, before in zip(
+            x.shape[2:], counts, spec.window, spec.stride, spec.padding, strict=True
+        )
+    ]
+    return lax.reduce_window(
+        x,
+        np.asarray(initial, x.dtype),
+        function,
+        (1, 1, *spec.window),
+        (1, 1, *spec.stride),
+        [(0, 0), (0, 0), *padding],
+    )
+
+
+def activated(name: str, x: Any) -> Any:
+    """A nonlinearity of the kernels' contract."""
+    match name:
+        case "rectify":
+            return jax.nn.relu(x)  # whose derivative at 0 is 0, as the kernels' is
+        case "tanh":
+            return jnp.tanh(x)
+        case "sigmoid":
+            return jax.nn.sigmoid(x)
+    return x
+
+
+def run_stack(stages: Sequence[Stage], x: Any, *params: Any) -> Any:
+    """The stages, one after the other."""
+    remaining = iter(params)
+    for stage in stages:
+        match stage:
+            case PoolStage():
+                x = pool(stage.pool, x)
+            case ConvStage():
+                x = convolve(stage.conv, x, next(remaining))
+                x = x + next(remaining)[None, :, None, None] if stage.bias else x
+            case DenseStage():
+                x = x.reshape(len(x), -1) @ next(remaining)
+                x = x + next(remaining) if stage.bias else x
+        x = activated(stage.activation, x)
+    return x
+
+
+def gradients_of(function: Callable[..., Any], inputs: Sequence[Any], gy: Any) -> tuple[Any, ...]:
+    """The gradients of `function` at `inputs`, given that of its result.
+
+    The forward pass in it is one that the program has already: XLA merges them.
+    """
+    _, pull_back = jax.vjp(function, *inputs)
+    return pull_back(gy)

@@ -1,0 +1,275 @@
+"""The engine that JAX compiles: the same numbers, on JAX's CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor.gradient import grad
+from pytensor.graph.rewriting.utils import rewrite_graph
+
+from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
+from convnet_features.compilation import compile_program
+from convnet_features.compilation.linker import compilation_rewriter
+from convnet_features.exceptions import EngineError
+from convnet_features.kernels.contract import Pool2DSpec
+from convnet_features.kernels.registry import get_provider
+from convnet_features.layers import batch_norm
+from convnet_features.network.functions import clear_programs
+from convnet_features.ops import categorical_crossentropy, conv2d, log_softmax, pool2d, softmax
+from convnet_features.ops.random import bernoulli, normal, uniform
+from convnet_features.theano_facade import theano_scope
+
+from ..helpers import assert_close
+from ..onnx.networks import NETWORKS
+
+jax = pytest.importorskip("jax")
+pytestmark = pytest.mark.jax
+
+SMALL = {
+    "conv2d1_num_filters": 4,
+    "conv2d2_num_filters": 4,
+    "dense_num_units": 8,
+    "random_state": 0,
+}
+WITHOUT_NOISE = {"dropout1_p": 0.0, "dropout2_p": 0.0}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    return X[:300], y[:300]
+
+
+@pytest.fixture
+def assert_same(rng):
+    """JAX and the portable kernels compute the same from a graph, and the same gradients."""
+
+    def check(build, *shapes, labels=None, fuse=True):
+        values = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+        with theano_scope():
+            inputs = [pt.tensor(dtype="float32", shape=(None, *shape[1:])) for shape in shapes]
+            given = [] if labels is None else [pt.ivector()]
+            output = build(*inputs, *given)
+            weights = rng.normal(size=()).astype(np.float32) + pt.arange(1, dtype="float32")
+            total = (output * output.sum() * weights.sum()).sum()
+            (output, total) = rewrite_graph(
+                [output, total], include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
+            )
+            outputs = [output, *grad(total, inputs)]
+            everything = [*values, *([] if labels is None else [labels])]
+            ours, theirs = (
+                compile_program([*inputs, *given], outputs, get_provider(name), fuse=fuse)(
+                    *everything
+                )
+                for name in ("portable", "jax")
+            )
+        for expected, actual in zip(ours, theirs, strict=True):
+            assert isinstance(actual, np.ndarray)
+            np.testing.assert_array_equal(actual.dtype, expected.dtype)
+            scale = max(1e-3, np.abs(expected).max())
+            np.testing.assert_allclose(actual / scale, expected / scale, atol=5e-5)
+
+    return check
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+@pytest.mark.parametrize("flip", [False, True])
+def test_convolution(assert_same, flip, fuse):
+    assert_same(
+        lambda x, w: conv2d(x, w, stride=(2, 1), padding=((1, 0), (2, 3)), flip_filters=flip),
+        (2, 3, 7, 11),
+        (4, 3, 3, 2),
+        fuse=fuse,
+    )
+
+
+POOLINGS = [
+    {"window": (2, 3)},
+    {"window": (3, 3), "stride": (2, 2), "padding": (1, 2)},
+    {"window": (2, 3), "ignore_border": False},
+    {"window": (2, 2), "stride": (4, 3), "ignore_border": False},
+]
+
+
+@pytest.mark.parametrize("mode", ["max", "sum", "average_inc_pad", "average_exc_pad"])
+@pytest.mark.parametrize("case", range(len(POOLINGS)))
+def test_pooling(assert_same, case, mode):
+    assert_same(lambda x: pool2d(x, mode=mode, **POOLINGS[case]), (2, 3, 7, 11), fuse=False)
+
+
+def test_a_maximum_that_occurs_twice_is_the_first():
+    from convnet_features.compilation.jax.images import gradients_of, pool
+
+    spec = Pool2DSpec((2, 2), (2, 2))
+    (gx,) = gradients_of(
+        lambda x: pool(spec, x), [jax.numpy.ones((1, 1, 2, 4))], jax.numpy.ones((1, 1, 1, 2))
+    )
+    np.testing.assert_array_equal(gx[0, 0], [[1, 0, 1, 0], [0, 0, 0, 0]])
+
+
+def test_stack(assert_same):
+    def network(x, w, b, v, c):
+        maps = pool2d(conv2d(x, w) + b[0].dimshuffle("x", 0, "x", "x"), window=(2, 2))
+        rectified = 0.5 * (maps + abs(maps))
+        return pt.tanh(pt.dot(rectified.flatten(2), v) + c[0].dimshuffle("x", 0))
+
+    assert_same(network, (2, 3, 8, 10), (4, 3, 3, 3), (1, 4), (4 * 3 * 4, 5), (1, 5))
+
+
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+def test_softmax(assert_same, function):
+    assert_same(function, (4, 5))
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_crossentropy(assert_same, fuse):
+    labels = np.array([0, 4, 2, 2], dtype=np.int32)
+    assert_same(
+        lambda x, y: categorical_crossentropy(softmax(x), y), (4, 5), labels=labels, fuse=fuse
+    )
+
+
+@pytest.mark.parametrize(
+    ("draw", "mean", "std"),
+    [
+        (lambda rng, shape: bernoulli(rng, shape, 0.3), 0.3, 0.458),
+        (lambda rng, shape: uniform(rng, shape, -1.0, 3.0), 1.0, 1.155),
+        (lambda rng, shape: normal(rng, shape, 2.0, 0.5), 2.0, 0.5),
+    ],
+    ids=["bernoulli", "uniform", "normal"],
+)
+def test_draws(draw, mean, std):
+    rng = pytensor.shared(np.random.default_rng(0))
+    x = pt.matrix(dtype="float32")
+    program = compile_program([x, rng], [draw(rng, x.shape)[1]], get_provider("jax"))
+    X = np.empty((200, 300), np.float32)
+    generator = np.random.default_rng(5)
+    (first,), (second,) = program(X, generator), program(X, generator)
+    assert first.dtype == np.float32
+    assert first.shape == (200, 300)
+    assert abs(first.mean() - mean) < 0.02
+    assert abs(first.std() - std) < 0.02
+    # The caller's generator decides, and moves on.
+    assert (first != second).any()
+    np.testing.assert_array_equal(program(X, np.random.default_rng(5))[0], first)
+
+
+@pytest.mark.parametrize(
+    "name",
+    # Each is compiled, which takes JAX a while: every eighth by default.
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if position % 8 else [])
+        for position, name in enumerate(NETWORKS)
+    ],
+)
+def test_layers(name, rng):
+    from convnet_features.network.spec import parse_layers
+    from convnet_features.onnx.loading import pretrained_extractor
+
+    pytest.importorskip("onnx")
+    X = rng.normal(size=(3, 2, 9, 11)).astype(np.float32)
+    specs = parse_layers(NETWORKS[name])
+    expected, actual = (
+        pretrained_extractor(specs, (2, 9, 11), 0.5, specs[-1].name, engine).transform(X)
+        for engine in ("portable", "jax")
+    )
+    assert_close(actual, expected, "float32")
+
+
+@pytest.mark.parametrize(
+    "update", ["nesterov_momentum", pytest.param("adam", marks=pytest.mark.slow)]
+)
+def test_training(digits, update):
+    X, y = digits
+    params = {"update": update, "max_epochs": 2, **SMALL, **WITHOUT_NOISE}
+    expected, actual = (
+        ConvNetClassifier(engine=engine, **params).fit(X, y) for engine in ("portable", "jax")
+    )
+    for key in ("train_loss", "valid_loss"):
+        np.testing.assert_allclose(
+            actual.history_.column(key), expected.history_.column(key), rtol=2e-3
+        )
+    np.testing.assert_allclose(actual.transform(X), expected.transform(X), atol=2e-2)
+    assert (actual.predict(X) == expected.predict(X)).mean() > 0.98
+
+
+@pytest.mark.slow
+def test_penalties_weights_and_a_norm(digits):
+    X, y = digits
+    params = {"l1": 1e-4, "l2": 1e-3, "max_epochs": 1, **SMALL, **WITHOUT_NOISE}
+    weights = np.linspace(0.5, 2, len(X))
+    expected, actual = (
+        ConvNetRegressor(engine=engine, **params).fit(X, y / 3, sample_weight=weights)
+        for engine in ("portable", "jax")
+    )
+    np.testing.assert_allclose(actual.loss_, expected.loss_, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_batch_normalisation(digits):
+    from lasagne.layers import Conv2DLayer, DenseLayer
+
+    def layers(incoming, n_outputs):
+        maps = batch_norm(Conv2DLayer(incoming, 4, 3, name="conv"))
+        return DenseLayer(maps, n_outputs, nonlinearity=None, name="dense")
+
+    X, y = digits
+    expected, actual = (
+        ConvNetRegressor(layers, max_epochs=2, random_state=0, engine=engine).fit(X, y * 1.0)
+        for engine in ("portable", "jax")
+    )
+    np.testing.assert_allclose(actual.predict(X), expected.predict(X), atol=0.05)
+    for name, value in expected._model.named_values.items():
+        np.testing.assert_allclose(actual._model.named_values[name], value, atol=5e-3)
+
+
+@pytest.mark.slow
+def test_dropout_is_decided_by_the_seed(digits):
+    X, y = digits
+    first, again, other = (
+        ConvNetFeatureExtractor(max_epochs=1, engine="jax", **{**SMALL, "random_state": seed})
+        .fit(X, y)
+        .transform(X)
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+
+
+def test_layer_function(digits):
+    X, y = digits
+    extractor = ConvNetFeatureExtractor(max_epochs=1, engine="jax", **SMALL).fit(X, y)
+    images = X[:5].reshape(5, 1, 8, 8)
+    assert_close(extractor.layer_function("dense")(images), extractor.transform(X[:5]), "float32")
+
+
+def test_pickles_go_to_other_engines(digits):
+    import pickle
+
+    X, y = digits
+    extractor = ConvNetFeatureExtractor(max_epochs=1, engine="jax", **SMALL).fit(X, y)
+    again = pickle.loads(pickle.dumps(extractor))
+    assert_close(again.transform(X), extractor.transform(X), "float32")
+
+
+def test_without_jax(monkeypatch, digits):
+    from convnet_features.kernels import jax as provider
+    from convnet_features.kernels import registry
+
+    monkeypatch.setattr(provider, "find_spec", lambda name: None)
+    monkeypatch.delitem(registry._providers, "jax", raising=False)
+    with pytest.raises(EngineError, match=r"not installed; pip install convnet-features\[jax\]"):
+        ConvNetClassifier(engine="jax").fit(*digits)
+
+
+def test_jax_is_imported_only_when_used():
+    import subprocess
+    import sys
+
+    code = "import sys, convnet_features; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    clear_programs()
