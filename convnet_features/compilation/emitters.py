@@ -7,7 +7,6 @@ to offer, and the node's own ``perform`` is called.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +24,7 @@ from pytensor.tensor.type import TensorType
 from pytensor.tensor.type_other import NoneTypeT
 
 from ..kernels.contract import Provider
+from ..locks import new_lock
 from ..ops.base import KernelOp
 from ..ops.random import Draw
 from .elementwise import elementwise_function, natural_dtype
@@ -253,7 +253,7 @@ def _thunk_runner(node: Apply) -> Callable[[list[Any]], tuple[Any, ...]]:
     compute_map = {value: [True] for value in node.inputs}
     compute_map.update({value: [False] for value in node.outputs})
     thunk = node.op.make_thunk(node, storage_map, compute_map, [], "py")
-    lock = threading.Lock()
+    lock = new_lock()
 
     def run(inputs: list[Any]) -> tuple[Any, ...]:
         with lock:

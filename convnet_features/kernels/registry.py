@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 
 from convnet_features.exceptions import EngineError, EngineWarning
 from convnet_features.kernels.contract import Provider
+from convnet_features.locks import new_lock
 
 __all__ = ["ENGINES", "available_engines", "get_provider"]
 
 #: What ``engine=`` may be here. "auto" is oneDNN where it can be had, else the portable kernels.
-ENGINES = ("auto", "onednn", "portable")
+ENGINES = ("auto", "onednn", "portable", "jax")
 
 _providers: dict[str, Provider] = {}
-_lock = threading.RLock()
+_lock = new_lock()
 
 
 def get_provider(name: str = "auto") -> Provider:
@@ -22,14 +22,14 @@ def get_provider(name: str = "auto") -> Provider:
 
     Parameters
     ----------
-    name : {'auto', 'onednn', 'portable'}
+    name : {'auto', 'onednn', 'portable', 'jax'}
         With ``"auto"``, an oneDNN that cannot be used is replaced by the
         portable kernels, and one `EngineWarning` in a process says why.
 
     Raises
     ------
     EngineError
-        An unknown name, or ``"onednn"`` where it cannot be used.
+        An unknown name, or ``"onednn"`` or ``"jax"`` where it cannot be used.
     """
     provider = _providers.get(name)
     if provider is None:
@@ -56,6 +56,10 @@ def _make(name: str) -> Provider:
         from convnet_features.kernels.onednn import OneDNNProvider
 
         return OneDNNProvider()
+    if name == "jax":
+        from convnet_features.kernels.jax import JaxProvider
+
+        return JaxProvider()
     if name == "auto":
         return _best()
     raise EngineError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import inspect
 import numpy as np
 
 from ..exceptions import NetworkError
+from ..locks import new_lock
 from .spec import LayerSpec, automatic_name
 
 __all__ = ["Network", "Target", "build_network", "initialisation"]
@@ -23,7 +23,7 @@ _OUTPUT_NONLINEARITY: dict[Target, str] = {
     "numbers": "identity",
     "labels": "sigmoid",
 }
-_seeding = threading.RLock()
+_seeding = new_lock()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 from ..compilation import compile_program
 from ..fusion import get_fusion
 from ..kernels.registry import get_provider
+from ..locks import new_lock
 from ..theano_facade import theano_scope
 from .build import Network
 from .signature import network_signature
@@ -31,7 +32,7 @@ __all__ = [
 #: Enough for a grid search over architectures; a program is some tens of kilobytes.
 MAX_PROGRAMS = 128
 _programs: OrderedDict[Hashable, Any] = OrderedDict()
-_lock = threading.RLock()
+_lock = new_lock()
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class Compilations:
 
 
 compilations = Compilations()
+if hasattr(os, "register_at_fork"):
+    # What another thread was compiling is not being compiled in a forked child.
+    os.register_at_fork(after_in_child=lambda: setattr(compilations, "nested", False))
 
 
 def cached_program(key: Hashable | None, make: Callable[[], Any]) -> Any:

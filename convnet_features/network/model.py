@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..fusion import get_fusion
+from ..locks import new_lock
 from ..exceptions import NetworkError
 from .build import Network, Target, build_network
 from .functions import Program, frozen_function, output_program
@@ -61,7 +61,7 @@ class Model:
     _network: Network | None = field(default=None, repr=False)
     _params: list[tuple[Any, np.ndarray]] = field(default_factory=list, repr=False)
     _programs: dict[Any, Program] = field(default_factory=dict, repr=False)
-    _building: Any = field(default_factory=threading.RLock, repr=False)
+    _building: Any = field(default_factory=new_lock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         self._adopt_values()
@@ -70,7 +70,7 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(
-            state, _network=None, _params=[], _programs={}, _building=threading.RLock()
+            state, _network=None, _params=[], _programs={}, _building=new_lock()
         )
 
     @property

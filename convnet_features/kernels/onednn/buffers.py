@@ -7,10 +7,11 @@ a caller gets to keep lives in them.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 
 import numpy as np
+
+from convnet_features.locks import new_lock
 
 __all__ = ["ALIGNMENT", "Buffer", "BufferPool", "aligned_bytes"]
 
@@ -48,7 +49,7 @@ class BufferPool:
     """
 
     def __init__(self, idle_bytes: int = IDLE_BYTES) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._idle: list[Buffer] = []
         # Workspaces give their buffers back when they are collected, which may happen
         # anywhere, also while this thread holds the lock: so that path takes no lock.

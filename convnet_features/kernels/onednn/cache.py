@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from convnet_features.locks import new_lock
 
 __all__ = ["LRUCache"]
 
@@ -22,7 +23,7 @@ class LRUCache(Generic[T]):
     def __init__(self, size: int) -> None:
         self.size = size
         self._entries: OrderedDict[Hashable, T] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The entry at `key`, made if need be."""

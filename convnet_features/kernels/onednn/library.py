@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from convnet_features.exceptions import EngineError
 from convnet_features.kernels import threads
 from convnet_features.kernels.onednn import declarations as dnnl
+from convnet_features.locks import new_lock
 
 __all__ = ["LIBRARY_VARIABLE", "Library", "load_library"]
 
@@ -23,7 +23,7 @@ SONAME = "libdnnl.so.3"
 KNOWN_MAJOR = 3
 KNOWN_MINORS = range(2, 10)
 
-_lock = threading.Lock()
+_lock = new_lock()
 _loaded: Library | EngineError | None = None
 
 

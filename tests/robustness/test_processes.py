@@ -1,0 +1,207 @@
+"""After a fit, every way to another process works: nothing hangs, and answers are right."""
+
+from __future__ import annotations
+
+import http.client
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import joblib
+import numpy as np
+import pytest
+
+from convnet_features import ConvNetClassifier
+from convnet_features.network.functions import clear_programs
+
+from . import counts
+
+#: CPython warns of every fork beside threads; that it works here is what these tests show.
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
+#: Seconds after which a child counts as hanging.
+PATIENCE = 60
+
+
+@pytest.fixture(params=["portable", "onednn"])
+def engine(request, engines):
+    if request.param not in engines:
+        pytest.skip(f"{request.param} is not on this machine")
+    return request.param
+
+
+@pytest.fixture
+def X(rng):
+    return rng.random((300, 1, 12, 12), dtype="float32")
+
+
+@pytest.fixture
+def fitted(engine, X):
+    network = ConvNetClassifier(engine=engine, max_epochs=1, random_state=0)
+    return network.fit(X, np.arange(len(X)) % 3)
+
+
+def forked(work):
+    """The exit status of a forked child that runs `work`; it is killed if it hangs."""
+    child = os.fork()
+    if child == 0:
+        status = 3
+        try:
+            status = 0 if work() else 1
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(status)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "hangs"
+
+
+def test_fork(fitted, X, effort):
+    expected = fitted.transform(X)
+
+    def work():
+        again = ConvNetClassifier(engine=fitted.engine, max_epochs=1, random_state=0)
+        again.fit(X[:60], np.arange(60) % 3)
+        return np.allclose(fitted.transform(X), expected, atol=1e-5)
+
+    for _ in range(2 * effort):
+        assert forked(work) == 0
+    np.testing.assert_array_equal(fitted.transform(X), expected)
+    counts.add("forks after a fit", 2 * effort)
+
+
+def test_fork_beside_busy_threads(fitted, X, effort):
+    """Threads compile, train and transform at whatever moment the fork comes."""
+    expected = fitted.transform(X)
+    over = threading.Event()
+    errors = []
+
+    def busy(seed):
+        while not over.is_set():
+            try:
+                clear_programs()
+                network = ConvNetClassifier(engine=fitted.engine, max_epochs=1, random_state=seed)
+                network.fit(X[:20], np.arange(20) % 2)
+                fitted.transform(X[:50])
+            except BaseException as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=busy, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+
+    def work():
+        clear_programs()
+        network = ConvNetClassifier(engine=fitted.engine, max_epochs=1, random_state=0)
+        network.fit(X[:20], np.arange(20) % 2)
+        return np.allclose(fitted.transform(X), expected, atol=1e-5)
+
+    try:
+        statuses = [forked(work) for _ in range(5 * effort)]
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert statuses == [0] * (5 * effort)
+    assert errors == []
+    counts.add("forks beside threads that train", 5 * effort)
+
+
+def _transform(network, X):
+    return network.transform(X)
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_multiprocessing(method, fitted, X):
+    expected = fitted.transform(X)
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        results = [pool.submit(_transform, fitted, X) for _ in range(4)]
+        for result in results:
+            np.testing.assert_allclose(result.result(PATIENCE), expected, atol=1e-5)
+    counts.add("children of multiprocessing", 2)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_joblib(backend, fitted, X):
+    expected = fitted.transform(X)
+    results = joblib.Parallel(2, backend=backend, timeout=PATIENCE)(
+        joblib.delayed(_transform)(fitted, X) for _ in range(4)
+    )
+    for result in results:
+        np.testing.assert_allclose(result, expected, atol=1e-5)
+    counts.add("tasks of joblib", 4)
+
+
+class PreforkingServer:
+    """The shape of gunicorn and uWSGI: load the model, listen, fork, and let children accept."""
+
+    def __init__(self, answer, n_children):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.address = self.socket.getsockname()
+        self.children = []
+        for _ in range(n_children):
+            child = os.fork()
+            if child == 0:
+                try:
+                    self._serve(answer)
+                finally:
+                    os._exit(1)
+            self.children.append(child)
+
+    def _serve(self, answer):
+        while True:
+            connection, _ = self.socket.accept()
+            with connection, connection.makefile("rwb") as stream:
+                length = 0
+                while (line := stream.readline().strip()):
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                body = answer(stream.read(length))
+                stream.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    def close(self):
+        for child in self.children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        self.socket.close()
+
+
+def test_a_preforking_server(fitted, X, effort):
+    expected = fitted.transform(X)
+    image = X[0].nbytes
+
+    def answer(body):
+        images = np.frombuffer(body, np.float32).reshape(-1, *X.shape[1:])
+        return fitted.transform(images).tobytes()
+
+    def ask(rows):
+        connection = http.client.HTTPConnection(*server.address, timeout=PATIENCE)
+        connection.request("POST", "/", X[rows].tobytes())
+        body = connection.getresponse().read()
+        connection.close()
+        return np.frombuffer(body, np.float32).reshape(-1, expected.shape[1])
+
+    assert image == 12 * 12 * 4
+    server = PreforkingServer(answer, 3)
+    try:
+        for start in range(20 * effort):
+            rows = slice(start % 200, start % 200 + 1 + start % 40)
+            np.testing.assert_allclose(ask(rows), expected[rows], atol=1e-5)
+    finally:
+        server.close()
+    counts.add("requests to a preforking server", 20 * effort)
