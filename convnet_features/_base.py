@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from ._cross_fit import cross_fitted_features
 from ._display import Block, estimator_block, network_block
 from ._features import feature_names, features, layer_names
 from ._parameters import LayerParameters
+from ._scikit_learn import CallbackSupportMixin, EpochTasks, with_callbacks
 from ._transfer import TransferableParameters
 from .kernels.registry import get_provider
 from .network.model import Model
@@ -52,7 +54,9 @@ def _learnt(*kinds: str) -> Callable[[Any], bool]:
     return check
 
 
-class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
+class BaseConvNet(
+    CallbackSupportMixin, TransformerMixin, TransferableParameters, LayerParameters
+):
     """A network behind scikit-learn's interface; `ConvNetFeatureExtractor` documents it."""
 
     #: What y may be: 'auto', 'classes' or 'numbers'.
@@ -125,6 +129,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
 
     # Fitting
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -168,7 +173,11 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         trainer = self._trainer_for(data, going_on)
         training, validation = training_sets(self, data, trainer.seed, X_val, y_val)
         n_epochs = number_of_epochs(self, trainer, training)
-        self._train(trainer, data, training, validation, n_epochs, keep=self.warm_start)
+        keep, callbacks = self.warm_start, self._callbacks()
+        if EpochTasks.wanted_by(self):
+            adopt = functools.partial(type(self)._adopt, data=data, keep=False)
+            callbacks.append(EpochTasks(self, X, y, adopt))
+        self._train(trainer, data, training, validation, n_epochs, callbacks, keep)
         return self
 
     def partial_fit(
@@ -203,7 +212,7 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
                 )
         data = self._checked(X, y, sample_weight, classes, like, reset=not going_on)
         trainer = self._trainer_for(data, going_on)
-        self._train(trainer, data, whole_set(data), None, 1, keep=True)
+        self._train(trainer, data, whole_set(data), None, 1, self._callbacks(), keep=True)
         return self
 
     def _checked(
@@ -235,12 +244,13 @@ class BaseConvNet(TransformerMixin, TransferableParameters, LayerParameters):
         training: Dataset,
         validation: Dataset | None,
         n_epochs: int,
+        callbacks: Sequence[Any],
         keep: bool,
     ) -> None:
         """Run the trainer; what it had finished counts, whatever ended it."""
         finished = len(trainer.history)
         try:
-            trainer.run(training, validation, n_epochs, self._callbacks())
+            trainer.run(training, validation, n_epochs, callbacks)
         except BaseException:
             if len(trainer.history) > finished:
                 self._adopt(trainer, data, keep)
