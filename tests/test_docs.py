@@ -12,6 +12,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -112,7 +113,10 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, request):
         folder = request.getfixturevalue("data_folder")
         monkeypatch.setenv("CONVNET_FEATURES_DATA", str(folder))
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "page"}
+    # Classes of a page are found by name, as those of a script are.
+    script = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", script)
+    namespace = vars(script)
     try:
         for number, code in enumerate(blocks_of(page), start=1):
             exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
