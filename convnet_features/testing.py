@@ -45,7 +45,7 @@ def check_gradient(
     function : callable
         From symbolic variables, one for each array, to an expression or a list
         of them: a function in ``theano.tensor`` terms, or an Op.
-    *arrays : array-like
+    *arrays : array-like of any shape
         Where to look. Floats become float64; whole numbers stay as they are
         and are not differentiated.
     n_directions : int, default=3

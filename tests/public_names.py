@@ -20,9 +20,11 @@ PUBLIC = (
     "convnet_features.exceptions",
     "convnet_features.inspection",
     "convnet_features.layers",
+    "convnet_features.network.presets",
     "convnet_features.nolearn",
     "convnet_features.onnx",
     "convnet_features.out_of_core",
+    "convnet_features.testing",
 )
 #: What the extras bring: where it is absent, what needs it is left out.
 EXTRAS = {"dask", "distributed", "jax", "matplotlib", "onnx", "onnxruntime", "skl2onnx", "torch"}
@@ -31,6 +33,7 @@ INTERNAL = (
     "compilation",
     "fusion",
     "kernels",
+    "locks",
     "network",
     "ops",
     "persistence",

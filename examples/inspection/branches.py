@@ -50,4 +50,17 @@ architecture = ArchitectureDisplay.from_estimator(net).plot()
 
 # %%
 # ``draw_to_file``, nolearn's name for it, writes the drawing to a file.
+#
+# A residual network
+# ------------------
+# ``small_resnet`` is there without being declared: blocks of two convolutions with
+# batch normalisation, each with a way past it.
+from convnet_features.network.presets import small_resnet
+
+resnet = ConvNetClassifier(
+    layers=small_resnet(widths=(8, 16)), feature_layer="pool", max_epochs=1, random_state=0
+)
+resnet.fit(X[:300], y[:300])
+drawing = ArchitectureDisplay.from_estimator(resnet).plot()
+
 plt.show()
