@@ -43,7 +43,12 @@ def test_learns_and_transforms():
         update_learning_rate=0.03,
         random_state=0,
     )
-    features = clone(net).fit(X, y).transform(X)
+    features = net.fit(X, y).transform(X)
     assert features.shape == (400, 16)
     assert np.isfinite(features).all()
-    assert clone(net).fit(X, y).score(X, y) > 0.9
+    assert net.score(X, y) > 0.9
+
+
+def test_clones():
+    net = ConvNetFeatureExtractor(small_resnet((8, 16)), feature_layer="pool")
+    assert clone(net).layers == net.layers

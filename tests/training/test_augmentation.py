@@ -253,15 +253,15 @@ class TestOneAhead:
         assert made == list(range(6))
 
     def test_beside_the_callers_work(self):
-        """With 10 ms on each side, ten batches take little more than one side alone."""
+        """The next one is begun while the caller is still busy with this one."""
+        begun = [threading.Event() for _ in range(5)]
 
         def load(number):
-            time.sleep(0.02)
+            begun[number].set()
+            return number
 
-        began = time.perf_counter()
-        for _ in one_ahead(load, 10):
-            time.sleep(0.02)
-        assert time.perf_counter() - began < 0.35
+        for number in one_ahead(load, 5):
+            assert all(event.wait(timeout=30) for event in begun[: number + 2])
 
     def test_the_thread_ends_with_the_loop(self):
         batches = one_ahead(lambda number: number, 100)

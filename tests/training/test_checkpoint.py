@@ -43,7 +43,10 @@ SCRIPT = textwrap.dedent(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.13])
+@pytest.mark.parametrize(
+    "delay",
+    [pytest.param(0.0, marks=pytest.mark.slow), 0.05, pytest.param(0.13, marks=pytest.mark.slow)],
+)
 def test_a_process_that_is_killed(digits, make_net, tmp_path, delay):
     folder = tmp_path / "run"
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE)
