@@ -53,7 +53,13 @@ class BatchIterator:
         for start in range(0, self.n_samples, self.batch_size):
             batch: Any = slice(start, start + self.batch_size)
             chosen = batch if order is None else order[batch]
-            yield self.transform(self.X[chosen], None if self.y is None else self.y[chosen])
+            yb = None if self.y is None else self.y[chosen]
+            yield self.transform(self._own(self.X[chosen]), self._own(yb))
+
+    def _own(self, batch: Any) -> Any:
+        """A batch that a `transform` of a subclass may write to: scripts flip images in place."""
+        is_plain = type(self).transform is BatchIterator.transform
+        return batch if is_plain or batch is None else np.array(batch)
 
     @property
     def n_samples(self) -> int:

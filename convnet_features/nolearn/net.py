@@ -118,7 +118,8 @@ class NeuralNet(BaseEstimator):
     take ``sklearn.base.clone(net)`` to begin anew.
 
     Differently from nolearn, `get_output` is without dropout; the caller's arrays
-    and lists stay as they are; a loss that is not finite is a `DivergenceError`;
+    and lists stay as they are, also where a `transform` writes to its batch; a loss
+    that is not finite is a `DivergenceError`;
     `load_params_from` warns of what it could not load and runs nothing that a
     file says; an interrupted `fit` goes back to the last finished epoch. X is
     one array, not a dictionary of inputs.
@@ -237,8 +238,17 @@ class NeuralNet(BaseEstimator):
         return type(self)(**copy.deepcopy(self.get_params()))
 
     def _params_for(self, prefix: str) -> dict[str, Any]:
-        named = {**self.get_params(), **(self.more_params or {})}
+        named = {**self.get_params(), **self._assigned(), **(self.more_params or {})}
         return {key[len(prefix) :]: named[key] for key in named if key.startswith(prefix)}
+
+    def _assigned(self) -> dict[str, Any]:
+        """Attributes that scripts set where a parameter was left out: net.dropout1_p = 0.3."""
+        declared = {*self._get_param_names(), *self._kwarg_keys}
+        return {
+            key: value
+            for key, value in vars(self).items()
+            if key not in declared and not key.startswith("_") and not key.endswith("_")
+        }
 
     # Building
 
@@ -283,11 +293,13 @@ class NeuralNet(BaseEstimator):
         declared = self.layers
         if isinstance(declared, list | tuple) and len(declared) == 1:
             declared = declared[0] if _is_layer(declared[0]) else declared
-        params = {key: getattr(self, key) for key in self._kwarg_keys}
-        params |= self.more_params or {}
-        own = {k: v for k, v in params.items() if not k.startswith(("update_", "objective_"))}
+        given = {key: getattr(self, key) for key in self._kwarg_keys} | dict(self.more_params or {})
+        own = {k: v for k, v in given.items() if not k.startswith(("update_", "objective_"))}
         if not _is_layer(declared):
-            return with_parameters(parse_layers(declared), own)
+            specs = parse_layers(declared)
+            prefixes = tuple(f"{spec.name}_" for spec in specs)
+            assigned = {k: v for k, v in self._assigned().items() if k.startswith(prefixes)}
+            return with_parameters(specs, {**assigned, **own})
         if own:
             raise NetworkError(
                 f"{next(iter(own))}: layers is a network that is built already, which takes no "
@@ -674,6 +686,8 @@ class NeuralNet(BaseEstimator):
 
     def _checked(self, X: Any, y: Any = None) -> tuple[Any, Any]:
         """X and y as arrays of one length; numbers to predict as a matrix."""
+        if isinstance(X, Mapping):
+            raise TypeError("X is a dictionary of inputs; NeuralNet takes one array.")
         X = X if hasattr(X, "shape") else np.asarray(X)
         if y is None:
             return X, None

@@ -52,6 +52,18 @@ class TestDeclaring:
         net.initialize()
         assert net.layers_["hidden"].num_units == 7
 
+    def test_attributes_set_before_the_network_is_built(self, make_net):
+        """As scripts do to clones: net.output_num_units = 2."""
+        net = make_net()
+        net.hidden_num_units = 9
+        net.hidden_b = None
+        net.update_momentum = 0.5
+        net.remark = "no parameter"
+        net.initialize()
+        assert net.layers_["hidden"].num_units == 9
+        assert net.layers_["hidden"].b is None
+        assert net._engine.updater.arguments["momentum"] == 0.5
+
     def test_a_network_that_is_built_already(self, digits):
         from lasagne.layers import DenseLayer, InputLayer, get_output
         from lasagne.nonlinearities import softmax
@@ -377,6 +389,20 @@ class TestData:
         np.testing.assert_array_equal(X, digits[0])
         np.testing.assert_array_equal(y, digits[1])
         assert handlers == []
+
+    def test_a_dictionary(self, make_net, digits):
+        with pytest.raises(TypeError, match="X is a dictionary of inputs; NeuralNet takes one"):
+            make_net().fit({"input": digits[0]}, digits[1])
+
+    def test_batches_that_are_changed_in_place(self, make_net, digits):
+        class Flip(BatchIterator):
+            def transform(self, Xb, yb):
+                Xb[:] = Xb[:, :, :, ::-1].copy()
+                return Xb, yb
+
+        X = digits[0].copy()
+        make_net(batch_iterator_train=Flip(64), train_split=TrainSplit(0)).fit(X, digits[1])
+        np.testing.assert_array_equal(X, digits[0])
 
     def test_any_numeric_type(self, make_net, digits):
         X, y = digits
