@@ -15,6 +15,7 @@ from ..kernels.registry import get_provider
 from ..locks import new_lock
 from ..theano_facade import theano_scope
 from .build import Network
+from .outputs import symbolic_output
 from .signature import network_signature
 
 __all__ = [
@@ -144,10 +145,9 @@ def output_program(
 def _compile_outputs(
     network: Network, names: tuple[str, ...], engine: str, fuse: bool
 ) -> Program:
-    from lasagne.layers import get_output
-
     with theano_scope():
-        outputs = get_output([network.layers[name] for name in names], deterministic=True)
+        layers = [network.layers[name] for name in names]
+        outputs = symbolic_output(network, layers, deterministic=True)
         return compile_with_params(
             network, [network.input.input_var], outputs, get_provider(engine), fuse
         )
@@ -160,10 +160,8 @@ def frozen_function(
 
     It serves this network alone, and nobody else keeps it.
     """
-    from lasagne.layers import get_output
-
     with theano_scope():
-        output = get_output(network.layers[name], deterministic=True)
+        output = symbolic_output(network, network.layers[name], deterministic=True)
         params, outputs, generators = without_shared_variables(network, [output])
         live, outputs = live_variables(outputs)
         inputs = [network.input.input_var, *params, *generators, *live.values()]

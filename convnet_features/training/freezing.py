@@ -7,6 +7,7 @@ from typing import Any
 
 from ..exceptions import NetworkError
 from ..network.build import Network
+from ..network.outputs import symbolic_output
 
 __all__ = ["check_frozen", "frozen_positions", "training_output"]
 
@@ -48,10 +49,10 @@ def training_output(network: Network, frozen: Sequence[str]) -> Any:
     Where everything below a layer is frozen (or has no parameters), gradients
     stop: no work is done for what would not change.
     """
-    from lasagne.layers import get_all_layers, get_output
+    from lasagne.layers import get_all_layers
 
     if not frozen:
-        return get_output(network.output)
+        return symbolic_output(network, network.output)
     layers = get_all_layers(network.output)
     still = _without_learning(layers, frozen)
     outputs: dict[Any, Any] = {}

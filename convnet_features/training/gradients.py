@@ -17,6 +17,7 @@ from ..network.functions import (
     with_live_values,
 )
 from ..network.functions import without_shared_variables as as_inputs
+from ..network.outputs import symbolic_output
 from ..network.signature import network_signature
 from ..theano_facade import theano_scope
 from .freezing import frozen_positions, training_output
@@ -217,11 +218,9 @@ def evaluation_program(
 def _compile_evaluation(
     network: Network, objective: Objective, target: Target, n_outputs: int, engine: str, fuse: bool
 ) -> Program:
-    from lasagne.layers import get_output
-
     with theano_scope():
         y = target_variable(target, n_outputs)
-        prediction = get_output(network.output, deterministic=True)
+        prediction = symbolic_output(network, network.output, deterministic=True)
         losses = sample_losses(objective(prediction, y))
         return compile_with_params(
             network, [network.input.input_var, y], [losses, prediction], get_provider(engine), fuse
