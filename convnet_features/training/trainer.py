@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..network.model import Model
 from ..network.transfer import LoadReport
 from .batches import Batch, Dataset, iterate_batches
-from .callbacks.base import Callback, in_order, told
+from .callbacks.base import Callback, in_order, listening, told
+from .device import DeviceStep, can_be_compiled
 from .divergence import first_divergence
 from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
@@ -31,6 +32,7 @@ __all__ = ["Settings", "Trainer"]
 
 _TRANSIENT = (
     "_gradients",
+    "_device",
     "_evaluation",
     "_gradient",
     "_finished",
@@ -112,7 +114,10 @@ class Trainer:
         shapes = [param.get_value(borrow=True).shape for param in model.trainable]
         names = [param.name for param in model.trainable]
         trained = self.theta[: model.n_trainable]
-        self.updater = make_updater(settings.rule, settings.arguments, trained, shapes, names)
+        engine = "jax" if model.engine == "jax" else "portable"
+        self.updater = make_updater(
+            settings.rule, settings.arguments, trained, shapes, names, engine
+        )
         if self._optimiser is not None:
             self.updater.load_state(self._optimiser)
         self._gradient = np.empty(len(trained), dtype=np.float32)
@@ -134,6 +139,11 @@ class Trainer:
         )
         missing = self._gradients.n_generators - len(self.generators)
         self.generators += [np.random.default_rng(s) for s in self._seeds.spawn(max(0, missing))]
+        self._device = None
+        if model.engine == "jax" and can_be_compiled(self._gradients, self.updater):
+            self._device = DeviceStep(
+                self._gradients, self.updater, self.theta, model.values, settings.max_norm
+            )
 
     def reconfigure(self, settings: Settings) -> None:
         """Go on with other settings.
@@ -264,14 +274,35 @@ class Trainer:
         """One pass over the training data; the mean loss."""
         losses, sizes = [], []
         self.cut_short = False
-        with closing(self._batches()) as batches:
+        with closing(self._batches()) as batches, self._on_device():
             for self.batch, (images, targets, weights) in enumerate(batches, start=1):
                 losses.append(self._step(images, targets, weights))
                 sizes.append(len(images))
-                if self._tell("on_batch_end", losses[-1]) or interruption.requested:
+                if self._tell_of_batch(losses[-1]) or interruption.requested:
                     self.cut_short = True
                     break
         return float(np.average(losses, weights=sizes))
+
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
+        """Parameters are on the device from here on, and here again afterwards."""
+        if self._device is None:
+            yield
+            return
+        self._device.load()
+        try:
+            yield
+        finally:
+            self._device.fetch()
+
+    def _tell_of_batch(self, loss: float) -> bool:
+        """Tell callbacks of a batch, with the parameters where they can look at them."""
+        if self._device is None or not listening(self.callbacks, "on_batch_end"):
+            return self._tell("on_batch_end", loss)
+        self._device.fetch()
+        stop = self._tell("on_batch_end", loss)
+        self._device.load()
+        return stop
 
     def _batches(self) -> Generator[Batch]:
         settings, data = self.settings, self.training
@@ -313,20 +344,31 @@ class Trainer:
     def _step(self, images: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
         """One update of the parameters; the batch's loss before it."""
         data = [images, targets, *([] if weights is None else [weights])]
-        loss, *results = self._gradients.function(
-            *data, *self.settings.strengths(), *self.model.values, *self.generators
-        )
+        strengths, results = self.settings.strengths(), []
+        if self._device is not None:
+            loss = self._device(data, strengths, self.generators)
+        else:
+            loss, *results = self._gradients.function(
+                *data, *strengths, *self.model.values, *self.generators
+            )
         loss = float(loss)
         if not math.isfinite(loss):
+            if self._device is not None:
+                self._device.fetch()
             what = f"The loss became {loss} at epoch {self.epoch}, batch {self.batch}"
             raise DivergenceError(self._diverged(what, first_divergence(self.model, images)))
+        if self._device is None:
+            self._update(results)
+        return loss
+
+    def _update(self, results: Sequence[np.ndarray]) -> None:
+        """Apply gradients, and the new values that come behind them."""
         n_gradients = len(results) - len(self._gradients.updated)
         np.concatenate([np.ravel(g) for g in results[:n_gradients]], out=self._gradient)
         self._limit_norm()
         self.updater.apply(self.theta[: len(self._gradient)], self._gradient)
         for position, value in zip(self._gradients.updated, results[n_gradients:], strict=True):
             self.model.values[position][...] = value
-        return loss
 
     def _limit_norm(self) -> None:
         """Shorten the gradient to `max_norm`, as ``lasagne.updates.total_norm_constraint`` does."""

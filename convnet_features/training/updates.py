@@ -305,6 +305,7 @@ def make_updater(
     theta: np.ndarray,
     shapes: Sequence[tuple[int, ...]],
     names: Sequence[str | None] | None = None,
+    engine: str = "portable",
 ) -> Updater:
     """Set `rule` up for parameters of `shapes` that follow each other in the vector `theta`.
 
@@ -319,6 +320,8 @@ def make_updater(
     shapes : sequence of tuple of int
     names : sequence of str, optional
         The parameters' names, for rules that look at them.
+    engine : str, default='portable'
+        What the rule is compiled for.
 
     Returns
     -------
@@ -326,10 +329,10 @@ def make_updater(
     """
     shapes = list(shapes)
     if _is_lasagnes(rule):
-        compiled = _compiled_elementwise(rule, tuple(arguments))
+        compiled = _compiled_elementwise(rule, tuple(arguments), engine)
         shapes = [theta.shape]
     else:
-        compiled = _compile(rule, arguments, split_vector(theta, shapes), names)
+        compiled = _compile(rule, arguments, split_vector(theta, shapes), names, engine)
     state = [
         np.broadcast_to(value, theta.shape).copy()
         if compiled.elementwise and value.ndim
@@ -345,12 +348,15 @@ def _is_lasagnes(rule: Callable[..., Any]) -> bool:
     return getattr(lasagne.updates, getattr(rule, "__name__", ""), None) is rule
 
 
-def _compiled_elementwise(rule: Callable[..., Any], names: tuple[str, ...]) -> _Rule:
+def _compiled_elementwise(
+    rule: Callable[..., Any], names: tuple[str, ...], engine: str
+) -> _Rule:
     """Lasagne's own rules begin with zeros, so that one compiled for one number serves all."""
     one = [np.zeros(1, dtype=np.float32)]
     arguments = dict.fromkeys(names, 0.0)
     return cached_program(
-        ("update", rule, names), lambda: _compile(rule, arguments, one, None, elementwise=True)
+        ("update", rule, names, engine),
+        lambda: _compile(rule, arguments, one, None, engine, elementwise=True),
     )
 
 
@@ -359,6 +365,7 @@ def _compile(
     given: Mapping[str, Any],
     thetas: Sequence[np.ndarray],
     names: Sequence[str | None] | None,
+    engine: str,
     elementwise: bool = False,
 ) -> _Rule:
     import theano
@@ -388,7 +395,7 @@ def _compile(
         function = compile_program(
             [*inputs, *gradients, *changeable.values(), *live.values()],
             outputs,
-            get_provider("portable"),
+            get_provider(engine),
         )
     initial = tuple(np.asarray(variable.get_value()) for variable in held[len(params) :])
     return _Rule(function, initial, tuple(changeable), tuple(live), elementwise)

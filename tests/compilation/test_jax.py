@@ -273,3 +273,75 @@ def test_jax_is_imported_only_when_used():
     code = "import sys, convnet_features; sys.exit('jax' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     clear_programs()
+
+
+def test_training_steps_stay_on_the_device(digits, monkeypatch):
+    """Parameters go there once an epoch, and come back once, however many batches there are."""
+    from convnet_features.training.device import DeviceStep
+
+    counts = {"load": 0, "fetch": 0, "__call__": 0}
+
+    def counted(name):
+        original = getattr(DeviceStep, name)
+
+        def method(self, *args):
+            counts[name] += 1
+            return original(self, *args)
+
+        monkeypatch.setattr(DeviceStep, name, method)
+
+    for name in counts:
+        counted(name)
+    X, y = digits
+    ConvNetClassifier(max_epochs=2, batch_size=50, engine="jax", **SMALL).fit(X, y)
+    assert counts == {"load": 2, "fetch": 2, "__call__": 2 * 5}
+
+
+@pytest.mark.slow
+def test_callbacks_see_the_parameters_of_each_batch(digits):
+    from convnet_features.training.callbacks import Callback
+
+    class Watch(Callback):
+        def on_training_begin(self, trainer):
+            self.seen = []
+
+        def on_batch_end(self, trainer, loss):
+            self.seen.append(trainer.theta.copy())
+            trainer.theta[-1] = 7.0
+
+    X, y = digits
+    watch = Watch()
+    extractor = ConvNetClassifier(
+        max_epochs=1, batch_size=80, engine="jax", callbacks=[watch], **SMALL
+    ).fit(X, y)
+    assert len(watch.seen) == 3
+    assert all((a != b).any() for a, b in zip(watch.seen, watch.seen[1:], strict=False))
+    # What a callback changes is what the next batch begins with.
+    assert abs(watch.seen[-1][-1] - 7.0) < 1.0
+    assert extractor._model.theta[-1] == 7.0
+
+
+@pytest.mark.slow
+def test_divergence_is_reported_and_undone(digits):
+    from convnet_features.exceptions import DivergenceError
+
+    X, y = digits
+    classifier = ConvNetClassifier(
+        max_epochs=3, engine="jax", update_learning_rate=1e30, **SMALL, **WITHOUT_NOISE
+    )
+    with pytest.raises(DivergenceError, match="training diverged"):
+        classifier.fit(X, y)
+    assert not hasattr(classifier, "classes_")
+
+
+@pytest.mark.slow
+def test_partial_fit_goes_on(digits):
+    X, y = digits
+    params = {**SMALL, **WITHOUT_NOISE, "update": "adam", "shuffle": False}
+    expected, actual = (
+        ConvNetClassifier(engine=engine, **params).partial_fit(X, y).partial_fit(X, y)
+        for engine in ("portable", "jax")
+    )
+    np.testing.assert_allclose(
+        actual.history_.column("train_loss"), expected.history_.column("train_loss"), rtol=1e-3
+    )

@@ -6,6 +6,6 @@ Needs the extra ``jax``. PyTensor translates its own operations
 
 from __future__ import annotations
 
-from .program import jax_program
+from .program import as_key, jax_program
 
-__all__ = ["jax_program"]
+__all__ = ["as_key", "jax_program"]

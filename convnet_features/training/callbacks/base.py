@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["Callback", "in_order", "told"]
+__all__ = ["Callback", "in_order", "listening", "told"]
 
 
 class Callback(BaseEstimator):
@@ -61,6 +61,12 @@ class Callback(BaseEstimator):
 def in_order(callbacks: Iterable[Any]) -> list[Any]:
     """The callbacks as they are told: in the order given, those that save the state last."""
     return sorted(callbacks, key=lambda callback: getattr(callback, "place", 0))
+
+
+def listening(callbacks: Iterable[Any], event: str) -> bool:
+    """Whether a callback does something of its own at an event."""
+    nothing = (None, getattr(Callback, event))
+    return any(getattr(type(callback), event, None) not in nothing for callback in callbacks)
 
 
 def told(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
