@@ -1,0 +1,113 @@
+"""From what users pass to what networks take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convnet_features.validation import (
+    automatic_input_scale,
+    encode_targets,
+    infer_input_shape,
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((5, 3, 7, 11), (3, 7, 11)),
+        ((5, 7, 11), (1, 7, 11)),
+        ((5, 49), (1, 7, 7)),
+        ((5, 50), (1, 1, 50)),
+        ((5, 1), (1, 1, 1)),
+        ((5, 2), (1, 1, 2)),
+    ],
+)
+def test_the_shape_of_images_follows_from_that_of_x(shape, expected):
+    assert infer_input_shape(shape) == expected
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1, 2, 3, 4)])
+def test_other_numbers_of_dimensions_are_refused(shape):
+    with pytest.raises(ValueError, match=f"X has {len(shape)} dimensions; expected 2"):
+        infer_input_shape(shape)
+
+
+@pytest.mark.parametrize(
+    ("level", "scale"),
+    [
+        (0.0, 1),
+        (0.25, 1),
+        (1.99, 1),
+        (2.0, 1 / 4),
+        (3.99, 1 / 4),
+        (255, 1 / 256),
+        (0.2499, 4),
+        (0.124, 8),
+        (1e-30, 2.0**99),
+    ],
+)
+def test_pixels_are_scaled_by_a_power_of_two_where_that_is_needed(level, scale):
+    images = np.full((4, 1, 2, 3), level)
+    assert automatic_input_scale(images) == scale
+    assert automatic_input_scale(-images) == scale
+    if scale != 1:
+        assert 0.5 <= level * scale < 1
+
+
+def test_the_scale_counts_images_as_often_as_they_weigh():
+    images = np.concatenate([np.full((1, 1, 2, 2), 100.0), np.full((99, 1, 2, 2), 1.0)])
+    assert automatic_input_scale(images) < 1
+    assert automatic_input_scale(images, np.r_[1e-9, np.ones(99)]) == 1
+
+
+def test_the_scale_is_taken_from_a_thousand_images_at_most():
+    images = np.ones((2999, 1, 1, 1))
+    images[1] = 1e6  # not one of every second
+    assert automatic_input_scale(images) == 1
+
+
+TARGETS = {
+    "integers": ([3, 1, 3], "classes", [1, 0, 1]),
+    "strings": (["b", "a", "b"], "classes", [1, 0, 1]),
+    "booleans": ([True, False, True], "classes", [1, 0, 1]),
+    "a column": ([[3], [1], [3]], "classes", [1, 0, 1]),
+    "floats": ([3.0, 1.0, 2.0], "numbers", None),
+    "columns of floats": ([[3.0, 0.5], [1.0, 0.1], [2.0, 0.3]], "numbers", None),
+    "a matrix of 0 and 1": ([[1, 0], [1, 1], [0, 0]], "labels", [[1, 0], [1, 1], [0, 0]]),
+    "one of booleans": ([[True, False], [True, True]], "labels", [[1, 0], [1, 1]]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize("case", TARGETS)
+def test_what_is_learnt_follows_from_y(case):
+    y, kind, values = TARGETS[case]
+    targets = encode_targets("Net", y, "auto", len(y))
+    assert targets.kind == kind
+    assert targets.values.dtype == (np.int32 if kind == "classes" else np.float32)
+    if values is not None:
+        np.testing.assert_array_equal(targets.values, values)
+
+
+def test_numbers_are_standardised_and_come_back():
+    y = np.array([[10.0, -1.0], [20.0, -1.0], [60.0, -1.0]])
+    targets = encode_targets("Net", y, "auto", 3)
+    np.testing.assert_allclose(targets.values.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(targets.values.std(axis=0), [1, 0], atol=1e-6)
+    np.testing.assert_allclose(targets.predictions(targets.values), y, rtol=1e-6)
+
+
+def test_an_encoding_is_followed():
+    known = encode_targets("Net", ["a", "b", "c"], "classes", 3)
+    np.testing.assert_array_equal(
+        encode_targets("Net", ["c", "c"], "classes", 2, like=known).values, [2, 2]
+    )
+    with pytest.raises(ValueError, match=r"not among the known ones: \['d'\]; known are \['a'"):
+        encode_targets("Net", ["d", "a"], "classes", 2, like=known)
+    pairs = encode_targets("Net", [[0.1, 0.2], [0.3, 0.5]], "auto", 2)
+    with pytest.raises(ValueError, match="y has 1 columns, and the network gives 2 numbers"):
+        encode_targets("Net", [0.1, 0.2], "auto", 2, like=pairs)
+    labels = encode_targets("Net", [[0, 1], [1, 1]], "auto", 2)
+    with pytest.raises(ValueError, match="y must be a matrix of 0 and 1"):
+        encode_targets("Net", [[0, 2], [1, 1]], "auto", 2, like=labels)
