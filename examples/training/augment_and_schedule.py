@@ -19,13 +19,15 @@ import os
 import sys
 
 from convnet_features import ConvNetClassifier
-from convnet_features.augmentation import Cutout, RandomFlip, RandomRotation, RandomShift
+from convnet_features.augmentation import RandomFlip, RandomRotation, RandomShift
 from convnet_features.callbacks import Checkpoint, LearningRateSchedule, OneCycle
 from convnet_features.datasets import load_fashion_mnist, load_mnist
 from convnet_features.layers import batch_norm
 
 QUICK = os.environ.get("CONVNET_FEATURES_EXAMPLES") == "quick"
 FASHION = "--fashion" in sys.argv
+#: Clothes are harder to learn by heart than digits.
+DROPOUT = (0.2, 0.3) if FASHION else (0.3, 0.5)
 
 # %%
 # The network
@@ -47,17 +49,16 @@ def network(images, n_outputs):
         layer = layers.MaxPool2DLayer(layer, 2, name=f"maxpool{block}")
         layer = batch_norm(layer, name=f"normal{block}")
         layer = layers.NonlinearityLayer(layer, rectify, name=f"rectify{block}")
-    layer = layers.DropoutLayer(layer, 0.3, name="dropout1")
+    layer = layers.DropoutLayer(layer, DROPOUT[0], name="dropout1")
     layer = batch_norm(layers.DenseLayer(layer, 256, name="dense"))
-    layer = layers.DropoutLayer(layer, 0.5, name="dropout2")
+    layer = layers.DropoutLayer(layer, DROPOUT[1], name="dropout2")
     return layers.DenseLayer(layer, n_outputs, nonlinearity=softmax, name="output")
 
 
 # %%
 # Training
 # --------
-# Digits are turned and shifted a little; clothes are mirrored and shifted, and
-# lose a square. If the environment variable ``CHECKPOINT`` names a folder, a
+# Digits are turned and shifted a little; clothes are mirrored and shifted. If the environment variable ``CHECKPOINT`` names a folder, a
 # training that was killed goes on from its last epoch when the script is run
 # again.
 
@@ -71,7 +72,7 @@ callbacks = [LearningRateSchedule(OneCycle(peak=0.05), by_batch=True)]
 if folder := os.environ.get("CHECKPOINT"):
     callbacks.append(Checkpoint(folder, resume=True))
 if FASHION:
-    augment = [RandomFlip(), RandomShift(2), Cutout(8)]
+    augment = [RandomFlip(), RandomShift(1)]
 else:
     augment = [RandomRotation(10), RandomShift(2)]
 

@@ -206,6 +206,15 @@ class TestFiles:
         with pytest.raises(FileFormatError, match=r"version 99 of checkpoints is not the present"):
             make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(*digits)
 
+    @pytest.mark.parametrize("part", ["training/theta", "training/optimiser/0"])
+    def test_an_array_that_is_missing(self, digits, make_net, tmp_path, part):
+        make_net(callbacks=[Checkpoint(tmp_path)]).fit(*digits)
+        arrays, notes = read_arrays(tmp_path / "last.safetensors")
+        del arrays[part]
+        write_arrays(tmp_path / "last.safetensors", arrays, notes)
+        with pytest.raises(FileFormatError, match=f"parts of the checkpoint are missing .*{part}"):
+            make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(*digits)
+
     def test_a_folder_that_cannot_be_made(self, digits, make_net, tmp_path):
         (tmp_path / "file").write_text("")
         with pytest.raises(OSError, match="file"):

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ...exceptions import FileFormatError
-from ...persistence import read_arrays, write_arrays
-from ..fingerprint import fingerprint
-from ..state import TrainingState
+from ..saving import resume_training, save_training
 from .monitor import Monitor
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 __all__ = ["Checkpoint"]
-
-_VERSION = 1
 
 
 class Checkpoint(Monitor):
@@ -92,84 +83,16 @@ class Checkpoint(Monitor):
         self.forget()
         Path(self.folder).mkdir(parents=True, exist_ok=True)
         if self.resume and self._path("last").exists():
-            self._restore(trainer)
+            resume_training(trainer, self._path("last"))
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         best = self.improved(record)
         if trainer.cut_short:
             return  # an epoch that was not finished is no place to go on from
         if best:
-            self._write(trainer, "best")
+            save_training(trainer, self._path("best"))
         if trainer.epoch % self.every == 0 or trainer.epoch == trainer.last_epoch:
-            self._write(trainer, "last")
+            save_training(trainer, self._path("last"))
 
     def _path(self, name: str) -> Path:
         return Path(self.folder) / f"{name}.safetensors"
-
-    def _write(self, trainer: Trainer, name: str) -> None:
-        state = TrainingState.of(trainer)
-        arrays = {**trainer.model.named_values, "training/theta": state.theta}
-        arrays |= {f"training/optimiser/{i}": each for i, each in enumerate(state.optimiser)}
-        callbacks: dict[str, dict[str, Any]] = {}
-        for which, callback in _named(trainer.callbacks):
-            kept: dict[str, Any] = getattr(callback, "get_state", dict)()
-            held = {key: value for key, value in kept.items() if isinstance(value, np.ndarray)}
-            arrays |= {f"callback/{which}/{key}": value for key, value in held.items()}
-            callbacks[which] = {k: v for k, v in kept.items() if k not in held}
-        model = trainer.model
-        notes = {
-            "kind": "checkpoint",
-            "version": _VERSION,
-            "input_shape": list(model.input_shape),
-            "n_outputs": model.n_outputs,
-            "target": model.target,
-            "fingerprint": fingerprint(trainer),
-            "state": {
-                each.name: getattr(state, each.name)
-                for each in fields(state)
-                if each.name not in ("theta", "optimiser")
-            },
-            "callbacks": callbacks,
-        }
-        write_arrays(self._path(name), arrays, notes)
-
-    def _restore(self, trainer: Trainer) -> None:
-        path = self._path("last")
-        arrays, notes = read_arrays(path)
-        if not isinstance(notes, dict) or notes.get("kind") != "checkpoint":
-            raise FileFormatError(f"{path}: this is no checkpoint; remove it, or set resume=False.")
-        if notes["version"] != _VERSION:
-            raise FileFormatError(
-                f"{path}: version {notes['version']} of checkpoints is not the present one "
-                f"({_VERSION}); remove the file, or set resume=False."
-            )
-        self._check_fingerprint(trainer, notes["fingerprint"])
-        optimiser = [arrays[f"training/optimiser/{i}"] for i in range(len(trainer.updater.state))]
-        state = TrainingState(arrays["training/theta"], optimiser, **notes["state"])
-        state.restore(trainer)
-        for name, callback in _named(trainer.callbacks):
-            if name not in notes["callbacks"]:
-                continue  # one that was not there before begins anew
-            prefix = f"callback/{name}/"
-            held = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-            getattr(callback, "set_state", _ignore)({**notes["callbacks"][name], **held})
-
-    def _check_fingerprint(self, trainer: Trainer, known: dict[str, Any]) -> None:
-        present = fingerprint(trainer)
-        different = [key for key, value in present.items() if known.get(key) != value]
-        if different:
-            raise ValueError(
-                f"Checkpoint(resume=True): {self._path('last')} belongs to a training with another "
-                f"{', another '.join(different)}; give the same data and parameters (random_state "
-                "an integer), remove the file, or set resume=False."
-            )
-
-
-def _named(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Each callback with its class's name, and how many of that class came before it."""
-    names = [type(callback).__name__ for callback in callbacks]
-    return [(f"{name}/{names[:i].count(name)}", callbacks[i]) for i, name in enumerate(names)]
-
-
-def _ignore(state: dict[str, Any]) -> None:
-    """What callbacks without a state do with it."""

@@ -1,0 +1,121 @@
+"""A training as a file, and a file as a training that goes on.
+
+The file is safetensors: the parameters under ``<layer>.<parameter>``, so that
+it can also be loaded as parameters, and under names with a slash what else
+changes while training runs. Numbers and text are JSON in its header.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..exceptions import FileFormatError
+from ..persistence import read_arrays, write_arrays
+from .fingerprint import fingerprint
+from .state import TrainingState
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+__all__ = ["resume_training", "save_training"]
+
+_VERSION = 1
+_ARRAYS = ("theta", "optimiser")
+
+
+def save_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Write everything that a running training needs to go on, atomically."""
+    state = TrainingState.of(trainer)
+    arrays = {**trainer.model.named_values, "training/theta": state.theta}
+    arrays |= {f"training/optimiser/{i}": each for i, each in enumerate(state.optimiser)}
+    callbacks = {}
+    for name, callback in _named(trainer.callbacks):
+        kept: dict[str, Any] = getattr(callback, "get_state", dict)()
+        held = {key: value for key, value in kept.items() if isinstance(value, np.ndarray)}
+        arrays |= {f"callback/{name}/{key}": value for key, value in held.items()}
+        callbacks[name] = {key: value for key, value in kept.items() if key not in held}
+    write_arrays(path, arrays, _notes(trainer, state, callbacks))
+
+
+def _notes(trainer: Trainer, state: TrainingState, callbacks: dict[str, Any]) -> dict[str, Any]:
+    model = trainer.model
+    names = [each.name for each in fields(state) if each.name not in _ARRAYS]
+    return {
+        "kind": "checkpoint",
+        "version": _VERSION,
+        "input_shape": list(model.input_shape),
+        "n_outputs": model.n_outputs,
+        "target": model.target,
+        "fingerprint": fingerprint(trainer),
+        "state": {name: getattr(state, name) for name in names},
+        "callbacks": callbacks,
+    }
+
+
+def resume_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Bring a training that has just begun to where a file says it was.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is no checkpoint of this version.
+    ValueError
+        If it is another training's; the text says in what it differs.
+    """
+    arrays, notes = read_arrays(path)
+    _check_format(path, notes)
+    try:
+        _check_fingerprint(path, trainer, notes["fingerprint"])
+        optimiser = [arrays[f"training/optimiser/{i}"] for i in range(len(trainer.updater.state))]
+        state = TrainingState(arrays["training/theta"], optimiser, **notes["state"])
+    except (KeyError, TypeError) as error:
+        raise FileFormatError(
+            f"{path}: parts of the checkpoint are missing ({error}); remove it, or set resume=False."
+        ) from error
+    state.restore(trainer)
+    known = notes.get("callbacks", {})
+    for name, callback in _named(trainer.callbacks):
+        if name not in known:
+            continue  # one that was not there before begins anew
+        prefix = f"callback/{name}/"
+        held = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        getattr(callback, "set_state", _ignore)({**known[name], **held})
+
+
+def _check_format(path: str | os.PathLike[str], notes: Any) -> None:
+    if not isinstance(notes, dict) or notes.get("kind") != "checkpoint":
+        raise FileFormatError(f"{path}: this is no checkpoint; remove it, or set resume=False.")
+    if notes.get("version") != _VERSION:
+        raise FileFormatError(
+            f"{path}: version {notes.get('version')} of checkpoints is not the present one "
+            f"({_VERSION}); remove the file, or set resume=False."
+        )
+
+
+def _check_fingerprint(
+    path: str | os.PathLike[str], trainer: Trainer, known: dict[str, Any]
+) -> None:
+    present = fingerprint(trainer)
+    different = [key for key, value in present.items() if known.get(key) != value]
+    if different:
+        raise ValueError(
+            f"Checkpoint(resume=True): {path} belongs to a training with another "
+            f"{', another '.join(different)}; give the same data and parameters (random_state an "
+            "integer), remove the file, or set resume=False."
+        )
+
+
+def _named(callbacks: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Each callback with its class's name, and how many of that class came before it."""
+    names = [type(callback).__name__ for callback in callbacks]
+    for position, (name, callback) in enumerate(zip(names, callbacks, strict=True)):
+        yield f"{name}/{names[:position].count(name)}", callback
+
+
+def _ignore(state: dict[str, Any]) -> None:
+    """What callbacks without a state do with it."""
