@@ -75,7 +75,8 @@ def resume_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         state = TrainingState(arrays["training/theta"], optimiser, **notes["state"])
     except (KeyError, TypeError) as error:
         raise FileFormatError(
-            f"{path}: parts of the checkpoint are missing ({error}); remove it, or set resume=False."
+            f"{path}: parts of the checkpoint are missing ({error}); remove the file, or set "
+            "resume=False."
         ) from error
     state.restore(trainer)
     known = notes.get("callbacks", {})
