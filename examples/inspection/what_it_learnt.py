@@ -26,14 +26,15 @@ from convnet_features.datasets import load_digits_images
 QUICK = os.environ.get("CONVNET_FEATURES_EXAMPLES") == "quick"
 
 X, y = load_digits_images()
-X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+parts = train_test_split(X, y, stratify=y, random_state=0)
+X_train, X_test, y_train, y_test = parts
 
 model = make_pipeline(
     ConvNetFeatureExtractor(max_epochs=2 if QUICK else "auto", random_state=0),
     LogisticRegression(max_iter=5000),
 )
 model.fit(X_train, y_train)
-print(f"Accuracy on {len(X_test)} digits that were held out: {model.score(X_test, y_test):.4f}")
+print(f"Accuracy on {len(X_test)} other digits: {model.score(X_test, y_test):.4f}")
 
 # %%
 # The layers
@@ -48,17 +49,18 @@ architecture = ArchitectureDisplay.from_estimator(model).plot()
 # Two displays may share a figure: each draws into the axes that it is given.
 from convnet_features.inspection import LearningCurvesDisplay
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 curves = LearningCurvesDisplay.from_estimator(model)
-curves.plot("loss", ax=left, log=True)
-curves.plot("score", ax=right)
+curves.plot("loss", ax=axes[0], log=True)
+curves.plot("score", ax=axes[1])
 
 # %%
 # Filters, and what they make of an image
 # ---------------------------------------
 from convnet_features.inspection import ActivationMapsDisplay, FiltersDisplay
 
-filters = FiltersDisplay.from_estimator(model).plot(n_columns=8, figsize=(7, 3.8))
+filters = FiltersDisplay.from_estimator(model)
+filters.plot(n_columns=8, figsize=(7, 3.8))
 
 # %%
 maps = ActivationMapsDisplay.from_estimator(model, X_test[:1]).plot()
@@ -71,14 +73,16 @@ maps = ActivationMapsDisplay.from_estimator(model, X_test[:1]).plot()
 # where it rises.
 from convnet_features.inspection import OcclusionDisplay
 
-occlusion = OcclusionDisplay.from_estimator(model, X_test[:3], y_test[:3], square=3).plot()
+images, labels = X_test[:3], y_test[:3]
+occlusion = OcclusionDisplay.from_estimator(model, images, labels, square=3)
+occlusion.plot()
 
 # %%
 # The gradient of the network's own score with respect to the pixels asks the
 # same in one pass.
 from convnet_features.inspection import SaliencyDisplay
 
-saliency = SaliencyDisplay.from_estimator(model, X_test[:3], y_test[:3]).plot()
+saliency = SaliencyDisplay.from_estimator(model, images, labels).plot()
 
 # %%
 # The features of one image
@@ -97,8 +101,8 @@ from sklearn.manifold import TSNE
 
 from convnet_features.inspection import FeatureEmbeddingDisplay
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-for layer, ax in [("input", left), ("dense", right)]:
+figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+for layer, ax in zip(["input", "dense"], axes, strict=True):
     display = FeatureEmbeddingDisplay.from_estimator(
         model, X_test, y_test, layer=layer, reducer=TSNE(random_state=0)
     )
