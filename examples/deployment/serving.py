@@ -1,0 +1,277 @@
+"""
+A server for features and predictions
+=====================================
+
+Answers HTTP requests from a pickled Pipeline, with the images of requests that
+arrive together computed together. Needs the extra ``serve`` (Starlette and
+uvicorn), and httpx for the requests at the end.
+
+``python serving.py pipeline.pkl --port 8000`` serves a pickle of yours. Load
+only pickles that you made: whoever can change one can run anything.
+"""
+
+# %%
+# Micro-batches
+# -------------
+# A network needs hardly longer for sixteen images than for one. So requests
+# wait in a queue; whoever is first waits for others, two milliseconds at most,
+# and all that came by then are one batch. While it is computed, in a thread,
+# the next one gathers.
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+
+import httpx
+import joblib
+import numpy as np
+import uvicorn
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from convnet_features import ConvNetFeatureExtractor
+
+
+class MicroBatcher:
+    """Calls `compute` with the rows of several requests at a time.
+
+    Parameters
+    ----------
+    compute : callable
+        From an array of rows to a tuple of arrays with as many rows.
+    max_rows : int
+        How many rows a batch has at most, unless one request has more.
+    max_wait : float
+        Seconds that the first request of a batch waits for others.
+    max_waiting : int
+        How many requests may wait; more are refused.
+    """
+
+    def __init__(self, compute, max_rows=256, max_wait=0.002, max_waiting=1000):
+        self.compute = compute
+        self.max_rows = max_rows
+        self.max_wait = max_wait
+        self.queue = asyncio.Queue(max_waiting)
+        self.batches = 0
+
+    async def __call__(self, rows):
+        """The results for `rows`; raises `asyncio.QueueFull` if too many wait already."""
+        answer = asyncio.get_running_loop().create_future()
+        self.queue.put_nowait((rows, answer))
+        return await answer
+
+    async def run(self):
+        """Compute batches until cancelled."""
+        while True:
+            requests = await self._gather()
+            rows = np.concatenate([rows for rows, _ in requests])
+            try:
+                results = await run_in_threadpool(self.compute, rows)
+            except Exception as error:
+                for _, answer in requests:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            self.batches += 1
+            begin = 0
+            for rows, answer in requests:
+                end = begin + len(rows)
+                if not answer.done():  # its client may have gone
+                    answer.set_result(tuple(result[begin:end] for result in results))
+                begin = end
+
+    async def _gather(self):
+        requests = [await self.queue.get()]
+        deadline = asyncio.get_running_loop().time() + self.max_wait
+        while sum(len(rows) for rows, _ in requests) < self.max_rows:
+            remaining = deadline - asyncio.get_running_loop().time()
+            try:
+                requests.append(await asyncio.wait_for(self.queue.get(), max(remaining, 0)))
+            except TimeoutError:
+                break
+        return requests
+
+
+# %%
+# The application
+# ---------------
+# What comes in is checked before it meets the requests of others: the size of
+# the body, the shape of the images, that they are numbers. A request that is
+# wrong gets the reason; nobody else notices.
+
+MAX_BYTES = 8 << 20
+
+
+def application(pipeline, **batching):
+    """A Starlette application that answers from a fitted Pipeline.
+
+    ``POST /predict`` and ``POST /features`` take ``{"images": [[...], ...]}``,
+    one list of pixels an image; ``GET /health`` says that the server is up.
+    """
+    n_pixels = pipeline.n_features_in_
+
+    def compute(rows):
+        features = pipeline[:-1].transform(rows)
+        classifier = pipeline[-1]
+        return features, classifier.predict(features), classifier.predict_proba(features)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        compute(np.zeros((1, n_pixels)))  # compiles before the first request comes
+        app.state.batcher = MicroBatcher(compute, **batching)
+        task = asyncio.create_task(app.state.batcher.run())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def answered(request):
+        rows = await images_of(request, n_pixels)
+        try:
+            return await request.app.state.batcher(rows)
+        except asyncio.QueueFull:
+            raise HTTPException(503, "Too many requests are waiting; try again later.") from None
+
+    async def predict(request):
+        _, labels, probabilities = await answered(request)
+        return JSONResponse({"labels": labels.tolist(), "probabilities": probabilities.tolist()})
+
+    async def features(request):
+        values, _, _ = await answered(request)
+        return JSONResponse({"features": values.tolist()})
+
+    async def health(request):
+        return JSONResponse({"status": "up", "pixels": n_pixels})
+
+    return Starlette(
+        routes=[
+            Route("/predict", predict, methods=["POST"]),
+            Route("/features", features, methods=["POST"]),
+            Route("/health", health),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def images_of(request, n_pixels):
+    """The images of a request as an array of shape (n_images, n_pixels)."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise HTTPException(413, f"A request may have {MAX_BYTES} bytes.")
+    try:
+        rows = np.asarray((await parsed(body))["images"], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        raise HTTPException(400, 'Send {"images": [[pixel, ...], ...]}.') from None
+    if rows.ndim != 2 or rows.shape[1] != n_pixels or not len(rows):
+        raise HTTPException(
+            400, f"images has the shape {rows.shape}; expected (n_images, {n_pixels})."
+        )
+    if not np.isfinite(rows).all():
+        raise HTTPException(400, "images holds numbers that are not finite.")
+    return rows
+
+
+async def parsed(body):
+    """The body as JSON; large ones must not keep others waiting."""
+    return json.loads(body) if len(body) < 1 << 16 else await run_in_threadpool(json.loads, body)
+
+
+# %%
+# To try it
+# ---------
+# The server runs in a thread of this process, on a port of the loopback device
+# that the system chooses.
+
+
+@contextlib.contextmanager
+def served(app):
+    """The address of a running server."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise RuntimeError("the server did not start")
+            time.sleep(0.01)
+        host, port = server.servers[0].sockets[0].getsockname()
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+async def load(address, images, n_requests, n_clients):
+    """Seconds that each of `n_requests` took, from `n_clients` that ask one after the other."""
+    seconds = []
+
+    async def client(http, count):
+        for i in range(count):
+            began = time.perf_counter()
+            image = images[(len(seconds) + i) % len(images)]
+            answer = await http.post("/predict", json={"images": [image.tolist()]})
+            answer.raise_for_status()
+            seconds.append(time.perf_counter() - began)
+
+    async with httpx.AsyncClient(base_url=address, timeout=60) as http:
+        await asyncio.gather(*(client(http, n_requests // n_clients) for _ in range(n_clients)))
+    return seconds
+
+
+def demonstrate():
+    quick = os.environ.get("CONVNET_FEATURES_EXAMPLES") == "quick"
+    X, y = load_digits(return_X_y=True)
+    pipeline = make_pipeline(
+        ConvNetFeatureExtractor(max_epochs=1 if quick else "auto", random_state=0),
+        LogisticRegression(max_iter=2000),
+    ).fit(X, y)
+    with tempfile.TemporaryDirectory() as folder:
+        joblib.dump(pipeline, f"{folder}/pipeline.pkl")
+        app = application(joblib.load(f"{folder}/pipeline.pkl"))
+    with served(app) as address:
+        answer = httpx.post(f"{address}/predict", json={"images": X[:3].tolist()}).json()
+        print("labels", answer["labels"], "of", y[:3].tolist())
+        for n_clients in (1, 16):
+            n_requests = 160 if quick else 4000
+            batches = app.state.batcher.batches
+            began = time.perf_counter()
+            seconds = asyncio.run(load(address, X, n_requests, n_clients))
+            rate = len(seconds) / (time.perf_counter() - began)
+            p50, p99 = np.percentile(seconds, [50, 99]) * 1000
+            per_batch = len(seconds) / (app.state.batcher.batches - batches)
+            print(
+                f"{n_clients:>2} clients: {rate:.0f} requests/s, p50 {p50:.1f} ms, "
+                f"p99 {p99:.1f} ms, {per_batch:.1f} requests a batch"
+            )
+
+
+def main():
+    if len(sys.argv) == 1:
+        demonstrate()
+        return
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pipeline", help="a pickle, made by joblib.dump, that you trust")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    given = parser.parse_args()
+    uvicorn.run(application(joblib.load(given.pipeline)), host=given.host, port=given.port)
+
+
+if __name__ == "__main__":
+    main()
