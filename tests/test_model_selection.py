@@ -9,6 +9,7 @@ import tracemalloc
 import joblib
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from scipy.stats import loguniform
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
@@ -33,16 +34,6 @@ def wider_network():
 
 def classifier(**params):
     return quick(ConvNetClassifier, max_epochs=4, **params)
-
-
-def measures(estimator, X, y):
-    """What a worker can tell besides the accuracy."""
-    return {
-        "accuracy": estimator.score(X, y),
-        "process": os.getpid(),
-        "programs": compilations.programs,
-        "threads": get_num_threads(),
-    }
 
 
 # What may vary
@@ -121,29 +112,38 @@ def test_a_search_compiles_each_architecture_once():
     assert compilations.programs - before == 2 * 3 + 1
 
 
+@pytest.fixture(scope="module")
+def workers():
+    """joblib's workers as users have them: nobody has set a number of threads before."""
+    limits = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CONVNET_FEATURES_NUM_THREADS")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in limits:
+            patch.delenv(name, raising=False)
+        get_reusable_executor().shutdown()
+        yield
+        get_reusable_executor().shutdown()
+
+
 def _in_a_worker(seed):
     before = compilations.programs
     classifier(random_state=seed, update_learning_rate=0.01 * (seed + 1)).fit(X, Y).transform(X)
     return os.getpid(), compilations.programs - before, get_num_threads()
 
 
-def test_workers_compile_once_and_share_the_processors(monkeypatch):
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CONVNET_FEATURES_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    joblib.externals.loky.get_reusable_executor().shutdown()
+@pytest.mark.usefixtures("workers")
+def test_workers_compile_once_and_share_the_processors():
     with joblib.Parallel(n_jobs=2) as parallel:
-        first = parallel(joblib.delayed(_in_a_worker)(seed) for seed in range(6))
-        later = parallel(joblib.delayed(_in_a_worker)(seed) for seed in range(6))
-    joblib.externals.loky.get_reusable_executor().shutdown()
+        found = parallel(joblib.delayed(_in_a_worker)(seed) for seed in range(12))
     seen = set()
-    for process, programs, threads in first + later:
+    for process, programs, threads in found:
         # Gradients, evaluation, features and the update rule.
         assert programs == (0 if process in seen else 4)
-        seen.add(process)
         assert 2 * threads <= max(2, joblib.cpu_count())
+        seen.add(process)
     assert os.getpid() not in seen
 
 
+@pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("n_jobs", [2, -1])
 def test_jobs_find_what_one_process_finds(n_jobs):
     grid = {"dense_num_units": [8, 12], "update_learning_rate": [0.01, 0.03]}
@@ -154,7 +154,6 @@ def test_jobs_find_what_one_process_finds(n_jobs):
     np.testing.assert_allclose(
         several.cv_results_["mean_test_score"], one.cv_results_["mean_test_score"], atol=0.04
     )
-    joblib.externals.loky.get_reusable_executor().shutdown()
 
 
 def test_threads_share_an_estimators_programs():
