@@ -150,7 +150,8 @@ class BaseConvNet(
             Classes (integers, strings or booleans), floats to predict, or a 0/1
             matrix of labels.
         sample_weight : array-like of shape (n_samples,), optional
-            Scales each sample's loss.
+            Multiplies each sample's loss, relative to the mean weight; samples
+            of weight 0 count as absent.
         X_val, y_val : array-like of the shapes of X and y, optional
             Validation data; `validation_fraction` is not held out then.
 
@@ -185,16 +186,30 @@ class BaseConvNet(
     ) -> BaseConvNet:
         """Train for one epoch on one part of the data, going on where training stopped.
 
+        A network that `fit` has trained is gone on with too. Numbers keep the
+        mean and deviation of the first part, pixels its scale.
+
         Parameters
         ----------
-        X, y, sample_weight
-            As in `fit`.
+        X, y
+            As in `fit`, of the same size of images every time.
         classes : array-like of shape (n_classes,), optional
             All classes there will be; needed in the first call if y lacks some.
+        sample_weight : array-like of shape (n_samples,), optional
+            Multiplies each sample's loss as it is: it is not brought to a mean
+            of 1, since the parts to come are not known.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            As `fit` does; if y or `classes` hold other classes than before; or
+            if `class_weight` is "balanced", which needs all of y.
+        DivergenceError
+            If the loss leaves the finite numbers.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
