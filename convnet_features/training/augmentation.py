@@ -24,6 +24,7 @@ __all__ = [
     "RandomRotation",
     "RandomShift",
     "as_augment",
+    "seeded",
 ]
 
 #: From a batch of images and a generator to a batch of the same shape.
@@ -220,6 +221,29 @@ def as_augment(augment: Any) -> Augment:
             f"augment must be a function of a batch of images, or a list of such; got {augment!r}."
         )
     return augment if _takes_generator(augment) else _WithoutGenerator(augment)
+
+
+def seeded(
+    augment: Augment | None, seed: int, epoch: int
+) -> Callable[[np.ndarray, int], np.ndarray] | None:
+    """`augment` as a function of a batch and its number; None for None.
+
+    Each batch of each epoch has a generator of its own, so that nothing but
+    these three numbers decides the draws.
+    """
+    if augment is None:
+        return None
+
+    def augmented(images: np.ndarray, number: int) -> np.ndarray:
+        changed = np.asarray(augment(images, np.random.default_rng([seed, epoch, number])))
+        if changed.shape != images.shape:
+            raise ValueError(
+                f"augment: it made a batch of shape {changed.shape} from one of {images.shape}; it "
+                "must keep the shape."
+            )
+        return changed
+
+    return augmented
 
 
 def _takes_generator(augment: Callable[..., Any]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..network.model import Model
 from ..network.transfer import LoadReport
+from .augmentation import seeded
 from .batches import Batch, Dataset, iterate_batches
 from .callbacks.base import Callback, in_order, listening, told
 from .device import DeviceStep, can_be_compiled
@@ -26,15 +27,14 @@ from .interruption import Interruption, interruptible
 from .objectives import smoothed
 from .settings import Settings, penalised
 from .state import TrainingState
+from .step import HostStep, Step, loaded
 from .updates import make_updater
 
 __all__ = ["Settings", "Trainer"]
 
 _TRANSIENT = (
-    "_gradients",
-    "_device",
     "_evaluation",
-    "_gradient",
+    "_step",
     "_finished",
     "updater",
     "callbacks",
@@ -120,13 +120,12 @@ class Trainer:
         )
         if self._optimiser is not None:
             self.updater.load_state(self._optimiser)
-        self._gradient = np.empty(len(trained), dtype=np.float32)
         self._ready = True
 
-    def _prepare_gradients(self, weighted: bool) -> None:
+    def _prepare_step(self, weighted: bool) -> None:
         """Compile the gradients; data with sample weights may follow data without."""
         model, settings = self.model, self.settings
-        self._gradients = gradient_program(
+        gradients = gradient_program(
             model.network,
             smoothed(settings.objective, settings.label_smoothing, model.target),
             model.target,
@@ -137,13 +136,12 @@ class Trainer:
             engine=model.engine,
             frozen=model.frozen,
         )
-        missing = self._gradients.n_generators - len(self.generators)
+        missing = gradients.n_generators - len(self.generators)
         self.generators += [np.random.default_rng(s) for s in self._seeds.spawn(max(0, missing))]
-        self._device = None
-        if model.engine == "jax" and can_be_compiled(self._gradients, self.updater):
-            self._device = DeviceStep(
-                self._gradients, self.updater, self.theta, model.values, settings.max_norm
-            )
+        on_device = model.engine == "jax" and can_be_compiled(gradients, self.updater)
+        self._step: Step = (DeviceStep if on_device else HostStep)(
+            gradients, self.updater, self.theta, model.values, settings.max_norm
+        )
 
     def reconfigure(self, settings: Settings) -> None:
         """Go on with other settings.
@@ -221,7 +219,7 @@ class Trainer:
         something raises, everything is left as of the last finished epoch.
         """
         self.prepare()
-        self._prepare_gradients(training.weights is not None)
+        self._prepare_step(training.weights is not None)
         self.training, self.validation = training, validation
         self.callbacks = in_order(callbacks)
         self.last_epoch = len(self.history) + n_epochs
@@ -274,34 +272,32 @@ class Trainer:
         """One pass over the training data; the mean loss."""
         losses, sizes = [], []
         self.cut_short = False
-        with closing(self._batches()) as batches, self._on_device():
-            for self.batch, (images, targets, weights) in enumerate(batches, start=1):
-                losses.append(self._step(images, targets, weights))
-                sizes.append(len(images))
+        with closing(self._batches()) as batches, loaded(self._step):
+            for self.batch, batch in enumerate(batches, start=1):
+                losses.append(self._train_on(batch))
+                sizes.append(len(batch[0]))
                 if self._tell_of_batch(losses[-1]) or interruption.requested:
                     self.cut_short = True
                     break
         return float(np.average(losses, weights=sizes))
 
-    @contextmanager
-    def _on_device(self) -> Iterator[None]:
-        """Parameters are on the device from here on, and here again afterwards."""
-        if self._device is None:
-            yield
-            return
-        self._device.load()
-        try:
-            yield
-        finally:
-            self._device.fetch()
+    def _train_on(self, batch: Batch) -> float:
+        """One update of the parameters; the batch's loss before it."""
+        data = [each for each in batch if each is not None]
+        loss = self._step(data, self.settings.strengths(), self.generators)
+        if not math.isfinite(loss):
+            self._step.fetch()
+            what = f"The loss became {loss} at epoch {self.epoch}, batch {self.batch}"
+            raise DivergenceError(self._diverged(what, first_divergence(self.model, batch[0])))
+        return loss
 
     def _tell_of_batch(self, loss: float) -> bool:
         """Tell callbacks of a batch, with the parameters where they can look at them."""
-        if self._device is None or not listening(self.callbacks, "on_batch_end"):
-            return self._tell("on_batch_end", loss)
-        self._device.fetch()
+        if not listening(self.callbacks, "on_batch_end"):
+            return False
+        self._step.fetch()
         stop = self._tell("on_batch_end", loss)
-        self._device.load()
+        self._step.load()
         return stop
 
     def _batches(self) -> Generator[Batch]:
@@ -312,20 +308,8 @@ class Trainer:
             settings.batch_size,
             self.model.input_scale,
             self.order if settings.shuffle else None,
-            None if settings.augment is None else self._augmented,
+            seeded(settings.augment, self.seed, self.epoch),
         )
-
-    def _augmented(self, images: np.ndarray, number: int) -> np.ndarray:
-        """A batch, changed by a generator of its own, so that nothing else decides the draws."""
-        assert self.settings.augment is not None
-        random = np.random.default_rng([self.seed, self.epoch, number])
-        changed = np.asarray(self.settings.augment(images, random))
-        if changed.shape != images.shape:
-            raise ValueError(
-                f"augment: it made a batch of shape {changed.shape} from one of {images.shape}; it "
-                "must keep the shape."
-            )
-        return changed
 
     def _record(self, train_loss: float, began: float) -> dict[str, Any]:
         record: dict[str, Any] = {"epoch": self.epoch, "train_loss": train_loss}
@@ -340,44 +324,6 @@ class Trainer:
         """(mean loss, accuracy or R²) on `data`, without dropout."""
         self.prepare()
         return evaluate(self.model, self._evaluation, data)
-
-    def _step(self, images: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
-        """One update of the parameters; the batch's loss before it."""
-        data = [images, targets, *([] if weights is None else [weights])]
-        strengths, results = self.settings.strengths(), []
-        if self._device is not None:
-            loss = self._device(data, strengths, self.generators)
-        else:
-            loss, *results = self._gradients.function(
-                *data, *strengths, *self.model.values, *self.generators
-            )
-        loss = float(loss)
-        if not math.isfinite(loss):
-            if self._device is not None:
-                self._device.fetch()
-            what = f"The loss became {loss} at epoch {self.epoch}, batch {self.batch}"
-            raise DivergenceError(self._diverged(what, first_divergence(self.model, images)))
-        if self._device is None:
-            self._update(results)
-        return loss
-
-    def _update(self, results: Sequence[np.ndarray]) -> None:
-        """Apply gradients, and the new values that come behind them."""
-        n_gradients = len(results) - len(self._gradients.updated)
-        np.concatenate([np.ravel(g) for g in results[:n_gradients]], out=self._gradient)
-        self._limit_norm()
-        self.updater.apply(self.theta[: len(self._gradient)], self._gradient)
-        for position, value in zip(self._gradients.updated, results[n_gradients:], strict=True):
-            self.model.values[position][...] = value
-
-    def _limit_norm(self) -> None:
-        """Shorten the gradient to `max_norm`, as ``lasagne.updates.total_norm_constraint`` does."""
-        limit = self.settings.max_norm
-        if limit is None:
-            return
-        norm = math.sqrt(float(np.dot(self._gradient, self._gradient)))
-        if norm > limit:
-            self._gradient *= np.float32(limit / (norm + 1e-7))
 
     def _check_parameters(self) -> None:
         """Rectifiers make 0 of NaN: parameters can be lost while the loss is finite."""

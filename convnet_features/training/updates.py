@@ -348,9 +348,7 @@ def _is_lasagnes(rule: Callable[..., Any]) -> bool:
     return getattr(lasagne.updates, getattr(rule, "__name__", ""), None) is rule
 
 
-def _compiled_elementwise(
-    rule: Callable[..., Any], names: tuple[str, ...], engine: str
-) -> _Rule:
+def _compiled_elementwise(rule: Callable[..., Any], names: tuple[str, ...], engine: str) -> _Rule:
     """Lasagne's own rules begin with zeros, so that one compiled for one number serves all."""
     one = [np.zeros(1, dtype=np.float32)]
     arguments = dict.fromkeys(names, 0.0)

@@ -51,7 +51,7 @@ def test_gradients_of_the_others_are_what_they_were(digits, make_net):
 
 def operations(net):
     """The names of what the gradient program computes."""
-    return net._trainer._gradients.function.source
+    return net._trainer._step.gradients.function.source
 
 
 def test_frozen_convolutions_have_no_gradient_work(digits, make_net):
@@ -60,7 +60,7 @@ def test_frozen_convolutions_have_no_gradient_work(digits, make_net):
     frozen = make_net(freeze=["conv2d1", "conv2d2"], **params).fit(*digits)
     assert operations(free).count("StackGrad") >= operations(frozen).count("StackGrad") >= 1
     images = np.zeros((4, 1, 8, 8), np.float32)
-    graph = frozen._trainer._gradients.function
+    graph = frozen._trainer._step.gradients.function
     data = images, np.zeros(4, np.int32)
     _, *gradients = graph(*data, *frozen._model.values, *frozen._trainer.generators)
     assert len(gradients) == 4  # W and b of dense and output

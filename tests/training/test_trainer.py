@@ -260,7 +260,7 @@ class TestSettings:
                 self.norms_ = []
 
             def on_batch_end(self, trainer, loss):
-                self.norms_.append(float(np.linalg.norm(trainer._gradient)))
+                self.norms_.append(float(np.linalg.norm(trainer._step.gradient)))
 
         free, limited = Norms(), Norms()
         make_net(callbacks=[free]).fit(*digits)

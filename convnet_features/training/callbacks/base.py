@@ -65,8 +65,13 @@ def in_order(callbacks: Iterable[Any]) -> list[Any]:
 
 def listening(callbacks: Iterable[Any], event: str) -> bool:
     """Whether a callback does something of its own at an event."""
-    nothing = (None, getattr(Callback, event))
-    return any(getattr(type(callback), event, None) not in nothing for callback in callbacks)
+    listeners = [getattr(callback, event, None) for callback in callbacks]
+    nothing = getattr(Callback, event)
+    return any(
+        getattr(listener, "__func__", listener) is not nothing
+        for listener in listeners
+        if listener is not None
+    )
 
 
 def told(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
