@@ -289,6 +289,28 @@ class TestLayers:
         copy = pickle.loads(pickle.dumps(net))
         np.testing.assert_array_equal(copy.transform(X), net.transform(X))
 
+    @pytest.mark.parametrize("event", ["on_epoch_end", "on_batch_end"])
+    def test_parameters_that_a_callback_sets(self, digits, event):
+        """Training goes on from what was set, not from what was there before."""
+
+        class Raise(Callback):
+            def on_batch_end(self, trainer, loss):
+                losses.append(loss)
+                if event == "on_batch_end" and len(losses) == 1:
+                    self.set(trainer)
+
+            def on_epoch_end(self, trainer, record):
+                if event == "on_epoch_end" and record["epoch"] == 1:
+                    self.set(trainer)
+
+            def set(self, trainer):
+                bias = trainer.model.network.layers["output"].b
+                bias.set_value(np.array([50, *[0] * 9], dtype=np.float32))
+
+        losses = []
+        extractor(max_epochs=2, batch_size=200, callbacks=[Raise()]).fit(*digits)
+        assert losses[1] > 10 * losses[0]
+
     def test_two_layers_that_share_weights(self, digits):
         """They are not the twins of two that do not."""
         X, y = digits

@@ -64,7 +64,7 @@ class Model:
     _building: Any = field(default_factory=new_lock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        self._adopt_values()
+        self.adopt_values()
         hidden = ("_network", "_params", "_programs", "_building")
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
@@ -102,7 +102,7 @@ class Model:
         for param, view in self._params:
             param.set_value(view, borrow=True)
 
-    def _adopt_values(self) -> None:
+    def adopt_values(self) -> None:
         """Copy into `theta` what somebody gave a parameter with ``set_value``."""
         for param, view in self._params:
             value = param.get_value(borrow=True)
@@ -149,7 +149,7 @@ class Model:
     def values(self) -> list[np.ndarray]:
         """Each parameter's value, in the order of ``network.params``: views of `theta`."""
         self.network  # noqa: B018  (building it makes the views)
-        self._adopt_values()
+        self.adopt_values()
         return [view for _, view in self._params]
 
     def program(self, names: Sequence[str]) -> Program:
