@@ -272,6 +272,7 @@ class Trainer:
         """One pass over the training data; the mean loss."""
         losses, sizes = [], []
         self.cut_short = False
+        self.model.adopt_values()  # what callbacks gave parameters with set_value
         with closing(self._batches()) as batches, loaded(self._step):
             for self.batch, batch in enumerate(batches, start=1):
                 losses.append(self._train_on(batch))
@@ -297,6 +298,7 @@ class Trainer:
             return False
         self._step.fetch()
         stop = self._tell("on_batch_end", loss)
+        self.model.adopt_values()
         self._step.load()
         return stop
 
