@@ -70,6 +70,7 @@ def resumed_trainer(estimator: Any, trainer: Trainer, data: TrainingData) -> Tra
             f"{model.n_outputs} outputs; X and y have {data.input_shape} and "
             f"{data.targets.n_outputs}. Set warm_start=False to begin anew."
         )
+    _check_same_network(estimator, model, data)
     settings = _settings(estimator, data, model.network, trainer.settings.batch_size)
     trainer.freeze(check_frozen(model.network, estimator.freeze or ()))
     trainer.reconfigure(settings)
@@ -84,6 +85,21 @@ def continuing_trainer(estimator: Any, data: TrainingData) -> Trainer:
     model, history = estimator._model, History(estimator.history_)
     trainer = Trainer(model, _settings(estimator, data, model.network), seed, history=history)
     return resumed_trainer(estimator, trainer, data)
+
+
+def _check_same_network(estimator: Any, model: Model, data: TrainingData) -> None:
+    """Training can go on with what the parameters say now."""
+    layer_names(model.network, estimator.feature_layer, "feature_layer")
+    declared = network_layers(estimator, data.input_shape)
+    changed = "layers" if isinstance(model.layers, list) and declared != model.layers else None
+    if estimator.input_scale != "auto":
+        scale = _input_scale(estimator.input_scale, data)
+        changed = changed if scale == model.input_scale else "input_scale"
+    if changed:
+        raise ValueError(
+            f"{changed}: training goes on with the network that was fitted, and the parameters "
+            "now say another one. Put them back, or begin anew with fit and warm_start=False."
+        )
 
 
 def training_sets(

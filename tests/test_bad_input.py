@@ -30,7 +30,7 @@ BAD_DATA = {
     "NaN": (with_value(np.nan), Y, "Input X contains NaN"),
     "infinity": (with_value(np.inf), Y, "Input X contains infinity"),
     "objects": (
-        np.where(X == X[0, 0], "dark", X.astype(object)),
+        np.where(X[0, 0] == X, "dark", X.astype(object)),
         Y,
         "X has dtype object, and not all of it are numbers",
     ),
@@ -111,18 +111,19 @@ BAD_PARAMETERS = {
 }
 
 
-@pytest.fixture(scope="module", params=["unfitted", "fitted"])
+@pytest.fixture(scope="module", params=["unfitted", "fitted", "warm"])
 def estimator(request):
-    made = quick(ConvNetFeatureExtractor, max_epochs=1)
-    return made.fit(X, Y) if request.param == "fitted" else made
+    made = quick(ConvNetFeatureExtractor, max_epochs=1, warm_start=request.param == "warm")
+    return made if request.param == "unfitted" else made.fit(X, Y)
 
 
 @pytest.mark.parametrize("case", BAD_DATA)
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
 def test_bad_data_are_named_and_change_nothing(case, method, estimator):
     bad_x, bad_y, message = BAD_DATA[case]
-    if method == "partial_fit" and case == "one class" and hasattr(estimator, "classes_"):
-        pytest.skip("a part of the data may hold one class")
+    going_on = estimator.warm_start or (method == "partial_fit" and hasattr(estimator, "classes_"))
+    if case == "one class" and going_on:
+        pytest.skip("the classes are known: not all of them need to come again")
     before = joblib.hash(estimator)
     with pytest.raises(ValueError, match=message):
         getattr(estimator, method)(bad_x, bad_y)
@@ -186,6 +187,23 @@ def test_a_loss_that_leaves_the_numbers_stops_training(fitted_before):
     ):
         estimator.fit(X[:, :25], Y)
     assert joblib.hash(estimator) == before
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"conv_num_filters": 7}, "layers"),
+        ({"layers": None}, "layers"),
+        ({"input_scale": 0.1}, "input_scale"),
+    ],
+)
+def test_another_network_is_not_gone_on_with(params, what):
+    made = quick(ConvNetClassifier, max_epochs=1, warm_start=True).fit(X, Y).set_params(**params)
+    before = joblib.hash(made)
+    for method in (made.fit, made.partial_fit):
+        with pytest.raises(ValueError, match=f"{what}: training goes on with the network"):
+            method(X, Y)
+    assert joblib.hash(made) == before
 
 
 def test_set_params_sets_nothing_if_one_name_is_unknown(estimator):
