@@ -1,0 +1,254 @@
+"""Full disks, kills at any byte, exploding losses and memory that runs out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from convnet_features import ConvNetClassifier, ConvNetRegressor, persistence
+from convnet_features.exceptions import DivergenceError
+from convnet_features.persistence import read_arrays
+from convnet_features.training import Callback
+
+from . import counts
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    return rng.random((60, 1, 8, 8)), np.arange(60) % 2
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return ConvNetClassifier(max_epochs=1, random_state=0).fit(*data)
+
+
+class TestSaving:
+    """Whatever goes wrong, the previous file is there, whole."""
+
+    @pytest.fixture
+    def previous(self, fitted, tmp_path):
+        path = tmp_path / "model.safetensors"
+        fitted.save_params(path)
+        return path, path.read_bytes()
+
+    def unharmed(self, previous):
+        path, contents = previous
+        assert path.read_bytes() == contents
+        assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+    @pytest.mark.parametrize(
+        ("step", "number"),
+        [("fsync", errno.ENOSPC), ("fsync", errno.EIO), ("replace", errno.EACCES), ("chmod", errno.EPERM)],
+    )
+    def test_errors_of_the_disk(self, step, number, fitted, previous, monkeypatch):
+        def fail(*args, **kwargs):
+            raise OSError(number, os.strerror(number), str(previous[0]))
+
+        monkeypatch.setattr(persistence.os, step, fail)
+        with pytest.raises(OSError, match=re.escape(str(previous[0]))):
+            fitted.save_params(previous[0])
+        monkeypatch.undo()
+        self.unharmed(previous)
+        counts.add("faults while saving")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+    def test_a_disk_that_fills_up(self, fitted, previous):
+        """A real write that ends half way, as the kernel ends it."""
+        resource = pytest.importorskip("resource")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            for size in (0, 1, 4096, len(previous[1]) - 1):
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+                with pytest.raises(OSError, match="File too large"):
+                    fitted.save_params(previous[0])
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+                self.unharmed(previous)
+                counts.add("faults while saving")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    def test_a_folder_that_is_gone(self, fitted, tmp_path):
+        folder = tmp_path / "gone"
+        with pytest.raises(FileNotFoundError, match="gone"):
+            fitted.save_params(folder / "model.safetensors")
+        assert not folder.exists()
+
+    def test_a_folder_for_a_file(self, fitted, tmp_path):
+        with pytest.raises(OSError, match=re.escape(tmp_path.name)):
+            fitted.save_params(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+    def test_kills_at_any_moment(self, previous, data, tmp_path, rng, effort):
+        """A child saves over and over until it is killed: there is always a whole file."""
+        code = (
+            "import sys, numpy as np\n"
+            "from convnet_features import ConvNetClassifier\n"
+            "from convnet_features import persistence\n"
+            "path = sys.argv[1]\n"
+            "arrays = [{'a': np.full(300_000, k, np.float32)} for k in range(2)]\n"
+            "print('ready', flush=True)\n"
+            "while True:\n"
+            "    for each in arrays: persistence.write_arrays(path, each)\n"
+        )
+        path = tmp_path / "killed.safetensors"
+        for _ in range(3 * effort):
+            child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+            child.stdout.readline()
+            time.sleep(rng.uniform(0, 0.2))
+            child.kill()
+            child.wait()
+            child.stdout.close()
+            if path.exists():
+                (array,) = read_arrays(path)[0].values()
+                assert array.shape == (300_000,)
+                assert (array == array[0]).all()
+            counts.add("kills while saving")
+
+    @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+    def test_kills_at_every_step(self, fitted, previous):
+        """The process dies between any two calls that touch the disk."""
+        path, contents = previous
+        for step in ("fdopen", "fsync", "chmod", "replace", "mkstemp"):
+            child = os.fork()
+            if child == 0:
+
+                def die(*args, **kwargs):
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+                module = persistence.tempfile if step == "mkstemp" else persistence.os
+                setattr(module, step, die)
+                try:
+                    fitted.save_params(path)
+                finally:
+                    os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+            assert path.read_bytes() == contents
+            counts.add("kills while saving")
+
+
+class Explode(Callback):
+    """Makes one layer's weights infinite in the middle of the third epoch."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def on_epoch_begin(self, trainer):
+        self.batches = 0
+
+    def on_batch_end(self, trainer, loss):
+        self.batches += 1
+        if trainer.epoch == 3 and self.batches == 1:
+            parameter = trainer.model.network.layers[self.layer].W
+            parameter.get_value(borrow=True)[...] = np.inf
+
+
+class TestDivergence:
+    @pytest.mark.parametrize("layer", ["conv2d1", "conv2d2", "dense", "output"])
+    def test_names_epoch_batch_and_layer_and_keeps_the_last_good_epoch(self, layer, data):
+        X, y = data
+        options = {"batch_size": 10, "random_state": 0, "validation_fraction": None}
+        good = ConvNetClassifier(max_epochs=2, **options).fit(X, y)
+        network = ConvNetClassifier(max_epochs=9, callbacks=[Explode(layer)], **options)
+        with pytest.raises(DivergenceError, match=rf"epoch 3, batch 2.*'{layer}'"):
+            network.fit(X, y)
+        assert len(network.history_) == 2
+        np.testing.assert_array_equal(network.transform(X), good.transform(X))
+        counts.add("divergences")
+
+    def test_a_learning_rate_that_is_too_large(self, data):
+        X, y = data
+        network = ConvNetRegressor(update_learning_rate=1e6, max_epochs=20, random_state=0)
+        with pytest.raises(DivergenceError, match=r"epoch \d+, batch \d+.*smaller update_learning_rate"):
+            network.fit(X, X.sum(axis=(1, 2, 3)))
+        counts.add("divergences")
+
+    def test_before_the_first_epoch_there_is_nothing_to_keep(self, data):
+        X, y = data
+        network = ConvNetClassifier(update_learning_rate=1e30, max_epochs=3, batch_size=5)
+        with pytest.raises(DivergenceError):
+            network.fit(X, y)
+        assert "_model" not in vars(network)
+        assert network.set_params(update_learning_rate=0.01).fit(X, y).transform(X).shape == (60, 256)
+
+
+class TestMemoryErrors:
+    """An estimator that met one goes on as if nothing had been."""
+
+    def fail(self, number):
+        calls = iter(range(number + 1))
+
+        def out_of_memory(*args, **kwargs):
+            if next(calls, None) is None or number == 0:
+                raise MemoryError("no memory for this")
+
+        return out_of_memory
+
+    class Greedy(Callback):
+        def on_batch_end(self, trainer, loss):
+            if trainer.epoch == 2:
+                raise MemoryError("no memory for this")
+
+    def test_in_training(self, data):
+        X, y = data
+        options = {"batch_size": 10, "random_state": 0}
+        network = ConvNetClassifier(max_epochs=5, callbacks=[self.Greedy()], **options)
+        with pytest.raises(MemoryError, match="no memory for this"):
+            network.fit(X, y)
+        one_epoch = ConvNetClassifier(max_epochs=1, **options).fit(X, y)
+        np.testing.assert_array_equal(network.transform(X), one_epoch.transform(X))
+        again = network.set_params(callbacks=None).fit(X, y)
+        fresh = ConvNetClassifier(max_epochs=5, **options).fit(X, y)
+        np.testing.assert_array_equal(again.transform(X), fresh.transform(X))
+        counts.add("memory errors survived")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
+    @pytest.mark.parametrize("engine", ["portable", "onednn"])
+    def test_real_ones(self, engine, engines):
+        """In a process whose memory is limited, at one size after the other."""
+        if engine not in engines:
+            pytest.skip(f"{engine} is not on this machine")
+        code = f"""
+import resource, sys
+import numpy as np
+from convnet_features import ConvNetClassifier
+X = np.random.default_rng(0).random((64, 1, 16, 16), dtype=np.float32)
+y = np.arange(64) % 2
+network = ConvNetClassifier(engine={engine!r}, max_epochs=1, random_state=0).fit(X, y)
+right = network.transform(X)
+held = int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) * 1024
+survived = 0
+for extra in range(0, 40, 4):
+    limit = held + (extra << 20)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
+    try:
+        big = np.zeros((3000, 1, 64, 64), np.float32) if extra % 8 else X
+        other = ConvNetClassifier(engine={engine!r}, max_epochs=1).fit(big, np.arange(len(big)) % 2)
+        other.transform(big)
+    except MemoryError:
+        survived += 1
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)
+    other = big = None
+    np.testing.assert_array_equal(network.transform(X), right)
+    np.testing.assert_array_equal(
+        ConvNetClassifier(engine={engine!r}, max_epochs=1, random_state=0).fit(X, y).transform(X), right)
+print(survived)
+"""
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=500
+        )
+        assert result.returncode == 0, result.stderr
+        assert int(result.stdout) >= 3
+        counts.add("memory errors survived", int(result.stdout))
