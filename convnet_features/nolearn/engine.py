@@ -17,6 +17,7 @@ from ..network.model import Model
 from ..network.signature import description, network_signature
 from ..theano_facade import theano_scope
 from ..training.gradients import GradientProgram, differentiated
+from ..training.step import HostStep
 from ..training.updates import make_updater
 from .layers import Layers
 
@@ -86,15 +87,17 @@ class Engine:
     ) -> None:
         self.model = model
         self.loss = loss
-        self._gradients = gradient_program(model, loss)
+        gradients = gradient_program(model, loss)
         self._evaluation = evaluation_program(model, loss)
         trainable = model.trainable
         shapes = [param.get_value(borrow=True).shape for param in trainable]
         names = [param.name for param in trainable]
-        self._n_trainable = model.n_trainable
-        theta = model.theta[: self._n_trainable]  # type: ignore[index]
-        self.updater = make_updater(rule, arguments, theta, shapes, names)
-        seeds = np.random.SeedSequence(seed).spawn(self._gradients.n_generators)
+        theta = model.theta
+        assert theta is not None, "the network is built"
+        trained = theta[: model.n_trainable]
+        self.updater = make_updater(rule, arguments, trained, shapes, names)
+        self._step = HostStep(gradients, self.updater, theta, model.values, None)
+        seeds = np.random.SeedSequence(seed).spawn(gradients.n_generators)
         self.generators = [np.random.default_rng(each) for each in seeds]
 
     def step(self, images: np.ndarray, targets: np.ndarray) -> float:
@@ -105,22 +108,14 @@ class Engine:
         DivergenceError
             If the loss is not finite; nothing is updated then.
         """
-        values = self.model.values
-        loss, *results = self._gradients.function(images, targets, *values, *self.generators)
+        self.model.adopt_values()  # what handlers gave parameters with set_value
+        loss = self._step([images, targets], [], self.generators)
         if not math.isfinite(loss):
             raise DivergenceError(
-                f"The loss became {float(loss)}: training diverged. Use a smaller "
+                f"The loss became {loss}: training diverged. Use a smaller "
                 "update_learning_rate, or scale X so that its values are near 1."
             )
-        n_gradients = len(results) - len(self._gradients.updated)
-        gradient = np.concatenate([np.ravel(each) for each in results[:n_gradients]])
-        self.updater.apply(
-            self.model.theta[: self._n_trainable],  # type: ignore[index]
-            gradient.astype(np.float32, copy=False),
-        )
-        for position, value in zip(self._gradients.updated, results[n_gradients:], strict=True):
-            values[position][...] = value
-        return float(loss)
+        return loss
 
     def evaluate(self, images: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         """(loss, the output layer's activations) of one batch, without dropout."""
