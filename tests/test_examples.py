@@ -33,6 +33,7 @@ def run(script, tmp_path, data=None):
         "MPLBACKEND": "agg",
         "http_proxy": NOWHERE,
         "https_proxy": NOWHERE,
+        "no_proxy": "127.0.0.1,localhost",
         # Nothing that an earlier download left here may decide what a test sees.
         "SCIKIT_LEARN_DATA": str(tmp_path),
     }
