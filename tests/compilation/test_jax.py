@@ -240,6 +240,7 @@ def test_dropout_is_decided_by_the_seed(digits):
     assert np.abs(first - other).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_layer_function(digits):
     X, y = digits
     extractor = ConvNetFeatureExtractor(max_epochs=1, engine="jax", **SMALL).fit(X, y)
@@ -247,6 +248,7 @@ def test_layer_function(digits):
     assert_close(extractor.layer_function("dense")(images), extractor.transform(X[:5]), "float32")
 
 
+@pytest.mark.slow
 def test_pickles_go_to_other_engines(digits):
     import pickle
 
