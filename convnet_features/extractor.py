@@ -131,7 +131,7 @@ class ConvNetFeatureExtractor(BaseConvNet):
         What pixels are multiplied by.
     n_features_in_ : int
         The number of columns of X; of channels, where X was 4-D.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         The columns' names, where X had names.
 
     See Also
