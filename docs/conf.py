@@ -37,6 +37,7 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 autodoc_typehints = "none"
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 
 
 def not_run() -> list[str]:
@@ -59,6 +60,7 @@ sphinx_gallery_conf = {
     "filename_pattern": rf"/(?!{'|'.join(not_run())})[^/]*\.py$",
     "ignore_pattern": r"__init__\.py|conftest\.py",
     "image_srcset": ["2x"],
+    "within_subsection_order": "FileNameSortKey",
     "capture_repr": ("_repr_html_",),
     "doc_module": ("convnet_features",),
     "backreferences_dir": "generated/backreferences",
