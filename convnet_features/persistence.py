@@ -124,7 +124,7 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], An
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return arrays, json.loads(metadata.get(_NOTES, "null"))
-    except (SafetensorError, json.JSONDecodeError, TypeError) as error:
+    except (SafetensorError, ValueError, RecursionError, TypeError) as error:
         raise FileFormatError(
             f"{path}: this is no readable safetensors file ({error}); write one with save_params. "
             "A pickle of nolearn's needs unsafe_pickle=True."

@@ -23,6 +23,7 @@ from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.type import TensorType
 from pytensor.tensor.type_other import NoneTypeT
 
+from ..exceptions import NetworkError
 from ..kernels.contract import Provider
 from ..locks import new_lock
 from ..ops.base import KernelOp
@@ -176,7 +177,10 @@ def _check_shape(x: Any, shape: tuple[Any, ...]) -> Any:
         size is not None and size != actual for size, actual in zip(shape, x.shape, strict=True)
     ):
         expected = tuple(None if size is None else int(size) for size in shape)
-        raise ValueError(f"An array of shape {x.shape} came where {expected} was specified.")
+        raise NetworkError(
+            f"An array of shape {x.shape} came where {expected} was specified: some layer computes "
+            "another shape than it declares."
+        )
     return x
 
 

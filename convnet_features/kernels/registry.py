@@ -31,6 +31,8 @@ def get_provider(name: str = "auto") -> Provider:
     EngineError
         An unknown name, or ``"onednn"`` or ``"jax"`` where it cannot be used.
     """
+    if not isinstance(name, str):
+        raise _unknown(name)
     provider = _providers.get(name)
     if provider is None:
         with _lock:
@@ -45,6 +47,12 @@ def available_engines() -> tuple[str, ...]:
     except EngineError:
         return ("portable",)
     return ("onednn", "portable")
+
+
+def _unknown(name: object) -> EngineError:
+    return EngineError(
+        f"engine={name!r} is unknown; the engines are {', '.join(map(repr, ENGINES))}"
+    )
 
 
 def _make(name: str) -> Provider:
@@ -62,9 +70,7 @@ def _make(name: str) -> Provider:
         return JaxProvider()
     if name == "auto":
         return _best()
-    raise EngineError(
-        f"engine={name!r} is unknown; the engines are {', '.join(map(repr, ENGINES))}"
-    )
+    raise _unknown(name)
 
 
 def _best() -> Provider:

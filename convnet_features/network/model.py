@@ -185,21 +185,38 @@ class Model:
         -------
         list of ndarray
             One of shape (n_samples, ...) and dtype float32 for each name.
+
+        Raises
+        ------
+        NetworkError
+            If a layer gives other than one row a sample.
         """
         program = self.program(names)
         compute, values = program.function, self.values
-        shapes = [self.network.layers[name].output_shape[1:] for name in names]
+        shapes = [self._row_shape(name) for name in names]
         results = [np.empty((len(images), *shape), dtype=np.float32) for shape in shapes]
         step = self.slice_size
         for start in range(0, len(images), step):
             batch = self.to_network(images[start : start + step])
-            for result, value in zip(
-                results,
-                compute(batch, *values, *self.streams(program.n_generators)),
-                strict=True,
-            ):
+            outputs = compute(batch, *values, *self.streams(program.n_generators))
+            for name, result, value in zip(names, results, outputs, strict=True):
+                if value.shape != (len(batch), *result.shape[1:]):
+                    raise self._not_by_rows(name, value.shape)
                 result[start : start + step] = value
         return results
+
+    def _row_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of one sample's output of a layer."""
+        shape = self.network.layers[name].output_shape
+        if None in shape[1:]:
+            raise self._not_by_rows(name, shape)
+        return tuple(shape[1:])
+
+    def _not_by_rows(self, name: str, shape: tuple[int | None, ...]) -> NetworkError:
+        return NetworkError(
+            f"layer {name!r} ({type(self.network.layers[name]).__name__}): its output, of shape "
+            f"{shape}, has not one row of known size for each sample; ask for another layer's."
+        )
 
     @property
     def slice_size(self) -> int:

@@ -81,3 +81,9 @@ def test_importing_loads_nothing():
         pytest.skip("no /proc")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("engine", ["abacus", [], None, 3, {}])
+def test_what_is_no_engine(engine):
+    with pytest.raises(EngineError, match=r"engine=.* is unknown; the engines are 'auto'"):
+        registry.get_provider(engine)

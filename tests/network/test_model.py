@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import convnet_features  # noqa: F401  (makes `import lasagne` work)
+from convnet_features.exceptions import NetworkError
 from convnet_features.network.model import SLICE_BYTES, Model
 from convnet_features.network.presets import seed_network
 from convnet_features.network.spec import parse_layers
@@ -16,7 +17,7 @@ from convnet_features.network.summary import network_summary
 
 from ..helpers import assert_close, frozen
 
-from lasagne.layers import DenseLayer, DropoutLayer  # isort: skip
+from lasagne.layers import DenseLayer, DimshuffleLayer, DropoutLayer  # isort: skip
 
 
 def model_of(**options):
@@ -126,6 +127,14 @@ class TestOutputs:
         model = model_of()
         before, behind = model.outputs(["maxpool2", "dropout1"], images)
         np.testing.assert_array_equal(before, behind)
+
+    def test_layers_that_mix_samples_are_refused(self, images):
+        mixed = [("mixed", DimshuffleLayer, {"pattern": (1, 0, 2, 3)})]
+        back = [("back", DimshuffleLayer, {"pattern": (1, 0, 2, 3)}), ("output", DenseLayer)]
+        model = model_of(layers=parse_layers(mixed + back))
+        assert model.outputs(["output"], images)[0].shape == (11, 3)
+        with pytest.raises(NetworkError, match=r"layer 'mixed' .*has not one row of known size"):
+            model.outputs(["mixed"], images)
 
     def test_results_belong_to_the_caller(self, images):
         model = model_of()

@@ -25,9 +25,22 @@ def main():
     while time.monotonic() < end:
         print(f"== seed {seed}, {(end - time.monotonic()) / 60:.1f} minutes left", flush=True)
         # Every round begins in a fresh process: a crash ends the round, and is a failure.
-        command = [sys.executable, "-m", "pytest", str(HERE), "-q", "--run-slow", "-p", "no:cacheprovider"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            str(HERE),
+            "-q",
+            "--run-slow",
+            "-p",
+            "no:cacheprovider",
+        ]
         left = max(60.0, end - time.monotonic())
-        environment = {**os.environ, "ROBUSTNESS_SEED": str(seed), "ROBUSTNESS_SECONDS": f"{left:.0f}"}
+        environment = {
+            **os.environ,
+            "ROBUSTNESS_SEED": str(seed),
+            "ROBUSTNESS_SECONDS": f"{left:.0f}",
+        }
         if subprocess.run(command, env=environment, cwd=HERE.parents[1]).returncode:
             failed.append(seed)
         seed += 1

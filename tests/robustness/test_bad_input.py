@@ -35,7 +35,11 @@ def answered(error):
         return True
     frames = traceback.extract_tb(error.__traceback__)
     last = next(
-        (frame.filename for frame in reversed(frames) if any(a in frame.filename for a in ANSWERING)),
+        (
+            frame.filename
+            for frame in reversed(frames)
+            if any(a in frame.filename for a in ANSWERING)
+        ),
         "",
     )
     inside = last.rpartition("convnet_features")[2] if "sklearn" not in last else ""
@@ -67,7 +71,20 @@ def profile(count):
 
 
 DTYPES = st.sampled_from(
-    ["float16", "float32", "float64", ">f4", "int8", "uint8", "int64", "bool", "complex64", "object", "U3", "longdouble"]
+    [
+        "float16",
+        "float32",
+        "float64",
+        ">f4",
+        "int8",
+        "uint8",
+        "int64",
+        "bool",
+        "complex64",
+        "object",
+        "U3",
+        "longdouble",
+    ]
 )
 SHAPES = st.one_of(
     hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=12),
@@ -186,8 +203,18 @@ def layer_lists(draw):
     pad = st.one_of(pair, st.sampled_from(["same", "full", "valid", "half"]))
     kinds = st.one_of(
         st.fixed_dictionaries(
-            {"class": st.just(layers.Conv2DLayer), "num_filters": st.integers(-1, 6), "filter_size": pair},
-            optional={"stride": pair, "pad": pad, "nonlinearity": activation, "b": st.none(), "untie_biases": st.booleans()},
+            {
+                "class": st.just(layers.Conv2DLayer),
+                "num_filters": st.integers(-1, 6),
+                "filter_size": pair,
+            },
+            optional={
+                "stride": pair,
+                "pad": pad,
+                "nonlinearity": activation,
+                "b": st.none(),
+                "untie_biases": st.booleans(),
+            },
         ),
         st.fixed_dictionaries(
             {"class": st.just(layers.MaxPool2DLayer), "pool_size": pair},
@@ -195,27 +222,57 @@ def layer_lists(draw):
         ),
         st.fixed_dictionaries(
             {"class": st.just(layers.Pool2DLayer), "pool_size": pair},
-            optional={"mode": st.sampled_from(["max", "average_inc_pad", "average_exc_pad", "sum", "median"])},
+            optional={
+                "mode": st.sampled_from(
+                    ["max", "average_inc_pad", "average_exc_pad", "sum", "median"]
+                )
+            },
         ),
         st.fixed_dictionaries(
             {"class": st.just(layers.DenseLayer), "num_units": st.integers(-1, 9)},
             optional={"nonlinearity": activation, "b": st.none()},
         ),
-        st.fixed_dictionaries({"class": st.just(layers.DropoutLayer)}, optional={"p": st.floats(-0.5, 1.5)}),
-        st.fixed_dictionaries({"class": st.just(layers.GaussianNoiseLayer)}, optional={"sigma": st.floats(-1, 1)}),
-        st.fixed_dictionaries({"class": st.just(layers.LocalResponseNormalization2DLayer)}, optional={"n": st.integers(0, 7)}),
-        st.fixed_dictionaries({"class": st.just(layers.FeaturePoolLayer), "pool_size": st.integers(0, 4)}),
+        st.fixed_dictionaries(
+            {"class": st.just(layers.DropoutLayer)}, optional={"p": st.floats(-0.5, 1.5)}
+        ),
+        st.fixed_dictionaries(
+            {"class": st.just(layers.GaussianNoiseLayer)}, optional={"sigma": st.floats(-1, 1)}
+        ),
+        st.fixed_dictionaries(
+            {"class": st.just(layers.LocalResponseNormalization2DLayer)},
+            optional={"n": st.integers(0, 7)},
+        ),
+        st.fixed_dictionaries(
+            {"class": st.just(layers.FeaturePoolLayer), "pool_size": st.integers(0, 4)}
+        ),
         st.fixed_dictionaries({"class": st.just(layers.GlobalPoolLayer)}),
         st.fixed_dictionaries({"class": st.just(layers.FlattenLayer)}),
-        st.fixed_dictionaries({"class": st.just(layers.DimshuffleLayer), "pattern": st.permutations([0, 1, 2, 3])}),
-        st.fixed_dictionaries({"class": st.just(layers.ReshapeLayer), "shape": st.lists(st.integers(-2, 8), min_size=1, max_size=4).map(tuple)}),
+        st.fixed_dictionaries(
+            {"class": st.just(layers.DimshuffleLayer), "pattern": st.permutations([0, 1, 2, 3])}
+        ),
+        st.fixed_dictionaries(
+            {
+                "class": st.just(layers.ReshapeLayer),
+                "shape": st.lists(st.integers(-2, 8), min_size=1, max_size=4).map(tuple),
+            }
+        ),
         st.fixed_dictionaries({"class": st.just(layers.PadLayer), "width": st.integers(-1, 3)}),
-        st.fixed_dictionaries({"class": st.just(layers.Conv1DLayer), "num_filters": st.just(2), "filter_size": st.just(2)}),
+        st.fixed_dictionaries(
+            {
+                "class": st.just(layers.Conv1DLayer),
+                "num_filters": st.just(2),
+                "filter_size": st.just(2),
+            }
+        ),
         st.fixed_dictionaries({"class": st.just(layers.InputLayer)}),
     )
     chosen = draw(st.lists(kinds, max_size=4))
     specs = [
-        (f"layer{position}", {**params}.pop("class"), {k: v for k, v in params.items() if k != "class"})
+        (
+            f"layer{position}",
+            {**params}.pop("class"),
+            {k: v for k, v in params.items() if k != "class"},
+        )
         for position, params in enumerate(chosen)
     ]
     return [*specs, ("output", layers.DenseLayer)] if draw(st.integers(0, 9)) else specs
@@ -239,7 +296,9 @@ def test_any_stack_of_layers(layers, data):
     # One sample at a time, or all together: the same numbers.
     one = np.concatenate([network.transform(X[k : k + 1]) for k in range(3)])
     if np.isfinite(features).all():
-        np.testing.assert_allclose(one, features[:3], rtol=1e-3, atol=1e-4 * (1 + np.abs(features).max()))
+        np.testing.assert_allclose(
+            one, features[:3], rtol=1e-3, atol=1e-4 * (1 + np.abs(features).max())
+        )
 
 
 ANYTHING = st.one_of(
@@ -252,13 +311,42 @@ ANYTHING = st.one_of(
     st.binary(max_size=3),
     st.lists(st.integers(-1, 5), max_size=4),
     st.tuples(st.integers(-1, 9), st.integers(-1, 9), st.integers(-1, 9)),
-    st.sampled_from(["auto", "onednn", "portable", "dense", "conv2d1", "adam", "sgd", "squared_error", "balanced", np.float32(0.1), np.int8(2), np.nan, object(), print, {}, {"dense": 1e-3}]),
+    st.sampled_from(
+        [
+            "auto",
+            "onednn",
+            "portable",
+            "dense",
+            "conv2d1",
+            "adam",
+            "sgd",
+            "squared_error",
+            "balanced",
+            np.float32(0.1),
+            np.int8(2),
+            np.nan,
+            object(),
+            print,
+            {},
+            {"dense": 1e-3},
+        ]
+    ),
 )
 PARAMETERS = [
     name
     for name in ConvNetClassifier()._get_param_names()
     if name not in ("layers", "verbose", "max_epochs")
-] + ["conv2d1_num_filters", "conv2d1_filter_size", "maxpool1_pool_size", "dense_num_units", "dropout1_p", "dense_nonlinearity", "nothing_at_all", "update_beta1", "output_num_units"]
+] + [
+    "conv2d1_num_filters",
+    "conv2d1_filter_size",
+    "maxpool1_pool_size",
+    "dense_num_units",
+    "dropout1_p",
+    "dense_nonlinearity",
+    "nothing_at_all",
+    "update_beta1",
+    "output_num_units",
+]
 
 
 @given(params=st.dictionaries(st.sampled_from(PARAMETERS), ANYTHING, min_size=1, max_size=2))

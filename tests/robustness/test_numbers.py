@@ -158,7 +158,9 @@ def test_engines_agree_on_random_convolutions_and_poolings(rng, engines, effort)
         pytest.skip("oneDNN is not on this machine")
     one, other = get_provider("onednn"), get_provider("portable")
     for _ in range(150 * effort):
-        x_shape = tuple(int(rng.integers(low, high)) for low, high in ((0, 6), (1, 20), (1, 14), (1, 14)))
+        x_shape = tuple(
+            int(rng.integers(low, high)) for low, high in ((0, 6), (1, 20), (1, 14), (1, 14))
+        )
         x = laid_out(rng, without_ties(rng, x_shape))
         spec = draw_conv_spec(rng)
         w_shape = (int(rng.integers(1, 20)), x_shape[1], *rng.integers(1, 6, 2).tolist())
@@ -169,8 +171,14 @@ def test_engines_agree_on_random_convolutions_and_poolings(rng, engines, effort)
         close(y, plain.forward(np.float64(x), np.float64(w)), what)
         gy = laid_out(rng, rng.standard_normal(y.shape).astype(np.float32))
         wide = np.float64(gy)
-        close(kernel.grad_input(x.shape, w, gy), plain.grad_input(x.shape, np.float64(w), wide), what)
-        close(kernel.grad_weights(x, w.shape, gy), plain.grad_weights(np.float64(x), w.shape, wide), what)
+        close(
+            kernel.grad_input(x.shape, w, gy), plain.grad_input(x.shape, np.float64(w), wide), what
+        )
+        close(
+            kernel.grad_weights(x, w.shape, gy),
+            plain.grad_weights(np.float64(x), w.shape, wide),
+            what,
+        )
 
         spec = draw_pool_spec(rng)
         kernel, plain = one.pool2d(spec), other.pool2d(spec)
@@ -188,7 +196,9 @@ def test_products_and_softmaxes(rng, engines, effort):
         m, n, k = rng.integers(0, 80, 3).tolist()
         a = laid_out(rng, rng.standard_normal((m, k)).astype(np.float32))
         b = laid_out(rng, rng.standard_normal((k, n)).astype(np.float32))
-        x = laid_out(rng, (rng.standard_normal((m, n + 1)) * 10 ** rng.uniform(-2, 2)).astype(np.float32))
+        x = laid_out(
+            rng, (rng.standard_normal((m, n + 1)) * 10 ** rng.uniform(-2, 2)).astype(np.float32)
+        )
         for engine in engines:
             provider = get_provider(engine)
             close(provider.dot(a, b), np.float64(a) @ np.float64(b), engine)

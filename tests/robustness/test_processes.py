@@ -168,7 +168,7 @@ class PreforkingServer:
             connection, _ = self.socket.accept()
             with connection, connection.makefile("rwb") as stream:
                 length = 0
-                while (line := stream.readline().strip()):
+                while line := stream.readline().strip():
                     if line.lower().startswith(b"content-length:"):
                         length = int(line.split(b":")[1])
                 body = answer(stream.read(length))
