@@ -92,12 +92,13 @@ def test_version_is_written_once():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert "version" in project["dynamic"]
+    package = Path(convnet_features.__file__).parent
     found = [
         path
-        for path in (ROOT / "convnet_features").rglob("*.py")
+        for path in package.rglob("*.py")
         if f'"{convnet_features.__version__}"' in path.read_text()
     ]
-    assert found == [ROOT / "convnet_features" / "_version.py"]
+    assert found == [package / "_version.py"]
 
 
 def test_installed_version_is_the_packages():
