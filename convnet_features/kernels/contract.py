@@ -39,8 +39,9 @@ __all__ = [
     "PoolMode",
     "PoolStage",
     "Provider",
-    "Stage",
     "StackKernel",
+    "Stage",
+    "check_gradient",
     "stack_output_shape",
     "stack_params",
 ]
@@ -184,6 +185,14 @@ def stack_output_shape(
         else:
             shape = (shape[0], w_shape[1])
     return shape
+
+
+def check_gradient(gy: np.ndarray, y_shape: Sequence[int]) -> None:
+    """Raise ValueError unless the gradient `gy` has the shape of the result that it belongs to."""
+    if gy.shape != tuple(y_shape):
+        raise ValueError(
+            f"the gradient has shape {gy.shape}, and the result that it belongs to {tuple(y_shape)}"
+        )
 
 
 class Conv2DKernel(ABC):

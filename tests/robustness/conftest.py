@@ -36,5 +36,6 @@ def engines():
 
 @pytest.fixture
 def effort(request):
-    """How many times as much as usual to try: 20 where slow tests run."""
-    return 20 if request.config.getoption("--run-slow") else 1
+    """How many times as much as usual to try: 3 in a soak, 20 where slow tests run."""
+    soaking = os.environ.get("ROBUSTNESS_EFFORT")
+    return int(soaking or (20 if request.config.getoption("--run-slow") else 1))

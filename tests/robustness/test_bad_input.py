@@ -62,7 +62,7 @@ def outcome(work):
 def profile(count):
     """Settings for `count` examples, or more where the soak says so."""
     return settings(
-        max_examples=count * (20 if "ROBUSTNESS_SECONDS" in os.environ else 1),
+        max_examples=count * (int(os.environ.get("ROBUSTNESS_EFFORT", "1"))),
         deadline=None,
         database=None,
         derandomize=SEED == 0,

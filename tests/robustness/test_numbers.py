@@ -245,3 +245,36 @@ def test_training_repeats_to_the_bit(engine, engines, rng, effort):
         np.testing.assert_array_equal(one.transform(X), other.transform(X))
         assert one.history_.column("train_loss") == other.history_.column("train_loss")
     counts.add("trainings repeated to the bit", 2 * effort)
+
+
+@pytest.mark.parametrize("engine", ["portable", "onednn"])
+def test_sizes_that_do_not_fit_never_reach_compiled_code(engine, engines, rng):
+    """oneDNN reads bare addresses: whatever is too small for it is refused before."""
+    if engine not in engines:
+        pytest.skip(f"{engine} is not on this machine")
+    provider = get_provider(engine)
+
+    def of(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    conv, pool = provider.conv2d(Conv2DSpec()), provider.pool2d(Pool2DSpec((2, 2), (2, 2)))
+    dense, layer = provider.stack((DenseStage(),)), provider.stack((ConvStage(Conv2DSpec()),))
+    x, w = of(2, 3, 8, 8), of(5, 3, 3, 3)
+    calls = [
+        lambda: conv.forward(x, of(5, 4, 3, 3)),
+        lambda: conv.grad_input(x.shape, w, of(2, 5, 5, 5)),
+        lambda: conv.grad_input(x.shape, w, of(2, 5, 6, 7)),
+        lambda: conv.grad_weights(x, w.shape, of(2, 4, 6, 6)),
+        lambda: conv.grad_weights(x, w.shape, of(1, 5, 6, 6)),
+        lambda: pool.grad(x, of(2, 3, 5, 5)),
+        lambda: pool.grad(x, of(2, 3, 3, 4)),
+        lambda: dense.forward(of(2, 30), [of(40, 8), of(8)]),
+        lambda: dense.forward(of(2, 30), [of(30, 8), of(9)]),
+        lambda: layer.forward(x, [of(5, 4, 3, 3), of(5)]),
+        lambda: layer.forward(x, [w, of(6)]),
+        lambda: provider.dot(of(100, 90), of(80, 100)),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"."):
+            call()
+    counts.add("sizes that do not fit", len(calls))

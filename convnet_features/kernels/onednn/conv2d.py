@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec
+from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
 from convnet_features.kernels.onednn.arrays import (
     CHANNELS_LAST,
     PLAIN,
@@ -54,6 +54,7 @@ class OneDNNConv2D(Conv2DKernel):
 
     def grad_input(self, x_shape: Shape, w: np.ndarray, gy: np.ndarray) -> np.ndarray:
         """See `Conv2DKernel.grad_input`."""
+        check_gradient(gy, self.spec.output_shape(x_shape, w.shape))
         ready, layout = _channels_last_if_one(gy)
         program = self._program("grad_input", (w, gy), tuple(x_shape), w.shape, (layout,))
         if program is None:
@@ -64,6 +65,7 @@ class OneDNNConv2D(Conv2DKernel):
 
     def grad_weights(self, x: np.ndarray, w_shape: Shape, gy: np.ndarray) -> np.ndarray:
         """See `Conv2DKernel.grad_weights`."""
+        check_gradient(gy, self.spec.output_shape(x.shape, w_shape))
         ready_x, x_layout = _channels_last_if_one(x)
         ready_gy, gy_layout = _channels_last_if_one(gy)
         layouts = (x_layout, gy_layout)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec
+from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gradient
 from convnet_features.kernels.onednn.arrays import all_float32, empty_images, images
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc
@@ -41,6 +41,7 @@ class OneDNNPool2D(Pool2DKernel):
 
     def grad(self, x: np.ndarray, gy: np.ndarray) -> np.ndarray:
         """See `Pool2DKernel.grad`; maxima are looked for again."""
+        check_gradient(gy, self.spec.output_shape(x.shape))
         ready_x, layout = images(x)
         ready_gy, gy_layout = images(gy)
         program = self._program("grad", (x, gy), x.shape, (layout, gy_layout))

@@ -188,7 +188,7 @@ class Context:
         self._from_buffer = library.ffi.from_buffer
         memories = {id(value): self._memory(value) for value in program.values}
         self._externals = [
-            (name, memories[id(value)])
+            (name, memories[id(value)], external.storage.size)
             for name, external in program.externals.items()
             for value in program.values
             if value.storage is external.storage
@@ -217,8 +217,11 @@ class Context:
         set_handle, from_buffer = self._set_handle, self._from_buffer
         # cffi's buffers keep the arrays alive and at their place until the end of this function.
         pointers = []
-        for name, memory in self._externals:
+        for name, memory, size in self._externals:
             pointer = from_buffer(arrays[name])
+            # oneDNN would read, or write, whatever lies behind.
+            if len(pointer) < size:
+                raise ValueError(f"{name} has {len(pointer)} bytes, and {size} are needed")
             pointers.append(pointer)
             status = set_handle(memory, pointer)
             if status:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec
+from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
 from convnet_features.kernels.portable.layout import blocks
 from convnet_features.kernels.portable.patches import PatchGrid
 from convnet_features.kernels.portable.scratch import borrowed
@@ -32,6 +32,7 @@ class PortableConv2D(Conv2DKernel):
         return y.transpose(0, 3, 1, 2)
 
     def grad_input(self, x_shape: tuple[int, ...], w: np.ndarray, gy: np.ndarray) -> np.ndarray:
+        check_gradient(gy, self.spec.output_shape(x_shape, w.shape))
         grid = self._grid(x_shape, w.shape)
         filters = self._matrix(w.astype(gy.dtype, copy=False))
         padded, gx = grid.gradient(x_shape, gy.dtype)
@@ -44,6 +45,7 @@ class PortableConv2D(Conv2DKernel):
         return gx
 
     def grad_weights(self, x: np.ndarray, w_shape: tuple[int, ...], gy: np.ndarray) -> np.ndarray:
+        check_gradient(gy, self.spec.output_shape(x.shape, w_shape))
         n_filters, n_channels, height, width = w_shape
         total = np.zeros((height * width * n_channels, n_filters), x.dtype)
         for samples, rows, patches in self._grid(x.shape, w_shape).blocks(x, n_filters):

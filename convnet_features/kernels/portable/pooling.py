@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec
+from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gradient
 from convnet_features.kernels.portable.layout import blocks, empty_like_order
 
 __all__ = ["PortablePool2D"]
@@ -33,6 +33,7 @@ class PortablePool2D(Pool2DKernel):
         return y
 
     def grad(self, x: np.ndarray, gy: np.ndarray) -> np.ndarray:
+        check_gradient(gy, self.spec.output_shape(x.shape))
         gx = empty_like_order(x, x.shape)
         gx.fill(0)
         for samples in _sample_blocks(x):

@@ -1,0 +1,86 @@
+"""oneDNN called through our wrappers, under valgrind's memcheck: no access out of bounds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import counts
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.onednn,
+    pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not on this machine"),
+]
+#: Layers of every kind, forwards and backwards, with sizes that fill no vector register.
+CALLS = """
+import numpy as np
+from convnet_features.kernels.contract import *
+from convnet_features.kernels.registry import get_provider
+
+provider = get_provider("onednn")
+rng = np.random.default_rng(0)
+x = rng.random((3, 3, 11, 9), dtype=np.float32)
+w = rng.random((5, 3, 3, 2), dtype=np.float32)
+for spec in (Conv2DSpec(), Conv2DSpec((2, 1), ((1, 0), (0, 2)), False)):
+    kernel = provider.conv2d(spec)
+    y = kernel.forward(x, w)
+    kernel.grad_input(x.shape, w, y)
+    kernel.grad_weights(x, w.shape, y)
+for mode in ("max", "average_exc_pad", "average_inc_pad"):
+    kernel = provider.pool2d(Pool2DSpec((2, 3), (2, 2), mode=mode))
+    kernel.grad(x, kernel.forward(x))
+stages = (ConvStage(Conv2DSpec(), True, "linear"), PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify"),
+          DenseStage(True, "tanh"), DenseStage(True, "linear"))
+params = [rng.random(s, dtype=np.float32) for s in
+          ((5, 3, 3, 2), (5,), (5 * 4 * 4, 7), (7,), (7, 3), (3,))]
+kernel = provider.stack(stages)
+kernel.forward(x, params)
+kernel.prepare(params)(x)
+y, workspace = kernel.forward_training(x, params)
+kernel.backward(workspace, x, params, y, y, True)
+provider.softmax(x[0, 0])
+provider.log_softmax(x[0, 0])
+provider.dot(rng.random((70, 50), dtype=np.float32), rng.random((50, 90), dtype=np.float32))
+provider.clear_caches()
+print("all calls made")
+"""
+#: Whose code the invalid accesses of an error must not come from.
+OURS = ("libdnnl", "libonednn", "_cffi_backend")
+
+
+def test_no_invalid_access(tmp_path):
+    log = tmp_path / "valgrind.log"
+    environment = {**os.environ, "PYTHONMALLOC": "malloc", "OMP_NUM_THREADS": "1"}
+    # Valgrind knows AVX2, and not AVX-512.
+    environment |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}
+    environment |= {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX"}
+    result = subprocess.run(
+        [
+            "valgrind",
+            "--tool=memcheck",
+            "--undef-value-errors=no",
+            f"--log-file={log}",
+            sys.executable,
+            "-c",
+            CALLS,
+        ],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=1500,
+        cwd=Path(__file__).parents[2],
+    )
+    text = log.read_text()
+    assert "all calls made" in result.stdout, result.stderr[-2000:] + text[-2000:]
+    blocks = [block for block in re.split(r"==\d+== \n", text) if "Invalid " in block]
+    ours = [block for block in blocks if any(name in block for name in OURS)]
+    assert not ours, ours[0]
+    summary = re.search(r"ERROR SUMMARY: (.*)", text).group(1)
+    counts.note("valgrind", f"{len(ours)} invalid accesses from our calls ({summary})")
