@@ -20,7 +20,12 @@ from .training.batches import Dataset
 from .training.freezing import check_frozen
 from .training.history import History
 from .training.objectives import resolve_loss, smoothed
-from .training.schedule import automatic_batch_size, automatic_epochs, resolve_count
+from .training.schedule import (
+    automatic_batch_size,
+    automatic_epochs,
+    automatic_learning_rate,
+    resolve_count,
+)
 from .training.settings import Penalty, Settings
 from .training.split import split_rows
 from .training.trainer import Trainer
@@ -176,6 +181,8 @@ def _settings(
         for key, value in estimator.get_params(deep=False).items()
         if key.startswith("update_")
     }
+    if isinstance(given["learning_rate"], str) and given["learning_rate"] == "auto":
+        given["learning_rate"] = automatic_learning_rate(rule, kind)
     defaulted = [name for name in given if f"update_{name}" in declared]
     return Settings(
         objective=objective,

@@ -72,7 +72,7 @@ class BaseConvNet(
         input_shape: tuple[int, int, int] | None = None,
         input_scale: float | str = "auto",
         update: str | Callable[..., Any] = "nesterov_momentum",
-        update_learning_rate: float = 0.01,
+        update_learning_rate: float | str = "auto",
         update_momentum: float = 0.9,
         loss: str | Callable[..., Any] = "auto",
         l1: float | Mapping[str, float] = 0.0,

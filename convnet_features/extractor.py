@@ -42,8 +42,10 @@ class ConvNetFeatureExtractor(BaseConvNet):
         A function of ``lasagne.updates``, or one like them. Its arguments are
         parameters too, with ``update_`` before their names:
         ``update="adam", update_beta1=0.8``.
-    update_learning_rate : float, default=0.01
-        Dropped where the update rule has no such argument.
+    update_learning_rate : float or "auto", default="auto"
+        "auto" is 0.001 for adam, adamax, adamw and rmsprop, 1 for adadelta, and
+        for the other rules 0.01, or 0.003 where y holds numbers. Dropped where
+        the update rule has no such argument.
     update_momentum : float, default=0.9
         Dropped where the update rule has no such argument.
     loss : str or callable, default="auto"

@@ -62,9 +62,7 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
     >>> from convnet_features import ConvNetRegressor
     >>> X, _ = load_digits(return_X_y=True)
     >>> ink = X.sum(axis=1)
-    >>> regressor = ConvNetRegressor(
-    ...     update="adam", update_learning_rate=0.001, max_epochs=20, random_state=0
-    ... )
+    >>> regressor = ConvNetRegressor(update="adam", max_epochs=20, random_state=0)
     >>> regressor.fit(X[:1000], ink[:1000]).score(X[1000:], ink[1000:]) > 0.8
     True
     """

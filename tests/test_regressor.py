@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_digits
 from sklearn.ensemble import StackingRegressor, VotingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_score
@@ -62,3 +63,10 @@ def test_predictions_have_the_dimensions_of_y(y):
 def test_ensembles_take_it(ensemble):
     model = ensemble(quick(ConvNetRegressor, max_epochs=60)).fit(X, NUMBERS)
     assert model.score(X, NUMBERS) > 0.7
+
+
+def test_defaults_learn_numbers():
+    X, _ = load_digits(return_X_y=True)
+    ink = X.sum(axis=1)
+    regressor = ConvNetRegressor(random_state=0).fit(X[:1000], ink[:1000])
+    assert regressor.score(X[1000:], ink[1000:]) > 0.8

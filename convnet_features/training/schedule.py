@@ -1,15 +1,29 @@
-"""Batch size and number of epochs where the user leaves them open."""
+"""Batch size, number of epochs and learning rate where the user leaves them open."""
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["automatic_batch_size", "automatic_epochs", "resolve_count"]
+from ..network.build import Target
+
+__all__ = [
+    "automatic_batch_size",
+    "automatic_epochs",
+    "automatic_learning_rate",
+    "resolve_count",
+]
 
 #: Parameter updates that a small data set gets, however few batches an epoch has.
 MIN_UPDATES = 1500
 MIN_EPOCHS, MAX_EPOCHS = 10, 200
+#: Rules whose steps are as long as the gradient, and those whose steps are of one length.
+GRADIENT_RATE, NORMALISED_RATE = 0.01, 0.001
+_NORMALISED = ("adam", "adamax", "adamw", "rmsprop")
+#: Errors of numbers have no bound, as those of probabilities have.
+RATE_FOR_NUMBERS = 0.003
 
 
 def automatic_batch_size(n_samples: int) -> int:
@@ -35,6 +49,35 @@ def automatic_epochs(n_samples: int, batch_size: int) -> int:
     """
     updates = max(1, math.ceil(n_samples / batch_size))
     return min(MAX_EPOCHS, max(MIN_EPOCHS, math.ceil(MIN_UPDATES / updates)))
+
+
+def automatic_learning_rate(rule: Callable[..., Any], target: Target) -> float:
+    """The learning rate that suits an update rule and a kind of target.
+
+    0.001 for adam, adamax, adamw and rmsprop; 1 for adadelta, which finds its own
+    scale; for the others 0.01, or 0.003 where the target is numbers. A rule of the
+    user's own that has a default of its own keeps it.
+
+    Examples
+    --------
+    >>> from lasagne.updates import adam, nesterov_momentum
+    >>> automatic_learning_rate(nesterov_momentum, "classes")
+    0.01
+    >>> automatic_learning_rate(adam, "classes")
+    0.001
+    """
+    import lasagne.updates
+
+    name = getattr(rule, "__name__", "")
+    if name in _NORMALISED:
+        return NORMALISED_RATE
+    if name == "adadelta":
+        return 1.0
+    if getattr(lasagne.updates, name, None) is not rule:
+        parameter = inspect.signature(rule).parameters.get("learning_rate")
+        if parameter is not None and isinstance(parameter.default, int | float):
+            return float(parameter.default)
+    return RATE_FOR_NUMBERS if target == "numbers" else GRADIENT_RATE
 
 
 def resolve_count(name: str, value: Any, automatic: int) -> int:
