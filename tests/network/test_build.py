@@ -120,13 +120,12 @@ class TestFromCallables:
         assert built.output.num_units == 7
 
     def test_returning_no_layer(self):
+        def network(layer):
+            DenseLayer(layer, 3)
+
         with pytest.raises(
             NetworkError, match="layers: network returned None; it must return the output"
         ):
-
-            def network(layer):
-                DenseLayer(layer, 3)
-
             build(network)
 
     def test_one_name_twice(self):
@@ -187,27 +186,32 @@ MISFITS = {
             ("deep", Conv2DLayer, {"num_filters": 4, "filter_size": 5}),
             ("output", DenseLayer),
         ],
-        r"layer 'deep' \(Conv2DLayer, filter_size=\(5, 5\)\): its input is 3x3 with 4 channels after "
+        r"layer 'deep' \(Conv2DLayer, filter_size=\(5, 5\)\): its input is 3x3 "
+        r"with 4 channels after "
         r"'pool', which leaves it an output of -1x-1 with 4 channels; use pad='same', a smaller "
         r"filter_size, or drop a pooling layer",
     ),
     "windows larger than the image": (
         [("pool", MaxPool2DLayer, {"pool_size": 9}), ("output", DenseLayer)],
-        r"layer 'pool' \(MaxPool2DLayer, pool_size=\(9, 9\)\): its input is 8x8 after 'input', .*; use "
+        r"layer 'pool' \(MaxPool2DLayer, pool_size=\(9, 9\)\): its input is 8x8 "
+        r"after 'input', .*; use "
         "a smaller pool_size, or drop the layer",
     ),
     "no units": (
         [("a", DenseLayer, {"num_units": 0}), ("output", DenseLayer)],
-        r"layer 'a' \(DenseLayer, num_units=0\): it cannot stand on 8x8 after 'input': .*non-positive",
+        r"layer 'a' \(DenseLayer, num_units=0\): it cannot stand on 8x8 after "
+        r"'input': .*non-positive",
     ),
     "an argument that is none": (
         [("a", DenseLayer, {"num_units": 3, "filter_size": 3}), ("output", DenseLayer)],
-        r"layer 'a' \(DenseLayer, num_units=3, filter_size=3\): it cannot stand on 8x8 after 'input': "
+        r"layer 'a' \(DenseLayer, num_units=3, filter_size=3\): it cannot stand "
+        r"on 8x8 after 'input': "
         ".*filter_size",
     ),
     "an argument that is missing": (
         [("a", Conv2DLayer, {"num_filters": 3}), ("output", DenseLayer)],
-        r"layer 'a' \(Conv2DLayer, num_filters=3\): it cannot stand on 8x8 after 'input': .*filter_size",
+        r"layer 'a' \(Conv2DLayer, num_filters=3\): it cannot stand on 8x8 "
+        r"after 'input': .*filter_size",
     ),
     "branches of other sizes": (
         [
@@ -220,12 +224,14 @@ MISFITS = {
     ),
     "a layer that comes later": (
         [("a", DenseLayer, {"num_units": 3, "incoming": "output"}), ("output", DenseLayer)],
-        r"layer 'a' \(DenseLayer, incoming='output'\): no layer of that name comes before it; there "
+        r"layer 'a' \(DenseLayer, incoming='output'\): no layer of that name "
+        r"comes before it; there "
         "are input",
     ),
     "an input for other images": (
         [("in", InputLayer, {"shape": (None, 1, 28, 28)}), ("output", DenseLayer)],
-        r"layer 'in' \(InputLayer, shape=\(None, 1, 28, 28\)\): it is declared for images of 28x28, "
+        r"layer 'in' \(InputLayer, shape=\(None, 1, 28, 28\)\): it is declared "
+        r"for images of 28x28, "
         "and X has images of 8x8; leave shape out, or give images of that size",
     ),
     "an input that is not the first": (

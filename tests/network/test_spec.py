@@ -173,8 +173,8 @@ class TestParameters:
         with pytest.raises(
             NetworkError,
             match=(
-                r"unknown parameter 'conv_num_filter': layer 'conv' \(Conv2DLayer\) has no argument "
-                r"'num_filter'; it has num_filters, .*\. Did you mean 'conv_num_filters'\?"
+                r"unknown parameter 'conv_num_filter': layer 'conv' \(Conv2DLayer\) has no "
+                r"argument 'num_filter'; it has num_filters, .*\. Did you mean 'conv_num_filters'\?"
             ),
         ):
             with_parameters(SPECS, {"conv_num_filter": 3})

@@ -144,7 +144,7 @@ ESTIMATORS = st.sampled_from([ConvNetClassifier, ConvNetFeatureExtractor, ConvNe
 
 @given(data=st.data())
 @profile(25)
-def test_any_array_for_X_and_y(data):
+def test_any_array_for_fit(data):
     X = data.draw(arrays(), "X")
     y = data.draw(targets(len(X) if X.ndim else 1), "y")
     network = data.draw(ESTIMATORS)(max_epochs=1, random_state=0)

@@ -49,7 +49,7 @@ def idx_file(rng):
 
 
 def damaged(rng, contents):
-    """Bytes changed, cut off, repeated, or put in: most of all near the front, where headers are."""
+    """Bytes changed, cut off, taken out or put in, most of all in front, where headers are."""
     data = bytearray(contents)
     for _ in range(int(rng.integers(1, 5))):
         near = (
@@ -73,7 +73,7 @@ def damaged(rng, contents):
 
 
 def read_safely(read, contents, limit=10.0):
-    """Whether `read` gives something; it may refuse, and nothing else, in bounded memory and time."""
+    """Whether `read` gives something, or refuses, in bounded memory and time."""
     began = time.perf_counter()
     tracemalloc.start()
     try:
@@ -231,7 +231,8 @@ def test_coverage_guided_fuzzing(parser, tmp_path):
     seconds = min(60, int(os.environ.get("ROBUSTNESS_SECONDS", "20")) // 4)
     code = f"""
 import atheris, sys, io, os
-with atheris.instrument_imports(include=["convnet_features.datasets", "convnet_features.persistence"]):
+parsers = ["convnet_features.datasets", "convnet_features.persistence"]
+with atheris.instrument_imports(include=parsers):
     from convnet_features.datasets import idx
     from convnet_features import persistence
 from convnet_features.exceptions import FileFormatError

@@ -45,7 +45,9 @@ def test_sixteen_threads(engine, rng, effort, hasty):
         "get_output": lambda rows: network.get_output("maxpool1", rows),
         "layer_function": function,
     }
-    batches = [X[start : start + size] for start, size in zip(range(0, 48, 3), range(1, 17))]
+    batches = [
+        X[start : start + size] for start, size in zip(range(0, 48, 3), range(1, 17), strict=True)
+    ]
     alone = {name: [call(batch) for batch in batches] for name, call in calls.items()}
     together = threading.Barrier(N_THREADS)
     over = threading.Event()
@@ -82,7 +84,7 @@ def test_sixteen_threads(engine, rng, effort, hasty):
 
 
 def test_sixteen_fits_at_once(engine, rng, hasty):
-    """Each learns what it would have learnt alone, though they share programs and Lasagne's source."""
+    """Each learns what it would have learnt alone, though they share programs."""
     X, y = rng.random((40, 1, 9, 7)), np.arange(40) % 2
 
     def fit(seed):
