@@ -54,9 +54,7 @@ def _learnt(*kinds: str) -> Callable[[Any], bool]:
     return check
 
 
-class BaseConvNet(
-    CallbackSupportMixin, TransformerMixin, TransferableParameters, LayerParameters
-):
+class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters, LayerParameters):
     """A network behind scikit-learn's interface; `ConvNetFeatureExtractor` documents it."""
 
     #: What y may be: 'auto', 'classes' or 'numbers'.

@@ -74,7 +74,7 @@ class Conv2DSpec:
     def output_shape(
         self, x_shape: Sequence[int], w_shape: Sequence[int]
     ) -> tuple[int, int, int, int]:
-        """(n_samples, n_filters, out_height, out_width), where out = (in + pads - filter) // stride + 1."""
+        """(n_samples, n_filters, height, width), each (in + pads - filter) // stride + 1."""
         rows, columns = (
             max(0, (size + before + after - extent) // step + 1)
             for size, extent, step, (before, after) in zip(

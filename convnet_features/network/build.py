@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import inspect
 import numpy as np
 
 from ..exceptions import NetworkError
@@ -131,7 +131,8 @@ def _input_layer(input_shape: tuple[int, ...], name: str = "input") -> Any:
 
     shape = (None, *input_shape)
     # Lasagne would make a variable that knows ranks only; known sizes let borders be fused.
-    return InputLayer(shape, input_var=tensor(f"{name}.input", dtype="float32", shape=shape), name=name)
+    images = tensor(f"{name}.input", dtype="float32", shape=shape)
+    return InputLayer(shape, input_var=images, name=name)
 
 
 def _from_layer(output: Any, input_shape: tuple[int, ...]) -> Network:
@@ -286,8 +287,8 @@ def _layer_named(name: Any, spec: LayerSpec, built: dict[str, Any]) -> Any:
         return name
     if name not in built:
         raise NetworkError(
-            f"layer {spec.name!r} ({spec.layer_class.__name__}, incoming={name!r}): no layer of that "
-            f"name comes before it; there are {', '.join(built)}."
+            f"layer {spec.name!r} ({spec.layer_class.__name__}, incoming={name!r}): no layer of "
+            f"that name comes before it; there are {', '.join(built)}."
         )
     return built[name]
 

@@ -142,9 +142,7 @@ def output_program(
     return cached_program(key, lambda: _compile_outputs(network, names, engine, fuse))
 
 
-def _compile_outputs(
-    network: Network, names: tuple[str, ...], engine: str, fuse: bool
-) -> Program:
+def _compile_outputs(network: Network, names: tuple[str, ...], engine: str, fuse: bool) -> Program:
     with theano_scope():
         layers = [network.layers[name] for name in names]
         outputs = symbolic_output(network, layers, deterministic=True)
@@ -166,9 +164,7 @@ def frozen_function(
         live, outputs = live_variables(outputs)
         inputs = [network.input.input_var, *params, *generators, *live.values()]
         frozen = [None, *values, *[None] * (len(generators) + len(live))]
-        function = compile_program(
-            inputs, outputs, get_provider(engine), fuse=fuse, frozen=frozen
-        )
+        function = compile_program(inputs, outputs, get_provider(engine), fuse=fuse, frozen=frozen)
     return with_live_values(function, live)
 
 

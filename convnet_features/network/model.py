@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..exceptions import NetworkError
 from ..fusion import get_fusion
 from ..locks import new_lock
-from ..exceptions import NetworkError
 from .build import Network, Target, build_network
 from .functions import Program, frozen_function, output_program
 from .spec import LayerSpec
@@ -69,9 +69,7 @@ class Model:
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(
-            state, _network=None, _params=[], _programs={}, _building=new_lock()
-        )
+        vars(self).update(state, _network=None, _params=[], _programs={}, _building=new_lock())
 
     @property
     def network(self) -> Network:
@@ -240,8 +238,8 @@ def _check_types(network: Network) -> None:
             if param.dtype != "float32":
                 raise NetworkError(
                     f"layer {name!r} ({type(layer).__name__}): its parameter "
-                    f"{param.name or position!r} is {param.dtype}, and networks compute in float32; create it with "
-                    "lasagne.utils.floatX(...)."
+                    f"{param.name or position!r} is {param.dtype}, and networks compute in "
+                    "float32; create it with lasagne.utils.floatX(...)."
                 )
 
 

@@ -22,7 +22,7 @@ from .build import Network
 __all__ = ["description", "network_signature"]
 
 
-class _Opaque(Exception):
+class _OpaqueError(Exception):
     """An attribute that cannot be described, so that the network can be nobody's twin."""
 
 
@@ -42,7 +42,7 @@ def network_signature(network: Network) -> Hashable | None:
             positions[id(network.output)],
             tuple(_layer(layer, positions, places) for layer in network.layers.values()),
         )
-    except _Opaque:
+    except _OpaqueError:
         return None
 
 
@@ -50,14 +50,14 @@ def description(value: Any) -> Hashable | None:
     """What makes an objective, say, the same graph as another; None where that cannot be said."""
     try:
         return _describe(value, {}, depth=4)
-    except _Opaque:
+    except _OpaqueError:
         return None
 
 
 def _layer(layer: Any, positions: Mapping[int, int], places: Mapping[int, int]) -> Hashable:
     incoming = getattr(layer, "input_layers", None) or [getattr(layer, "input_layer", None)]
     if any(each is not None and id(each) not in positions for each in incoming):
-        raise _Opaque  # a layer that is none of the network's
+        raise _OpaqueError  # a layer that is none of the network's
     attributes = {key: value for key, value in vars(layer).items() if key not in _IRRELEVANT}
     return (
         type(layer),
@@ -70,14 +70,14 @@ def _layer(layer: Any, positions: Mapping[int, int], places: Mapping[int, int]) 
 def _describe(value: Any, places: Mapping[int, int], depth: int) -> Hashable:
     if isinstance(value, SharedVariable):
         if id(value) not in places:
-            raise _Opaque  # read at every call: its value is this network's own
+            raise _OpaqueError  # read at every call: its value is this network's own
         return ("parameter", places[id(value)], value.get_value(borrow=True).shape)
     if value is None or isinstance(value, type) or type(value) in _PLAIN:
         return (type(value), value)
     if isinstance(value, np.generic):
         return (type(value), value.item())
     if depth == 0:
-        raise _Opaque
+        raise _OpaqueError
     if type(value) in (list, tuple, set, frozenset):
         return (type(value), *(_describe(item, places, depth - 1) for item in value))
     if type(value) in (dict, OrderedDict):
@@ -107,7 +107,7 @@ def _describe_object(value: Any, places: Mapping[int, int], depth: int) -> Hasha
     if callable(value) and not hasattr(value, "__dict__"):
         return value
     if not _is_plain_instance(value):
-        raise _Opaque
+        raise _OpaqueError
     # An instance with parameters, as lasagne.nonlinearities.LeakyRectify.
     return (type(value), _describe(vars(value), places, depth - 1))
 
@@ -120,7 +120,7 @@ def _describe_function(value: FunctionType, places: Mapping[int, int], depth: in
     try:
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
     except ValueError:  # an empty cell
-        raise _Opaque from None
+        raise _OpaqueError from None
     held = [_describe(content, places, depth - 1) for content in (*cells, value.__defaults__)]
     return (value, numbers, *held)
 

@@ -21,9 +21,7 @@ def network_summary(network: Network) -> str:
     rows = [("#", "name", "size", "parameters")]
     total = 0
     for position, (name, layer) in enumerate(network.layers.items()):
-        count = sum(
-            param.get_value(borrow=True).size for param in layer.get_params(trainable=True)
-        )
+        count = sum(param.get_value(borrow=True).size for param in layer.get_params(trainable=True))
         total += count
         size = "x".join(str(size) for size in layer.output_shape[1:])
         rows.append((str(position), name, size, f"{count:,}" if count else ""))

@@ -289,7 +289,7 @@ class Updater:
             target[...] = value
 
 
-def split_vector(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+def split_vector(vector: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     """Views of a vector, one after the other, of the given shapes."""
     views, start = [], 0
     for shape in shapes:

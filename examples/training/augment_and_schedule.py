@@ -58,9 +58,9 @@ def network(images, n_outputs):
 # %%
 # Training
 # --------
-# Digits are turned and shifted a little; clothes are mirrored and shifted. If the environment variable ``CHECKPOINT`` names a folder, a
-# training that was killed goes on from its last epoch when the script is run
-# again.
+# Digits are turned and shifted a little; clothes are mirrored and shifted. If
+# the environment variable ``CHECKPOINT`` names a folder, a training that was
+# killed goes on from its last epoch when the script is run again.
 
 X, y, X_val, y_val, X_test, y_test = load_fashion_mnist() if FASHION else load_mnist()
 if QUICK:
@@ -71,10 +71,7 @@ if QUICK:
 callbacks = [LearningRateSchedule(OneCycle(peak=0.05), by_batch=True)]
 if folder := os.environ.get("CHECKPOINT"):
     callbacks.append(Checkpoint(folder, resume=True))
-if FASHION:
-    augment = [RandomFlip(), RandomShift(1)]
-else:
-    augment = [RandomRotation(10), RandomShift(2)]
+augment = [RandomFlip(), RandomShift(1)] if FASHION else [RandomRotation(10), RandomShift(2)]
 
 net = ConvNetClassifier(
     network,

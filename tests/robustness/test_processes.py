@@ -38,7 +38,7 @@ def engine(request, engines):
 
 
 @pytest.fixture
-def X(rng):  # noqa: N802
+def X(rng):
     return rng.random((300, 1, 12, 12), dtype="float32")
 
 

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import theano
-import theano.tensor as T  # noqa: N812
+import theano.tensor as T
 
 from tests.helpers import assert_close
 

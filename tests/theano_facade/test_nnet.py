@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import theano
-import theano.tensor as T  # noqa: N812
+import theano.tensor as T
 from scipy import special
 
 from tests.helpers import assert_close

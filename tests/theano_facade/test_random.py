@@ -8,7 +8,7 @@ import lasagne
 import numpy as np
 import pytest
 import theano
-import theano.tensor as T  # noqa: N812
+import theano.tensor as T
 from pytensor.tensor.random.type import RandomGeneratorType
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor.shared_randomstreams import RandomStreams

@@ -9,7 +9,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 import theano
-import theano.tensor as T  # noqa: N812
+import theano.tensor as T
 
 from convnet_features.theano_facade import theano_scope
 from convnet_features.theano_facade.scope import descends

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import theano.tensor as T  # noqa: N812
+import theano.tensor as T
 from theano.tensor.signal import downsample, pool
 
 from tests.helpers import assert_close

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import theano
-import theano.tensor as T  # noqa: N812
+import theano.tensor as T
 
 from convnet_features.theano_facade.table import MISSING_MODULES, TABLE, Module, Unsupported
 
