@@ -65,7 +65,7 @@ def test_fits(n_fits, engine, rng):
     record(f"{n_fits} fits", engine, *settled(fit, 10, n_fits))
 
 
-@pytest.mark.parametrize("n_fits", [6, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_fits", [3, pytest.param(300, marks=pytest.mark.slow)])
 def test_fits_of_networks_that_all_differ(n_fits, engine, rng):
     """Each compiles programs of its own; the cache forgets the oldest."""
     X, y = rng.random((12, 1, 4, 4)), np.arange(12) % 2
@@ -130,8 +130,9 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
-@pytest.mark.parametrize("mebibytes", [192, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mebibytes", [192, 768])
 def test_a_memmap_larger_than_memory(mebibytes, engine, tmp_path):
     path = tmp_path / "images"
     n_rows = mebibytes * MEBIBYTE // 4096
