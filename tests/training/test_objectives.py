@@ -115,7 +115,9 @@ class TestInTraining:
     @pytest.mark.parametrize("name", ["squared_error", "huber_loss"])
     def test_numbers(self, digits, name):
         X, y = digits
-        net = ConvNetRegressor(loss=name, random_state=0, max_epochs=20).fit(X, y * 1.0)
+        net = ConvNetRegressor(
+            loss=name, update_learning_rate=0.01, random_state=0, max_epochs=20
+        ).fit(X, y * 1.0)
         assert net.score(X, y) > 0.6
 
     @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class TestGoingOn:
     def test_partial_fit_of_numbers_keeps_their_scale(self, digits):
         X, y = digits
         y = y * 10.0
-        net = ConvNetRegressor(random_state=0).partial_fit(X, y)
+        net = ConvNetRegressor(update_learning_rate=0.01, random_state=0).partial_fit(X, y)
         for part in range(20):
             rows = slice(part % 2 * 120, part % 2 * 120 + 120)
             net.partial_fit(X[rows], y[rows])

@@ -16,7 +16,7 @@ __all__ = ["ProgramCache"]
 #: Programs of one kernel that are kept.
 PROGRAMS = 64
 #: Below this many operations one thread is as fast as several, and never waits for another.
-WORK_OF_ONE_THREAD = 4_000_000
+WORK_OF_ONE_THREAD = 12_000_000
 
 
 class ProgramCache:
