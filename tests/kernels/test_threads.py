@@ -197,7 +197,7 @@ class TestFork:
 from convnet_features.kernels.contract import *
 kernel = provider.stack((ConvStage(Conv2DSpec(), activation="rectify"),
                          PoolStage(Pool2DSpec((2, 2), (2, 2))), DenseStage()))
-x = np.ones((64, 1, 28, 28), "float32")
+x = np.ones((256, 1, 28, 28), "float32")
 params = [np.ones(shape, "float32") for shape in [(8, 1, 5, 5), (8,), (1152, 30), (30,)]]
 def work():
     y, workspace = kernel.forward_training(x, params)

@@ -11,6 +11,7 @@ Threads are made for each call and end with it: nothing has to survive a fork.
 
 from __future__ import annotations
 
+import _thread
 import contextvars
 import ctypes
 import functools
@@ -19,7 +20,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -48,42 +49,63 @@ def split(n_samples: int) -> list[slice]:
 def compute_parts(task: Callable[[int], Result], n_parts: int) -> list[Result]:
     """[task(0), task(1), ...], on as many threads as BLAS had and `get_num_threads` allows.
 
-    Called from several threads at a time, only the first call gets helpers.
+    Called from several threads at a time, only the first call gets helpers. A
+    helper that cannot be started, or dies for want of memory before it has
+    done anything, is not missed: the caller's own thread does what is left.
     """
-    results: list[Any] = [None] * n_parts
-    errors: list[BaseException] = []
-    pending = deque(range(n_parts))
-
-    def work() -> None:
-        while not errors:
-            try:
-                part = pending.popleft()
-            except IndexError:
-                return
-            try:
-                results[part] = task(part)
-            except BaseException as error:
-                errors.append(error)
+    parts = _Parts(task, n_parts)
 
     def help_out() -> None:
         # The new thread's own limit, where BLAS has one for each thread.
         with single_threaded_blas():
-            work()
+            parts.work()
 
     with single_threaded_blas() as n_threads:
-        helpers = [
-            # The context holds what `numpy.errstate` set.
-            threading.Thread(target=contextvars.copy_context().run, args=(help_out,), daemon=True)
-            for _ in range(min(n_threads, get_num_threads(), n_parts) - 1)
-        ]
-        for helper in helpers:
-            helper.start()
-        work()
-        for helper in helpers:
-            helper.join()
-    if errors:
-        raise errors[0]
-    return results
+        for _ in range(min(n_threads, get_num_threads(), n_parts) - 1):
+            # `threading.Thread.start` would wait for a thread that died before it began. The
+            # context holds what `numpy.errstate` set.
+            with suppress(RuntimeError, MemoryError):
+                _thread.start_new_thread(contextvars.copy_context().run, (help_out,))
+        parts.work()
+        parts.wait()
+    if parts.errors:
+        raise parts.errors[0]
+    return parts.results
+
+
+class _Parts:
+    """Parts of a computation, each done by whoever asks for the next."""
+
+    def __init__(self, task: Callable[[int], Any], n_parts: int) -> None:
+        self.results: list[Any] = [None] * n_parts
+        self.errors: list[BaseException] = []
+        self._task = task
+        self._pending = deque(range(n_parts))
+        self._running = 0
+        self._changed = threading.Condition()
+
+    def work(self) -> None:
+        """Do parts until none is left, or one has failed."""
+        while (part := self._next()) is not None:
+            try:
+                self.results[part] = self._task(part)
+            except BaseException as error:
+                self.errors.append(error)
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Return when nobody is at work any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._running == 0)
+
+    def _next(self) -> int | None:
+        with self._changed:
+            if self.errors or not self._pending:
+                return None
+            self._running += 1
+            return self._pending.popleft()
 
 
 @contextmanager
