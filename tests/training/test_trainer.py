@@ -205,6 +205,13 @@ class PressCtrlC(Callback):
 
 
 class TestCtrlC:
+    @pytest.fixture(autouse=True)
+    def as_at_a_terminal(self):
+        """A suite that a script runs in the background is started with Ctrl-C ignored."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
     def test_training_ends_after_the_batch_with_a_fitted_estimator(self, digits, make_net):
         net = make_net(max_epochs=50, callbacks=[PressCtrlC()])
         with pytest.warns(
