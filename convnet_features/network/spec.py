@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,6 +213,3 @@ def _unknown_argument(key: str, argument: str, spec: LayerSpec, known: list[str]
 def _nearest(key: str, possible: Sequence[str]) -> str:
     close = difflib.get_close_matches(key, possible, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
-
-
-NetworkBuilder = Callable[..., Any]
