@@ -28,6 +28,7 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.objects import Primitive
 from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.registry import get_provider
 
 POOL = PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify")
@@ -40,6 +41,9 @@ STAGES = (
     DenseStage(),
 )
 SHAPES = ((32, 1, 5, 5), (32,), (32, 32, 5, 5), (32,), (512, 256), (256,), (256, 10), (10,))
+
+#: Where the maxima were, and room to compute in.
+NO_NUMBERS = (Arg.WORKSPACE, Arg.SCRATCHPAD, "winners", "scratch")
 
 
 class Step:
@@ -77,11 +81,11 @@ def alone(program: Program, index: int) -> Callable[[], None]:
     for arg, value in arguments.items():
         name = str(arg)
         size = max(1, -(-value.desc.size // 4))
-        made = np.zeros if arg in (Arg.WORKSPACE, Arg.SCRATCHPAD) else rng.standard_normal
-        arrays[name] = np.asarray(made(size), dtype=np.float32)
-        if arg in (Arg.WORKSPACE, Arg.SCRATCHPAD):
-            # Not numbers: where the maxima were, and room to compute in.
+        ours = isinstance(primitive, Routine)
+        if (primitive.arguments[arg] if ours else arg) in NO_NUMBERS:
             arrays[name] = np.zeros(4 * size, dtype=np.uint8)
+        else:
+            arrays[name] = rng.standard_normal(size, dtype=np.float32)
         mine[arg] = single.external(name, value.desc)
     single.steps.append((primitive, mine))
     single.finish()
@@ -97,7 +101,7 @@ def microseconds(function: Callable[[], None], repeats: int) -> float:
     return 1e6 * (time.perf_counter() - start) / repeats
 
 
-def name(primitive: Primitive) -> str:
+def name(primitive: Primitive | Routine) -> str:
     """Short enough for a line."""
     description = primitive.description.split(", Conv")[0].split(", Pool")[0]
     return f"{description} ({primitive.implementation})"

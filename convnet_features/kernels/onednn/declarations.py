@@ -31,6 +31,9 @@ typedef struct {
 
 int omp_get_max_threads(void);
 void omp_set_num_threads(int);
+int omp_get_thread_num(void);
+int omp_get_num_threads(void);
+void GOMP_parallel(void (*)(void *), void *, unsigned num_threads, unsigned flags);
 
 const dnnl_version_t *dnnl_version(void);
 const char *dnnl_status2str(int);
@@ -119,6 +122,8 @@ dnnl_status_t dnnl_softmax_forward_primitive_desc_create(dnnl_primitive_desc_t *
 
 F32 = 3
 TAG_ANY = 1
+#: Blocks of so many channels, each pixel's side by side; filters [filter][block][row][column].
+TAG_BLOCKED = {8: 102, 16: 78}
 ENGINE_CPU = 1
 STREAM_DEFAULT = 1
 RUNTIME_OMP = 2
@@ -136,6 +141,8 @@ POOLING = {"max": 0x1FF, "average_inc_pad": 0x2FF, "average_exc_pad": 0x3FF}
 NAMED_NUMBERS = (
     ("dnnl_dt2str", F32, "f32"),
     ("dnnl_fmt_tag2str", TAG_ANY, "any"),
+    ("dnnl_fmt_tag2str", TAG_BLOCKED[8], "aBcd8b"),
+    ("dnnl_fmt_tag2str", TAG_BLOCKED[16], "aBcd16b"),
     ("dnnl_engine_kind2str", ENGINE_CPU, "cpu"),
     ("dnnl_scratchpad_mode2str", SCRATCHPAD_USER, "user"),
     ("dnnl_prop_kind2str", FORWARD_TRAINING, "forward_training"),

@@ -81,6 +81,10 @@ class Library:
         """A C string."""
         return self.ffi.string(pointer).decode()
 
+    def address(self, function: str) -> int:
+        """Where a function of the library, or of the OpenMP beneath it, begins."""
+        return int(self.ffi.cast("intptr_t", self.ffi.addressof(self.lib, function)))
+
     def dims(self, values: Any) -> Any:
         """``dnnl_dims_t``: a C array of 64-bit integers."""
         return self.ffi.new("dnnl_dim_t[]", [int(value) for value in values])

@@ -29,10 +29,17 @@ class Primitives:
 
     def any(self, shape: Sequence[int]) -> MemoryDesc:
         """A shape whose layout oneDNN shall choose."""
+        return self._tagged(shape, dnnl.TAG_ANY)
+
+    def blocked(self, shape: Sequence[int], lanes: int) -> MemoryDesc:
+        """Images, or filters, in blocks of 8 or 16 channels."""
+        return self._tagged(shape, dnnl.TAG_BLOCKED[lanes])
+
+    def _tagged(self, shape: Sequence[int], tag: int) -> MemoryDesc:
         pointer = self.library.ffi.new("dnnl_memory_desc_t *")
         self.library.check(
             self._lib.dnnl_memory_desc_create_with_tag(
-                pointer, len(shape), self.library.dims(shape), dnnl.F32, dnnl.TAG_ANY
+                pointer, len(shape), self.library.dims(shape), dnnl.F32, tag
             ),
             f"describing an array of shape {tuple(shape)}",
         )

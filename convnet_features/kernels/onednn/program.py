@@ -1,10 +1,10 @@
-"""Straight-line programs of primitives, and the contexts that run them.
+"""Straight-line programs of primitives and routines, and the contexts that run them.
 
-A program is made once: its primitives, and where each intermediate result lies
-in one scratch buffer. A `Context` is what one call needs of its own to run it:
-memory objects and argument lists, made once and used by one call at a time, so
-that running is a loop over prebuilt calls. Any number of contexts of one
-program may run at a time.
+A program is made once: its primitives (oneDNN's) and routines (our own), and
+where each intermediate result lies in one scratch buffer. A `Context` is what
+one call needs of its own to run it: memory objects and argument lists, made
+once and used by one call at a time, so that running is a loop over prebuilt
+calls. Any number of contexts of one program may run at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from convnet_features.kernels.onednn.declarations import STREAM_DEFAULT, Arg, Qu
 from convnet_features.kernels.onednn.library import Library
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
 from convnet_features.kernels.onednn.primitives import Primitives
+from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.onednn.storage import (
     EXTERNAL,
     SAVED,
@@ -63,7 +64,7 @@ class Program:
         self.externals: dict[str, Value] = {}
         self.constants: list[tuple[Value, np.ndarray]] = []
         self.values: list[Value] = []
-        self.steps: list[tuple[Primitive, dict[int, Value]]] = []
+        self.steps: list[tuple[Primitive | Routine, dict[int, Value]]] = []
         self.scratch_size = 0
         self._contexts: list[Context] = []
 
@@ -101,16 +102,28 @@ class Program:
         return self._value(desc, value.storage)
 
     def run(self, primitive: Primitive, arguments: dict[int, Value]) -> None:
-        """Append a step."""
+        """Append a step of oneDNN's."""
         scratchpad = primitive.desc(Query.SCRATCHPAD)
         if scratchpad.size:
             arguments = {**arguments, Arg.SCRATCHPAD: self.temporary(scratchpad)}
+        self._append(primitive, arguments)
+
+    def call(self, routine: Routine, arguments: dict[str, Value]) -> None:
+        """Append a step of our own; `arguments` by the routine's names."""
+        scratch = self.temporary(self.primitives.strided((-(-routine.scratch // 4),)))
+        arguments = {**arguments, "scratch": scratch}
+        self._append(
+            routine,
+            {routine.arguments.index(name): value for name, value in arguments.items()},
+        )
+
+    def _append(self, what: Primitive | Routine, arguments: dict[int, Value]) -> None:
         step = len(self.steps)
         for value in arguments.values():
             storage = value.storage
             storage.first_step = step if storage.first_step < 0 else storage.first_step
             storage.last_step = step
-        self.steps.append((primitive, arguments))
+        self.steps.append((what, arguments))
 
     def reorder(self, value: Value, desc: MemoryDesc) -> Value:
         """`value` in another layout: itself where the layouts agree; a constant's is made now."""
@@ -137,8 +150,9 @@ class Program:
 
     def finish(self) -> Program:
         """Compile the primitives and place the temporaries."""
-        for primitive, _ in self.steps:
-            primitive.handle  # noqa: B018
+        for step, _ in self.steps:
+            if isinstance(step, Primitive):
+                step.handle  # noqa: B018
         storages = {id(value.storage): value.storage for value in self.values}
         temporaries = [one for one in storages.values() if one.kind == TEMPORARY]
         self.scratch_size = place(temporaries)
@@ -184,66 +198,76 @@ class Context:
         self.program = program
         library = self.library = program.library
         self._set_handle = library.lib.dnnl_memory_set_data_handle
-        self._execute = library.lib.dnnl_primitive_execute
         self._from_buffer = library.ffi.from_buffer
-        memories = {id(value): self._memory(value) for value in program.values}
+        self._targets = {id(value): _Target(self._memory(value)) for value in program.values}
+        self._stream = self._new_stream()
+        self._calls = [self._call(step, arguments) for step, arguments in program.steps]
         self._externals = [
-            (name, memories[id(value)], external.storage.size)
+            (name, self._targets[id(value)], external.storage.size)
             for name, external in program.externals.items()
             for value in program.values
             if value.storage is external.storage
         ]
         for value, array in program.constants:
             # The program keeps the array; nothing ever moves it.
-            library.check(
-                self._set_handle(memories[id(value)], self._from_buffer(array)),
-                "pointing at a constant",
-            )
-        self._saved = self._of_kind(SAVED, memories)
-        self._temporaries = self._of_kind(TEMPORARY, memories)
+            self._point(self._targets[id(value)], self._from_buffer(array), "a constant")
+        self._saved = self._of_kind(SAVED)
+        self._temporaries = self._of_kind(TEMPORARY)
         self._saved_address = self._scratch_address = 0
-        self._stream = self._new_stream()
-        self._calls: list[tuple[Any, int, Any]] = []
-        for primitive, arguments in program.steps:
-            pairs = [(arg, memories[id(value)]) for arg, value in arguments.items()]
-            array = library.ffi.new("dnnl_exec_arg_t[]", pairs)
-            self._calls.append((primitive.handle, len(pairs), array))
-        self._memories = memories
 
     def run(
         self, arrays: Mapping[str, np.ndarray], saved: Buffer | None, scratch: Buffer | None
     ) -> None:
         """Point the memories at this call's arrays and buffers, and execute every step."""
-        set_handle, from_buffer = self._set_handle, self._from_buffer
+        from_buffer = self._from_buffer
         # cffi's buffers keep the arrays alive and at their place until the end of this function.
         pointers = []
-        for name, memory, size in self._externals:
+        for name, target, size in self._externals:
             pointer = from_buffer(arrays[name])
             # oneDNN would read, or write, whatever lies behind.
             if len(pointer) < size:
                 raise ValueError(f"{name} has {len(pointer)} bytes, and {size} are needed")
             pointers.append(pointer)
-            status = set_handle(memory, pointer)
-            if status:
-                self.library.check(status, f"pointing at {name}")
+            self._point(target, pointer, name)
         if saved is not None and saved.address != self._saved_address:
-            self._point(self._saved, saved.address)
+            self._point_all(self._saved, saved.address)
             self._saved_address = saved.address
         if scratch is not None and scratch.address != self._scratch_address:
-            self._point(self._temporaries, scratch.address)
+            self._point_all(self._temporaries, scratch.address)
             self._scratch_address = scratch.address
-        execute, stream = self._execute, self._stream
-        for index, (primitive, count, arguments) in enumerate(self._calls):
-            status = execute(primitive, stream, count, arguments)
+        for index, (function, arguments) in enumerate(self._calls):
+            status = function(*arguments)
             if status:
                 description = self.program.steps[index][0].description
                 self.library.check(status, f"executing the {description}")
 
-    def _point(self, memories: Sequence[tuple[Any, int]], address: int) -> None:
+    def _call(
+        self, step: Primitive | Routine, arguments: dict[int, Value]
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """A function of the library's, and what to call it with."""
+        ffi, lib = self.library.ffi, self.library.lib
+        if isinstance(step, Primitive):
+            pairs = [(arg, self._targets[id(value)].memory) for arg, value in arguments.items()]
+            array = ffi.new("dnnl_exec_arg_t[]", pairs)
+            return lib.dnnl_primitive_execute, (step.handle, self._stream, len(pairs), array)
+        addresses = step.addresses()
+        for position, value in arguments.items():
+            self._targets[id(value)].slots.append((addresses, position))
+        if self.program.num_threads == 1:
+            return step.function, (addresses,)
+        return lib.GOMP_parallel, (step.function, addresses, self.program.num_threads, 0)
+
+    def _point(self, target: _Target, pointer: Any, what: str) -> None:
+        status = self._set_handle(target.memory, pointer)
+        if status:
+            self.library.check(status, f"pointing at {what}")
+        for addresses, position in target.slots:
+            addresses[position] = pointer
+
+    def _point_all(self, targets: Sequence[tuple[_Target, int]], address: int) -> None:
         cast = self.library.ffi.cast
-        for memory, offset in memories:
-            status = self._set_handle(memory, cast("void *", address + offset))
-            self.library.check(status, "pointing at a buffer")
+        for target, offset in targets:
+            self._point(target, cast("void *", address + offset), "a buffer")
 
     def _memory(self, value: Value) -> Any:
         library = self.library
@@ -256,9 +280,9 @@ class Context:
         )
         return library.ffi.gc(pointer[0], library.lib.dnnl_memory_destroy)
 
-    def _of_kind(self, kind: str, memories: dict[int, Any]) -> list[tuple[Any, int]]:
+    def _of_kind(self, kind: str) -> list[tuple[_Target, int]]:
         return [
-            (memories[id(value)], value.storage.offset)
+            (self._targets[id(value)], value.storage.offset)
             for value in self.program.values
             if value.storage.kind == kind
         ]
@@ -271,3 +295,11 @@ class Context:
             "creating a stream",
         )
         return library.ffi.gc(pointer[0], library.lib.dnnl_stream_destroy)
+
+
+class _Target:
+    """Who must be told where a value lies: oneDNN's memory object, and routines' arguments."""
+
+    def __init__(self, memory: Any) -> None:
+        self.memory = memory
+        self.slots: list[tuple[Any, int]] = []

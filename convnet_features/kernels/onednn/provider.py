@@ -27,6 +27,7 @@ from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
 from convnet_features.kernels.onednn.stack import OneDNNStack
 from convnet_features.kernels.onednn.support import fits
+from convnet_features.kernels.onednn.winners import clear_generated
 from convnet_features.kernels.portable import PortableProvider
 
 __all__ = ["OneDNNProvider"]
@@ -104,6 +105,7 @@ class OneDNNProvider(Provider):
     def clear_caches(self) -> None:
         """Forget all plans, and give idle memory back."""
         self._programs.clear()
+        clear_generated()
         for kernel in list(self._stacks):
             kernel.clear_caches()
         self._pool.clear()

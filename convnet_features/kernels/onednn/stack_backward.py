@@ -14,6 +14,7 @@ from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, Record
 from convnet_features.kernels.onednn.storage import Value
+from convnet_features.kernels.onednn.winners import Winners, find_winners
 
 __all__ = ["build_backward"]
 
@@ -43,11 +44,17 @@ class _Builder:
         records = self.plan.records
         lowest = 0 if self.input_grad else self._first_with_params()
         gradient = self.program.external("gy", self.primitives.strided(self.plan.y_shape))
-        for index in range(len(records) - 1, lowest - 1, -1):
+        index = len(records)
+        while index > lowest:
+            index -= 1
             record = records[index]
             gradient = self._undo(record, gradient)
             goes_on = index > lowest or self.input_grad
-            if isinstance(record.stage, PoolStage):
+            if index > lowest and (winners := self._winners(index)):
+                index -= 1
+                goes_on = index > lowest or self.input_grad
+                gradient = self._convolve_winners(winners, record, gradient, index, goes_on)
+            elif isinstance(record.stage, PoolStage):
                 gradient = self._pool(record, gradient, index)
             elif isinstance(record.stage, ConvStage):
                 gradient = self._convolve(record, gradient, index, goes_on)
@@ -98,6 +105,34 @@ class _Builder:
         if record.workspace is not None:
             arguments[Arg.WORKSPACE] = self.program.recall(record.workspace)
         self.program.run(primitive, arguments)
+        return result
+
+    def _winners(self, index: int) -> Winners | None:
+        records = self.plan.records
+        return find_winners(self.primitives, records[index - 1], records[index])
+
+    def _convolve_winners(
+        self, winners: Winners, pooling: Record, gradient: Value, index: int, goes_on: bool
+    ) -> Value:
+        """A convolution's gradients, and its pooling's, at once."""
+        program, record = self.program, self.plan.records[index]
+        assert pooling.workspace is not None
+        g = program.reorder(gradient, winners.pooled)
+        won = program.recall(pooling.workspace)
+        x = self._saved_or_external(record.x, "x", record.x_desc)
+        gw = program.temporary(winners.w)
+        b_desc = self.primitives.strided((record.w_shape[0],))
+        gb = program.external(f"g{record.b}", b_desc) if record.b else program.temporary(b_desc)
+        arguments = {"x": program.reorder(x, winners.x), "g": g, "winners": won}
+        program.call(winners.filters(), {**arguments, "gw": gw, "gb": gb})
+        plain = self.primitives.strided(record.w_shape)
+        program.reorder_into(gw, program.external(f"g{record.w}", plain))
+        if not goes_on:
+            return gradient
+        w = program.reorder(program.external(record.w, plain), winners.w)
+        result = self._gradient_of_input(index, winners.x)
+        arguments = {"w": w, "g": g, "winners": won, "gx": result}
+        program.call(winners.images(program.num_threads), arguments)
         return result
 
     def _convolve(self, record: Record, gradient: Value, index: int, goes_on: bool) -> Value:

@@ -1,0 +1,144 @@
+"""The gradients of a convolution behind which a max pooling stands, from the winners alone.
+
+oneDNN would first write the gradient of the convolved images, most of which is
+zeros, and then multiply all of it: see `kernels.jit.pooled_convolution`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from convnet_features.kernels.contract import ConvStage, PoolStage
+from convnet_features.kernels.jit.compiler import CompiledModule, has_512_bits
+from convnet_features.kernels.jit.geometry import Geometry
+from convnet_features.kernels.jit.pooled_convolution import (
+    FILTERS_ARGUMENTS,
+    IMAGES_ARGUMENTS,
+    PooledConvolution,
+)
+from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.primitives import Primitives
+from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.stack_plan import Record
+
+__all__ = ["Winners", "clear_generated", "find_winners"]
+
+#: Multiplications of a forward pass below which generating the code (0.1 s) is not worth its time.
+WORTH_GENERATING = 20_000_000
+#: Taps, for all places at an image's border and inside, beyond which there would be too much code.
+MOST_TAPS = 1000
+#: Modules that are kept.
+MODULES = 64
+#: What a byte can tell apart: oneDNN notes in one which pixel of a window won.
+LARGEST_WINDOW = 255
+
+_generated: LRUCache[tuple[PooledConvolution, CompiledModule]] = LRUCache(MODULES)
+
+
+def clear_generated() -> None:
+    """Forget all generated code that no program uses."""
+    _generated.clear()
+
+
+@dataclass(frozen=True)
+class Winners:
+    """Routines for one convolution and its pooling, and the layouts that they want.
+
+    Attributes
+    ----------
+    x, w, pooled : MemoryDesc
+        Of the images and their gradient, of the filters and theirs, and of the
+        pooled images' gradient.
+    """
+
+    primitives: Primitives
+    kernels: PooledConvolution
+    module: CompiledModule
+    x: MemoryDesc
+    w: MemoryDesc
+    pooled: MemoryDesc
+
+    def filters(self) -> Routine:
+        """The gradients of filters and biases."""
+        return self._routine("filters", FILTERS_ARGUMENTS, self.kernels.filters_scratch())
+
+    def images(self, num_threads: int) -> Routine:
+        """The gradient of the images."""
+        return self._routine("images", IMAGES_ARGUMENTS, self.kernels.images_scratch(num_threads))
+
+    def _routine(self, name: str, arguments: tuple[str, ...], scratch: int) -> Routine:
+        geometry = self.kernels.geometry
+        classes, starts = geometry.places
+        return Routine(
+            self.primitives.library,
+            f"gradient by the {name} of a pooled convolution of {self.x.shape} with "
+            f"{self.w.shape}, {geometry.conv}, {geometry.pool}",
+            self.module.address(name),
+            self.module,
+            arguments,
+            {"classes": classes, "starts": starts, "n_samples": self.x.shape[0]},
+            scratch,
+        )
+
+
+def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Winners | None:
+    """Routines for the gradients of `before`, a convolution, and `pooling` behind it.
+
+    None where there are none, or where oneDNN does better.
+    """
+    conv, pool = before.stage, pooling.stage
+    if not (isinstance(conv, ConvStage) and isinstance(pool, PoolStage)):
+        return None
+    _, channels, height, width = before.x_desc.shape
+    count, _, rows, columns = before.w_shape
+    lanes = next((n for n in (16, 8) if _blocked(primitives, pooling, n)), 0)
+    work = math.prod(before.w_shape) * math.prod(before.y_desc.shape) // count
+    if (
+        before.undo != "linear"
+        or pool.pool.mode != "max"
+        or any(pool.pool.padding)
+        or math.prod(pool.pool.stride) < 4
+        or math.prod(pool.pool.window) > LARGEST_WINDOW
+        or not lanes
+        # Vectors of channels that are mostly padding are no better than zeros.
+        or channels < lanes
+        or work < WORTH_GENERATING
+    ):
+        return None
+    geometry = Geometry(
+        conv.conv, pool.pool, (channels, height, width), (count, rows, columns), lanes
+    )
+    if sum(map(len, geometry.classes)) > MOST_TAPS:
+        return None
+    kernels, module = _generated.get(geometry, lambda: _generate(primitives, geometry))
+    return Winners(
+        primitives,
+        kernels,
+        module,
+        primitives.blocked(before.x_desc.shape, lanes),
+        primitives.blocked(before.w_shape, lanes),
+        pooling.y_desc,
+    )
+
+
+def _blocked(primitives: Primitives, pooling: Record, lanes: int) -> bool:
+    """Are pooled images in blocks of so many channels, and one byte for each says who won?"""
+    desc, winners = pooling.y_desc, pooling.workspace
+    if winners is None or winners.desc.size * 4 != desc.size:
+        return False
+    return desc == primitives.blocked(desc.shape, lanes)
+
+
+def _generate(
+    primitives: Primitives, geometry: Geometry
+) -> tuple[PooledConvolution, CompiledModule]:
+    registers = 32 if has_512_bits() else 16
+    library = primitives.library
+    kernels = PooledConvolution(
+        geometry,
+        registers,
+        *(library.address(name) for name in ("omp_get_thread_num", "omp_get_num_threads")),
+    )
+    return kernels, CompiledModule(kernels.text())
