@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from convnet_features.kernels.contract import ConvStage, PoolStage
+from convnet_features.kernels.contract import ConvStage, MaskStage, PoolStage
 
 
 def _visits(x_shape, w_shape, stride, padding, flip):
@@ -184,6 +184,9 @@ def stack(stages, x, params):
         if isinstance(stage, PoolStage):
             spec = stage.pool
             x = pool2d(x, spec.window, spec.stride, spec.padding, spec.mode, spec.ignore_border)
+        elif isinstance(stage, MaskStage):
+            x = x * next(params)
+            continue
         elif isinstance(stage, ConvStage):
             spec = stage.conv
             x = conv2d(x, next(params), spec.stride, spec.padding, spec.flip_filters)

@@ -15,7 +15,7 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import Dot
-from pytensor.tensor.shape import Shape
+from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import Subtensor
 
 from ..ops.conv2d import Conv2D
@@ -26,9 +26,11 @@ from .dropout import scaled_mask, shape_before_scaling
 from .normalisation import rectified_normalisation
 from .stability import crossentropy_of_softmax, stable_log
 from .stacking import (
+    shape_of_stack,
     stack_bias,
     stack_convolution,
     stack_dense,
+    stack_mask,
     stack_nonlinearity,
     stack_pooling,
 )
@@ -54,6 +56,8 @@ STACKING: Sequence[Entry] = (
     ((Pool2D,), stack_pooling),
     ((Dot,), stack_dense),
     ((scalar.Add,), stack_bias),
+    ((scalar.Mul,), stack_mask),
+    ((Shape, Shape_i), shape_of_stack),
     (
         (scalar.Mul, scalar.Maximum, scalar.ScalarMaximum, scalar.Tanh, Sigmoid),
         stack_nonlinearity,

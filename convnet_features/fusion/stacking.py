@@ -5,24 +5,35 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.fg import FunctionGraph, Output
+from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
+from pytensor.tensor.basic import constant, make_vector
 from pytensor.tensor.elemwise import DimShuffle
-from pytensor.tensor.shape import Reshape, Shape, Shape_i
+from pytensor.tensor.shape import Reshape, Shape_i
 
 from ..kernels.contract import (
     Activation,
     ConvStage,
     DenseStage,
+    MaskStage,
     PoolStage,
     Stage,
 )
+from ..ops.random import Draw
 from ..ops.stack import Stack
 from ..ops.static import static_vector
 from .patterns import only_client, rectified, split_by
 
-__all__ = ["stack_bias", "stack_convolution", "stack_dense", "stack_nonlinearity", "stack_pooling"]
+__all__ = [
+    "shape_of_stack",
+    "stack_bias",
+    "stack_convolution",
+    "stack_dense",
+    "stack_mask",
+    "stack_nonlinearity",
+    "stack_pooling",
+]
 
 
 def stack_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -72,7 +83,7 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     inner = y.owner
     *before, last = inner.op.stages
     order = ("x", 0, "x", "x") if y.type.ndim == 4 else ("x", 0)
-    if isinstance(last, PoolStage) or last.bias or last.activation != "linear":
+    if not isinstance(last, ConvStage | DenseStage) or last.bias or last.activation != "linear":
         return None
     shuffle = addend.owner
     if shuffle is None or not isinstance(shuffle.op, DimShuffle):
@@ -92,9 +103,39 @@ def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if y is None or y.owner is None or not isinstance(y.owner.op, Stack):
         return None
     *before, last = y.owner.op.stages
-    if last.activation != "linear":
+    if isinstance(last, MaskStage) or last.activation != "linear":
         return None
     return Stack((*before, replace(last, activation=activation)))(*y.owner.inputs)[0]
+
+
+def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """y * (a mask drawn in y's shape), which is dropout, as a stage behind the stack that made y.
+
+    A draw has no gradient, and neither has a stage's mask.
+    """
+    parts = split_by(list(node.inputs), lambda value: _stack_of(fgraph, value, node) is not None)
+    if parts is None or not _float32(node):
+        return None
+    y, mask = parts
+    drawn = mask.owner is not None and isinstance(mask.owner.op, Draw)
+    if not drawn or mask.type.shape[1:] != y.type.shape[1:] or None in mask.type.shape[1:]:
+        return None
+    if mask.type.shape[0] not in (None, y.type.shape[0]):
+        return None
+    return _extended(fgraph, y, node, MaskStage(), mask)
+
+
+def shape_of_stack(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """The shape of a stack's result, or a size of it, without the result.
+
+    So that a mask's shape, or a flattened image's, does not hold on to what
+    shall disappear in a stack.
+    """
+    y = node.inputs[0]
+    if y.owner is None or not isinstance(y.owner.op, Stack) or None in y.type.shape[1:]:
+        return None
+    sizes = [Shape_i(0)(y.owner.inputs[0]), *(constant(size) for size in y.type.shape[1:])]
+    return sizes[node.op.i] if isinstance(node.op, Shape_i) else make_vector(*sizes)
 
 
 def _nonlinearity(fgraph: FunctionGraph, node: Apply) -> tuple[Activation, Variable | None]:
@@ -139,7 +180,7 @@ def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Vari
     made_by = images.owner
     if images.type.ndim != 4 or made_by is None or not isinstance(made_by.op, Stack):
         return None
-    if not _serves_only(fgraph, images, node) or not _is_flat(node.inputs[1], images):
+    if not only_client(fgraph, images, node) or not _is_flat(node.inputs[1], images):
         return None
     return images
 
@@ -148,19 +189,3 @@ def _is_flat(target: Variable, images: Variable) -> bool:
     columns = static_vector(target, 2)[1]
     sizes = images.type.shape[1:]
     return columns == -1 or (None not in sizes and columns == sizes[0] * sizes[1] * sizes[2])
-
-
-def _serves_only(fgraph: FunctionGraph, images: Variable, reshape: Apply) -> bool:
-    """Whether `images` go into `reshape` alone, be it for their shape."""
-    shape_uses = [node for node, _ in fgraph.clients[images] if node is not reshape]
-    if not all(isinstance(node.op, Shape | Shape_i) for node in shape_uses):
-        return False
-    while shape_uses:
-        for result in shape_uses.pop().outputs:
-            for node, _ in fgraph.clients[result]:
-                if node is reshape:
-                    continue
-                if isinstance(node.op, Output):
-                    return False
-                shape_uses.append(node)
-    return True

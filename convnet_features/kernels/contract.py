@@ -34,6 +34,7 @@ __all__ = [
     "Conv2DSpec",
     "ConvStage",
     "DenseStage",
+    "MaskStage",
     "Pool2DKernel",
     "Pool2DSpec",
     "PoolMode",
@@ -42,6 +43,7 @@ __all__ = [
     "StackKernel",
     "Stage",
     "check_gradient",
+    "learnt",
     "stack_output_shape",
     "stack_params",
 ]
@@ -137,6 +139,11 @@ class ConvStage:
     bias: bool = True
     activation: Activation = "linear"
 
+    @property
+    def n_params(self) -> int:
+        """How many parameters it takes."""
+        return 1 + self.bias
+
 
 @dataclass(frozen=True)
 class PoolStage:
@@ -144,6 +151,11 @@ class PoolStage:
 
     pool: Pool2DSpec
     activation: Activation = "linear"
+
+    @property
+    def n_params(self) -> int:
+        """How many parameters it takes."""
+        return 0
 
 
 @dataclass(frozen=True)
@@ -153,18 +165,37 @@ class DenseStage:
     bias: bool = True
     activation: Activation = "linear"
 
+    @property
+    def n_params(self) -> int:
+        """How many parameters it takes."""
+        return 1 + self.bias
 
-Stage = ConvStage | PoolStage | DenseStage
+
+@dataclass(frozen=True)
+class MaskStage:
+    """x times a mask of its own shape, which is taken as a parameter but gets no gradient."""
+
+    @property
+    def n_params(self) -> int:
+        """How many parameters it takes."""
+        return 1
+
+
+Stage = ConvStage | PoolStage | DenseStage | MaskStage
 
 
 def stack_params(stages: Sequence[Stage]) -> list[tuple[int, str]]:
-    """(stage index, 'w' or 'b') of each parameter that a stack takes, in order."""
+    """(stage index, 'w', 'b' or 'mask') of each parameter that a stack takes, in order."""
     return [
         (index, name)
         for index, stage in enumerate(stages)
-        if not isinstance(stage, PoolStage)
-        for name in (("w", "b") if stage.bias else ("w",))
+        for name in (("mask",) if isinstance(stage, MaskStage) else ("w", "b")[: stage.n_params])
     ]
+
+
+def learnt(stages: Sequence[Stage]) -> list[bool]:
+    """For each parameter that a stack takes, whether it has a gradient."""
+    return [name != "mask" for _, name in stack_params(stages)]
 
 
 def stack_output_shape(
@@ -174,16 +205,13 @@ def stack_output_shape(
     shape = tuple(x_shape)
     shapes = iter(param_shapes)
     for stage in stages:
+        own = [next(shapes) for _ in range(stage.n_params)]
         if isinstance(stage, PoolStage):
             shape = stage.pool.output_shape(shape)
-            continue
-        w_shape = next(shapes)
-        if stage.bias:
-            next(shapes)
-        if isinstance(stage, ConvStage):
-            shape = stage.conv.output_shape(shape, w_shape)
-        else:
-            shape = (shape[0], w_shape[1])
+        elif isinstance(stage, ConvStage):
+            shape = stage.conv.output_shape(shape, own[0])
+        elif isinstance(stage, DenseStage):
+            shape = (shape[0], own[0][1])
     return shape
 
 
@@ -259,7 +287,7 @@ class StackKernel(ABC):
         gy: np.ndarray,
         input_grad: bool,
     ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        """The gradients with respect to x (None unless `input_grad`) and to each of `params`.
+        """The gradients with respect to x (None unless `input_grad`) and to each that is `learnt`.
 
         `y` and `workspace` are what `forward_training` returned for `x` and
         `params`; `gy` has the shape of `y`.

@@ -6,13 +6,14 @@ plain operations that it stands for, before gradients are taken.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefined
 from pytensor.graph.basic import Apply, Variable
 from pytensor.link.c.type import generic
 
-from ..kernels.contract import DenseStage, PoolStage, Provider, Stage
+from ..kernels.contract import DenseStage, MaskStage, PoolStage, Provider, Stage, learnt
 from .base import Kernel, KernelOp, tensor_of
 from .conv2d import static_conv_shape
 from .pool2d import static_pool_shape
@@ -23,7 +24,7 @@ __all__ = ["Stack", "StackGrad"]
 class Stack(KernelOp):
     """The last of `stages` applied to ... the first of them applied to x.
 
-    Inputs are x and the stages' parameters, in order. Outputs are the last
+    Inputs are x and the stages' parameters, in order, masks among them. Outputs are the last
     stage's result and a workspace, which exists only where a `StackGrad` of
     the same graph asks for it.
     """
@@ -42,27 +43,28 @@ class Stack(KernelOp):
     ) -> tuple[int | None, ...]:
         shapes = iter(param_shapes)
         for stage in self.stages:
+            own = [next(shapes) for _ in range(stage.n_params)]
             if isinstance(stage, PoolStage):
                 shape = static_pool_shape(stage.pool, shape)
-                continue
-            w_shape = next(shapes)
-            if stage.bias:
-                next(shapes)
-            if isinstance(stage, DenseStage):
-                shape = (shape[0], w_shape[1])
-            else:
-                shape = static_conv_shape(stage.conv, shape, w_shape)
+            elif isinstance(stage, DenseStage):
+                shape = (shape[0], own[0][1])
+            elif not isinstance(stage, MaskStage):
+                shape = static_conv_shape(stage.conv, shape, own[0])
         return shape
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        return [[True, False]] * len(node.inputs)
+        return [[connected, False] for connected in (True, *learnt(self.stages))]
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         gy = output_grads[0]
         if isinstance(gy.type, DisconnectedType):
             return [disconnected_type() for _ in inputs]
         y, workspace = outputs
-        return StackGrad(self.stages)(workspace, *inputs, y, gy, return_list=True)
+        gradients = iter(StackGrad(self.stages)(workspace, *inputs, y, gy, return_list=True))
+        return [
+            next(gradients) if connected else disconnected_type()
+            for connected in (True, *learnt(self.stages))
+        ]
 
     def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
         stack = provider.stack(self.stages)
@@ -81,7 +83,7 @@ class Stack(KernelOp):
 
 
 class StackGrad(KernelOp):
-    """The gradients of a `Stack` with respect to x and to each parameter."""
+    """The gradients of a `Stack` with respect to x and to each parameter that is no mask."""
 
     __props__ = ("stages",)
 
@@ -89,8 +91,9 @@ class StackGrad(KernelOp):
         self.stages = stages
 
     def make_node(self, workspace: Any, *inputs: Any) -> Apply:
-        *x_and_params, _, _ = inputs
-        return Apply(self, [workspace, *inputs], [value.type() for value in x_and_params])
+        x, *params = inputs[:-2]
+        outputs = [x, *itertools.compress(params, learnt(self.stages))]
+        return Apply(self, [workspace, *inputs], [value.type() for value in outputs])
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         reason = "Second derivatives need the unfused graph: compile with fuse=False."

@@ -13,12 +13,13 @@ from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNet
 from convnet_features.compilation import compile_program
 from convnet_features.compilation.linker import compilation_rewriter
 from convnet_features.exceptions import EngineError
-from convnet_features.kernels.contract import Pool2DSpec
+from convnet_features.kernels.contract import DenseStage, MaskStage, Pool2DSpec
 from convnet_features.kernels.registry import get_provider
 from convnet_features.layers import batch_norm
 from convnet_features.network.functions import clear_programs
 from convnet_features.ops import categorical_crossentropy, conv2d, log_softmax, pool2d, softmax
 from convnet_features.ops.random import bernoulli, normal, uniform
+from convnet_features.ops.stack import Stack
 from convnet_features.theano_facade import theano_scope
 
 from ..helpers import assert_close
@@ -118,6 +119,22 @@ def test_stack(assert_same):
         return pt.tanh(pt.dot(rectified.flatten(2), v) + c[0].dimshuffle("x", 0))
 
     assert_same(network, (2, 3, 8, 10), (4, 3, 3, 3), (1, 4), (4 * 3 * 4, 5), (1, 5))
+
+
+def test_a_stack_with_a_mask():
+    stages = (DenseStage(True, "tanh"), MaskStage(), DenseStage(False))
+    rng = np.random.default_rng(0)
+    shapes = ((3, 7), (7, 5), (5,), (3, 5), (5, 2))
+    arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
+    symbols = [pt.tensor(dtype="float32", shape=shape) for shape in shapes]
+    y = Stack(stages)(*symbols)[0]
+    outputs = [y, *grad(pt.sum(pt.sin(y)), [*symbols[:3], symbols[4]])]
+    one, other = (
+        compile_program(symbols, outputs, get_provider(engine))(*arrays)
+        for engine in ("jax", "portable")
+    )
+    for quick, plain in zip(one, other, strict=True):
+        assert_close(quick, plain, "float32")
 
 
 @pytest.mark.parametrize("function", [softmax, log_softmax])

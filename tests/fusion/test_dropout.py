@@ -12,12 +12,16 @@ from pytensor.scalar.basic import TrueDiv
 
 from convnet_features.compilation import compile_program
 from convnet_features.compilation.linker import compilation_rewriter
+from convnet_features.kernels.contract import ConvStage, DenseStage, MaskStage, PoolStage
 from convnet_features.kernels.registry import get_provider
+from convnet_features.ops import conv2d, pool2d
 from convnet_features.ops.random import Bernoulli, bernoulli, normal
+from convnet_features.ops.stack import Stack
 
 from ..graphs import count, fused
 from ..helpers import assert_close
 
+ENGINES = ["portable", pytest.param("onednn", marks=pytest.mark.onednn)]
 RNG = pytensor.shared(np.random.default_rng(0)).type
 
 
@@ -118,3 +122,59 @@ def test_the_advanced_generator_is_the_same(rng):
         advanced, _ = run([generator, x], [following, x / p * mask], [value], fuse)
         states.append(advanced.bit_generator.state)
     assert states[0] == states[1]
+
+
+class TestInStacks:
+    """Behind a layer, dropout is one of its stack's stages."""
+
+    def network(self, generators):
+        x = pt.tensor(dtype="float32", shape=(None, 2, 7, 8))
+        v = pt.tensor(dtype="float32", shape=(3, 2, 2, 3))
+        w = pt.tensor(dtype="float32", shape=(27, 5))
+        images = pool2d(conv2d(x, v), window=(2, 2))
+        images = (
+            images / np.float32(0.7) * bernoulli(generators[0], images.shape, np.float32(0.7))[1]
+        )
+        units = pt.dot(images.flatten(2), w)
+        units = units * bernoulli(generators[1], units.shape, np.float32(0.5))[1]
+        return [x, v, w], units
+
+    def values(self, rng):
+        shapes = ((11, 2, 7, 8), (3, 2, 2, 3), (27, 5))
+        return [rng.standard_normal(shape).astype("float32") for shape in shapes]
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    def test_the_whole_network_is_one_node(self, engine, rng):
+        generators = [RNG(), RNG()]
+        inputs, units = self.network(generators)
+        graph = fused([*generators, *inputs], units)
+        (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
+        kinds = [type(stage) for stage in stack.stages]
+        assert kinds == [ConvStage, PoolStage, MaskStage, DenseStage, MaskStage]
+        values, results = self.values(rng), []
+        for fuse in (False, True):
+            rewriter = compilation_rewriter(fuse)
+            (y,) = rewrite_graph([units], include=(), custom_rewrite=rewriter, clone=True)
+            outputs = [y, *grad(pt.sum(pt.sin(y)), inputs)]
+            provider = get_provider(engine)
+            program = compile_program([*generators, *inputs], outputs, provider, fuse=fuse)
+            results.append(program(*map(np.random.default_rng, (3, 4)), *values))
+        for one, other in zip(*results, strict=True):
+            assert_close(one, other, "float32")
+        assert 0.2 < (results[0][0] == 0).mean() < 0.8
+
+    def test_a_mask_that_is_no_draw_is_multiplied(self, rng):
+        """It might have a gradient."""
+        x, w, mask = pt.fmatrix(), pt.fmatrix(), pt.fmatrix()
+        y = pt.dot(x, w) * mask
+        graph = fused([x, w, mask], y)
+        (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
+        assert [type(stage) for stage in stack.stages] == [DenseStage]
+
+    def test_a_mask_that_is_broadcast_is_multiplied(self, rng):
+        generator, x, w = RNG(), pt.fmatrix(), pt.tensor(dtype="float32", shape=(7, 5))
+        y = pt.dot(x, w)
+        y = y * bernoulli(generator, (y.shape[0], 1), np.float32(0.7))[1]
+        graph = fused([generator, x, w], y)
+        (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
+        assert [type(stage) for stage in stack.stages] == [DenseStage]

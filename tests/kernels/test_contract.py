@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,10 +15,11 @@ from convnet_features.kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    MaskStage,
     Pool2DSpec,
     PoolStage,
+    learnt,
     stack_output_shape,
-    stack_params,
 )
 
 from .. import reference
@@ -126,6 +128,21 @@ STACKS = {
         (13, 2, 9, 11),
         [(3, 2, 3, 3), (3,), (7, 3, 3, 3), (7,), (5, 7, 2, 3), (5,)],
     ),
+    "masked": (
+        (
+            ConvStage(Conv2DSpec(), activation="rectify"),
+            MaskStage(),
+            PoolStage(_POOL2),
+            MaskStage(),
+            DenseStage(activation="tanh"),
+            MaskStage(),
+            DenseStage(),
+        ),
+        (11, 2, 7, 8),
+        [(3, 2, 2, 3), (3,), (11, 3, 6, 6), (11, 3, 3, 3), (27, 5), (5,), (11, 5), (5, 2), (2,)],
+    ),
+    "mask alone": ((MaskStage(),), (5, 3, 2, 7), [(5, 3, 2, 7)]),
+    "masked first": ((MaskStage(), DenseStage()), (11, 7), [(11, 7), (7, 5), (5,)]),
     "no samples": (
         (ConvStage(Conv2DSpec()), PoolStage(_POOL2, "rectify"), DenseStage()),
         (0, 2, 7, 9),
@@ -327,13 +344,17 @@ class TestStack:
         y, workspace = kernel.forward_training(x, params)
         gy = images(rng, y.shape)
         gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
-        assert len(gradients) == len(stack_params(stages))
-        assert_derivative(
-            lambda x, *params: float(np.sum(kernel.forward(x, params) * gy)),
-            [x, *params],
-            [gx, *gradients],
-            rng,
-        )
+        assert len(gradients) == sum(learnt(stages))
+
+        def value(x, *learnable):
+            given = iter(learnable)
+            each = zip(params, learnt(stages), strict=True)
+            return float(
+                np.sum(kernel.forward(x, [next(given) if own else p for p, own in each]) * gy)
+            )
+
+        inputs = [x, *itertools.compress(params, learnt(stages))]
+        assert_derivative(value, inputs, [gx, *gradients], rng)
 
     @of_table(STACKS)
     def test_float32_gradients_equal_float64_ones(self, provider, rng, case):
@@ -364,7 +385,8 @@ class TestStack:
         assert nothing is None
         assert gx.shape == x.shape
         assert gx.dtype == x.dtype
-        for one, other, param in zip(gradients, same, params, strict=True):
+        learnable = itertools.compress(params, learnt(stages))
+        for one, other, param in zip(gradients, same, learnable, strict=True):
             assert one.shape == param.shape
             assert_close(other, one, dtype)
 

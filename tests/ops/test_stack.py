@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytensor.tensor as pt
 import pytest
-from pytensor.gradient import NullTypeGradError, grad
+from pytensor.gradient import DisconnectedInputError, NullTypeGradError, grad
 
 from convnet_features.kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    MaskStage,
     Pool2DSpec,
     PoolStage,
 )
@@ -110,3 +111,19 @@ def test_an_empty_batch(case):
     assert value == 0
     for gradient, array in zip(gradients, empty, strict=True):
         np.testing.assert_array_equal(gradient, np.zeros_like(array))
+
+
+def test_a_mask_has_no_gradient(rng):
+    stages = (DenseStage(True, "tanh"), MaskStage(), DenseStage(False))
+    arrays = [rng.standard_normal(s) for s in ((3, 7), (7, 5), (5,), (3, 5), (5, 2))]
+    symbols = [pt.tensor(dtype="float64", shape=(None, *a.shape[1:])) for a in arrays]
+    x, w, b, mask, v = symbols
+    loss = pt.sum(pt.sin(Stack(stages)(*symbols)[0]))
+    gradients = compute(symbols, grad(loss, [x, w, b, v]), arrays)
+
+    def value(x, w, b, v):
+        return float(compute(symbols, loss, [x, w, b, arrays[3], v])[0])
+
+    assert_derivative(value, [*arrays[:3], arrays[4]], gradients, rng)
+    with pytest.raises(DisconnectedInputError):
+        grad(loss, mask)

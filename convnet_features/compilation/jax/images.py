@@ -11,7 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...kernels.contract import Conv2DSpec, ConvStage, DenseStage, Pool2DSpec, PoolStage, Stage
+from ...kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    MaskStage,
+    Pool2DSpec,
+    PoolStage,
+    Stage,
+)
 
 __all__ = ["activated", "convolve", "gradients_of", "pool", "run_stack"]
 
@@ -85,6 +93,9 @@ def run_stack(stages: Sequence[Stage], x: Any, *params: Any) -> Any:
             case DenseStage():
                 x = x.reshape(len(x), -1) @ next(remaining)
                 x = x + next(remaining) if stage.bias else x
+            case MaskStage():
+                x = x * next(remaining)
+                continue
         x = activated(stage.activation, x)
     return x
 

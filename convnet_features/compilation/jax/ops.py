@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from pytensor.link.jax.dispatch import jax_funcify
 
+from ...kernels.contract import learnt
 from ...ops.batch_norm import BatchNorm, BatchNormGrad, ChannelAffine
 from ...ops.conv2d import Conv2D, Conv2DGradInput, Conv2DGradWeights
 from ...ops.pool2d import Pool2D, Pool2DGrad
@@ -66,8 +68,15 @@ def _stack(op: Stack, **kwargs: Any) -> Translation:
 @jax_funcify.register(StackGrad)
 def _stack_grad(op: StackGrad, **kwargs: Any) -> Translation:
     def stack_grad(workspace: Any, *inputs: Any) -> Any:
-        *x_and_params, _, gy = inputs
-        grads = gradients_of(partial(run_stack, op.stages), x_and_params, gy)
+        x, *params, _, gy = inputs
+        has_gradient = learnt(op.stages)
+
+        def run(x: Any, *learnable: Any) -> Any:
+            given = iter(learnable)
+            each = zip(params, has_gradient, strict=True)
+            return run_stack(op.stages, x, *(next(given) if own else mask for mask, own in each))
+
+        grads = gradients_of(run, [x, *itertools.compress(params, has_gradient)], gy)
         return grads if len(grads) > 1 else grads[0]
 
     return stack_grad

@@ -112,6 +112,9 @@ dnnl_status_t dnnl_eltwise_backward_primitive_desc_create(dnnl_primitive_desc_t 
     int algorithm, const_dnnl_memory_desc_t diff_src, const_dnnl_memory_desc_t diff_dst,
     const_dnnl_memory_desc_t data, float alpha, float beta, const_dnnl_primitive_desc_t hint,
     dnnl_primitive_attr_t);
+dnnl_status_t dnnl_binary_primitive_desc_create(dnnl_primitive_desc_t *, dnnl_engine_t,
+    int algorithm, const_dnnl_memory_desc_t src0, const_dnnl_memory_desc_t src1,
+    const_dnnl_memory_desc_t dst, dnnl_primitive_attr_t);
 dnnl_status_t dnnl_matmul_primitive_desc_create(dnnl_primitive_desc_t *, dnnl_engine_t,
     const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t weights, const_dnnl_memory_desc_t bias,
     const_dnnl_memory_desc_t dst, dnnl_primitive_attr_t);
@@ -131,6 +134,7 @@ SCRATCHPAD_USER = 1
 FORWARD_TRAINING = 64
 FORWARD_INFERENCE = 96
 CONVOLUTION_DIRECT = 1
+BINARY_MUL = 0x1FFF1
 SOFTMAX = 0x30000
 LOG_SOFTMAX = 0x30001
 ELTWISE = {"rectify": 0x20, "tanh": 0x21, "sigmoid": 0x29}
@@ -148,6 +152,7 @@ NAMED_NUMBERS = (
     ("dnnl_prop_kind2str", FORWARD_TRAINING, "forward_training"),
     ("dnnl_prop_kind2str", FORWARD_INFERENCE, "forward_inference"),
     ("dnnl_alg_kind2str", CONVOLUTION_DIRECT, "convolution_direct"),
+    ("dnnl_alg_kind2str", BINARY_MUL, "binary_mul"),
     ("dnnl_alg_kind2str", SOFTMAX, "softmax_accurate"),
     ("dnnl_alg_kind2str", LOG_SOFTMAX, "softmax_log"),
     ("dnnl_alg_kind2str", ELTWISE["rectify"], "eltwise_relu"),
@@ -180,6 +185,7 @@ class Arg:
     """Which argument of a primitive a memory is: the ``DNNL_ARG_*`` numbers."""
 
     SRC = 1
+    SRC_1 = 2
     DST = 17
     WEIGHTS = 33
     BIAS = 41

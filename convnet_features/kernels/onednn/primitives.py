@@ -250,6 +250,19 @@ class Primitives:
             self._attribute(activation),
         )
 
+    def multiplication(self, desc: MemoryDesc) -> Primitive:
+        """x · y, element by element; may work in place of x."""
+        return self._describe(
+            f"multiplication of {desc.shape}",
+            "binary",
+            self.library.engine,
+            dnnl.BINARY_MUL,
+            desc.pointer,
+            desc.pointer,
+            desc.pointer,
+            self._attribute("linear"),
+        )
+
     def softmax(self, desc: MemoryDesc, logarithm: bool) -> Primitive:
         """softmax over the rows of a matrix, or its logarithm."""
         return self._describe(

@@ -11,9 +11,10 @@ import numpy as np
 from convnet_features.kernels import threads
 from convnet_features.kernels.contract import (
     ConvStage,
-    PoolStage,
+    DenseStage,
     StackKernel,
     Stage,
+    learnt,
     stack_output_shape,
 )
 from convnet_features.kernels.onednn.arrays import all_float32, flipped, images, plain
@@ -72,6 +73,7 @@ class OneDNNStack(StackKernel):
         self._forward_plans: LRUCache[ForwardPlan | None] = LRUCache(PLANS)
         self._backward_programs: LRUCache[Program | None] = LRUCache(PLANS)
         self._to_flip = _filters_to_flip(stages)
+        self._learnt = [(i, f"p{i}") for i, own in enumerate(learnt(stages)) if own]
 
     def forward(self, x: np.ndarray, params: Sequence[np.ndarray]) -> np.ndarray:
         """See `StackKernel.forward`."""
@@ -144,7 +146,7 @@ class OneDNNStack(StackKernel):
             _, workspace = self._portable.forward_training(x, params)
             return self._portable.backward(workspace, x, params, y, gy, input_grad)
         gx = np.empty(x.shape, dtype=np.float32) if input_grad else None
-        gradients = {f"gp{i}": np.empty(p.shape, np.float32) for i, p in enumerate(params)}
+        gradients = {f"g{name}": np.empty(params[i].shape, np.float32) for i, name in self._learnt}
         arrays = {
             **workspace.parameters,
             **gradients,
@@ -155,10 +157,9 @@ class OneDNNStack(StackKernel):
         if gx is not None:
             arrays["gx"] = gx
         program.execute(arrays, workspace.saved)
-        results = list(gradients.values())
         for index in self._to_flip:
-            results[index] = flipped(results[index])
-        return gx, results
+            gradients[f"gp{index}"] = flipped(gradients[f"gp{index}"])
+        return gx, list(gradients.values())
 
     def clear_caches(self) -> None:
         """Forget all plans."""
@@ -233,8 +234,7 @@ def _filters_to_flip(stages: Sequence[Stage]) -> list[int]:
     for stage in stages:
         if isinstance(stage, ConvStage) and stage.conv.flip_filters:
             positions.append(position)
-        if not isinstance(stage, PoolStage):
-            position += 1 + stage.bias
+        position += stage.n_params
     return positions
 
 
@@ -242,9 +242,9 @@ def _work(stages: Sequence[Stage], x_shape: Shape, param_shapes: Sequence[Shape]
     """Multiplications of a forward pass."""
     total, shape, shapes = 0, x_shape, iter(param_shapes)
     for stage in stages:
-        own = [] if isinstance(stage, PoolStage) else [next(shapes) for _ in range(1 + stage.bias)]
+        own = [next(shapes) for _ in range(stage.n_params)]
         shape = stack_output_shape([stage], shape, own)
-        if own:
+        if isinstance(stage, ConvStage | DenseStage):
             outputs = math.prod(shape[2:]) * shape[0]
             total += math.prod(own[0]) * outputs
     return total

@@ -58,8 +58,10 @@ class _Builder:
                 gradient = self._pool(record, gradient, index)
             elif isinstance(record.stage, ConvStage):
                 gradient = self._convolve(record, gradient, index, goes_on)
-            else:
+            elif isinstance(record.stage, DenseStage):
                 gradient = self._multiply(record, gradient, index, goes_on)
+            else:
+                gradient = self._mask(record, gradient, index)
         if self.input_grad and gradient is not self.program.externals.get("gx"):
             self.program.reorder_into(gradient, self._gx())
         return self.program.finish()
@@ -105,6 +107,17 @@ class _Builder:
         if record.workspace is not None:
             arguments[Arg.WORKSPACE] = self.program.recall(record.workspace)
         self.program.run(primitive, arguments)
+        return result
+
+    def _mask(self, record: Record, gradient: Value, index: int) -> Value:
+        desc = record.y_desc
+        result = self._gradient_of_input(index, desc)
+        arguments = {
+            Arg.SRC: self.program.reorder(gradient, desc),
+            Arg.SRC_1: self.program.external(record.mask, desc),
+            Arg.DST: result,
+        }
+        self.program.run(self.primitives.multiplication(desc), arguments)
         return result
 
     def _winners(self, index: int) -> Winners | None:

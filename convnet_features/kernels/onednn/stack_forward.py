@@ -22,6 +22,7 @@ import numpy as np
 from convnet_features.kernels.contract import (
     ConvStage,
     DenseStage,
+    MaskStage,
     PoolStage,
     Stage,
 )
@@ -87,8 +88,10 @@ class _Builder:
                 value = self._convolve(index, stage, value)
             elif isinstance(stage, PoolStage):
                 value = self._pool(index, stage, value)
-            else:
+            elif isinstance(stage, DenseStage):
                 value = self._multiply(index, stage, value)
+            else:
+                value = self._mask(index, stage, value)
         self._leave(value)
         self.program.finish()
         return ForwardPlan(self.key, self.program, self.records, value.desc.shape)
@@ -97,7 +100,7 @@ class _Builder:
 
     def _convolve(self, index: int, stage: ConvStage, value: Value) -> Value:
         primitives = self.primitives
-        activation, undo = self._activation_of_convolution(index)
+        activation, undo = self._activation_of_convolution(index, stage)
         w_name, w_shape, b_name, b_desc = self._params(stage)
         x_shape = value.desc.shape
         if x_shape[1] != w_shape[1]:
@@ -131,7 +134,7 @@ class _Builder:
 
     def _pool(self, index: int, stage: PoolStage, value: Value) -> Value:
         primitives, spec = self.primitives, stage.pool
-        activation, undo = self._activation_of_pooling(index)
+        activation, undo = self._activation_of_pooling(index, stage)
         y_shape = spec.output_shape(value.desc.shape)
         primitive = primitives.pooling_forward(
             spec, value.desc, primitives.any(y_shape), self.key.training
@@ -175,6 +178,26 @@ class _Builder:
         self._record(stage, stage.activation, x, y, w_shape=w_shape, w=w_name, b=b_name)
         return y
 
+    def _mask(self, index: int, stage: MaskStage, value: Value) -> Value:
+        name = f"p{self.params_taken}"
+        self.params_taken += 1
+        shape = value.desc.shape
+        if self.key.param_shapes[self.params_taken - 1] != shape:
+            raise ValueError(
+                f"a mask has shape {self.key.param_shapes[self.params_taken - 1]}, and what it "
+                f"multiplies {shape}"
+            )
+        # Masks come plain; a dense stage, which mostly follows, wants its input so too.
+        desc = self.primitives.strided(shape)
+        x = self.program.reorder(value, desc)
+        y = self._result(index, desc, "linear")
+        self.program.run(
+            self.primitives.multiplication(desc),
+            {Arg.SRC: x, Arg.SRC_1: self._parameter(name, desc), Arg.DST: y},
+        )
+        self._record(stage, "linear", x, y, mask=name)
+        return y
+
     def _activate(self, activation: str, value: Value) -> None:
         """Apply an activation in place."""
         flat = self.primitives.flat(value.desc)
@@ -188,17 +211,15 @@ class _Builder:
 
     # Which activation is computed where
 
-    def _activation_of_convolution(self, index: int) -> tuple[str, str]:
+    def _activation_of_convolution(self, index: int, stage: ConvStage) -> tuple[str, str]:
         """(what the convolution applies, what its gradient undoes)."""
-        stage = self.stages[index]
         following = self.stages[index + 1] if index + 1 < len(self.stages) else None
         if _rectify_commutes(stage, following):
             return "rectify", "linear"
         return stage.activation, stage.activation
 
-    def _activation_of_pooling(self, index: int) -> tuple[str, str]:
+    def _activation_of_pooling(self, index: int, stage: PoolStage) -> tuple[str, str]:
         """(what follows the pooling, what its gradient undoes)."""
-        stage = self.stages[index]
         if index and _rectify_commutes(self.stages[index - 1], stage):
             return "linear", "rectify"
         return stage.activation, stage.activation

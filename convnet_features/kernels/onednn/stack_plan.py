@@ -45,6 +45,7 @@ class Record:
     w_shape: Shape = ()
     w: str = ""
     b: str = ""
+    mask: str = ""
 
 
 @dataclass

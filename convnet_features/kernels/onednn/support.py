@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from convnet_features.kernels.contract import (
     Conv2DSpec,
-    DenseStage,
+    ConvStage,
     Pool2DSpec,
     PoolStage,
     Stage,
@@ -46,13 +46,13 @@ def supports_stack(stages: Sequence[Stage], x_shape: Shape, param_shapes: Sequen
     if not fits(shape):
         return False
     for stage in stages:
-        own = [] if isinstance(stage, PoolStage) else [next(shapes) for _ in range(1 + stage.bias)]
+        own = [next(shapes) for _ in range(stage.n_params)]
         shape = stack_output_shape([stage], shape, own)
         if not fits(shape, *own):
             return False
         if isinstance(stage, PoolStage):
             if not supports_pooling(stage.pool):
                 return False
-        elif not isinstance(stage, DenseStage) and not supports_convolution(stage.conv):
+        elif isinstance(stage, ConvStage) and not supports_convolution(stage.conv):
             return False
     return True

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.contract import DenseStage, PoolStage, StackKernel, Stage
+from convnet_features.kernels.contract import (
+    DenseStage,
+    MaskStage,
+    PoolStage,
+    StackKernel,
+    Stage,
+    learnt,
+)
 from convnet_features.kernels.portable.conv_pool import ConvPoolStep
 from convnet_features.kernels.portable.steps import (
     Arrays,
@@ -16,6 +23,7 @@ from convnet_features.kernels.portable.steps import (
     ConvStep,
     DenseStep,
     Gradients,
+    MaskStep,
     PoolStep,
     Step,
 )
@@ -41,12 +49,13 @@ class PortableStack(StackKernel):
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self._chain = Chain(_steps(stages))
+        self._learnt = learnt(stages)
 
     def forward(self, x: np.ndarray, params: Arrays) -> np.ndarray:
         parts = split(len(x))
         return _joined(
             compute_parts(
-                lambda part: self._chain.forward(x[parts[part]], params, training=False)[0],
+                lambda part: self._forward(parts[part], x, params, training=False)[0],
                 len(parts),
             )
         )
@@ -54,7 +63,7 @@ class PortableStack(StackKernel):
     def forward_training(self, x: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
         parts = split(len(x))
         done = compute_parts(
-            lambda part: self._chain.forward(x[parts[part]], params, training=True), len(parts)
+            lambda part: self._forward(parts[part], x, params, training=True), len(parts)
         )
         return _joined([y for y, _ in done]), _Workspace(parts, [saved for _, saved in done])
 
@@ -70,7 +79,10 @@ class PortableStack(StackKernel):
         parts = workspace.parts
         done = compute_parts(
             lambda part: self._chain.backward(
-                workspace.saved[part], params, gy[parts[part]], input_grad
+                workspace.saved[part],
+                self._params(params, parts[part]),
+                gy[parts[part]],
+                input_grad,
             ),
             len(parts),
         )
@@ -78,6 +90,18 @@ class PortableStack(StackKernel):
         grads = [reduce(np.add, of_param) for of_param in zip(*(g for _, g in done), strict=True)]
         gx = _joined([gx for gx, _ in done if gx is not None]) if input_grad else None
         return gx, grads
+
+    def _forward(
+        self, part: slice, x: np.ndarray, params: Arrays, training: bool
+    ) -> tuple[np.ndarray, Any]:
+        return self._chain.forward(x[part], self._params(params, part), training)
+
+    def _params(self, params: Arrays, part: slice) -> Arrays:
+        """Those of a part of the samples: masks have a row for each sample."""
+        return [
+            param if of_all else param[part]
+            for param, of_all in zip(params, self._learnt, strict=True)
+        ]
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
@@ -95,6 +119,8 @@ def _steps(stages: tuple[Stage, ...]) -> list[Step]:
             steps.append(PoolStep(stage))
         elif isinstance(stage, DenseStage):
             steps.append(DenseStep(stage))
+        elif isinstance(stage, MaskStage):
+            steps.append(MaskStep())
         elif isinstance(following, PoolStage) and ConvPoolStep.joins(stage, following):
             steps.append(ConvPoolStep(stage, following))
             joined = True

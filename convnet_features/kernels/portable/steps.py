@@ -17,7 +17,7 @@ from convnet_features.kernels.portable.convolution import PortableConv2D
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
 from convnet_features.kernels.portable.pooling import PortablePool2D
 
-__all__ = ["Arrays", "Chain", "ConvStep", "DenseStep", "Gradients", "PoolStep", "Step"]
+__all__ = ["Arrays", "Chain", "ConvStep", "DenseStep", "Gradients", "MaskStep", "PoolStep", "Step"]
 
 Arrays = Sequence[np.ndarray]
 #: With respect to the input (None where nobody asked), and to each parameter.
@@ -98,6 +98,16 @@ class DenseStep:
             grads.append(gy.sum(axis=0))
         gx = (gy @ params[0].T).reshape(x_shape) if input_grad else None
         return gx, grads
+
+
+class MaskStep:
+    n_params = 1
+
+    def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
+        return x * params[0], None
+
+    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+        return (gy * params[0] if input_grad else None), []
 
 
 class Chain:
