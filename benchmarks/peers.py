@@ -62,9 +62,9 @@ def measure(work, processes, rounds):
     """{work: {contestant: [seconds, one a round]}}"""
     times = {name: {p.name: [] for p in processes} for name in work}
     for process in processes:  # warm everything up, and fit what later requests use
+        process.ask("train", "seed", 1280, 128)
         for name in work:
             process.ask(*WORK[name][1])
-        process.ask("train", "seed", 1280, 128)
     for _ in range(rounds):
         for name in work:
             for process in processes:

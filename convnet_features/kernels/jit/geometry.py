@@ -45,6 +45,15 @@ class Layout:
     column: int
 
     @classmethod
+    def channels_last(cls, shape: Sequence[int], lanes: int) -> Layout:
+        """Images of shape (..., channels, height, width), the channels of a pixel together.
+
+        Their number is a multiple of `lanes`.
+        """
+        channels, height, width = shape[-3:]
+        return cls(lanes, height * width * channels, lanes, width * channels, channels)
+
+    @classmethod
     def blocked(cls, shape: Sequence[int], lanes: int) -> Layout:
         """Images of shape (..., channels, height, width) in one plane for each block."""
         channels, height, width = shape[-3:]
@@ -100,7 +109,7 @@ class Geometry:
     @cached_property
     def windows(self) -> tuple[int, int]:
         """Rows and columns of windows."""
-        return self.pool.output_shape((1, self.filters[0], *self._convolved))[2:]
+        return self.pool.output_shape((1, self.filters[0], *self.convolved))[2:]
 
     @property
     def window_size(self) -> int:
@@ -125,7 +134,18 @@ class Geometry:
         return np.array(classes, np.int32), np.array(starts, np.int32)
 
     @property
-    def _convolved(self) -> tuple[int, int]:
+    def windows_are_inside(self) -> bool:
+        """Whether no window overhangs the convolved image."""
+        return all(
+            (count - 1) * step + extent <= size
+            for count, step, extent, size in zip(
+                self.windows, self.pool.stride, self.pool.window, self.convolved, strict=True
+            )
+        )
+
+    @property
+    def convolved(self) -> tuple[int, int]:
+        """Rows and columns of the convolved images."""
         count, rows, columns = self.filters
         shape = (count, self.image[0], rows, columns)
         return self.conv.output_shape((1, *self.image), shape)[2:]
@@ -133,7 +153,7 @@ class Geometry:
     @cached_property
     def _places(self) -> list[tuple[int, int] | None]:
         """The convolved pixel of each window and pixel of it; None beyond the border."""
-        rows, columns = self._convolved
+        rows, columns = self.convolved
         (down, right), (height, width) = self.pool.stride, self.pool.window
         pixels = (
             (window_row * down + row, window_column * right + column)

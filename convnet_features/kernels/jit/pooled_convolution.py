@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from convnet_features.kernels.jit.code import Code
+from convnet_features.kernels.jit.function import broadcast, declarations, fused, share, taken
 from convnet_features.kernels.jit.geometry import Geometry
 
 __all__ = ["FILTERS_ARGUMENTS", "IMAGES_ARGUMENTS", "PooledConvolution"]
@@ -40,8 +41,8 @@ class PooledConvolution:
     geometry : Geometry
     registers : int
         Vectors of ``geometry.lanes`` numbers that a processor has registers for.
-    thread_num, num_threads : int
-        Addresses of OpenMP's functions of these names.
+    openmp : (int, int)
+        Addresses of OpenMP's ``omp_get_thread_num`` and ``omp_get_num_threads``.
 
     Notes
     -----
@@ -50,12 +51,9 @@ class PooledConvolution:
     between them, so that results do not depend on how many there are.
     """
 
-    def __init__(
-        self, geometry: Geometry, registers: int, thread_num: int, num_threads: int
-    ) -> None:
+    def __init__(self, geometry: Geometry, registers: int, openmp: tuple[int, int]) -> None:
         self.geometry = geometry
-        self._thread_num = thread_num
-        self._num_threads = num_threads
+        self._openmp = openmp
         _, rows, columns = geometry.filters
         self._most = registers - 5
         self._group = max(
@@ -98,13 +96,7 @@ class PooledConvolution:
 
     def text(self) -> str:
         """The module: functions ``filters`` and ``images``."""
-        lanes = self.geometry.lanes
-        parts = [
-            f"declare <{lanes} x float> @llvm.fma.v{lanes}f32("
-            + ", ".join([f"<{lanes} x float>"] * 3)
-            + ")",
-            "declare i64 @llvm.smin.i64(i64, i64)",
-        ]
+        parts = declarations(self.geometry.lanes)
         for index, taps in enumerate(self.geometry.classes):
             parts.append(
                 self._accumulator(f"filters{index}", self._of_filter(taps), self._of_image(taps))
@@ -142,13 +134,17 @@ class PooledConvolution:
             places = [code.at("%results", each) for each in results[batch : batch + size]]
             initial = [code.load(vector, place) for place in places]
             with code.loop(0, "%count", kind=vector, initial=initial) as loop:
-                value = self._broadcast(code, code.load("float", code.at("%values", loop.index)))
+                number = code.load("float", code.at("%values", loop.index))
+                value = broadcast(code, self.geometry.lanes, number)
                 offset = code.load("i32", code.at("%offsets", loop.index, "i32"))
                 start = code.at("%factors", code.let(f"sext i32 {offset} to i64"))
                 loop.values = [
-                    code.let(
-                        f"call {vector} @llvm.fma.v{self.geometry.lanes}f32({vector} {value}, "
-                        f"{vector} {code.load(vector, code.at(start, factor))}, {vector} {before})"
+                    fused(
+                        code,
+                        self.geometry.lanes,
+                        value,
+                        code.load(vector, code.at(start, factor)),
+                        before,
                     )
                     for before, factor in zip(
                         loop.values, factors[batch : batch + size], strict=True
@@ -159,39 +155,10 @@ class PooledConvolution:
         arguments = "ptr %results, ptr %factors, ptr %offsets, ptr %values, i64 %count"
         return f"define internal void @{name}({arguments}) noinline {{\n{code.text()}\n}}"
 
-    def _broadcast(self, code: Code, value: str) -> str:
-        lanes = self.geometry.lanes
-        vector = f"<{lanes} x float>"
-        single = code.let(f"insertelement {vector} poison, float {value}, i64 0")
-        return code.let(
-            f"shufflevector {vector} {single}, {vector} poison, <{lanes} x i32> zeroinitializer"
-        )
-
     def _function(self, name: str, write: Callable[[Code], None]) -> str:
         code = Code()
         write(code)
         return f"define void @{name}(ptr %arguments) {{\n{code.text()}\n}}"
-
-    def _take(self, code: Code, names: Sequence[str]) -> dict[str, str]:
-        """The arguments by name."""
-        return {
-            name: code.load(
-                "i64" if name == "n_samples" else "ptr", code.at("%arguments", index, "ptr"), 8
-            )
-            for index, name in enumerate(names)
-        }
-
-    def _share(self, code: Code, total: str | int) -> tuple[str, str, str]:
-        """This thread's number, and its share of range(total)."""
-        number, count = (
-            code.let(f"sext i32 {code.let(f'call i32 inttoptr (i64 {address} to ptr)()')} to i64")
-            for address in (self._thread_num, self._num_threads)
-        )
-        ends = (
-            code.let(f"sdiv i64 {code.mul(total, each)}, {count}")
-            for each in (number, code.add(number, 1))
-        )
-        return number, *ends  # type: ignore[return-value]
 
     def _of_filter_number(self, code: Code, k: str) -> str:
         """Where in a pooled image the numbers of filter k begin."""
@@ -227,8 +194,8 @@ class PooledConvolution:
 
     def _filters(self, code: Code) -> None:
         geometry = self.geometry
-        a = self._take(code, FILTERS_ARGUMENTS)
-        _, first, last = self._share(code, geometry.filters[0])
+        a = taken(code, FILTERS_ARGUMENTS)
+        _, first, last = share(code, self._openmp, geometry.filters[0])
         size = geometry.filter_size
         self._clear(code, code.at(a["gw"], code.mul(first, size)), first, last, size)
         with code.loop(first, last) as k:
@@ -320,8 +287,8 @@ class PooledConvolution:
 
     def _images_function(self, code: Code) -> None:
         geometry = self.geometry
-        a = self._take(code, IMAGES_ARGUMENTS)
-        number, first, last = self._share(code, a["n_samples"])
+        a = taken(code, IMAGES_ARGUMENTS)
+        number, first, last = share(code, self._openmp, a["n_samples"])
         scratch = code.at(a["scratch"], code.mul(number, self._images_scratch()), "i8")
         size = geometry.x.sample
         self._clear(code, code.at(a["gx"], code.mul(first, size)), first, last, size)

@@ -127,6 +127,8 @@ F32 = 3
 TAG_ANY = 1
 #: Blocks of so many channels, each pixel's side by side; filters [filter][block][row][column].
 TAG_BLOCKED = {8: 102, 16: 78}
+#: Blocks of so many filters, side by side for each tap.
+TAG_BLOCKED_FILTERS = {8: 74, 16: 73}
 ENGINE_CPU = 1
 STREAM_DEFAULT = 1
 RUNTIME_OMP = 2
@@ -147,6 +149,8 @@ NAMED_NUMBERS = (
     ("dnnl_fmt_tag2str", TAG_ANY, "any"),
     ("dnnl_fmt_tag2str", TAG_BLOCKED[8], "aBcd8b"),
     ("dnnl_fmt_tag2str", TAG_BLOCKED[16], "aBcd16b"),
+    ("dnnl_fmt_tag2str", TAG_BLOCKED_FILTERS[8], "Abcd8a"),
+    ("dnnl_fmt_tag2str", TAG_BLOCKED_FILTERS[16], "Abcd16a"),
     ("dnnl_engine_kind2str", ENGINE_CPU, "cpu"),
     ("dnnl_scratchpad_mode2str", SCRATCHPAD_USER, "user"),
     ("dnnl_prop_kind2str", FORWARD_TRAINING, "forward_training"),

@@ -35,6 +35,10 @@ class Primitives:
         """Images, or filters, in blocks of 8 or 16 channels."""
         return self._tagged(shape, dnnl.TAG_BLOCKED[lanes])
 
+    def blocked_filters(self, shape: Sequence[int], lanes: int) -> MemoryDesc:
+        """Filters in blocks of 8 or 16 of them."""
+        return self._tagged(shape, dnnl.TAG_BLOCKED_FILTERS[lanes])
+
     def _tagged(self, shape: Sequence[int], tag: int) -> MemoryDesc:
         pointer = self.library.ffi.new("dnnl_memory_desc_t *")
         self.library.check(

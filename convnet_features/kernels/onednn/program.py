@@ -110,7 +110,7 @@ class Program:
 
     def call(self, routine: Routine, arguments: dict[str, Value]) -> None:
         """Append a step of our own; `arguments` by the routine's names."""
-        scratch = self.temporary(self.primitives.strided((-(-routine.scratch // 4),)))
+        scratch = self.temporary(self.primitives.strided((max(1, -(-routine.scratch // 4)),)))
         arguments = {**arguments, "scratch": scratch}
         self._append(
             routine,

@@ -16,6 +16,7 @@ from convnet_features.kernels.contract import (
     StackKernel,
     Stage,
 )
+from convnet_features.kernels.onednn import conv_pool, winners
 from convnet_features.kernels.onednn.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
@@ -27,7 +28,6 @@ from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
 from convnet_features.kernels.onednn.stack import OneDNNStack
 from convnet_features.kernels.onednn.support import fits
-from convnet_features.kernels.onednn.winners import clear_generated
 from convnet_features.kernels.portable import PortableProvider
 
 __all__ = ["OneDNNProvider"]
@@ -105,7 +105,8 @@ class OneDNNProvider(Provider):
     def clear_caches(self) -> None:
         """Forget all plans, and give idle memory back."""
         self._programs.clear()
-        clear_generated()
+        winners.clear_generated()
+        conv_pool.clear_generated()
         for kernel in list(self._stacks):
             kernel.clear_caches()
         self._pool.clear()

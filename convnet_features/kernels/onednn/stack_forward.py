@@ -27,12 +27,13 @@ from convnet_features.kernels.contract import (
     Stage,
 )
 from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.conv_pool import joined_geometry, joined_routine
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc, UnsupportedError
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey, Record
-from convnet_features.kernels.onednn.storage import Value
+from convnet_features.kernels.onednn.storage import TEMPORARY, Storage, Value
 
 __all__ = ["build_forward"]
 
@@ -83,9 +84,14 @@ class _Builder:
         value = self.program.external(
             "x", self.primitives.images(self.key.x_shape, self.key.x_layout)
         )
+        joined = False
         for index, stage in enumerate(self.stages):
-            if isinstance(stage, ConvStage):
-                value = self._convolve(index, stage, value)
+            if joined:
+                joined = False
+            elif isinstance(stage, ConvStage):
+                pooled = self._convolve_and_pool(index, stage, value)
+                joined = pooled is not None
+                value = pooled or self._convolve(index, stage, value)
             elif isinstance(stage, PoolStage):
                 value = self._pool(index, stage, value)
             elif isinstance(stage, DenseStage):
@@ -131,6 +137,88 @@ class _Builder:
         self.program.run(primitive, arguments)
         self._record(stage, undo, x, y, hint=primitive, w_shape=w_shape, w=w_name, b=b_name)
         return y
+
+    def _convolve_and_pool(self, index: int, stage: ConvStage, value: Value) -> Value | None:
+        """Two stages at once, where there is a routine for them that is better than oneDNN's."""
+        pool = self.stages[index + 1] if index + 1 < len(self.stages) else None
+        if not isinstance(pool, PoolStage):
+            return None
+        primitives, training = self.primitives, self.key.training
+        w_shape = self.key.param_shapes[self.params_taken]
+        geometry = joined_geometry(primitives, stage, pool, value.desc, w_shape)
+        if geometry is None:
+            return None
+        # Not run: they say how the backward program's primitives want things to be laid out.
+        y_shape = stage.conv.output_shape(value.desc.shape, w_shape)
+        convolution = primitives.convolution_forward(
+            stage.conv,
+            primitives.any(value.desc.shape),
+            primitives.any(w_shape),
+            primitives.strided(w_shape[:1]),
+            primitives.any(y_shape),
+            training=training,
+        )
+        y_desc = convolution.desc(Query.DST, y_shape)
+        pooled_shape = pool.pool.output_shape(y_shape)
+        pooling = primitives.pooling_forward(
+            pool.pool, y_desc, primitives.any(pooled_shape), training
+        )
+        pooled_desc = pooling.desc(Query.DST, pooled_shape)
+        workspace = pooling.desc(Query.WORKSPACE)
+        if training and workspace.size * 4 != pooled_desc.size:
+            return None
+        if not training:
+            pooled_desc = self._wanted(index + 2, pooled_desc)
+        undo = "rectify" if "rectify" in (stage.activation, pool.activation) else "linear"
+        routine = joined_routine(
+            primitives,
+            geometry,
+            value.desc.shape[0],
+            pooled_desc,
+            undo == "rectify",
+            training,
+            self.program.num_threads,
+        )
+        if routine is None:
+            return None
+        w_name, _, b_name, b_desc = self._params(stage)
+        assert b_desc is not None
+        w = self._parameter(w_name, primitives.strided(w_shape))
+        w_desc = primitives.blocked_filters(w_shape, geometry.lanes)
+        y = self._result(index + 1, pooled_desc, undo)
+        arguments = {
+            "x": value,
+            "w": self.program.reorder(w, w_desc),
+            "b": self._parameter(b_name, b_desc),
+            "y": y,
+        }
+        winners = self.program.save(workspace) if training else None
+        if winners is not None:
+            arguments["winners"] = winners
+        self.program.call(routine, arguments)
+        between = Value(y_desc, Storage(TEMPORARY, 0))
+        of_conv = {"hint": convolution, "w_shape": w_shape, "w": w_name, "b": b_name}
+        self._record(stage, "linear", value, between, **of_conv)
+        self._record(pool, undo, between, y, hint=pooling, workspace=winners)
+        return y
+
+    def _wanted(self, index: int, desc: MemoryDesc) -> MemoryDesc:
+        """How the stage at `index`, if it is a convolution, wants its images; else `desc`."""
+        stage = self.stages[index] if index < len(self.stages) else None
+        if not isinstance(stage, ConvStage):
+            return desc
+        primitives = self.primitives
+        first = sum(each.n_params for each in self.stages[:index])
+        w_shape = self.key.param_shapes[first]
+        convolution = primitives.convolution_forward(
+            stage.conv,
+            primitives.any(desc.shape),
+            primitives.any(w_shape),
+            primitives.strided(w_shape[:1]) if stage.bias else None,
+            primitives.any(stage.conv.output_shape(desc.shape, w_shape)),
+            self._activation_of_convolution(index, stage)[0],
+        )
+        return convolution.desc(Query.SRC, desc.shape)
 
     def _pool(self, index: int, stage: PoolStage, value: Value) -> Value:
         primitives, spec = self.primitives, stage.pool

@@ -139,6 +139,6 @@ def _generate(
     kernels = PooledConvolution(
         geometry,
         registers,
-        *(library.address(name) for name in ("omp_get_thread_num", "omp_get_num_threads")),
+        (library.address("omp_get_thread_num"), library.address("omp_get_num_threads")),
     )
     return kernels, CompiledModule(kernels.text())

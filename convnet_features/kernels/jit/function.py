@@ -1,0 +1,65 @@
+"""What all generated functions begin with, and the vector operations that they share.
+
+A function takes an array of addresses, and is called by all threads of an
+OpenMP region with the same array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convnet_features.kernels.jit.code import Code
+
+__all__ = ["broadcast", "declarations", "fused", "share", "taken"]
+
+
+def declarations(lanes: int) -> list[str]:
+    """What functions use of LLVM's own."""
+    vector = f"<{lanes} x float>"
+    return [
+        f"declare {vector} @llvm.fma.v{lanes}f32({vector}, {vector}, {vector})",
+        "declare i64 @llvm.smin.i64(i64, i64)",
+    ]
+
+
+def taken(code: Code, names: Sequence[str]) -> dict[str, str]:
+    """The arguments by name; ``n_samples`` is a number."""
+    return {
+        name: code.load(
+            "i64" if name == "n_samples" else "ptr", code.at("%arguments", index, "ptr"), 8
+        )
+        for index, name in enumerate(names)
+    }
+
+
+def share(code: Code, openmp: tuple[int, int], total: str | int) -> tuple[str, str, str]:
+    """This thread's number, and the beginning and end of its share of range(total).
+
+    `openmp` are the addresses of ``omp_get_thread_num`` and ``omp_get_num_threads``.
+    """
+    number, count = (
+        code.let(f"sext i32 {code.let(f'call i32 inttoptr (i64 {address} to ptr)()')} to i64")
+        for address in openmp
+    )
+    begin, end = (
+        code.let(f"sdiv i64 {code.mul(total, each)}, {count}")
+        for each in (number, code.add(number, 1))
+    )
+    return number, begin, end
+
+
+def broadcast(code: Code, lanes: int, value: str) -> str:
+    """A vector of one number."""
+    vector = f"<{lanes} x float>"
+    single = code.let(f"insertelement {vector} poison, float {value}, i64 0")
+    return code.let(
+        f"shufflevector {vector} {single}, {vector} poison, <{lanes} x i32> zeroinitializer"
+    )
+
+
+def fused(code: Code, lanes: int, a: str, b: str, c: str) -> str:
+    """a · b + c, rounded once."""
+    vector = f"<{lanes} x float>"
+    return code.let(
+        f"call {vector} @llvm.fma.v{lanes}f32({vector} {a}, {vector} {b}, {vector} {c})"
+    )

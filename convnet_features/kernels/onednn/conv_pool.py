@@ -1,0 +1,109 @@
+"""A first convolution, its pooling and their rectify in one pass over the images.
+
+oneDNN computes them one after the other, through memory: see `kernels.jit.conv_pool`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from convnet_features.kernels.contract import ConvStage, PoolStage
+from convnet_features.kernels.jit.compiler import CompiledModule, has_512_bits
+from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
+from convnet_features.kernels.jit.geometry import Geometry, Layout
+from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
+from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.primitives import Primitives
+from convnet_features.kernels.onednn.routine import Routine
+
+__all__ = ["clear_generated", "joined_geometry", "joined_routine"]
+
+_generated: LRUCache[tuple[ConvPool, CompiledModule]] = LRUCache(winners.MODULES)
+
+
+def clear_generated() -> None:
+    """Forget all generated code that no program uses."""
+    _generated.clear()
+
+
+def joined_geometry(
+    primitives: Primitives,
+    conv: ConvStage,
+    pool: PoolStage,
+    x: MemoryDesc,
+    w_shape: tuple[int, ...],
+) -> Geometry | None:
+    """What a routine for two stages at once depends on.
+
+    None where there is no such routine, or where oneDNN does better: where
+    images have channels enough to fill a vector, say.
+    """
+    lanes = 16 if has_512_bits() else 8
+    count, channels, rows, columns = w_shape
+    image = (channels, *x.shape[2:])
+    geometry = Geometry(conv.conv, pool.pool, image, (count, rows, columns), lanes)
+    window, stride = pool.pool.window, pool.pool.stride
+    work = math.prod(w_shape) * math.prod(geometry.convolved) * x.shape[0]
+    suits = (
+        {conv.activation, pool.activation} <= {"linear", "rectify"}
+        and conv.bias
+        and pool.pool.mode == "max"
+        and not any(pool.pool.padding)
+        and math.prod(window) <= winners.LARGEST_WINDOW
+        and geometry.windows_are_inside
+        # What windows share would be computed again and again.
+        and stride[0] >= window[0]
+        and stride[1] >= window[1]
+        and channels < lanes
+        and count % lanes == 0
+        and work >= winners.WORTH_GENERATING
+        and x == primitives.strided(x.shape)
+    )
+    return geometry if suits else None
+
+
+def joined_routine(
+    primitives: Primitives,
+    geometry: Geometry,
+    n_samples: int,
+    y: MemoryDesc,
+    rectify: bool,
+    training: bool,
+    num_threads: int,
+) -> Routine | None:
+    """The routine that computes pooled images laid out as `y`; None for an unknown layout.
+
+    It takes filters laid out by `Primitives.blocked_filters`.
+    """
+    lanes = geometry.lanes
+    layouts = {
+        Layout.blocked(y.shape, lanes): primitives.blocked(y.shape, lanes),
+        Layout.channels_last(y.shape, lanes): primitives.images(y.shape, CHANNELS_LAST),
+    }
+    layout = next((each for each, desc in layouts.items() if desc == y), None)
+    if layout is None:
+        return None
+    key = (geometry, layout, rectify, training)
+    kernel, module = _generated.get(key, lambda: _generate(primitives, *key))
+    return Routine(
+        primitives.library,
+        f"pooled convolution of {(n_samples, *geometry.image)} with {geometry.filters}, "
+        f"{geometry.conv}, {geometry.pool}",
+        module.address("forward"),
+        module,
+        ARGUMENTS,
+        {"n_samples": n_samples},
+        kernel.scratch(num_threads),
+    )
+
+
+def _generate(
+    primitives: Primitives, geometry: Geometry, layout: Layout, rectify: bool, training: bool
+) -> tuple[ConvPool, CompiledModule]:
+    registers = 32 if has_512_bits() else 16
+    library = primitives.library
+    openmp = (library.address("omp_get_thread_num"), library.address("omp_get_num_threads"))
+    kernel = ConvPool(geometry, layout, rectify, training, registers, openmp)
+    return kernel, CompiledModule(kernel.text())
