@@ -42,8 +42,9 @@ def joined_geometry(
     """
     lanes = 16 if has_512_bits() else 8
     count, channels, rows, columns = w_shape
-    image = (channels, *x.shape[2:])
-    geometry = Geometry(conv.conv, pool.pool, image, (count, rows, columns), lanes)
+    _, _, height, width = x.shape
+    image, filters = (channels, height, width), (count, rows, columns)
+    geometry = Geometry(conv.conv, pool.pool, image, filters, lanes)
     window, stride = pool.pool.window, pool.pool.stride
     work = math.prod(w_shape) * math.prod(geometry.convolved) * x.shape[0]
     suits = (
@@ -56,7 +57,7 @@ def joined_geometry(
         # What windows share would be computed again and again.
         and stride[0] >= window[0]
         and stride[1] >= window[1]
-        and channels < lanes
+        and channels == x.shape[1] < lanes
         and count % lanes == 0
         and work >= winners.WORTH_GENERATING
         and x == primitives.strided(x.shape)

@@ -1,0 +1,254 @@
+"""A first convolution and its pooling in one pass: the same numbers as one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convnet_features.kernels import threads
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    Pool2DSpec,
+    PoolStage,
+)
+from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.portable import PortableProvider
+from convnet_features.kernels.registry import get_provider
+
+from .. import reference
+from ..helpers import assert_close
+
+pytestmark = pytest.mark.onednn
+
+POOL2 = PoolStage(Pool2DSpec((2, 2), (2, 2)))
+RECTIFIED = PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify")
+
+# (convolution, pooling, images, filters)
+JOINED = {
+    "seed network": (ConvStage(Conv2DSpec()), RECTIFIED, (3, 1, 28, 28), (32, 1, 5, 5)),
+    "nothing rectified": (ConvStage(Conv2DSpec()), POOL2, (2, 3, 9, 11), (16, 3, 3, 2)),
+    "rectified before": (
+        ConvStage(Conv2DSpec(flip_filters=False), activation="rectify"),
+        POOL2,
+        (2, 3, 9, 11),
+        (48, 3, 2, 4),
+    ),
+    "padded": (
+        ConvStage(Conv2DSpec(padding=((1, 2), (3, 0)))),
+        RECTIFIED,
+        (5, 2, 7, 13),
+        (32, 2, 3, 5),
+    ),
+    "strided": (
+        ConvStage(Conv2DSpec((2, 3), ((2, 1), (0, 1)))),
+        RECTIFIED,
+        (3, 1, 19, 23),
+        (16, 1, 3, 4),
+    ),
+    "3x4 windows": (
+        ConvStage(Conv2DSpec()),
+        PoolStage(Pool2DSpec((3, 4), (3, 4))),
+        (2, 5, 13, 21),
+        (16, 5, 2, 3),
+    ),
+    "windows with gaps": (
+        ConvStage(Conv2DSpec()),
+        PoolStage(Pool2DSpec((2, 1), (3, 2)), "rectify"),
+        (2, 7, 12, 15),
+        (32, 7, 3, 3),
+    ),
+    "one pixel": (
+        ConvStage(Conv2DSpec()),
+        PoolStage(Pool2DSpec((1, 1), (1, 1)), "rectify"),
+        (2, 1, 3, 5),
+        (16, 1, 2, 3),
+    ),
+}
+# What the routine is not for; it would be wrong, or slower than oneDNN.
+APART = {
+    "another nonlinearity": (
+        ConvStage(Conv2DSpec(), activation="tanh"),
+        POOL2,
+        (2, 1, 9, 9),
+        (16, 1, 2, 2),
+    ),
+    "no biases": (ConvStage(Conv2DSpec(), bias=False), POOL2, (2, 1, 9, 9), (16, 1, 2, 2)),
+    "an average": (
+        ConvStage(Conv2DSpec()),
+        PoolStage(Pool2DSpec((2, 2), (2, 2), mode="average_exc_pad")),
+        (2, 1, 9, 9),
+        (16, 1, 2, 2),
+    ),
+    "overlapping windows": (
+        ConvStage(Conv2DSpec()),
+        PoolStage(Pool2DSpec((3, 3), (2, 2))),
+        (2, 1, 9, 9),
+        (16, 1, 2, 2),
+    ),
+    "windows that overhang": (
+        ConvStage(Conv2DSpec()),
+        PoolStage(Pool2DSpec((2, 2), (2, 2), ignore_border=False)),
+        (2, 1, 8, 8),
+        (16, 1, 2, 2),
+    ),
+    "many channels": (ConvStage(Conv2DSpec()), POOL2, (2, 16, 9, 9), (16, 16, 2, 2)),
+    "a number of filters that fills no vector": (
+        ConvStage(Conv2DSpec()),
+        POOL2,
+        (2, 1, 9, 9),
+        (19, 1, 2, 2),
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def always_worth_it(monkeypatch):
+    monkeypatch.setattr(winners, "WORTH_GENERATING", 0)
+
+
+def arguments(rng, x_shape, w_shape, numbers=None):
+    shapes = (x_shape, w_shape, w_shape[:1])
+    if numbers is not None:
+        return [rng.integers(-numbers, numbers + 1, s).astype("float32") for s in shapes]
+    return [rng.standard_normal(s).astype("float32") for s in shapes]
+
+
+def stack(*stages):
+    return get_provider("onednn").stack(stages)
+
+
+def routines(kernel):
+    """How many routines each of the kernel's forward programs has."""
+    plans = kernel._forward_plans._entries.values()
+    return [sum(isinstance(step, Routine) for step, _ in plan.program.steps) for plan in plans]
+
+
+def training_step(kernel, x, params, gy):
+    y, workspace = kernel.forward_training(x, params)
+    gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
+    return [y, gx, *gradients]
+
+
+def check(rng, conv, pool, x_shape, w_shape, numbers=None):
+    x, *params = arguments(rng, x_shape, w_shape, numbers)
+    params = params[: conv.n_params]
+    kernel, portable = stack(conv, pool), PortableProvider().stack((conv, pool))
+    y = kernel.forward(x, params)
+    assert_close(y, reference.stack((conv, pool), x, params), "float32")
+    assert_close(kernel.prepare(params)(x), y)
+    gy = rng.integers(-3, 4, y.shape).astype("float32")
+    results = zip(
+        training_step(kernel, x, params, gy), training_step(portable, x, params, gy), strict=True
+    )
+    for mine, expected in results:
+        assert_close(mine, expected, "float32")
+    return kernel
+
+
+@pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
+def test_same_numbers_in_one_pass(case, rng):
+    assert routines(check(rng, *case)) == [1, 1]
+
+
+@pytest.mark.parametrize("case", APART.values(), ids=APART)
+def test_apart_where_it_is_not_for(case, rng):
+    assert routines(check(rng, *case)) == [0, 0]
+
+
+def test_little_work_is_not_worth_it(rng, monkeypatch):
+    monkeypatch.setattr(winners, "WORTH_GENERATING", 20_000_000)
+    assert routines(check(rng, *JOINED["seed network"])) == [0, 0]
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_exact_on_whole_numbers(data):
+    """No rounding, and ties in most windows: each gradient goes where the portable one goes."""
+    draw, small = data.draw, st.integers(1, 4)
+    pair = st.tuples(small, small)
+    channels, n_blocks = draw(st.integers(1, 7)), draw(st.integers(1, 3))
+    extent, window = draw(pair, label="filter"), draw(pair, label="window")
+    gaps = draw(st.tuples(st.integers(0, 1), st.integers(0, 1)), label="gaps")
+    stride = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)), label="stride")
+    before = st.integers(0, 2)
+    padding = draw(st.tuples(st.tuples(before, before), st.tuples(before, before)))
+    # As many convolved pixels as some windows take, and up to two more.
+    convolved = [
+        (draw(small) - 1) * (w + gap) + w + draw(st.integers(0, 2))
+        for w, gap in zip(window, gaps, strict=True)
+    ]
+    size = [
+        max(1, (n - 1) * step + e - sum(pad))
+        for n, step, e, pad in zip(convolved, stride, extent, padding, strict=True)
+    ]
+    conv = ConvStage(Conv2DSpec(stride, padding, draw(st.booleans())))
+    steps = tuple(w + gap for w, gap in zip(window, gaps, strict=True))
+    pool = PoolStage(Pool2DSpec(window, steps), draw(st.sampled_from(["linear", "rectify"])))
+    x_shape = (draw(small, label="samples"), channels, *size)
+    w_shape = (16 * n_blocks, channels, *extent)
+    if 0 in pool.pool.output_shape(conv.conv.output_shape(x_shape, w_shape)):
+        return
+    x, *params = arguments(np.random.default_rng(draw(st.integers(0, 2**32))), x_shape, w_shape, 2)
+    kernel, portable = stack(conv, pool), PortableProvider().stack((conv, pool))
+    y = kernel.forward(x, params)
+    np.testing.assert_array_equal(y, portable.forward(x, params))
+    gy = np.random.default_rng(1).integers(-3, 4, y.shape).astype("float32")
+    results = zip(
+        training_step(kernel, x, params, gy), training_step(portable, x, params, gy), strict=True
+    )
+    for mine, expected in results:
+        np.testing.assert_array_equal(mine, expected)
+
+
+def test_the_next_convolution_gets_what_it_wants(rng):
+    """In inference that may be channels last; then nothing is laid out anew between the two."""
+    conv = ConvStage(Conv2DSpec())
+    stages = (conv, RECTIFIED, conv, RECTIFIED, DenseStage())
+    x = rng.standard_normal((5, 1, 28, 28)).astype("float32")
+    shapes = [(32, 1, 5, 5), (32,), (32, 32, 5, 5), (32,), (512, 7), (7,)]
+    params = [0.1 * rng.standard_normal(shape).astype("float32") for shape in shapes]
+    kernel = stack(*stages)
+    assert_close(kernel.forward(x, params), reference.stack(stages, x, params), "float32")
+    (plan,) = kernel._forward_plans._entries.values()
+    kinds = [step.description.split(" of ")[0] for step, _ in plan.program.steps]
+    first = kinds.index("pooled convolution")
+    assert kinds[first:][:3] == ["pooled convolution", "reorder", "convolution"]
+    # That reorder is the filters'.
+    assert plan.program.steps[first + 1][0].description == "reorder of (32, 32, 5, 5)"
+
+
+def test_the_number_of_threads_changes_no_bit(rng):
+    conv, pool, (_, *image), w_shape = JOINED["padded"]
+    x, *params = arguments(rng, (11, *image), w_shape)
+    results = []
+    for number in (1, 2, 3):
+        threads.set_num_threads(number)
+        try:
+            results.append(stack(conv, pool).forward(x, params))
+        finally:
+            threads.set_num_threads(None)
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("name", ["seed network", "nothing rectified"])
+def test_what_is_not_a_number_stays_visible(name, rng):
+    conv, pool, x_shape, w_shape = JOINED[name]
+    x, w, b = arguments(rng, x_shape, w_shape)
+    w[3] = np.nan
+    y = stack(conv, pool).forward(x, [w, b])
+    assert np.isnan(y[:, 3]).all()
+    assert np.isfinite(np.delete(y, 3, axis=1)).all()
+
+
+def test_other_channels_than_the_filters_have(rng):
+    x, *params = arguments(rng, (2, 3, 9, 9), (16, 1, 2, 2))
+    with pytest.raises(ValueError, match="for images of 1 channels, but its images have 3"):
+        stack(ConvStage(Conv2DSpec()), POOL2).forward(x, params)
