@@ -2,9 +2,11 @@
 
     python benchmarks/primitives.py [--batch 128] [--rounds 30] [--threads N]
 
-prints each primitive's time alone (run again and again on memory of its own),
-the sum of these, and what the stack kernel needs for forward_training and
-backward; then a forward pass of one image. Rounds are interleaved, figures are
+prints the time alone (run again and again on memory of its own) of each
+primitive that a step would need without generated routines, and of each
+primitive and routine that it does need; their sums, what the stack kernel needs
+for forward_training and backward, and what a step of `fit` takes; then a forward
+pass of one image. Rounds are interleaved, figures are
 medians, so that a busy machine slows both sides alike.
 """
 
@@ -14,9 +16,11 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
+from convnet_features import ConvNetClassifier
 from convnet_features.kernels import threads
 from convnet_features.kernels.contract import (
     Conv2DSpec,
@@ -25,6 +29,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
+from convnet_features.kernels.onednn import winners
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.objects import Primitive
 from convnet_features.kernels.onednn.program import Program
@@ -107,33 +112,95 @@ def name(primitive: Primitive | Routine) -> str:
     return f"{description} ({primitive.implementation})"
 
 
-def compare(batch: int, rounds: int, repeats: int, training: bool) -> None:
-    """Print one table."""
+class Parts:
+    """The steps of a kernel's programs, each by itself, and what they took so far."""
+
+    def __init__(self, step: Step, repeats: int) -> None:
+        self.repeats = repeats
+        self.singles = [
+            (program.steps[index][0], alone(program, index))
+            for program in step.programs()
+            for index in range(len(program.steps))
+        ]
+        self.times: list[list[float]] = [[] for _ in self.singles]
+
+    def measure(self) -> None:
+        """One more round."""
+        for times, (_, single) in zip(self.times, self.singles, strict=True):
+            times.append(microseconds(single, self.repeats))
+
+    def report(self) -> float:
+        """Print each one's median, and their sum, which is returned."""
+        medians = [statistics.median(times) for times in self.times]
+        for median, (primitive, _) in zip(medians, self.singles, strict=True):
+            print(f"{median:10.1f} µs  {name(primitive)}")
+        print(f"{sum(medians):10.1f} µs  sum")
+        return sum(medians)
+
+
+@contextmanager
+def only_onednn() -> Iterator[None]:
+    """Programs made meanwhile have no generated routines."""
+    before, winners.WORTH_GENERATING = winners.WORTH_GENERATING, 1 << 62
+    try:
+        yield
+    finally:
+        winners.WORTH_GENERATING = before
+
+
+class Fit:
+    """Training steps as `fit` takes them, on images in memory: drawing masks, updating and all."""
+
+    def __init__(self, batch: int, n_steps: int) -> None:
+        rng = np.random.default_rng(0)
+        self.X = rng.random((n_steps * batch, 1, 28, 28), dtype=np.float32)
+        self.y = rng.integers(0, 10, len(self.X))
+        self.n_steps = n_steps
+        self.options = {"batch_size": batch, "max_epochs": 1, "validation_fraction": None}
+        self.times: list[float] = []
+
+    def measure(self) -> None:
+        """One more round: the mean step of an epoch."""
+        fitted = ConvNetClassifier(**self.options, random_state=0).fit(self.X, self.y)
+        self.times.append(1e6 * fitted.history_[0]["duration"] / self.n_steps)
+
+
+def training(batch: int, rounds: int) -> None:
+    """A training step: oneDNN's primitives, this library's mixture, and what `fit` makes of it."""
+    with only_onednn():
+        plain = Step(batch)
+        plain.train()
     step = Step(batch)
-    work = step.train if training else step.predict
-    work()
-    singles = [
-        (program.steps[index][0], alone(program, index))
-        for program in step.programs()
-        for index in range(len(program.steps))
-    ]
-    whole: list[float] = []
-    parts: list[list[float]] = [[] for _ in singles]
+    step.train()
+    primitives, parts, fit = Parts(plain, 3), Parts(step, 3), Fit(batch, 20)
+    fit.measure()
+    whole, fit.times = [], []
     for _ in range(rounds):
-        whole.append(microseconds(work, repeats))
-        for times, (_, single) in zip(parts, singles, strict=True):
-            times.append(microseconds(single, repeats))
-    total = arithmetic = 0.0
-    for times, (primitive, _) in zip(parts, singles, strict=True):
+        whole.append(microseconds(step.train, 3))
+        primitives.measure()
+        parts.measure()
+        fit.measure()
+    print(f"a training step of {batch} images, by oneDNN's primitives:")
+    theirs = primitives.report()
+    print("with generated routines:")
+    ours = parts.report()
+    for what, times in (("forward_training + backward", whole), ("a step of fit", fit.times)):
         median = statistics.median(times)
-        total += median
-        arithmetic += 0 if primitive.description.startswith("reorder") else median
-        print(f"{median:10.1f} µs  {name(primitive)}")
-    median = statistics.median(whole)
-    what = "forward_training + backward" if training else "forward"
-    print(f"{total:10.1f} µs  sum of the primitives; {arithmetic:.1f} without reorders")
-    print(f"{median:10.1f} µs  {what}, {batch} images, from Python")
-    print(f"{median / total:10.2f}     times the sum; {median / arithmetic:.2f} without reorders")
+        print(f"{median:10.1f} µs  {what}")
+        print(f"{median / ours:10.2f}     times that sum; {median / theirs:.2f} times oneDNN's")
+
+
+def one_image(rounds: int) -> None:
+    """A forward pass."""
+    step = Step(1)
+    step.predict()
+    parts, whole = Parts(step, 100), []
+    for _ in range(rounds):
+        whole.append(microseconds(step.predict, 100))
+        parts.measure()
+    print("one image:")
+    ours, median = parts.report(), statistics.median(whole)
+    print(f"{median:10.1f} µs  forward, from Python: {median / ours:.2f} times that sum")
 
 
 def main() -> None:
@@ -144,10 +211,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     threads.set_num_threads(options.threads)
-    print(f"{threads.get_num_threads()} threads; a training step of {options.batch} images:")
-    compare(options.batch, options.rounds, 3, training=True)
-    print("one image:")
-    compare(1, options.rounds, 100, training=False)
+    print(f"{threads.get_num_threads()} threads")
+    training(options.batch, options.rounds)
+    one_image(options.rounds)
 
 
 if __name__ == "__main__":
