@@ -255,11 +255,13 @@ class Updater:
         """Update `theta` in place by one step against `gradient`, both float32 vectors."""
         values = [np.float32(self.arguments[name]) for name in self.rule.arguments]
         values += [variable.get_value(borrow=True) for variable in self.rule.live]
+        if self.rule.in_place:
+            self.rule.function(theta, *self.state, gradient, *values)
+            return
         held = [*split_vector(theta, self.shapes), *self.state]
         new = self.rule.function(*held, *split_vector(gradient, self.shapes), *values)
-        if not self.rule.in_place:
-            for target, value in zip(held, new, strict=True):
-                target[...] = value
+        for target, value in zip(held, new, strict=True):
+            target[...] = value
 
     def load_state(self, state: Sequence[np.ndarray]) -> None:
         """Put back what `state` was; raises ValueError for another rule's or network's."""
