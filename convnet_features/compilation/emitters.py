@@ -28,7 +28,7 @@ from ..kernels.contract import Provider
 from ..locks import new_lock
 from ..ops.base import KernelOp
 from ..ops.random import Draw
-from .elementwise import elementwise_function, natural_dtype
+from .elementwise import function_of, natural_dtype
 
 __all__ = ["Scope", "emit"]
 
@@ -79,16 +79,17 @@ def _emit_kernel(node: Apply, args: list[str], scope: Scope, needed: tuple[bool,
 
 def _emit_elementwise(node: Apply, args: list[str], scope: Scope) -> str | None:
     op = getattr(node.op, "scalar_op", node.op)
-    function = elementwise_function(op, len(node.inputs))
+    function, inputs = function_of(node)
     if function is None or len(node.outputs) != 1:
         return None
     dtype = node.outputs[0].type.dtype
-    expression = f"{scope.bind(function, type(op).__name__)}({', '.join(args)})"
+    taken = ", ".join(args[: len(inputs)])
+    expression = f"{scope.bind(function, type(op).__name__)}({taken})"
     if type(op).__name__ == "Cast":
         expression = args[0]
     if type(op).__name__ == "Identity":
         expression = f"{args[0]}.copy()"  # what is written into it must not reach the original
-    if natural_dtype(function, [value.type.dtype for value in node.inputs]) == dtype:
+    if natural_dtype(function, [value.type.dtype for value in inputs]) == dtype:
         return expression
     return f"np.asarray({expression}).astype({dtype!r}, copy=False)"
 

@@ -10,10 +10,11 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 
 from ..kernels.contract import Provider
+from .blocks import block_program
 from .linker import compilation_rewriter
 from .straight_line import straight_line
 
-__all__ = ["compile_program"]
+__all__ = ["compile_in_place", "compile_program"]
 
 
 def compile_program(
@@ -58,3 +59,27 @@ def compile_program(
 
         return jax_program(fgraph, known)
     return straight_line(fgraph, provider, owns_generators=True, frozen=known)
+
+
+def compile_in_place(
+    inputs: Sequence[Variable], outputs: Sequence[Variable], provider: Provider
+) -> Callable[..., None]:
+    """Compile an element-wise graph to a function that overwrites what it is given.
+
+    Parameters
+    ----------
+    inputs : sequence of variables
+        Vectors of one length, the first among them, and numbers.
+    outputs : sequence of variables
+        The new values of the first of `inputs`.
+    provider : Provider
+        Where kernels come from.
+
+    Returns
+    -------
+    callable
+        As `blocks.block_program` describes it.
+    """
+    fgraph = FunctionGraph(list(inputs), list(outputs), clone=True)
+    compilation_rewriter(fuse=False).rewrite(fgraph)
+    return block_program(fgraph, provider)

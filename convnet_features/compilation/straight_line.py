@@ -18,7 +18,7 @@ from pytensor.tensor.type import TensorType
 from ..kernels.contract import Provider
 from .emitters import Scope, emit
 
-__all__ = ["straight_line"]
+__all__ = ["computed_constant", "constant", "define", "is_constant", "straight_line"]
 
 _serial = itertools.count()
 
@@ -51,7 +51,11 @@ def straight_line(
         threads may be inside it.
     """
     scope = Scope(provider, owns_generators)
-    source = _source(fgraph, scope, frozen or {})
+    return define(_source(fgraph, scope, frozen or {}), scope)
+
+
+def define(source: str, scope: Scope) -> Callable[..., Any]:
+    """The function ``program`` that `source` defines, with the names of `scope`."""
     filename = f"<convnet_features program {next(_serial)}>"
     # The lines of a generated program show up in tracebacks like any others.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
@@ -75,15 +79,15 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
 
     def name_of(variable: Variable) -> str:
         if variable not in names:
-            names[variable] = scope.bind(_constant(variable), "c")
+            names[variable] = scope.bind(constant(variable), "c")
         return names[variable]
 
     order = fgraph.toposort()
     retired = _last_uses(fgraph, order)
     lines = []
     for position, node in enumerate(order):
-        if _is_constant(node):
-            names[node.outputs[0]] = scope.bind(_computed_constant(node), "c")
+        if is_constant(node):
+            names[node.outputs[0]] = scope.bind(computed_constant(node), "c")
             continue
         args = [name_of(value) for value in node.inputs]
         targets = []
@@ -106,7 +110,8 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
     )
 
 
-def _constant(variable: Variable) -> Any:
+def constant(variable: Variable) -> Any:
+    """The value of a constant, as generated code is to use it."""
     if not isinstance(variable, Constant):
         raise TypeError(f"{variable} is neither an input of the graph nor computed in it.")
     value = variable.data
@@ -114,13 +119,14 @@ def _constant(variable: Variable) -> Any:
     return value[()] if isinstance(variable.type, TensorType) and value.ndim == 0 else value
 
 
-def _is_constant(node: Apply) -> bool:
+def is_constant(node: Apply) -> bool:
     """Whether `node` only gives a constant another rank or dtype, as numbers in formulas need."""
     is_cast = isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Cast)
     return (is_cast or isinstance(node.op, DimShuffle)) and isinstance(node.inputs[0], Constant)
 
 
-def _computed_constant(node: Apply) -> Any:
+def computed_constant(node: Apply) -> Any:
+    """The value of a node that `is_constant`."""
     storage: list[list[Any]] = [[None]]
     value = np.asarray(node.inputs[0].data)
     if isinstance(node.op, DimShuffle):
@@ -132,7 +138,7 @@ def _computed_constant(node: Apply) -> Any:
 def _last_uses(fgraph: FunctionGraph, order: list[Apply]) -> list[list[Variable]]:
     """For each node, the computed values that no later node needs."""
     kept = set(fgraph.outputs)
-    kept.update(node.outputs[0] for node in order if _is_constant(node))
+    kept.update(node.outputs[0] for node in order if is_constant(node))
     last: dict[Variable, int] = {}
     for position, node in enumerate(order):
         for value in (*node.outputs, *node.inputs):

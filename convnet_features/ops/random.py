@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -78,15 +80,32 @@ class Bernoulli(Draw):
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], *parameters: Any) -> Any:
         (p,) = parameters
         if np.ndim(p) == 0 and p == 0.5:
-            # A fair coin is one random bit: an eighth of a byte instead of a float.
-            size = int(np.prod(shape, dtype=np.int64))
-            bits = np.frombuffer(rng.bytes((size + 7) // 8), dtype=np.uint8)
-            hits = np.unpackbits(bits, count=size).reshape(shape)
-        else:
-            hits = rng.random(shape, dtype=np.float32) < p
+            return self._toss(rng, shape)
+        hits = rng.random(shape, dtype=np.float32) < p
         if self.one == 1.0:
             return hits
         return np.multiply(hits, np.asarray(self.one, self.dtype), dtype=self.dtype)
+
+    def _toss(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """A fair coin is one random bit: eight of them are looked up at once."""
+        size = math.prod(shape)
+        tosses = _eight_tosses(self.dtype, self.one).take(_random_bytes(rng, -(-size // 8)), axis=0)
+        return tosses.reshape(-1)[:size].reshape(shape)
+
+
+@functools.cache
+def _eight_tosses(dtype: str, one: float) -> np.ndarray:
+    """What each byte stands for: of shape (256, 8), the byte's first bit first."""
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    return bits.astype(dtype) * np.asarray(one, dtype)
+
+
+def _random_bytes(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Of dtype uint8; ``rng.bytes``, but for generators of words taken as they come."""
+    if isinstance(rng.bit_generator, np.random.PCG64):
+        words = rng.bit_generator.random_raw(-(-size // 8))
+        return words.astype("<u8", copy=False).view(np.uint8)[:size]
+    return np.frombuffer(rng.bytes(size), dtype=np.uint8)
 
 
 class Uniform(Draw):

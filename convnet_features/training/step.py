@@ -88,7 +88,7 @@ class HostStep:
         if not math.isfinite(loss):
             return float(loss)
         n_gradients = len(results) - len(self.gradients.updated)
-        np.concatenate([np.ravel(g) for g in results[:n_gradients]], out=self.gradient)
+        np.concatenate([g.reshape(-1) for g in results[:n_gradients]], out=self.gradient)
         self._limit_norm()
         self.updater.apply(self.trained, self.gradient)
         for position, value in zip(self.gradients.updated, results[n_gradients:], strict=True):

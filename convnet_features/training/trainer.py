@@ -273,11 +273,13 @@ class Trainer:
         losses, sizes = [], []
         self.cut_short = False
         self.model.adopt_values()  # what callbacks gave parameters with set_value
+        heard = listening(self.callbacks, "on_batch_end")
         with closing(self._batches()) as batches, loaded(self._step):
             for self.batch, batch in enumerate(batches, start=1):
                 losses.append(self._train_on(batch))
                 sizes.append(len(batch[0]))
-                if self._tell_of_batch(losses[-1]) or interruption.requested:
+                stop = heard and self._tell_of_batch(losses[-1])
+                if stop or interruption.requested:
                     self.cut_short = True
                     break
         return float(np.average(losses, weights=sizes))
@@ -294,8 +296,6 @@ class Trainer:
 
     def _tell_of_batch(self, loss: float) -> bool:
         """Tell callbacks of a batch, with the parameters where they can look at them."""
-        if not listening(self.callbacks, "on_batch_end"):
-            return False
         self._step.fetch()
         stop = self._tell("on_batch_end", loss)
         self.model.adopt_values()

@@ -1,8 +1,8 @@
 """Update rules of ``lasagne.updates`` as functions over one contiguous buffer.
 
-Every rule of Lasagne's is element-wise: what happens to one number depends on
+Every rule that has a name is element-wise: what happens to one number depends on
 that number, its gradient and its own state. So the rule is built once, for one
-vector that holds all parameters, and applied in blocks that stay in the cache.
+vector that holds all parameters, and applied in place.
 A rule of somebody else's may look at a parameter's name, shape or place in the
 list, so it is built for the parameters as they are.
 """
@@ -14,11 +14,12 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from ..compilation import compile_program
+from ..compilation import compile_in_place, compile_program
 from ..kernels.registry import get_provider
 from ..network.functions import cached_program, live_variables
 from ..theano_facade import theano_scope
@@ -32,8 +33,6 @@ __all__ = [
     "update_arguments",
 ]
 
-#: Numbers in a block: a quarter of a megabyte of float32.
-BLOCK = 1 << 16
 _LASAGNE_RULES = (
     "sgd",
     "momentum",
@@ -208,11 +207,12 @@ def update_arguments(
 
 @dataclass(frozen=True)
 class _Rule:
-    """A compiled rule: (*thetas, *states, *gradients, *arguments, *live) to new (*thetas, *states).
+    """A compiled rule: a function of (*thetas, *states, *gradients, *arguments, *live).
 
     Attributes
     ----------
     function : callable
+        To new (*thetas, *states), or to None, if it is `in_place`.
     initial : tuple of ndarray
         What the states begin with.
     arguments : tuple of str
@@ -220,14 +220,15 @@ class _Rule:
     live : tuple of shared variables
         What the rule reads besides: its own random generators, or settings that
         somebody changes while training runs.
-    elementwise : bool
+    in_place : bool
+        Whether `function` overwrites thetas and states.
     """
 
-    function: Callable[..., tuple[Any, ...]]
+    function: Callable[..., Any]
     initial: tuple[np.ndarray, ...]
     arguments: tuple[str, ...]
     live: tuple[Any, ...]
-    elementwise: bool
+    in_place: bool
 
 
 @dataclass
@@ -254,30 +255,11 @@ class Updater:
         """Update `theta` in place by one step against `gradient`, both float32 vectors."""
         values = [np.float32(self.arguments[name]) for name in self.rule.arguments]
         values += [variable.get_value(borrow=True) for variable in self.rule.live]
-        if self.rule.elementwise:
-            self._apply_in_blocks(theta, gradient, values)
-        else:
-            self._apply_at_once(theta, gradient, values)
-
-    def _apply_in_blocks(self, theta: np.ndarray, gradient: np.ndarray, values: list[Any]) -> None:
-        held = [theta, *self.state]
-        last: Sequence[Any] = []
-        for start in range(0, len(theta), BLOCK):
-            block = slice(start, start + BLOCK)
-            blocks = [each[block] if each.ndim else each for each in held]
-            last = self.rule.function(*blocks, gradient[block], *values)
-            for target, value in zip(blocks, last, strict=True):
-                if target.ndim:
-                    target[...] = value
-        # A number that every block reads (the step count) changes when all have read it.
-        for target, value in zip(held, last, strict=False):
-            if not target.ndim:
-                target[...] = value
-
-    def _apply_at_once(self, theta: np.ndarray, gradient: np.ndarray, values: list[Any]) -> None:
+        if self.rule.in_place:
+            self.rule.function(theta, *self.state, gradient, *values)
+            return
         held = [*split_vector(theta, self.shapes), *self.state]
-        gradients = split_vector(gradient, self.shapes)
-        new = self.rule.function(*held, *gradients, *values)
+        new = self.rule.function(*held, *split_vector(gradient, self.shapes), *values)
         for target, value in zip(held, new, strict=True):
             target[...] = value
 
@@ -328,33 +310,31 @@ def make_updater(
     Updater
     """
     shapes = list(shapes)
-    if _is_lasagnes(rule):
+    elementwise = _is_elementwise(rule, arguments)
+    if elementwise:
         compiled = _compiled_elementwise(rule, tuple(arguments), engine)
         shapes = [theta.shape]
     else:
         compiled = _compile(rule, arguments, split_vector(theta, shapes), names, engine)
     state = [
-        np.broadcast_to(value, theta.shape).copy()
-        if compiled.elementwise and value.ndim
-        else value.copy()
+        np.broadcast_to(value, theta.shape).copy() if elementwise and value.ndim else value.copy()
         for value in compiled.initial
     ]
     return Updater(compiled, shapes, dict(arguments), state)
 
 
-def _is_lasagnes(rule: Callable[..., Any]) -> bool:
-    import lasagne.updates
-
-    return getattr(lasagne.updates, getattr(rule, "__name__", ""), None) is rule
+def _is_elementwise(rule: Callable[..., Any], arguments: Mapping[str, Any]) -> bool:
+    named = any(rule is each for each in _rules().values())
+    return named and all(isinstance(value, Real) for value in arguments.values())
 
 
 def _compiled_elementwise(rule: Callable[..., Any], names: tuple[str, ...], engine: str) -> _Rule:
-    """Lasagne's own rules begin with zeros, so that one compiled for one number serves all."""
+    """Rules that have a name begin with zeros, so that one compiled for one number serves all."""
     one = [np.zeros(1, dtype=np.float32)]
     arguments = dict.fromkeys(names, 0.0)
     return cached_program(
         ("update", rule, names, engine),
-        lambda: _compile(rule, arguments, one, None, engine, elementwise=True),
+        lambda: _compile(rule, arguments, one, None, engine, in_place=engine != "jax"),
     )
 
 
@@ -364,7 +344,7 @@ def _compile(
     thetas: Sequence[np.ndarray],
     names: Sequence[str | None] | None,
     engine: str,
-    elementwise: bool = False,
+    in_place: bool = False,
 ) -> _Rule:
     import theano
     from pytensor.graph.replace import clone_replace
@@ -390,10 +370,10 @@ def _compile(
             rebuild_strict=False,
         )
         live, outputs = live_variables(outputs)
-        function = compile_program(
+        function = (compile_in_place if in_place else compile_program)(
             [*inputs, *gradients, *changeable.values(), *live.values()],
             outputs,
             get_provider(engine),
         )
     initial = tuple(np.asarray(variable.get_value()) for variable in held[len(params) :])
-    return _Rule(function, initial, tuple(changeable), tuple(live), elementwise)
+    return _Rule(function, initial, tuple(changeable), tuple(live), in_place)

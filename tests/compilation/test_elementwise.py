@@ -12,7 +12,11 @@ from pytensor.scalar.basic import ScalarOp
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.type import tensor
 
-from convnet_features.compilation.elementwise import elementwise_function, natural_dtype
+from convnet_features.compilation.elementwise import (
+    elementwise_function,
+    function_of,
+    natural_dtype,
+)
 
 DTYPES = ["float32", "float64", "int32"]
 
@@ -137,3 +141,14 @@ def test_what_is_not_known_is_not_guessed():
 
 def test_dtypes_that_only_running_tells():
     assert natural_dtype(inspect.signature, ["float32"]) is None
+
+
+def test_squares_are_no_powers():
+    x = tensor(dtype="float32", shape=(None, None))
+    function, inputs = function_of((x**2).owner)
+    assert function is np.square
+    assert inputs == [x]
+    for other in (x**3, x**x, 2**x):
+        function, inputs = function_of(other.owner)
+        assert function is np.power
+        assert inputs == other.owner.inputs

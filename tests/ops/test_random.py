@@ -10,7 +10,7 @@ from pytensor.gradient import DisconnectedInputError, grad
 
 from convnet_features.compilation import compile_program, mode
 from convnet_features.kernels.registry import get_provider
-from convnet_features.ops.random import bernoulli, normal, uniform
+from convnet_features.ops.random import Bernoulli, bernoulli, normal, uniform
 
 DRAWS = {
     "fair coin": lambda rng, shape, **more: bernoulli(rng, shape, 0.5, **more),
@@ -136,3 +136,17 @@ def test_no_gradient_flows_through_a_draw(kind):
     _, draw = normal(rng, (3,), mean, 1.0)
     with pytest.raises(DisconnectedInputError):
         grad(draw.sum(), mean)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 5), (1,), (3, 7), (32, 128)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8"])
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox])
+def test_a_fair_coin_is_the_bits_of_a_generators_bytes(kind, dtype, shape):
+    """In their order, whatever the generator."""
+    size = int(np.prod(shape))
+    tossed = Bernoulli(dtype, len(shape), one=2).draw(
+        np.random.Generator(kind(3)), shape, np.float32(0.5)
+    )
+    drawn = np.frombuffer(np.random.Generator(kind(3)).bytes(-(-size // 8)), np.uint8)
+    assert tossed.dtype == dtype
+    np.testing.assert_array_equal(tossed, 2 * np.unpackbits(drawn, count=size).reshape(shape))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convnet_features.compilation.blocks import BLOCK
 from convnet_features.theano_facade import theano_scope
 from convnet_features.training import updates as module
 from convnet_features.training.updates import (
@@ -106,17 +107,55 @@ def rule(request):
     return resolve_update(request.param), *RULES[request.param]
 
 
-@pytest.mark.parametrize("block", [4, 1 << 16], ids=["blocks", "one block"])
-def test_against_its_equation(rule, rng, monkeypatch, block):
-    monkeypatch.setattr(module, "BLOCK", block)
+@pytest.mark.parametrize("size", [17, 2 * BLOCK + 17], ids=["one block", "blocks"])
+def test_against_its_equation(rule, rng, size):
     function, reference, arguments = rule
-    theta = rng.normal(size=17).astype(np.float32)
-    gradients = rng.normal(size=(STEPS, 17)).astype(np.float32)
+    theta = rng.normal(size=size).astype(np.float32)
+    gradients = rng.normal(size=(STEPS, size)).astype(np.float32)
     expected = reference(np.float64(theta), np.float64(gradients), **arguments)
-    updater = make_updater(function, arguments, theta, SHAPES)
+    updater = make_updater(function, arguments, theta, [(size,)])
     for gradient in gradients:
+        before = gradient.copy()
         updater.apply(theta, gradient)
+        np.testing.assert_array_equal(gradient, before)
     np.testing.assert_allclose(theta, expected, rtol=2e-5, atol=2e-6)
+
+
+def test_as_compiled_without_blocks(rule, rng):
+    """To the last bit: in place or not, the operations are the same."""
+    function, _, arguments = rule
+    theta = rng.normal(size=17).astype(np.float32)
+    shapes = [theta.shape]
+    plain = module._compile(function, arguments, [theta], None, "portable")
+    state = [value.copy() for value in plain.initial]
+    straight = module.Updater(plain, shapes, arguments, state)
+    in_place = make_updater(function, arguments, theta, shapes)
+    other = theta.copy()
+    for gradient in rng.normal(size=(STEPS, 17)).astype(np.float32):
+        straight.apply(theta, gradient)
+        in_place.apply(other, gradient)
+    for found, expected in zip([other, *in_place.state], [theta, *state], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_arguments_that_are_no_numbers(rng):
+    """A rule that reads a shared variable follows it."""
+    import theano
+
+    theta = rng.normal(size=17).astype(np.float32)
+    gradient = rng.normal(size=17).astype(np.float32)
+    with theano_scope():
+        decay = theano.shared(np.float32(0))
+    rule = resolve_update("adamw")
+    updater = make_updater(rule, {"learning_rate": 0.1, "weight_decay": decay}, theta, SHAPES)
+    before = theta.copy()
+    updater.apply(theta, gradient)
+    decay.set_value(np.float32(0.5))
+    follower, first = theta.copy(), theta.copy()
+    updater.apply(follower, 0 * gradient)
+    decay.set_value(np.float32(0))
+    np.testing.assert_array_less(0, np.abs(first - before))
+    np.testing.assert_array_less(np.abs(follower).sum(), np.abs(first).sum())
 
 
 def test_as_lasagne_computes_it(rule, rng):
