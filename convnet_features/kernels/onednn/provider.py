@@ -105,9 +105,9 @@ class OneDNNProvider(Provider):
     def clear_caches(self) -> None:
         """Forget all plans, and give idle memory back."""
         self._programs.clear()
-        clear_generated()
         for kernel in list(self._stacks):
             kernel.clear_caches()
+        clear_generated()
         self._pool.clear()
 
     def _softmax(self, x: np.ndarray, logarithm: bool) -> np.ndarray | None:
