@@ -8,10 +8,17 @@ from typing import Any
 
 from convnet_features.locks import new_lock
 
-__all__ = ["CompiledModule", "has_512_bits"]
+__all__ = ["CompiledModule", "can_compile", "dispose", "has_512_bits"]
+
+#: What is compiled once, to see whether anything can be.
+TRIAL = "define void @trial(ptr %result) {\n  store float 1.0, ptr %result\n  ret void\n}"
 
 _lock = new_lock()
 _features: Any = None
+_works: bool | None = None
+#: Engines that nobody needs any more. The last reference to one may go at any moment and in any
+#: thread, but LLVM is to be entered under the lock.
+_retired: list[Any] = []
 
 if hasattr(os, "register_at_fork"):
     # llvmlite has a lock of its own, which a child must not find held by a thread that it lacks.
@@ -34,9 +41,11 @@ class CompiledModule:
     """
 
     def __init__(self, text: str) -> None:
-        import llvmlite.binding as llvm
-
         with _lock:
+            # Under the lock: a child must not find a module half imported.
+            import llvmlite.binding as llvm
+
+            dispose()
             features = _host()
             target = llvm.Target.from_default_triple().create_target_machine(
                 cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=2
@@ -45,9 +54,47 @@ class CompiledModule:
             self._engine = llvm.create_mcjit_compiler(module, target)
             self._engine.finalize_object()
 
+    def __del__(self) -> None:
+        # Not there if the module could not be compiled.
+        engine = self.__dict__.pop("_engine", None)
+        if engine is not None:
+            _retired.append(engine)
+
     def address(self, name: str) -> int:
         """Where the function `name` begins."""
-        return int(self._engine.get_function_address(name))
+        with _lock:
+            return int(self._engine.get_function_address(name))
+
+
+def dispose() -> None:
+    """Give back the memory of modules that nobody needs any more."""
+    with _lock:
+        _retired.clear()
+
+
+def can_compile() -> bool:
+    """Whether this process can make code that is worth making; tried once.
+
+    Not so where llvmlite is missing or not of the kind known here, where the
+    system forbids, and on processors that do not multiply and add at once.
+    """
+    global _works
+    with _lock:
+        if _works is None:
+            _works = _try()
+    return _works
+
+
+def _try() -> bool:
+    try:
+        import llvmlite.binding as llvm
+
+        # Without executable memory LLVM would end the process.
+        llvm.check_jit_execution()
+        return bool(_host().get("fma")) and CompiledModule(TRIAL).address("trial") != 0
+    except Exception:
+        # Whatever it is: nothing depends on this code but speed.
+        return False
 
 
 def has_512_bits() -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from convnet_features.kernels.contract import ConvStage, PoolStage
-from convnet_features.kernels.jit.compiler import CompiledModule, has_512_bits
+from convnet_features.kernels.jit.compiler import CompiledModule, can_compile, has_512_bits
 from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
 from convnet_features.kernels.jit.geometry import Geometry, Layout
 from convnet_features.kernels.onednn import winners
@@ -37,16 +37,20 @@ def joined_geometry(
 ) -> Geometry | None:
     """What a routine for two stages at once depends on.
 
-    None where there is no such routine, or where oneDNN does better: where
-    images have channels enough to fill a vector, say.
+    None where there is no such routine, where oneDNN does better (images have
+    channels enough to fill a vector, say), and where this process cannot
+    generate code.
     """
-    lanes = 16 if has_512_bits() else 8
     count, channels, rows, columns = w_shape
+    window, stride = pool.pool.window, pool.pool.stride
+    work = math.prod(w_shape[1:]) * math.prod(conv.conv.output_shape(x.shape, w_shape))
+    # LLVM is loaded for what is worth it only.
+    if work < winners.WORTH_GENERATING or not can_compile():
+        return None
+    lanes = 16 if has_512_bits() else 8
     _, _, height, width = x.shape
     image, filters = (channels, height, width), (count, rows, columns)
     geometry = Geometry(conv.conv, pool.pool, image, filters, lanes)
-    window, stride = pool.pool.window, pool.pool.stride
-    work = math.prod(w_shape) * math.prod(geometry.convolved) * x.shape[0]
     suits = (
         {conv.activation, pool.activation} <= {"linear", "rectify"}
         and conv.bias
@@ -59,7 +63,6 @@ def joined_geometry(
         and stride[1] >= window[1]
         and channels == x.shape[1] < lanes
         and count % lanes == 0
-        and work >= winners.WORTH_GENERATING
         and x == primitives.strided(x.shape)
     )
     return geometry if suits else None

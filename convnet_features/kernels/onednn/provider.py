@@ -105,10 +105,10 @@ class OneDNNProvider(Provider):
     def clear_caches(self) -> None:
         """Forget all plans, and give idle memory back."""
         self._programs.clear()
-        winners.clear_generated()
-        conv_pool.clear_generated()
         for kernel in list(self._stacks):
             kernel.clear_caches()
+        conv_pool.clear_generated()
+        winners.clear_generated()
         self._pool.clear()
 
     def _softmax(self, x: np.ndarray, logarithm: bool) -> np.ndarray | None:

@@ -10,7 +10,12 @@ import math
 from dataclasses import dataclass
 
 from convnet_features.kernels.contract import ConvStage, PoolStage
-from convnet_features.kernels.jit.compiler import CompiledModule, has_512_bits
+from convnet_features.kernels.jit.compiler import (
+    CompiledModule,
+    can_compile,
+    dispose,
+    has_512_bits,
+)
 from convnet_features.kernels.jit.geometry import Geometry
 from convnet_features.kernels.jit.pooled_convolution import (
     FILTERS_ARGUMENTS,
@@ -40,6 +45,7 @@ _generated: LRUCache[tuple[PooledConvolution, CompiledModule]] = LRUCache(MODULE
 def clear_generated() -> None:
     """Forget all generated code that no program uses."""
     _generated.clear()
+    dispose()
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ class Winners:
 def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Winners | None:
     """Routines for the gradients of `before`, a convolution, and `pooling` behind it.
 
-    None where there are none, or where oneDNN does better.
+    None where there are none, where oneDNN does better, and where this process
+    cannot generate code.
     """
     conv, pool = before.stage, pooling.stage
     if not (isinstance(conv, ConvStage) and isinstance(pool, PoolStage)):
@@ -105,12 +112,14 @@ def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Win
         # Vectors of channels that are mostly padding are no better than zeros.
         or channels < lanes
         or work < WORTH_GENERATING
+        or not can_compile()
     ):
         return None
     geometry = Geometry(
         conv.conv, pool.pool, (channels, height, width), (count, rows, columns), lanes
     )
-    if sum(map(len, geometry.classes)) > MOST_TAPS:
+    # Somewhere a filter lies all beside the image: oneDNN does not lay such out in blocks either.
+    if not all(geometry.classes) or sum(map(len, geometry.classes)) > MOST_TAPS:
         return None
     kernels, module = _generated.get(geometry, lambda: _generate(primitives, geometry))
     return Winners(
