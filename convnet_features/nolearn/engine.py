@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..exceptions import DivergenceError
 from ..kernels.registry import get_provider
 from ..network.build import Network
 from ..network.functions import Program, cached_program, compile_with_params
 from ..network.model import Model
 from ..network.signature import description, network_signature
 from ..theano_facade import theano_scope
+from ..training.divergence import divergence
 from ..training.gradients import GradientProgram, differentiated
 from ..training.step import HostStep
 from ..training.updates import make_updater
@@ -100,21 +100,24 @@ class Engine:
         seeds = np.random.SeedSequence(seed).spawn(gradients.n_generators)
         self.generators = [np.random.default_rng(each) for each in seeds]
 
-    def step(self, images: np.ndarray, targets: np.ndarray) -> float:
+    def step(self, images: np.ndarray, targets: np.ndarray, where: str) -> float:
         """Update the parameters with one batch; the loss before the update.
+
+        Parameters
+        ----------
+        images, targets : ndarray
+        where : str
+            The epoch and the batch, for the error.
 
         Raises
         ------
         DivergenceError
-            If the loss is not finite; nothing is updated then.
+            If the loss is not finite, and then nothing is updated; or a parameter, afterwards.
         """
         self.model.adopt_values()  # what handlers gave parameters with set_value
         loss = self._step([images, targets], [], self.generators)
-        if not math.isfinite(loss):
-            raise DivergenceError(
-                f"The loss became {loss}: training diverged. Use a smaller "
-                "update_learning_rate, or scale X so that its values are near 1."
-            )
+        if not (math.isfinite(loss) and self._step.is_sound()):
+            raise divergence(where, self.model, loss, images)
         return loss
 
     def evaluate(self, images: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:

@@ -364,7 +364,7 @@ class NeuralNet(BaseEstimator):
         ValueError
             If X and y do not fit each other or the network.
         DivergenceError
-            If the loss leaves the finite numbers.
+            If the loss or a parameter leaves the finite numbers.
         """
         X, y = self._checked(X, y)
         if self.use_label_encoder:
@@ -431,9 +431,11 @@ class NeuralNet(BaseEstimator):
     def _train_on(self, X: Any, y: Any) -> float:
         engine, handlers = self._engine, _as_list(self.on_batch_finished)
         losses, sizes = [], []
-        for Xb, yb in self.batch_iterator_train(X, y):
+        epoch = len(self.train_history_) + 1
+        for batch, (Xb, yb) in enumerate(self.batch_iterator_train(X, y), start=1):
             engine.updater.arguments.update(self._update_arguments())
-            losses.append(engine.step(self._as_input(Xb), engine.target(yb)))
+            where = f"epoch {epoch}, batch {batch}"
+            losses.append(engine.step(self._as_input(Xb), engine.target(yb), where))
             sizes.append(len(Xb))
             self._tell(handlers)
         if not losses:

@@ -46,6 +46,7 @@ class DeviceStep:
         self.updater = updater
         self.theta = theta
         self._device: tuple[Any, list[Any]] | None = None
+        self._sound: Any = True
         self._step = _compiled_step(gradients, updater, _layout(theta, values), max_norm)
 
     def load(self) -> None:
@@ -73,11 +74,15 @@ class DeviceStep:
         arguments = [
             np.float32(self.updater.arguments[name]) for name in self.updater.rule.arguments
         ]
-        theta, state, loss = self._step(
+        theta, state, loss, self._sound = self._step(
             *self._device, (*data, *strengths), [as_key(each) for each in generators], arguments
         )
         self._device = theta, state
         return float(loss)
+
+    def is_sound(self) -> bool:
+        """Whether all parameters are finite numbers after the last update."""
+        return bool(self._sound)
 
 
 def can_be_compiled(gradients: GradientProgram, updater: Updater) -> bool:
@@ -123,12 +128,13 @@ def _compiled_step(
             start, shape = layout[position]
             updated = updated.at[start : start + math.prod(shape)].set(jnp.ravel(value))
         # Where training diverges, the parameters are left as they were before.
-        sound = jnp.isfinite(loss)
+        finite = jnp.isfinite(loss)
         state = [
-            jnp.where(sound, value, old)
+            jnp.where(finite, value, old)
             for value, old in zip(new[len(trained) :], state, strict=True)
         ]
-        return jnp.where(sound, updated, theta), state, loss
+        theta = jnp.where(finite, updated, theta)
+        return theta, state, loss, jnp.isfinite(theta).all()
 
     # What a step is given it may overwrite: nobody else holds it.
     return jax.jit(step, donate_argnums=(0, 1))

@@ -29,6 +29,9 @@ class Step(Protocol):
     ) -> float:
         """One update; the loss before it. Nothing is updated where that is not finite."""
 
+    def is_sound(self) -> bool:
+        """Whether all parameters are finite numbers after the last update."""
+
 
 @contextmanager
 def loaded(step: Step) -> Iterator[Step]:
@@ -69,6 +72,7 @@ class HostStep:
     ) -> None:
         self.gradients = gradients
         self.updater = updater
+        self.theta = theta
         self.values = values
         self.max_norm = max_norm
         self.trained = theta[: sum(math.prod(shape) for shape in updater.shapes)]
@@ -94,6 +98,10 @@ class HostStep:
         for position, value in zip(self.gradients.updated, results[n_gradients:], strict=True):
             self.values[position][...] = value
         return float(loss)
+
+    def is_sound(self) -> bool:
+        """Whether all parameters are finite numbers."""
+        return bool(np.isfinite(self.theta).all())
 
     def _limit_norm(self) -> None:
         """Shorten the gradient to `max_norm`, as ``lasagne.updates.total_norm_constraint`` does."""

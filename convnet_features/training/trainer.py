@@ -19,7 +19,7 @@ from .augmentation import seeded
 from .batches import Batch, Dataset, iterate_batches
 from .callbacks.base import Callback, in_order, listening, told
 from .device import DeviceStep, can_be_compiled
-from .divergence import first_divergence
+from .divergence import divergence
 from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
 from .history import History
@@ -260,7 +260,6 @@ class Trainer:
         if self._tell("on_epoch_begin"):
             return True
         train_loss = self._train_on_batches(interruption)
-        self._check_parameters()
         record = self._record(train_loss, began)
         self.history.append(record)
         self._finished = TrainingState.of(self)
@@ -288,10 +287,9 @@ class Trainer:
         """One update of the parameters; the batch's loss before it."""
         data = [each for each in batch if each is not None]
         loss = self._step(data, self.settings.strengths(), self.generators)
-        if not math.isfinite(loss):
+        if not (math.isfinite(loss) and self._step.is_sound()):
             self._step.fetch()
-            what = f"The loss became {loss} at epoch {self.epoch}, batch {self.batch}"
-            raise DivergenceError(self._diverged(what, first_divergence(self.model, batch[0])))
+            raise self._divergence(loss, batch[0])
         return loss
 
     def _tell_of_batch(self, loss: float) -> bool:
@@ -300,6 +298,8 @@ class Trainer:
         stop = self._tell("on_batch_end", loss)
         self.model.adopt_values()
         self._step.load()
+        if not np.isfinite(self.theta).all():  # noticed later, other layers would be lost as well
+            raise self._divergence()
         return stop
 
     def _batches(self) -> Generator[Batch]:
@@ -327,19 +327,9 @@ class Trainer:
         self.prepare()
         return evaluate(self.model, self._evaluation, data)
 
-    def _check_parameters(self) -> None:
-        """Rectifiers make 0 of NaN: parameters can be lost while the loss is finite."""
-        if not np.isfinite(self.theta).all():
-            where = f"Parameters left the finite numbers in epoch {self.epoch}"
-            raise DivergenceError(self._diverged(where, first_divergence(self.model)))
-
-    def _diverged(self, what: str, where: str) -> str:
-        rate = self.learning_rate
-        now = "" if rate is None else f" than {rate:g}"
-        return (
-            f"{what}: training diverged. {where} Use a smaller update_learning_rate{now}, or scale "
-            "X so that its values are near 1."
-        )
+    def _divergence(self, loss: float = 0.0, images: np.ndarray | None = None) -> DivergenceError:
+        where = f"epoch {self.epoch}, batch {self.batch}"
+        return divergence(where, self.model, loss, images, self.learning_rate)
 
 
 def _streams(seed: int) -> tuple[np.random.Generator, np.random.SeedSequence]:

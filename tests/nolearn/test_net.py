@@ -347,7 +347,10 @@ class TestTraining:
         net.initialize()
         before = net.get_all_params_values()
         y = np.tile(digits[1][:, None], 10).astype(np.float32)
-        with pytest.raises(DivergenceError, match=r"training diverged. Use a smaller"):
+        with pytest.raises(
+            DivergenceError,
+            match=r"epoch 1, batch \d: training diverged\. Layer '\w+' was the first.* Use a smaller",
+        ):
             net.fit(digits[0], y)
         np.testing.assert_array_equal(net.layers_["hidden"].W.get_value(), before["hidden"][0])
 

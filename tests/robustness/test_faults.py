@@ -146,34 +146,57 @@ class TestSaving:
             counts.add("kills while saving")
 
 
-class Explode(Callback):
-    """Makes one layer's weights infinite in the middle of the third epoch."""
+class AfterBatch(Callback):
+    """Does something after one batch of the third epoch."""
 
-    def __init__(self, layer):
-        self.layer = layer
-
-    def on_epoch_begin(self, trainer):
-        self.batches = 0
+    def __init__(self, batch, action):
+        self.batch = batch
+        self.action = action
 
     def on_batch_end(self, trainer, loss):
-        self.batches += 1
-        if trainer.epoch == 3 and self.batches == 1:
-            parameter = trainer.model.network.layers[self.layer].W
-            parameter.get_value(borrow=True)[...] = np.inf
+        if (trainer.epoch, trainer.batch) == (3, self.batch):
+            self.action(trainer)
+
+
+def explode(layer, value):
+    """Puts `value` into a layer's weights."""
+
+    def action(trainer):
+        trainer.model.network.layers[layer].W.get_value(borrow=True)[...] = value
+
+    return action
+
+
+def leap(trainer):
+    """The next update leads nowhere."""
+    trainer.updater.arguments["learning_rate"] = np.inf
 
 
 class TestDivergence:
-    @pytest.mark.parametrize("layer", ["conv2d1", "conv2d2", "dense", "output"])
-    def test_names_epoch_batch_and_layer_and_keeps_the_last_good_epoch(self, layer, data):
+    """There are six batches to an epoch."""
+
+    def diverge(self, data, batch, action, match):
         X, y = data
         options = {"batch_size": 10, "random_state": 0, "validation_fraction": None}
         good = ConvNetClassifier(max_epochs=2, **options).fit(X, y)
-        network = ConvNetClassifier(max_epochs=9, callbacks=[Explode(layer)], **options)
-        with pytest.raises(DivergenceError, match=r"epoch 3.*Layer '\w+' was the first"):
+        network = ConvNetClassifier(max_epochs=9, callbacks=[AfterBatch(batch, action)], **options)
+        with pytest.raises(DivergenceError, match=match):
             network.fit(X, y)
         assert len(network.history_) == 2
         np.testing.assert_array_equal(network.transform(X), good.transform(X))
         counts.add("divergences")
+
+    @pytest.mark.parametrize("value", [np.inf, np.nan])
+    @pytest.mark.parametrize("layer", ["conv2d1", "conv2d2", "dense", "output"])
+    def test_names_epoch_batch_and_layer_and_keeps_the_last_good_epoch(self, layer, value, data):
+        for batch in (1, 6):
+            match = rf"at epoch 3, batch {batch}:.*Layer '{layer}' was the first"
+            self.diverge(data, batch, explode(layer, value), match)
+
+    @pytest.mark.parametrize("batch", [1, 5])
+    def test_parameters_lost_by_an_update_whose_loss_was_finite(self, batch, data):
+        match = rf"Parameters left .* at epoch 3, batch {batch + 1}:.*Layer 'conv2d1' was the first"
+        self.diverge(data, batch, leap, match)
 
     def test_a_learning_rate_that_is_too_large(self, data):
         X, _ = data

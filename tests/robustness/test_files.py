@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 import tracemalloc
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from convnet_features.exceptions import ConvNetFeaturesError, FileFormatError
 from convnet_features.persistence import read_arrays, write_arrays
 
 from . import counts
+from .fuzz import PARSERS
 
 #: What a reader may take beyond a few times the file itself.
 ROOM = 64 << 20
@@ -224,47 +227,23 @@ def test_nothing_in_a_file_is_run(fitted, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parser", ["idx", "safetensors"])
+@pytest.mark.parametrize("parser", list(PARSERS))
 def test_coverage_guided_fuzzing(parser, tmp_path):
     """atheris looks for inputs that reach new branches of our parsers."""
     pytest.importorskip("atheris")
-    seconds = min(60, int(os.environ.get("ROBUSTNESS_SECONDS", "20")) // 4)
-    code = f"""
-import atheris, sys, io, os
-parsers = ["convnet_features.datasets", "convnet_features.persistence"]
-with atheris.instrument_imports(include=parsers):
-    from convnet_features.datasets import idx
-    from convnet_features import persistence
-from convnet_features.exceptions import FileFormatError
-
-def idx_file(data):
-    idx.read_idx(io.BytesIO(data), max_bytes=1 << 20)
-
-def safetensors_file(data):
-    path = {str(tmp_path / "fuzzed")!r}
-    with open(path, "wb") as file:
-        file.write(data)
-    persistence.read_arrays(path)
-
-def one(data):
-    try:
-        {parser}_file(data)
-    except FileFormatError:
-        pass
-
-atheris.Setup([sys.argv[0], "-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=10",
-               {str(tmp_path / "corpus")!r}], one)
-atheris.Fuzz()
-"""
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    (corpus / "idx").write_bytes(idx_file(np.random.default_rng(0)))
-    (corpus / "safetensors").write_bytes(LIES["bytes too many"][:-1])
+    if parser == "onnx":
+        pytest.importorskip("onnx")
+    # In a soak, all of them together take a third of the time.
+    seconds = min(60, int(os.environ.get("ROBUSTNESS_SECONDS", "60")) // (3 * len(PARSERS)))
+    command = [sys.executable, "-m", "tests.robustness.fuzz", parser, "--seconds", str(seconds)]
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds + 120
+        [*command, "--corpus", str(tmp_path / "corpus")],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 120,
+        cwd=Path(__file__).parents[2],
     )
     assert result.returncode == 0, result.stderr[-4000:]
-    done = [
-        line for line in result.stderr.splitlines() if "DONE" in line or line.startswith("Done")
-    ]
-    counts.note(f"fuzzed {parser}", done[-1].strip() if done else "?")
+    done = re.search(r"Done (\d+) (?:runs|in)", result.stderr)
+    assert done, result.stderr[-4000:]
+    counts.add(f"fuzzed {parser} files", int(done.group(1)))

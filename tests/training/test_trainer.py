@@ -168,7 +168,7 @@ class TestWhenSomethingRaises:
 
         with pytest.raises(
             DivergenceError,
-            match=r"epoch 1, batch 2: .* Layer 'output' was the first: its parameter "
+            match=r"epoch 1, batch 1: .* Layer 'output' was the first: its parameter "
             r"'output.b' is not finite",
         ):
             make_net(callbacks=[Break()]).fit(*digits)
@@ -181,7 +181,7 @@ class TestWhenSomethingRaises:
 
         with pytest.raises(
             DivergenceError,
-            match=r"left the finite numbers in epoch 1.*'conv2d2' was the first",
+            match=r"left the finite numbers at epoch 1, batch \d.*'conv2d2' was the first",
         ):
             make_net(callbacks=[Break()]).fit(*digits)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec, Provider, Stage
+from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.portable.convolution import PortableConv2D
 from convnet_features.kernels.portable.elementwise import log_softmax, softmax
 from convnet_features.kernels.portable.pooling import PortablePool2D
@@ -33,6 +34,7 @@ class PortableProvider(Provider):
     def stack(self, stages: tuple[Stage, ...]) -> PortableStack:
         return PortableStack(stages)
 
+    @memory_for_blas()
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return a @ b
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
+from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.portable.layout import blocks
 from convnet_features.kernels.portable.patches import PatchGrid
 from convnet_features.kernels.portable.scratch import borrowed
@@ -23,6 +24,7 @@ class PortableConv2D(Conv2DKernel):
     def __init__(self, spec: Conv2DSpec) -> None:
         self.spec = spec
 
+    @memory_for_blas()
     def forward(self, x: np.ndarray, w: np.ndarray) -> np.ndarray:
         grid = self._grid(x.shape, w.shape)
         filters = self._matrix(w.astype(x.dtype, copy=False))
@@ -31,6 +33,7 @@ class PortableConv2D(Conv2DKernel):
             np.matmul(patches, filters, out=y[samples, rows].reshape(len(patches), len(w)))
         return y.transpose(0, 3, 1, 2)
 
+    @memory_for_blas()
     def grad_input(self, x_shape: tuple[int, ...], w: np.ndarray, gy: np.ndarray) -> np.ndarray:
         check_gradient(gy, self.spec.output_shape(x_shape, w.shape))
         grid = self._grid(x_shape, w.shape)
@@ -44,6 +47,7 @@ class PortableConv2D(Conv2DKernel):
                 grid.add(patches, rows, padded[samples])
         return gx
 
+    @memory_for_blas()
     def grad_weights(self, x: np.ndarray, w_shape: tuple[int, ...], gy: np.ndarray) -> np.ndarray:
         check_gradient(gy, self.spec.output_shape(x.shape, w_shape))
         n_filters, n_channels, height, width = w_shape

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.threads import get_num_threads
 
 __all__ = ["blas_libraries", "compute_parts", "single_threaded_blas", "split"]
@@ -50,14 +51,14 @@ def compute_parts(task: Callable[[int], Result], n_parts: int) -> list[Result]:
     """[task(0), task(1), ...], on as many threads as BLAS had and `get_num_threads` allows.
 
     Called from several threads at a time, only the first call gets helpers. A
-    helper that cannot be started, or dies for want of memory before it has
-    done anything, is not missed: the caller's own thread does what is left.
+    helper that cannot be started, or finds no memory before it has done
+    anything, is not missed: the caller's own thread does what is left.
     """
     parts = _Parts(task, n_parts)
 
     def help_out() -> None:
         # The new thread's own limit, where BLAS has one for each thread.
-        with single_threaded_blas():
+        with suppress(MemoryError), single_threaded_blas():
             parts.work()
 
     with single_threaded_blas() as n_threads:
@@ -81,8 +82,10 @@ class _Parts:
         self.errors: list[BaseException] = []
         self._task = task
         self._pending = deque(range(n_parts))
+        self._lock = _thread.allocate_lock()
         self._running = 0
-        self._changed = threading.Condition()
+        #: Held while anybody is at work.
+        self._busy = _thread.allocate_lock()
 
     def work(self) -> None:
         """Do parts until none is left, or one has failed."""
@@ -91,20 +94,25 @@ class _Parts:
                 self.results[part] = self._task(part)
             except BaseException as error:
                 self.errors.append(error)
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
+            finally:
+                # Nothing here takes memory: without it too, whoever waits has to hear of this.
+                with self._lock:
+                    self._running -= 1
+                    if self._running == 0:
+                        self._busy.release()
 
     def wait(self) -> None:
-        """Return when nobody is at work any more."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._running == 0)
+        """Return when nobody is at work any more, after `work` has found nothing to do."""
+        with self._busy:
+            pass
 
     def _next(self) -> int | None:
-        with self._changed:
+        with self._lock:
             if self.errors or not self._pending:
                 return None
             self._running += 1
+            if self._running == 1:
+                self._busy.acquire()
             return self._pending.popleft()
 
 
@@ -116,17 +124,18 @@ def single_threaded_blas() -> Iterator[int]:
     several holders changes it and the last restores it. Those that run on
     OpenMP have one for each thread.
     """
-    mine = [library for library in blas_libraries() if library.per_thread]
-    before = [library.get_num_threads() for library in mine]
-    for library in mine:
-        library.set_num_threads(1)
-    freed = _hold.enter()
-    try:
-        yield max(1, freed, *before)
-    finally:
-        _hold.leave()
-        for library, number in zip(mine, before, strict=True):
-            library.set_num_threads(number)
+    with memory_for_blas():
+        mine = [library for library in blas_libraries() if library.per_thread]
+        before = [library.get_num_threads() for library in mine]
+        for library in mine:
+            library.set_num_threads(1)
+        freed = _hold.enter()
+        try:
+            yield max(1, freed, *before)
+        finally:
+            _hold.leave()
+            for library, number in zip(mine, before, strict=True):
+                library.set_num_threads(number)
 
 
 class _Hold:
@@ -140,14 +149,16 @@ class _Hold:
     def enter(self) -> int:
         """Limit them; the number of threads that they had, 1 where they are held already."""
         with self._lock:
+            freed = 1
+            if self._n_holders == 0:
+                shared = [library for library in blas_libraries() if not library.per_thread]
+                self._before = [(library, library.get_num_threads()) for library in shared]
+                for library in shared:
+                    library.set_num_threads(1)
+                freed = max((number for _, number in self._before), default=1)
+            # Last: whoever meets an error on the way does not hold them.
             self._n_holders += 1
-            if self._n_holders > 1:
-                return 1
-            shared = [library for library in blas_libraries() if not library.per_thread]
-            self._before = [(library, library.get_num_threads()) for library in shared]
-            for library in shared:
-                library.set_num_threads(1)
-            return max((number for _, number in self._before), default=1)
+            return freed
 
     def leave(self) -> None:
         with self._lock:
