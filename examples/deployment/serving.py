@@ -3,8 +3,8 @@ A server for features and predictions
 =====================================
 
 Answers HTTP requests from a pickled Pipeline, with the images of requests that
-arrive together computed together. Needs the extra ``serve`` (Starlette and
-uvicorn), and httpx for the requests at the end.
+arrive together computed together. Needs the extra ``serve``: Starlette,
+uvicorn, and httpx for the requests at the end.
 
 ``python serving.py pipeline.pkl --port 8000`` serves a pickle of yours. Load
 only pickles that you made: whoever can change one can run anything.
