@@ -1,4 +1,4 @@
-"""The libraries that `peers.py` compares, each behind the same few verbs.
+"""The libraries that `peers.py` and `accelerator.py` compare, each behind the same few verbs.
 
 A contestant lives in a process of its own (thread pools of two libraries in one
 process disturb each other). ``python contestants.py NAME`` reads one JSON
@@ -114,6 +114,27 @@ class Portable(Ours):
     engine = "portable"
 
 
+class Jax(Ours):
+    """This library on JAX, on its default device."""
+
+    engine = "jax"
+
+    def device(self):
+        import jax
+
+        return f"{jax.default_backend()}: {jax.devices()[0].device_kind}"
+
+
+class JaxTF32(Jax):
+    """The same, with products of 19 bits where the device has them."""
+
+    def __init__(self):
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "tensorfloat32")
+        super().__init__()
+
+
 class Torch:
     """PyTorch, eager, as skorch runs it."""
 
@@ -123,6 +144,13 @@ class Torch:
         import torch
 
         self.torch = torch
+
+    def on_device(self, what):
+        """A module or a tensor where the arithmetic is done."""
+        return what
+
+    def wait(self):
+        """Until everything asked for is done."""
 
     def module(self, network):
         nn, torch = self.torch.nn, self.torch
@@ -156,18 +184,19 @@ class Torch:
     def train(self, network, n, batch_size):
         torch = self.torch
         X, y = images(n, NETWORKS[network])
-        module = self.module(network).train()
+        module = self.on_device(self.module(network)).train()
         optimiser = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, nesterov=True)
         loss = torch.nn.CrossEntropyLoss()
         X, y = torch.from_numpy(X), torch.from_numpy(y)
         began = time.perf_counter()
         for rows in torch.randperm(n).split(batch_size):
-            batch = X[rows]
+            batch = self.on_device(X[rows])
             if self.channels_last:
                 batch = batch.contiguous(memory_format=torch.channels_last)
             optimiser.zero_grad(set_to_none=True)
-            loss(module(batch), y[rows]).backward()
+            loss(module(batch), self.on_device(y[rows])).backward()
             optimiser.step()
+        self.wait()
         taken = time.perf_counter() - began
         self.fitted = module.eval()
         return taken
@@ -181,7 +210,7 @@ class Torch:
         began = time.perf_counter()
         with self.torch.no_grad():
             for batch in self.torch.from_numpy(X).split(128):
-                features(batch).numpy()
+                features(self.on_device(batch)).cpu().numpy()
         return time.perf_counter() - began
 
     def one_image(self, repeats):
@@ -225,6 +254,36 @@ class TunedTorch(Torch):
 
             best.append(median_call(call, repeats))
         return min(best)
+
+
+class DeviceTorch(Torch):
+    """PyTorch, eager, on a GPU if it finds one; products in float32."""
+
+    tf32 = False
+
+    def __init__(self):
+        super().__init__()
+        torch = self.torch
+        self.target = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.tf32
+
+    def device(self):
+        if self.target.type == "cuda":
+            return f"gpu: {self.torch.cuda.get_device_name()}"
+        return "cpu: cpu"
+
+    def on_device(self, what):
+        return what.to(self.target)
+
+    def wait(self):
+        if self.target.type == "cuda":
+            self.torch.cuda.synchronize()
+
+
+class DeviceTorchTF32(DeviceTorch):
+    """The same, with products of 19 bits where the device has them."""
+
+    tf32 = True
 
 
 class Skorch(Torch):
@@ -286,6 +345,10 @@ CONTESTANTS = {
     "PyTorch tuned": TunedTorch,
     "PyTorch eager": Torch,
     "skorch": Skorch,
+    "ours on JAX": Jax,
+    "ours on JAX, TF32": JaxTF32,
+    "PyTorch": DeviceTorch,
+    "PyTorch, TF32": DeviceTorchTF32,
 }
 
 

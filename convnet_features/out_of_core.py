@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from ._features import layer_names
@@ -49,7 +50,9 @@ def transform_blocks(estimator: Any, X: Any) -> Any:
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If X has images of another size than the network was fitted to.
+        If X has images of another size than the network was fitted to, or
+        `set_output` asks for a DataFrame, which all features would have to be
+        computed for.
 
     Examples
     --------
@@ -65,6 +68,7 @@ def transform_blocks(estimator: Any, X: Any) -> Any:
     from dask import delayed
 
     check_is_fitted(estimator)
+    _check_container(estimator)
     # One sample of zeros shows now, not in some worker, whether the sizes are right.
     estimator._images(np.zeros((1, *X.shape[1:]), dtype=X.dtype))
     width = _n_features(estimator)
@@ -84,10 +88,20 @@ def transform_blocks(estimator: Any, X: Any) -> Any:
     )
 
 
-def _block_features(block: np.ndarray, estimator: Any, width: int) -> np.ndarray:
+def _check_container(estimator: Any) -> None:
+    container = _get_output_config("transform", estimator)["dense"]
+    if container != "default":
+        raise ValueError(
+            f"transform: X is a dask array, and a {container} DataFrame of its features would "
+            "hold all of them in memory; call set_output(transform='default'), or compute X first."
+        )
+
+
+def _block_features(block: Any, estimator: Any, width: int) -> np.ndarray:
     if len(block) == 0:
         return np.empty((0, width), dtype=np.float32)
-    return estimator.transform(block)
+    # What `transform` does, before `set_output` has its say.
+    return estimator._features(estimator._images(block))
 
 
 def _n_features(estimator: Any) -> int:
@@ -109,7 +123,7 @@ def transform_batches(estimator: Any, batches: Iterable[Any]) -> Iterator[np.nda
     Yields
     ------
     ndarray of shape (n_samples, n_features_out)
-        float32.
+        float32, whatever `set_output` says.
 
     Examples
     --------
@@ -127,7 +141,7 @@ def transform_batches(estimator: Any, batches: Iterable[Any]) -> Iterator[np.nda
     check_is_fitted(estimator)
     width = _n_features(estimator)
     for batch in batches:
-        yield _block_features(np.asarray(batch), estimator, width)
+        yield _block_features(batch, estimator, width)
 
 
 def iterate_blocks(*arrays: Any) -> Iterator[tuple[np.ndarray, ...]]:

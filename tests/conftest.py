@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+_COULD_NOT_IMPORT = re.compile("could not import '([^']+)'")
 
 # Read before any test can change it.
 _DATA_FOLDER = os.environ.get("CONVNET_FEATURES_DATA")
@@ -16,6 +19,11 @@ _DATA_FOLDER = os.environ.get("CONVNET_FEATURES_DATA")
 def pytest_addoption(parser):
     parser.addoption(
         "--run-slow", action="store_true", help="also run the tests that are marked slow"
+    )
+    parser.addoption(
+        "--may-be-missing",
+        metavar="NAME,...",
+        help="fail if a test is skipped for want of any other module, instead of passing without it",
     )
 
 
@@ -27,7 +35,34 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", ()) if reporter else ()
+    if _missing_modules(session.config, skipped) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _missing_modules(config, skipped):
+    """The modules for want of which tests were skipped, though they ought to be installed."""
+    allowed = config.getoption("--may-be-missing")
+    if allowed is None:
+        return set()
+    names = {
+        match[1] for report in skipped if (match := _COULD_NOT_IMPORT.search(str(report.longrepr)))
+    }
+    return names - set(allowed.split(","))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What was missing; how many of scikit-learn's checks each estimator ran, and their ends."""
+    missing = _missing_modules(config, terminalreporter.stats.get("skipped", ()))
+    if missing:
+        terminalreporter.section("not installed")
+        terminalreporter.write_line(", ".join(sorted(missing)))
+    _summarise_checks(terminalreporter)
+
+
+def _summarise_checks(terminalreporter):
     """How many of scikit-learn's checks each estimator ran, and how they ended."""
     counts = {}
     for outcome in ("passed", "xfailed", "skipped", "failed"):

@@ -145,6 +145,30 @@ def test_batches(extractor, data):
         next(transform_batches(ConvNetFeatureExtractor(), [X]))
 
 
+def test_batches_keep_the_names_of_their_columns(data):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(data[0].reshape(103, 64)).add_prefix("pixel")
+    extractor = fitted(X, data[1])
+    parts = list(transform_batches(extractor, [X[:60], X[60:]]))
+    assert_close(np.concatenate(parts), extractor.transform(X), "float32")
+
+
+def test_no_dataframe_of_more_than_fits(data):
+    pytest.importorskip("pandas")
+    extractor = fitted(*data)
+    expected = extractor.transform(data[0])
+    lazy = da.from_array(data[0], chunks=(40, 8, 8))
+    features = extractor.transform(lazy)
+    extractor.set_output(transform="pandas")
+    with pytest.raises(ValueError, match=r"a pandas DataFrame .*set_output\(transform='default'\)"):
+        extractor.transform(lazy)
+    # What was begun before, and what says that it gives arrays, does.
+    assert isinstance(features.compute(scheduler="synchronous"), np.ndarray)
+    (part,) = transform_batches(extractor, [data[0]])
+    assert isinstance(part, np.ndarray)
+    assert_close(part, expected, "float32")
+
+
 def test_blocks(data):
     X, y = data
     lazy = da.from_array(X, chunks=(40, 4, 8)), da.from_array(y, chunks=103)

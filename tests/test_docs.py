@@ -123,7 +123,7 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, request):
     except ImportError as error:
         if not absent_extra(error):
             raise
-        pytest.skip(f"{page.name} needs {error.name} from block {number} on")
+        pytest.skip(f"could not import {error.name!r}, needed from block {number} on")
 
 
 def source_of(path):

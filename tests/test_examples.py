@@ -52,7 +52,7 @@ def test_an_example_runs(script, tmp_path):
     done = run(script, tmp_path, DATA)
     missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", done.stderr)
     if missing and missing[1] not in NEEDED:
-        pytest.skip(f"{script.name} needs {missing[1]}")
+        pytest.skip(f"could not import {missing[1]!r}")
     if "DatasetNotFoundError" in done.stderr and not DATA:
         pytest.skip(f"{script.name} needs the folder that CONVNET_FEATURES_DATA names")
     assert done.returncode == 0, done.stderr[-3000:]

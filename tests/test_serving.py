@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from convnet_features import ConvNetFeatureExtractor
 
@@ -71,6 +73,17 @@ def test_predictions_and_features(http, pipeline, images):
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     answer = http.post("/features", json={"images": images[:5].tolist()}).json()
     np.testing.assert_allclose(answer["features"], pipeline[0].transform(images[:5]), atol=1e-4)
+
+
+def test_without_probabilities(serving, images):
+    """A Pipeline may end in what has none."""
+    import httpx
+
+    labels = np.array(["a", "b", "c"])[np.arange(60) % 3]
+    pipeline = make_pipeline(StandardScaler(), SVC()).fit(images, labels)
+    with serving.served(serving.application(pipeline)) as address:
+        answer = httpx.post(f"{address}/predict", json={"images": images[:5].tolist()}).json()
+    assert answer == {"labels": pipeline.predict(images[:5]).tolist()}
 
 
 def test_requests_that_arrive_together_are_computed_together(http, app, pipeline, images):

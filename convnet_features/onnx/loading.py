@@ -176,10 +176,11 @@ class Reader:
         """The layer that computes `value`."""
         for node in self.nodes:
             if node.operator not in OPERATORS:
+                before = next((name for name in node.inputs if name in self.values), "")
                 raise NetworkError(
                     f"from_onnx: {node.label} cannot be read; what can be is "
-                    f"{', '.join(supported_operators())}. Give output= to read only what lies "
-                    "in front of it."
+                    f"{', '.join(supported_operators())}. Give output={before!r} to read only what "
+                    "lies in front of it."
                 )
             self._read_node(node)
         if value not in self.values:

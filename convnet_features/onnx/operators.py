@@ -138,7 +138,8 @@ def _pooling(reader: Any, node: Node) -> Draft:
     pads = _pads(node, sizes, window, strides)
     if any(max(pad) >= extent for pad, extent in zip(pads, window, strict=True)):
         raise _unsupported(node, f"pads={pads}, not smaller than the window {window},")
-    counted = bool(node.attributes.get("count_include_pad", 0))
+    # PyTorch says that padding counts where there is none, too.
+    counted = bool(node.attributes.get("count_include_pad", 0)) and any(map(any, pads))
     params: dict[str, Any] = {"pool_size": window, "stride": strides}
     layer_class, fill = MaxPool1DLayer if flat else MaxPool2DLayer, -math.inf
     if node.operator == "AveragePool":

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..network.functions import cached_program
 from .gradients import GradientProgram
 from .updates import Updater, split_vector
 
@@ -47,7 +48,7 @@ class DeviceStep:
         self.theta = theta
         self._device: tuple[Any, list[Any]] | None = None
         self._sound: Any = True
-        self._step = _compiled_step(gradients, updater, _layout(theta, values), max_norm)
+        self._step = _step_program(gradients, updater, _layout(theta, values), max_norm)
 
     def load(self) -> None:
         """Take parameters and the rule's state from the host."""
@@ -90,27 +91,41 @@ def can_be_compiled(gradients: GradientProgram, updater: Updater) -> bool:
     return hasattr(gradients.function, "traceable") and not updater.rule.live
 
 
-Layout = list[tuple[int, tuple[int, ...]]]
+Layout = tuple[tuple[int, tuple[int, ...]], ...]
 
 
 def _layout(theta: np.ndarray, values: Sequence[np.ndarray]) -> Layout:
     """Where in `theta` each value begins, and its shape."""
     begin = theta.__array_interface__["data"][0]
-    return [
+    return tuple(
         ((value.__array_interface__["data"][0] - begin) // theta.itemsize, value.shape)
         for value in values
-    ]
+    )
+
+
+def _step_program(
+    gradients: GradientProgram, updater: Updater, layout: Layout, max_norm: float | None
+) -> Callable[..., Any]:
+    """The step, from the cache where a fit of such a network has left it: it takes JAX seconds."""
+    function, shapes = updater.rule.function, tuple(updater.shapes)
+    return cached_program(
+        ("step", gradients, function, shapes, layout, max_norm),
+        lambda: _compiled_step(gradients, function, shapes, layout, max_norm),
+    )
 
 
 def _compiled_step(
-    gradients: GradientProgram, updater: Updater, layout: Layout, max_norm: float | None
+    gradients: GradientProgram,
+    function: Callable[..., Any],
+    shapes: Sequence[tuple[int, ...]],
+    layout: Layout,
+    max_norm: float | None,
 ) -> Callable[..., Any]:
     import jax
     import jax.numpy as jnp
 
     differentiate = gradients.function.traceable  # type: ignore[attr-defined]
-    rule = updater.rule.function.traceable  # type: ignore[attr-defined]
-    shapes = updater.shapes
+    rule = function.traceable  # type: ignore[attr-defined]
 
     def step(theta: Any, state: Any, data: Any, keys: Any, arguments: Any) -> Any:
         params = [theta[start : start + math.prod(shape)].reshape(shape) for start, shape in layout]

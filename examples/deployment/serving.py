@@ -3,8 +3,8 @@ A server for features and predictions
 =====================================
 
 Answers HTTP requests from a pickled Pipeline, with the images of requests that
-arrive together computed together. Needs the extra ``serve`` (Starlette and
-uvicorn), and httpx for the requests at the end.
+arrive together computed together. Needs the extra ``serve``: Starlette,
+uvicorn, and httpx for the requests at the end.
 
 ``python serving.py pipeline.pkl --port 8000`` serves a pickle of yours. Load
 only pickles that you made: whoever can change one can run anything.
@@ -125,9 +125,10 @@ def application(pipeline, **batching):
     n_pixels = pipeline.n_features_in_
 
     def compute(rows):
-        features = pipeline[:-1].transform(rows)
-        classifier = pipeline[-1]
-        return features, classifier.predict(features), classifier.predict_proba(features)
+        features, last = pipeline[:-1].transform(rows), pipeline[-1]
+        if not hasattr(last, "predict_proba"):  # an SVC, a regression
+            return features, last.predict(features)
+        return features, last.predict(features), last.predict_proba(features)
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
@@ -147,11 +148,12 @@ def application(pipeline, **batching):
             raise HTTPException(503, "Too many requests are waiting; try again later.") from None
 
     async def predict(request):
-        _, labels, probabilities = await answered(request)
-        return JSONResponse({"labels": labels.tolist(), "probabilities": probabilities.tolist()})
+        _, *answers = await answered(request)
+        names = ("labels", "probabilities")
+        return JSONResponse({k: v.tolist() for k, v in zip(names, answers, strict=False)})
 
     async def features(request):
-        values, _, _ = await answered(request)
+        values, *_ = await answered(request)
         return JSONResponse({"features": values.tolist()})
 
     async def health(request):

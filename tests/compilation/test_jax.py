@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -148,6 +150,24 @@ def test_crossentropy(assert_same, fuse):
     assert_same(
         lambda x, y: categorical_crossentropy(softmax(x), y), (4, 5), labels=labels, fuse=fuse
     )
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+@pytest.mark.parametrize(("asked", "expected"), [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
+def test_products_are_of_float32_unless_asked_otherwise(asked, expected, fuse):
+    """Where JAX's default has fewer bits: on recent GPUs and on TPUs."""
+    with theano_scope():
+        x, w = (pt.tensor(dtype="float32", shape=(None, 2, 5, 5)) for _ in range(2))
+        v = pt.matrix(dtype="float32")
+        output = pt.dot(conv2d(x, w[:, :, :3, :3]).flatten(2), v)
+        outputs = [output, *grad(output.sum(), [x, w, v])]
+        program = compile_program([x, w, v], outputs, get_provider("jax"), fuse=fuse)
+    values = [np.ones(shape, np.float32) for shape in ((2, 2, 5, 5), (3, 2, 5, 5), (27, 4))]
+    with jax.default_matmul_precision(asked):
+        text = str(jax.make_jaxpr(program.traceable)(*values))
+    assert text.count("conv_general_dilated[") >= 3
+    assert text.count("dot_general[") >= 3
+    assert set(re.findall(r"Precision\.(\w+)", text)) == {expected}
 
 
 @pytest.mark.parametrize(
@@ -314,6 +334,57 @@ def test_training_steps_stay_on_the_device(digits, monkeypatch):
     X, y = digits
     ConvNetClassifier(max_epochs=2, batch_size=50, engine="jax", **SMALL).fit(X, y)
     assert counts == {"load": 2, "fetch": 2, "__call__": 2 * 5}
+
+
+@pytest.mark.slow
+def test_an_architecture_is_compiled_once(digits, caplog):
+    """Other seeds and learning rates are other values, not other programs."""
+
+    def compiled(**params):
+        caplog.clear()
+        with jax.log_compiles():
+            estimator = ConvNetClassifier(max_epochs=1, engine="jax", **{**SMALL, **params})
+            estimator.fit(*digits).transform(digits[0])
+        return [each.message for each in caplog.records if "XLA compilation" in each.message]
+
+    clear_programs()
+    assert any("step" in message for message in compiled())
+    assert not compiled(random_state=1, update_learning_rate=0.1)
+    assert compiled(conv2d1_num_filters=5)
+
+
+@pytest.fixture
+def gpu():
+    try:
+        return jax.devices("gpu")[0]
+    except RuntimeError:
+        pytest.skip("JAX finds no GPU")
+
+
+@pytest.mark.slow
+def test_on_a_gpu(gpu, digits, monkeypatch):
+    """Training steps compute there, with parameters that stay there, and the same numbers."""
+    from convnet_features.training.device import DeviceStep
+
+    devices = set()
+    original = DeviceStep.__call__
+
+    def watched(self, *args):
+        loss = original(self, *args)
+        theta, state = self._device
+        devices.update(*(array.devices() for array in (theta, *state)))
+        return loss
+
+    monkeypatch.setattr(DeviceStep, "__call__", watched)
+    X, y = digits
+    params = {"max_epochs": 2, **SMALL, **WITHOUT_NOISE}
+    expected, actual = (
+        ConvNetClassifier(engine=engine, **params).fit(X, y) for engine in ("portable", "jax")
+    )
+    assert devices == {gpu}
+    np.testing.assert_allclose(actual.transform(X), expected.transform(X), atol=2e-2)
+    actual._model.theta[...] = expected._model.theta
+    np.testing.assert_allclose(actual.transform(X), expected.transform(X), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
+import scipy.special
 from lasagne import layers as ll
 from lasagne import nonlinearities as nl
 from onnx import TensorProto, helper, numpy_helper
@@ -117,6 +121,44 @@ def test_network_of_cntk(rng, assert_reads):
     assert extractor.transform(np.repeat(X, 3, axis=0)).shape == (3, 10)
 
 
+WRITTEN = Path(__file__).parent.parent / "data" / "onnx"
+
+
+@pytest.fixture(params=["torchscript", "dynamo"])
+def written(request):
+    """A network that PyTorch wrote by one of its exporters, images, and PyTorch's answers."""
+
+    def read(name):
+        with np.load(WRITTEN / f"{name}.npz") as held:
+            return WRITTEN / f"{name}.{request.param}.onnx", held["x"], held["y"]
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("tutorial", {ll.Conv2DLayer, ll.MaxPool2DLayer, ll.DenseLayer}),
+        ("normalised", {ll.Conv2DLayer, ll.MaxPool2DLayer, ll.Pool2DLayer, ll.DenseLayer}),
+    ],
+)
+def test_networks_of_pytorch(written, name, kinds):
+    path, X, expected = written(name)
+    extractor = from_onnx(path)
+    assert kinds <= {type(layer) for layer in extractor.layers_.values()}
+    np.testing.assert_allclose(extractor.transform(X), expected, rtol=0, atol=1e-6)
+
+
+def test_network_of_pytorch_whose_head_cannot_be_read(written):
+    """The error names the head, and the value to stop at."""
+    path, X, expected = written("log_softmax")
+    with pytest.raises(NetworkError, match=r"\(LogSoftmax\) cannot be read") as error:
+        from_onnx(path)
+    output = re.search(r"Give output='(.+?)' to", str(error.value))[1]
+    scores = from_onnx(path, output=output).transform(X)
+    np.testing.assert_allclose(scipy.special.log_softmax(scores, 1), expected, rtol=0, atol=1e-5)
+
+
 POOLINGS = {
     "max, ceil": ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 3], "ceil_mode": 1}),
     "max, ceil, padded": (
@@ -127,6 +169,10 @@ POOLINGS = {
     "max, same": ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 2], "auto_pad": "SAME_LOWER"}),
     "average": ("AveragePool", {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
     "average, ceil": ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
+    "average, ceil, no pads to be counted": (
+        "AveragePool",
+        {"kernel_shape": [2, 3], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1},
+    ),
     "average, counted": (
         "AveragePool",
         {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 1, 2, 1], "count_include_pad": 1},
