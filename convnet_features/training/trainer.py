@@ -259,28 +259,28 @@ class Trainer:
         self.epoch, self.batch = len(self.history) + 1, 0
         if self._tell("on_epoch_begin"):
             return True
-        train_loss = self._train_on_batches(interruption)
+        train_loss, stop = self._train_on_batches(interruption)
         self._check_parameters()
         record = self._record(train_loss, began)
         self.history.append(record)
         self._finished = TrainingState.of(self)
-        stop = self._tell("on_epoch_end", record)
+        stop = self._tell("on_epoch_end", record) or stop
         self._finished = TrainingState.of(self)
-        return stop or self.cut_short
+        return stop or interruption.requested
 
-    def _train_on_batches(self, interruption: Interruption) -> float:
-        """One pass over the training data; the mean loss."""
-        losses, sizes = [], []
-        self.cut_short = False
+    def _train_on_batches(self, interruption: Interruption) -> tuple[float, bool]:
+        """One pass over the training data; the mean loss, and whether training is to end."""
+        losses, sizes, stop = [], [], False
         self.model.adopt_values()  # what callbacks gave parameters with set_value
         with closing(self._batches()) as batches, loaded(self._step):
             for self.batch, batch in enumerate(batches, start=1):
                 losses.append(self._train_on(batch))
                 sizes.append(len(batch[0]))
-                if self._tell_of_batch(losses[-1]) or interruption.requested:
-                    self.cut_short = True
+                stop = self._tell_of_batch(losses[-1]) or interruption.requested
+                if stop:
                     break
-        return float(np.average(losses, weights=sizes))
+        self.cut_short = self.batch < self.n_batches
+        return float(np.average(losses, weights=sizes)), stop
 
     def _train_on(self, batch: Batch) -> float:
         """One update of the parameters; the batch's loss before it."""
