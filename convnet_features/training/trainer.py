@@ -16,7 +16,7 @@ from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..network.model import Model
 from ..network.transfer import LoadReport
 from .augmentation import seeded
-from .batches import Batch, Dataset, iterate_batches
+from .batches import Batch, Dataset, iterate_batches, processor_to_spare
 from .callbacks.base import Callback, in_order, listening, told
 from .device import DeviceStep, can_be_compiled
 from .divergence import first_divergence
@@ -305,12 +305,14 @@ class Trainer:
     def _batches(self) -> Generator[Batch]:
         settings, data = self.settings, self.training
         self.n_batches = -(-len(data) // settings.batch_size)
+        elsewhere = isinstance(self._step, DeviceStep)
         return iterate_batches(
             data,
             settings.batch_size,
             self.model.input_scale,
             self.order if settings.shuffle else None,
             seeded(settings.augment, self.seed, self.epoch),
+            ahead=settings.augment is not None and (elsewhere or processor_to_spare()),
         )
 
     def _record(self, train_loss: float, began: float) -> dict[str, Any]:
