@@ -113,7 +113,7 @@ def training_sets(
     """What to train on, and what to validate with: X_val, or rows held out by `seed`."""
     targets = data.targets
     validation: Dataset | None
-    if X_val is not None:
+    if X_val is not None or y_val is not None:
         images, known = check_validation_data(estimator, data, X_val, y_val)
         validation = Dataset(images, known.values, None, np.arange(len(images)))
         rows = np.arange(len(data))

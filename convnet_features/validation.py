@@ -186,14 +186,18 @@ def check_validation_data(
     Raises
     ------
     ValueError
-        If y is missing, or something does not fit `data`.
+        If one of the two is missing, or something does not fit `data`.
     """
-    if y is None:
-        raise ValueError("X_val needs y_val.")
+    if X is None or y is None:
+        given, missing = ("X_val", "y_val") if y is None else ("y_val", "X_val")
+        raise ValueError(f"{given} needs {missing}.")
     taken = _stand_in(estimator, data.features_in)
-    images, _ = check_images(taken, X, data.input_shape, reset=False)
     kind, name = data.targets.kind, type(estimator).__name__
-    return images, encode_targets(name, y, kind, len(images), like=data.targets)
+    try:
+        images, _ = check_images(taken, X, data.input_shape, reset=False)
+        return images, encode_targets(name, y, kind, len(images), like=data.targets)
+    except ValueError as error:
+        raise ValueError(f"The validation data (X_val, y_val): {error}") from error
 
 
 def _stand_in(estimator: Any, attributes: dict[str, Any]) -> Any:

@@ -225,6 +225,23 @@ def test_other_classes_than_in_the_first_call_are_refused():
 def test_validation_data_need_both_parts():
     with pytest.raises(ValueError, match="X_val needs y_val"):
         quick(ConvNetClassifier).fit(X, Y, X_val=X)
+    with pytest.raises(ValueError, match="y_val needs X_val"):
+        quick(ConvNetClassifier).fit(X, Y, y_val=Y)
+
+
+@pytest.mark.parametrize(
+    ("X_val", "y_val", "what"),
+    [
+        (X[:, :-1], Y, "features"),
+        (X, Y[:-1], "59 in y"),
+        (X * np.nan, Y, "contains NaN"),
+        (X, np.full(60, 5), r"not among the known ones: \[5\]"),
+    ],
+    ids=["size", "length", "NaN", "class"],
+)
+def test_errors_say_that_it_is_the_validation_data(X_val, y_val, what):
+    with pytest.raises(ValueError, match=rf"validation data \(X_val, y_val\): .*{what}"):
+        quick(ConvNetClassifier).fit(X, Y, X_val=X_val, y_val=y_val)
 
 
 BAD_WEIGHTS = {

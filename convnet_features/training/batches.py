@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+import joblib
 import numpy as np
 
-__all__ = ["Dataset", "iterate_batches", "one_ahead", "to_network"]
+from ..kernels.threads import get_num_threads
+
+__all__ = ["Dataset", "iterate_batches", "one_ahead", "processor_to_spare", "to_network"]
 
 #: Images, targets, and weights or None.
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -53,6 +56,7 @@ def iterate_batches(
     scale: float,
     shuffle: np.random.Generator | None,
     augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
+    ahead: bool = False,
 ) -> Generator[Batch]:
     """Batches of (images, targets, weights or None).
 
@@ -68,13 +72,14 @@ def iterate_batches(
         they are.
     augment : callable, optional
         From a batch's images (float32, its own copy, not scaled yet) and its
-        number, from 0, to the images to train on. It works on the next batch
-        while the caller works on this one.
+        number, from 0, to the images to train on.
+    ahead : bool, default=False
+        Make the next batch while the caller works on this one.
 
     Yields
     ------
     tuple
-        One batch, gathered in one pass when it is asked for.
+        One batch, gathered in one pass when it is asked for, or before.
     """
     rows = data.rows if shuffle is None else shuffle.permutation(data.rows)
 
@@ -87,7 +92,17 @@ def iterate_batches(
         return to_network(images, scale), data.targets[chosen], weights
 
     n_batches = -(-len(rows) // batch_size)
-    yield from map(load, range(n_batches)) if augment is None else one_ahead(load, n_batches)
+    yield from one_ahead(load, n_batches) if ahead else map(load, range(n_batches))
+
+
+def processor_to_spare() -> bool:
+    """Whether the kernels leave a processor for something beside them.
+
+    A thread on a processor that the kernels use holds up their threads on the
+    others as well, which wait for each other: on two processors it costs more
+    than the same work between two batches (docs/design/performance.md).
+    """
+    return get_num_threads() < joblib.cpu_count()
 
 
 def one_ahead(load: Callable[[int], T], count: int) -> Iterator[T]:

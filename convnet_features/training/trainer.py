@@ -16,7 +16,7 @@ from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..network.model import Model
 from ..network.transfer import LoadReport
 from .augmentation import seeded
-from .batches import Batch, Dataset, iterate_batches
+from .batches import Batch, Dataset, iterate_batches, processor_to_spare
 from .callbacks.base import Callback, in_order, listening, told
 from .device import DeviceStep, can_be_compiled
 from .divergence import divergence
@@ -259,29 +259,28 @@ class Trainer:
         self.epoch, self.batch = len(self.history) + 1, 0
         if self._tell("on_epoch_begin"):
             return True
-        train_loss = self._train_on_batches(interruption)
+        train_loss, stop = self._train_on_batches(interruption)
         record = self._record(train_loss, began)
         self.history.append(record)
         self._finished = TrainingState.of(self)
-        stop = self._tell("on_epoch_end", record)
+        stop = self._tell("on_epoch_end", record) or stop
         self._finished = TrainingState.of(self)
-        return stop or self.cut_short
+        return stop or interruption.requested
 
-    def _train_on_batches(self, interruption: Interruption) -> float:
-        """One pass over the training data; the mean loss."""
-        losses, sizes = [], []
-        self.cut_short = False
+    def _train_on_batches(self, interruption: Interruption) -> tuple[float, bool]:
+        """One pass over the training data; the mean loss, and whether training is to end."""
+        losses, sizes, stop = [], [], False
         self.model.adopt_values()  # what callbacks gave parameters with set_value
         heard = listening(self.callbacks, "on_batch_end")
         with closing(self._batches()) as batches, loaded(self._step):
             for self.batch, batch in enumerate(batches, start=1):
                 losses.append(self._train_on(batch))
                 sizes.append(len(batch[0]))
-                stop = heard and self._tell_of_batch(losses[-1])
-                if stop or interruption.requested:
-                    self.cut_short = True
+                stop = (heard and self._tell_of_batch(losses[-1])) or interruption.requested
+                if stop:
                     break
-        return float(np.average(losses, weights=sizes))
+        self.cut_short = self.batch < self.n_batches
+        return float(np.average(losses, weights=sizes)), stop
 
     def _train_on(self, batch: Batch) -> float:
         """One update of the parameters; the batch's loss before it."""
@@ -305,12 +304,14 @@ class Trainer:
     def _batches(self) -> Generator[Batch]:
         settings, data = self.settings, self.training
         self.n_batches = -(-len(data) // settings.batch_size)
+        elsewhere = isinstance(self._step, DeviceStep)
         return iterate_batches(
             data,
             settings.batch_size,
             self.model.input_scale,
             self.order if settings.shuffle else None,
             seeded(settings.augment, self.seed, self.epoch),
+            ahead=settings.augment is not None and (elsewhere or processor_to_spare()),
         )
 
     def _record(self, train_loss: float, began: float) -> dict[str, Any]:

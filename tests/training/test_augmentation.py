@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.ndimage import affine_transform
 from sklearn.base import clone
 
 from convnet_features import augmentation as module
@@ -20,6 +21,8 @@ from convnet_features.augmentation import (
     RandomRotation,
     RandomShift,
 )
+from convnet_features.training import augmentation as augmentation_module
+from convnet_features.training import batches, trainer
 from convnet_features.training.batches import Dataset, iterate_batches, one_ahead
 
 MAKE = {
@@ -44,6 +47,16 @@ def augmentation(request):
 
 def test_every_augmentation_is_under_contract():
     assert {*MAKE, "Augmentation"} == set(module.__all__)
+
+
+def _turned(channel, angle):
+    """One channel, turned about its centre among zeros."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix = np.array([[cosine, -sine], [sine, cosine]])
+    centre = (np.array(channel.shape) - 1) / 2
+    offset = centre - matrix @ centre
+    image = channel.astype(float)
+    return affine_transform(image, matrix, offset, order=1, mode="grid-constant")
 
 
 class TestContract:
@@ -120,6 +133,20 @@ class TestEach:
         candidates = [np.rot90(image, k, axes=(2, 3)) for k in (1, 3)]
         assert any(np.allclose(turned, candidate, atol=1e-4) for candidate in candidates)
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+    def test_turns_as_scipy_does(self, rng, monkeypatch, dtype):
+        """Also where images come in several blocks, the last of them smaller."""
+        monkeypatch.setattr(augmentation_module, "BLOCK", 4 * 3 * 7 * 11)
+        images = rng.uniform(0, 200, size=(10, 3, 7, 11)).astype(dtype)
+        turned = RandomRotation(30)(images, np.random.default_rng(1))
+        assert turned.dtype == dtype
+        angles = np.deg2rad(np.random.default_rng(1).uniform(-30, 30, size=10))
+        expected = [
+            [_turned(channel, a) for channel in image]
+            for image, a in zip(images, angles, strict=True)
+        ]
+        np.testing.assert_allclose(turned, expected, atol=1 if dtype == np.uint8 else 2e-3)
+
     def test_no_turn_changes_nothing(self, images):
         np.testing.assert_allclose(RandomRotation(0)(images, np.random.default_rng(0)), images)
 
@@ -192,7 +219,9 @@ class TestInTraining:
         make_net(augment=spoil, shuffle=False, validation_fraction=None).fit(X, digits[1])
         np.testing.assert_array_equal(X, before)
 
-    def test_the_same_bits_whatever_the_timing(self, digits, make_net):
+    def test_the_same_bits_whatever_the_timing(self, digits, make_net, monkeypatch):
+        monkeypatch.setattr(trainer, "processor_to_spare", lambda: True)
+
         class Slowly(Augmentation):
             def __init__(self, seconds):
                 self.seconds = seconds
@@ -220,7 +249,10 @@ class TestInTraining:
         with pytest.raises(ValueError, match=r"augment must be a function.*; got 'flip'"):
             make_net(augment="flip").fit(*digits)
 
-    def test_what_it_raises_is_raised(self, digits, make_net):
+    @pytest.mark.parametrize("ahead", [False, True])
+    def test_what_it_raises_is_raised(self, digits, make_net, monkeypatch, ahead):
+        monkeypatch.setattr(trainer, "processor_to_spare", lambda: ahead)
+
         def fail(images):
             raise ZeroDivisionError("in the thread")
 
@@ -264,21 +296,55 @@ class TestOneAhead:
             assert all(event.wait(timeout=30) for event in begun[: number + 2])
 
     def test_the_thread_ends_with_the_loop(self):
-        batches = one_ahead(lambda number: number, 100)
-        next(batches)
+        coming = one_ahead(lambda number: number, 100)
+        next(coming)
         assert _workers()
-        batches.close()
+        coming.close()
         assert not _workers()
 
 
 def test_batches_are_the_same_with_and_without_a_thread(rng):
     data = Dataset(rng.random((11, 1, 2, 3)), np.arange(11), None, np.arange(1, 11))
 
-    def batches(augment):
+    def made(ahead, augment=lambda x, number: x + number):
         order = np.random.default_rng(4)
-        return list(iterate_batches(data, 4, 0.5, order, augment))
+        return list(iterate_batches(data, 4, 0.5, order, augment, ahead))
 
-    for plain, ahead in zip(batches(None), batches(lambda x, number: x), strict=True):
+    for between, ahead in zip(made(False), made(True), strict=True):
+        np.testing.assert_array_equal(between[0], ahead[0])
+        np.testing.assert_array_equal(between[1], ahead[1])
+        assert between[0].dtype == np.float32
+    for plain, ahead in zip(made(False, None), made(True, lambda x, number: x), strict=True):
         np.testing.assert_array_equal(plain[0], ahead[0])
-        np.testing.assert_array_equal(plain[1], ahead[1])
-        assert plain[0].dtype == np.float32
+
+
+class TestWhere:
+    """Beside the kernels' work if that leaves a processor; else between two batches."""
+
+    @pytest.fixture
+    def thread_of(self, digits, make_net, monkeypatch):
+        def find(n_threads, n_processors=3, **params):
+            names = set()
+
+            def augment(images):
+                names.add(threading.current_thread().name)
+                return images
+
+            monkeypatch.setattr(batches.joblib, "cpu_count", lambda: n_processors)
+            monkeypatch.setattr(batches, "get_num_threads", lambda: n_threads)
+            make_net(augment=augment, max_epochs=1, **params).fit(*digits)
+            (name,) = names
+            return name
+
+        return find
+
+    def test_a_processor_is_left(self, thread_of):
+        assert thread_of(2).startswith("convnet_features-next-batch")
+
+    def test_none_is_left(self, thread_of):
+        assert thread_of(3) == threading.current_thread().name
+
+    @pytest.mark.slow
+    def test_jax_works_elsewhere(self, thread_of):
+        pytest.importorskip("jax")
+        assert thread_of(3, engine="jax").startswith("convnet_features-next-batch")

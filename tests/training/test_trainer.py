@@ -11,8 +11,14 @@ import numpy as np
 import pytest
 
 from convnet_features import ConvNetRegressor
-from convnet_features.callbacks import Callback, EarlyStopping, LearningRateSchedule
+from convnet_features.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    LearningRateSchedule,
+)
 from convnet_features.exceptions import ConvNetFeaturesWarning, DivergenceError
+from convnet_features.persistence import read_arrays
 
 
 def weights(net):
@@ -222,6 +228,29 @@ class TestCtrlC:
         one = make_net(max_epochs=1).fit(*digits)
         assert not np.array_equal(weights(net), weights(one))
         assert net.predict(digits[0]).shape == (240,)
+
+    @pytest.mark.parametrize("event", ["on_batch_end", "on_epoch_end"])
+    def test_no_epoch_is_begun_after_it(self, digits, make_net, tmp_path, event):
+        """Between the last batch and the next epoch, what was finished is finished."""
+
+        class Press(Callback):
+            def on_batch_end(self, trainer, loss):
+                if trainer.batch == trainer.n_batches:
+                    self._press("on_batch_end", trainer)
+
+            def on_epoch_end(self, trainer, record):
+                self._press("on_epoch_end", trainer)
+
+            def _press(self, now, trainer):
+                if now == event and trainer.epoch == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        net = make_net(max_epochs=50, callbacks=[Press(), Checkpoint(tmp_path)])
+        with pytest.warns(ConvNetFeaturesWarning, match="interrupted in epoch 2 of 50"):
+            net.fit(*digits)
+        assert_same_training(net, make_net(max_epochs=2).fit(*digits))
+        _, notes = read_arrays(tmp_path / "last.safetensors")
+        assert len(notes["state"]["history"]) == 2
 
     def test_the_handler_is_put_back(self, digits, make_net):
         make_net(max_epochs=1).fit(*digits)

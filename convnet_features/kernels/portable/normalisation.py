@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .threads import compute_parts
+from .threads import compute_parts, split
 
 __all__ = ["affine", "normalise", "normalise_gradient"]
 
@@ -54,22 +54,13 @@ def normalise(
     variance = _summed(rows, squares) / len(rows)
     inv_std = (1 / np.sqrt(variance + epsilon)).astype(x.dtype)
     scale = gamma * inv_std
-    return affine(x, scale, beta - mean * scale, rectify), mean, inv_std
+    y = _affine(rows, scale, beta - mean * scale, rectify)
+    return _as_images(y, x.shape), mean, inv_std
 
 
 def affine(x: np.ndarray, scale: np.ndarray, shift: np.ndarray, rectify: bool) -> np.ndarray:
     """y = scale · x + shift, channel by channel; negative results become 0 if `rectify`."""
-    rows = _as_rows(x)
-    y = np.empty_like(rows)
-
-    def compute(block: slice) -> None:
-        out = np.multiply(rows[block], scale, out=y[block])
-        out += shift
-        if rectify:
-            np.maximum(out, 0, out=out)
-
-    _for_each_block(rows, compute)
-    return _as_images(y, x.shape)
+    return _as_images(_affine(_as_rows(x), scale, shift, rectify), x.shape)
 
 
 def normalise_gradient(
@@ -121,11 +112,31 @@ def normalise_gradient(
     return _as_images(gx, x.shape), ggamma.astype(x.dtype), gbeta.astype(x.dtype)
 
 
+def _affine(rows: np.ndarray, scale: np.ndarray, shift: np.ndarray, rectify: bool) -> np.ndarray:
+    y = np.empty_like(rows)
+
+    def compute(block: slice) -> None:
+        out = np.multiply(rows[block], scale, out=y[block])
+        out += shift
+        if rectify:
+            np.maximum(out, 0, out=out)
+
+    _for_each_block(rows, compute)
+    return y
+
+
 def _as_rows(x: np.ndarray) -> np.ndarray:
-    """A matrix with a column for each channel: a view of channels-last images."""
+    """A matrix with a column for each channel: a view of channels-last images, or a copy."""
     if x.ndim == 2:
         return np.ascontiguousarray(x)
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).reshape(-1, x.shape[1])
+    pixels = x.transpose(0, 2, 3, 1)
+    if not pixels.flags.c_contiguous:
+        given, pixels = pixels, np.empty(pixels.shape, pixels.dtype)
+        samples = split(len(x)) if x.size >= MIN_PARALLEL else [slice(None)]
+        compute_parts(
+            lambda part: np.copyto(pixels[samples[part]], given[samples[part]]), len(samples)
+        )
+    return pixels.reshape(-1, x.shape[1])
 
 
 def _as_images(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
