@@ -313,10 +313,10 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
             np.testing.assert_array_equal(actual, right)
 
     @pytest.mark.slow
-    def test_thousands_of_draws_against_oneDNN_and_the_portable_kernels(self, rng):
+    def test_hundreds_of_draws_against_oneDNN_and_the_portable_kernels(self, rng):
         """Whole numbers: all three agree to the bit."""
         tried = skipped = 0
-        while tried < 2000:
+        while tried < 500:
             case = draw(rng)
             if 0 in case.y:
                 continue
