@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from convnet_features import ConvNetClassifier
+from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
+from convnet_features.kernels.onednn import winners
 from convnet_features.kernels.registry import get_provider
 from convnet_features.network import functions
 from convnet_features.network.functions import MAX_PROGRAMS, clear_programs
@@ -108,6 +110,33 @@ def test_clearing_gives_memory_back_and_breaks_nothing(engine, rng):
     get_provider(engine).clear_caches()
     assert len(functions._programs) == 0
     np.testing.assert_array_equal(network.transform(X), before)
+
+
+@pytest.mark.slow
+def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
+    """The code of the last 64 is kept; that of those before is given back."""
+    if "onednn" not in engines:
+        pytest.skip("onednn is not on this machine")
+    monkeypatch.setattr(winners, "WORTH_GENERATING", 0)
+    provider = get_provider("onednn")
+    made = []
+    compiled = winners.CompiledModule
+    monkeypatch.setattr(winners, "CompiledModule", lambda text: made.append(1) or compiled(text))
+
+    def step(number):
+        stages = (ConvStage(Conv2DSpec()), PoolStage(Pool2DSpec((2, 2), (2, 2))))
+        kernel = provider.stack(stages)
+        x, w = np.ones((2, 16, 8, 8), np.float32), np.ones((5 + number, 16, 3, 3), np.float32)
+        params = [w, np.ones(5 + number, np.float32)]
+        y, workspace = kernel.forward_training(x, params)
+        kernel.backward(workspace, x, params, y, y, True)
+
+    before, after = settled(step, 70, 100)
+    assert len(made) == 170
+    record("100 generated codes", "onednn", before, after)
+    provider.clear_caches()
+    text = f"{after / MEBIBYTE:.0f} MiB before, {resident() / MEBIBYTE:.0f} MiB after"
+    counts.note("memory, caches of generated code cleared", text)
 
 
 #: Trains on, and transforms, a memmap in a process whose own memory is three quarters of it.

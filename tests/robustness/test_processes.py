@@ -17,6 +17,11 @@ import numpy as np
 import pytest
 
 from convnet_features import ConvNetClassifier
+from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
+from convnet_features.kernels.jit.compiler import CompiledModule
+from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.registry import get_provider
 from convnet_features.network.functions import clear_programs
 
 from . import counts
@@ -119,6 +124,81 @@ def test_fork_beside_busy_threads(fitted, X, effort):
     assert statuses == [0] * (5 * effort)
     assert errors == []
     counts.add("forks beside threads that train", 5 * effort)
+
+
+@pytest.fixture
+def generated(engines, monkeypatch, rng):
+    """A training step whose gradients come from generated code: (its kernel, the step)."""
+    if "onednn" not in engines:
+        pytest.skip("onednn is not on this machine")
+    monkeypatch.setattr(winners, "WORTH_GENERATING", 0)
+    stages = (ConvStage(Conv2DSpec(), False), PoolStage(Pool2DSpec((2, 2), (2, 2))))
+    kernel = get_provider("onednn").stack(stages)
+    x, w = (rng.standard_normal(s, np.float32) for s in ((64, 24, 24, 24), (24, 24, 3, 3)))
+    gy = rng.standard_normal((64, 24, 11, 11), np.float32)
+
+    def step():
+        y, workspace = kernel.forward_training(x, [w])
+        gx, (gw,) = kernel.backward(workspace, x, [w], y, gy, True)
+        return gx, gw
+
+    yield kernel, step
+    get_provider("onednn").clear_caches()
+
+
+def test_fork_after_generated_code_has_run(generated, effort):
+    kernel, step = generated
+    expected = step()
+    (program,) = kernel._backward_programs._entries.values()
+    assert sum(isinstance(each, Routine) for each, _ in program.steps) == 2
+    for forget in (False, True):
+
+        def work(forget=forget):
+            if forget:
+                get_provider("onednn").clear_caches()
+            return all(map(np.array_equal, step(), expected))
+
+        for _ in range(effort):
+            assert forked(work) == 0
+    for actual, same in zip(step(), expected, strict=True):
+        np.testing.assert_array_equal(actual, same)
+    counts.add("forks after generated code", 2 * effort)
+
+
+def test_fork_beside_threads_that_generate_code(effort):
+    """LLVM is entered to compile and to give memory back: a child finds it free of both."""
+    functions = [
+        f"define float @f{k}(float %a) {{\n  %b = fmul float %a, {float(k)}\n  ret float %b\n}}"
+        for k in range(60)
+    ]
+    over = threading.Event()
+    modules = []
+
+    def compile_modules():
+        while not over.is_set():
+            modules.append(CompiledModule("\n".join(functions)))
+            # A lock that is let go for no time at all is seldom got by another thread.
+            time.sleep(0.001)
+
+    def drop_modules():
+        while not over.is_set():
+            modules.clear()
+            time.sleep(0.0001)
+
+    threads = [threading.Thread(target=each) for each in (compile_modules, drop_modules)]
+    for thread in threads:
+        thread.start()
+    try:
+        statuses = [
+            forked(lambda: CompiledModule(functions[7]).address("f7") != 0)
+            for _ in range(10 * effort)
+        ]
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert statuses == [0] * (10 * effort)
+    counts.add("forks beside threads that generate code", 10 * effort)
 
 
 def _transform(network, X):

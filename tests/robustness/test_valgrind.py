@@ -22,6 +22,8 @@ pytestmark = [
 CALLS = """
 import numpy as np
 from convnet_features.kernels.contract import *
+from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.registry import get_provider
 
 provider = get_provider("onednn")
@@ -45,14 +47,33 @@ kernel.forward(x, params)
 kernel.prepare(params)(x)
 y, workspace = kernel.forward_training(x, params)
 kernel.backward(workspace, x, params, y, y, True)
+
+# Generated code: as a step of a program, and alone with arguments of exactly their size.
+winners.WORTH_GENERATING = 0
+stages = (ConvStage(Conv2DSpec((1, 1), ((1, 1), (0, 2)))), PoolStage(Pool2DSpec((3, 2), (2, 2))))
+x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 9, 9, 7), (11, 9, 3, 3), (11,)))
+kernel = provider.stack(stages)
+y, workspace = kernel.forward_training(x, [w, b])
+kernel.backward(workspace, x, [w, b], y, y, True)
+(program,) = kernel._backward_programs._entries.values()
+routines = [(step, args) for step, args in program.steps if isinstance(step, Routine)]
+assert len(routines) == 2
+for routine, arguments in routines:
+    addresses = routine.addresses()
+    arrays = [np.zeros(value.desc.size, np.uint8) for value in arguments.values()]
+    for position, array in zip(arguments, arrays):
+        if routine.arguments[position] != "winners":
+            array[: array.size // 4 * 4].view(np.float32)[:] = 1
+        addresses[position] = routine.library.ffi.from_buffer(array)
+    routine.function(addresses)
 provider.softmax(x[0, 0])
 provider.log_softmax(x[0, 0])
 provider.dot(rng.random((70, 50), dtype=np.float32), rng.random((50, 90), dtype=np.float32))
 provider.clear_caches()
 print("all calls made")
 """
-#: Whose code the invalid accesses of an error must not come from.
-OURS = ("libdnnl", "libonednn", "_cffi_backend")
+#: Whose code the invalid accesses of an error must not come from; generated code has no name.
+OURS = ("libdnnl", "libonednn", "_cffi_backend", ": ???")
 
 
 def test_no_invalid_access(tmp_path):

@@ -2,6 +2,9 @@
 
 oneDNN would first write the gradient of the convolved images, most of which is
 zeros, and then multiply all of it: see `kernels.jit.pooled_convolution`.
+
+NaN and infinite gradients spread as they do in oneDNN. Infinite pixels that won
+no window do not: oneDNN would multiply them by zero, which is NaN.
 """
 
 from __future__ import annotations

@@ -1,0 +1,118 @@
+"""Machine code in this process: made, called, kept and given back."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from convnet_features.kernels.jit import compiler
+from convnet_features.kernels.jit.code import Code
+from convnet_features.kernels.jit.compiler import CompiledModule, can_compile, dispose
+
+DOUBLE = "define float @double(float %a) {\n  %b = fadd float %a, %a\n  ret float %b\n}"
+
+
+def call(module, name, *numbers):
+    """A function of whole numbers, given as an array that it may write to."""
+    array = (ctypes.c_int64 * len(numbers))(*numbers)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(module.address(name))(array)
+    return list(array)
+
+
+def function(name, code):
+    return (
+        f"declare i64 @llvm.smin.i64(i64, i64)\ndefine void @{name}(ptr %a) {{\n{code.text()}\n}}"
+    )
+
+
+class TestModule:
+    def test_functions_can_be_called(self):
+        module = CompiledModule(DOUBLE)
+        double = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)(module.address("double"))
+        assert double(1.25) == 2.5
+
+    def test_what_is_no_module_is_an_error(self):
+        with pytest.raises(RuntimeError, match="parsing error"):
+            CompiledModule("define float @double(float %a) {")
+
+    def test_memory_is_given_back_under_the_lock(self):
+        dispose()
+        module = CompiledModule(DOUBLE)
+        engine = module._engine
+        del module
+        assert compiler._retired == [engine]
+        dispose()
+        assert compiler._retired == []
+
+    def test_the_next_module_disposes_of_those_before(self):
+        for _ in range(3):
+            CompiledModule(DOUBLE)
+            assert len(compiler._retired) == 1
+
+    def test_a_process_ends_in_silence_with_modules_alive(self):
+        code = f"""
+from convnet_features.kernels.jit.compiler import CompiledModule
+kept, cycle = CompiledModule({DOUBLE!r}), []
+cycle.append((cycle, CompiledModule({DOUBLE!r})))
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+class TestTrial:
+    @pytest.fixture(autouse=True)
+    def untried(self, monkeypatch):
+        monkeypatch.setattr(compiler, "_works", None)
+
+    def test_it_succeeds_wherever_the_processor_can(self):
+        assert can_compile() == bool(compiler._host().get("fma"))
+
+    def test_it_is_made_once(self, monkeypatch):
+        tries = []
+        monkeypatch.setattr(compiler, "_try", lambda: tries.append(1) or False)
+        assert not can_compile()
+        assert not can_compile()
+        assert len(tries) == 1
+
+    def test_processors_without_fused_multiplication_are_refused(self, monkeypatch):
+        monkeypatch.setattr(compiler, "_features", {"sse4.1": True, "fma": False})
+        assert not can_compile()
+
+
+class TestCode:
+    def test_a_loop_hands_values_on(self):
+        """The sum of range(start, stop, step), and where the loop begins with nothing to do."""
+        code = Code()
+        start, stop, total = (code.at("%a", index, "i64") for index in range(3))
+        ends = [code.load("i64", each, 8) for each in (start, stop)]
+        with code.loop(*ends, 3, kind="i64", initial=["10"]) as loop:
+            loop.values = [code.add(loop.values[0], loop.index)]
+        code.store("i64", loop.values[0], total, 8)
+        module = CompiledModule(function("sum", code))
+        assert call(module, "sum", 2, 15, 0)[2] == 10 + sum(range(2, 15, 3))
+        assert call(module, "sum", 5, 5, 0)[2] == 10
+
+    def test_loops_in_loops(self):
+        code = Code()
+        total = code.at("%a", 1, "i64")
+        n = code.load("i64", "%a", 8)
+        with code.loop(0, n, kind="i64", initial=["0"]) as i:
+            with code.loop(0, i.index, kind="i64", initial=i.values) as j:
+                product = code.mul(i.index, code.smaller(j.index, 2))
+                j.values = [code.add(j.values[0], product)]
+            i.values = j.values
+        code.store("i64", i.values[0], total, 8)
+        module = CompiledModule(function("nested", code))
+        expected = sum(i * min(j, 2) for i in range(6) for j in range(i))
+        assert call(module, "nested", 6, -1) == [6, expected]
+
+    def test_a_switch_takes_one_case_or_none(self):
+        code = Code()
+        value = code.load("i64", "%a", 8)
+        for case in code.switch(value, 3):
+            code.store("i64", str(100 + case), code.at("%a", 1, "i64"), 8)
+        module = CompiledModule(function("choose", code))
+        assert [call(module, "choose", case, -1)[1] for case in range(4)] == [100, 101, 102, -1]
