@@ -26,6 +26,7 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.geometry import Geometry
 from convnet_features.kernels.onednn import stack, winners
+from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.portable import PortableProvider
 from convnet_features.kernels.registry import available_engines, get_provider
@@ -218,11 +219,10 @@ def call_alone(case, routine, arguments, rng):
 
 
 def vector(routine, arguments, case):
-    """Numbers of a vector: 8 or 16, by the size of the pooled images."""
-    size = arguments[routine.arguments.index("g")].desc.size // (
-        4 * int(np.prod(case.y)) // case.n_filters
-    )
-    return next(n for n in (8, 16) if size == -(-case.n_filters // n) * n)
+    """Numbers of a vector, 8 or 16: in such blocks the pooled images are laid out."""
+    pooled = arguments[routine.arguments.index("g")].desc
+    blocked = Primitives(routine.library).blocked
+    return next(lanes for lanes in (8, 16) if blocked(case.y, lanes) == pooled)
 
 
 def check_exact(case, seed=0):
@@ -390,7 +390,7 @@ class TestNumbers:
             PoolStage(Pool2DSpec((3, 3), (2, 2)), "rectify"),
             ConvStage(Conv2DSpec(), bias=False, activation="rectify"),
             PoolStage(Pool2DSpec((2, 2), (2, 2), ignore_border=False)),
-            DenseStage(activation="tanh"),
+            DenseStage(),
         )
         x_shape = (5, 3, 23, 25)
         shapes = [
