@@ -29,7 +29,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.objects import Primitive
 from convnet_features.kernels.onednn.program import Program
@@ -141,11 +141,11 @@ class Parts:
 @contextmanager
 def only_onednn() -> Iterator[None]:
     """Programs made meanwhile have no generated routines."""
-    before, winners.WORTH_GENERATING = winners.WORTH_GENERATING, 1 << 62
+    before, code.WORTH_GENERATING = code.WORTH_GENERATING, 1 << 62
     try:
         yield
     finally:
-        winners.WORTH_GENERATING = before
+        code.WORTH_GENERATING = before
 
 
 class Fit:

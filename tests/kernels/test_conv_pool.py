@@ -15,7 +15,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.portable import PortableProvider
 from convnet_features.kernels.registry import get_provider
@@ -108,7 +108,7 @@ APART = {
 
 @pytest.fixture(autouse=True)
 def always_worth_it(monkeypatch):
-    monkeypatch.setattr(winners, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(code, "WORTH_GENERATING", 0)
 
 
 def arguments(rng, x_shape, w_shape, numbers=None):
@@ -161,7 +161,7 @@ def test_apart_where_it_is_not_for(case, rng):
 
 
 def test_little_work_is_not_worth_it(rng, monkeypatch):
-    monkeypatch.setattr(winners, "WORTH_GENERATING", 20_000_000)
+    monkeypatch.setattr(code, "WORTH_GENERATING", 20_000_000)
     assert routines(check(rng, *JOINED["seed network"])) == [0, 0]
 
 

@@ -25,6 +25,7 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.geometry import Geometry
+from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn import stack, winners
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
@@ -101,7 +102,7 @@ CASES = {
 def any_work_is_worth_it(monkeypatch):
     if "onednn" not in available_engines():
         pytest.skip("oneDNN is not on this machine")
-    monkeypatch.setattr(winners, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(code, "WORTH_GENERATING", 0)
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def generated(stages, x, params, gy, input_grad=True):
 def without(stages, x, params, gy):
     """What oneDNN's own path computes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(winners, "WORTH_GENERATING", 10**15)
+        patch.setattr(code, "WORTH_GENERATING", 10**15)
         kernel = get_provider("onednn").stack(stages)
         results = gradients(kernel, x, params, gy)
         assert routines(kernel) == []
@@ -257,8 +258,8 @@ class TestAgainstLoops:
         """In a process where oneDNN knows no longer ones."""
         names = list(CASES)[::every]
         code = f"""
-from convnet_features.kernels.onednn import winners
-winners.WORTH_GENERATING = 0
+from convnet_features.kernels.onednn import generated as code
+code.WORTH_GENERATING = 0
 from tests.kernels.test_winners import CASES, check_exact
 print(sorted({{check_exact(CASES[name]) for name in {names}}}))
 """
@@ -520,9 +521,9 @@ class TestChoice:
     def test_small_work_is_left_to_oneDNN(self, monkeypatch):
         case = CASES["33 images"]
         work = 33 * 33 * 16 * 3 * 3 * 3 * 4
-        monkeypatch.setattr(winners, "WORTH_GENERATING", work)
+        monkeypatch.setattr(code, "WORTH_GENERATING", work)
         assert uses_generated_code(case.stages, case.x, case.shapes)
-        monkeypatch.setattr(winners, "WORTH_GENERATING", work + 1)
+        monkeypatch.setattr(code, "WORTH_GENERATING", work + 1)
         assert not uses_generated_code(case.stages, case.x, case.shapes)
 
     @pytest.mark.parametrize(
@@ -561,7 +562,7 @@ class TestCode:
     def test_it_is_generated_once_for_all_sizes_of_batches(self, forgotten, monkeypatch):
         texts = []
         monkeypatch.setattr(
-            winners, "CompiledModule", lambda text: texts.append(text) or compiled(text)
+            code, "CompiledModule", lambda text: texts.append(text) or compiled(text)
         )
         compiled = compiler.CompiledModule
         for n_samples in (1, 2, 7):
@@ -572,9 +573,9 @@ class TestCode:
     def test_clearing_forgets_it(self, forgotten):
         case = CASES["one image"]
         check_exact(case)
-        assert len(winners._generated) == 1
+        assert len(code._generated) == 1
         get_provider("onednn").clear_caches()
-        assert len(winners._generated) == 0
+        assert len(code._generated) == 0
         assert compiler._retired == []
         check_exact(case)
 
@@ -583,7 +584,7 @@ class TestCode:
         x, gy, *params = normal(rng, case.x, case.y, *case.shapes)
         kernel = get_provider("onednn").stack(case.stages)
         before = gradients(kernel, x, params, gy)
-        winners.clear_generated()
+        code.clear_generated()
         check_exact(CASES["one image"])
         for actual, same in zip(gradients(kernel, x, params, gy), before, strict=True):
             np.testing.assert_array_equal(actual, same)

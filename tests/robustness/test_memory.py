@@ -13,7 +13,7 @@ import pytest
 
 from convnet_features import ConvNetClassifier
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
-from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.registry import get_provider
 from convnet_features.network import functions
 from convnet_features.network.functions import MAX_PROGRAMS, clear_programs
@@ -117,11 +117,11 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
     """The code of the last 64 is kept; that of those before is given back."""
     if "onednn" not in engines:
         pytest.skip("onednn is not on this machine")
-    monkeypatch.setattr(winners, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(code, "WORTH_GENERATING", 0)
     provider = get_provider("onednn")
     made = []
-    compiled = winners.CompiledModule
-    monkeypatch.setattr(winners, "CompiledModule", lambda text: made.append(1) or compiled(text))
+    compiled = code.CompiledModule
+    monkeypatch.setattr(code, "CompiledModule", lambda text: made.append(1) or compiled(text))
 
     def step(number):
         stages = (ConvStage(Conv2DSpec()), PoolStage(Pool2DSpec((2, 2), (2, 2))))

@@ -8,24 +8,22 @@ from __future__ import annotations
 import math
 
 from convnet_features.kernels.contract import ConvStage, PoolStage
-from convnet_features.kernels.jit.compiler import CompiledModule, can_compile, has_512_bits
 from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
 from convnet_features.kernels.jit.geometry import Geometry, Layout
-from convnet_features.kernels.onednn import winners
 from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
-from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.generated import (
+    LARGEST_WINDOW,
+    generated,
+    is_worth_it,
+    lanes_of_registers,
+    openmp,
+    registers,
+)
 from convnet_features.kernels.onednn.objects import MemoryDesc
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 
-__all__ = ["clear_generated", "joined_geometry", "joined_routine"]
-
-_generated: LRUCache[tuple[ConvPool, CompiledModule]] = LRUCache(winners.MODULES)
-
-
-def clear_generated() -> None:
-    """Forget all generated code that no program uses."""
-    _generated.clear()
+__all__ = ["joined_geometry", "joined_routine"]
 
 
 def joined_geometry(
@@ -44,10 +42,9 @@ def joined_geometry(
     count, channels, rows, columns = w_shape
     window, stride = pool.pool.window, pool.pool.stride
     work = math.prod(w_shape[1:]) * math.prod(conv.conv.output_shape(x.shape, w_shape))
-    # LLVM is loaded for what is worth it only.
-    if work < winners.WORTH_GENERATING or not can_compile():
+    if not is_worth_it(work):
         return None
-    lanes = 16 if has_512_bits() else 8
+    lanes = lanes_of_registers()
     _, _, height, width = x.shape
     image, filters = (channels, height, width), (count, rows, columns)
     geometry = Geometry(conv.conv, pool.pool, image, filters, lanes)
@@ -56,7 +53,7 @@ def joined_geometry(
         and conv.bias
         and pool.pool.mode == "max"
         and not any(pool.pool.padding)
-        and math.prod(window) <= winners.LARGEST_WINDOW
+        and math.prod(window) <= LARGEST_WINDOW
         and geometry.windows_are_inside
         # What windows share would be computed again and again.
         and stride[0] >= window[0]
@@ -89,10 +86,12 @@ def joined_routine(
     layout = next((each for each, desc in layouts.items() if desc == y), None)
     if layout is None:
         return None
-    key = (geometry, layout, rectify, training)
-    kernel, module = _generated.get(key, lambda: _generate(primitives, *key))
+    library = primitives.library
+    kernel, module = generated(
+        ConvPool, geometry, layout, rectify, training, registers(), openmp(library)
+    )
     return Routine(
-        primitives.library,
+        library,
         f"pooled convolution of {(n_samples, *geometry.image)} with {geometry.filters}, "
         f"{geometry.conv}, {geometry.pool}",
         module.address("forward"),
@@ -101,13 +100,3 @@ def joined_routine(
         {"n_samples": n_samples},
         kernel.scratch(num_threads),
     )
-
-
-def _generate(
-    primitives: Primitives, geometry: Geometry, layout: Layout, rectify: bool, training: bool
-) -> tuple[ConvPool, CompiledModule]:
-    registers = 32 if has_512_bits() else 16
-    library = primitives.library
-    openmp = (library.address("omp_get_thread_num"), library.address("omp_get_num_threads"))
-    kernel = ConvPool(geometry, layout, rectify, training, registers, openmp)
-    return kernel, CompiledModule(kernel.text())

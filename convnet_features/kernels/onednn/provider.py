@@ -16,11 +16,11 @@ from convnet_features.kernels.contract import (
     StackKernel,
     Stage,
 )
-from convnet_features.kernels.onednn import conv_pool, winners
 from convnet_features.kernels.onednn.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.declarations import Arg
+from convnet_features.kernels.onednn.generated import clear_generated
 from convnet_features.kernels.onednn.library import load_library
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.primitives import Primitives
@@ -107,8 +107,7 @@ class OneDNNProvider(Provider):
         self._programs.clear()
         for kernel in list(self._stacks):
             kernel.clear_caches()
-        conv_pool.clear_generated()
-        winners.clear_generated()
+        clear_generated()
         self._pool.clear()
 
     def _softmax(self, x: np.ndarray, logarithm: bool) -> np.ndarray | None:

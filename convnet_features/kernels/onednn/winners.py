@@ -13,42 +13,29 @@ import math
 from dataclasses import dataclass
 
 from convnet_features.kernels.contract import ConvStage, PoolStage
-from convnet_features.kernels.jit.compiler import (
-    CompiledModule,
-    can_compile,
-    dispose,
-    has_512_bits,
-)
+from convnet_features.kernels.jit.compiler import CompiledModule
 from convnet_features.kernels.jit.geometry import Geometry
 from convnet_features.kernels.jit.pooled_convolution import (
     FILTERS_ARGUMENTS,
     IMAGES_ARGUMENTS,
     PooledConvolution,
 )
-from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.generated import (
+    LARGEST_WINDOW,
+    generated,
+    is_worth_it,
+    openmp,
+    registers,
+)
 from convnet_features.kernels.onednn.objects import MemoryDesc
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.onednn.stack_plan import Record
 
-__all__ = ["Winners", "clear_generated", "find_winners"]
+__all__ = ["Winners", "find_winners"]
 
-#: Multiplications of a forward pass below which generating the code (0.1 s) is not worth its time.
-WORTH_GENERATING = 20_000_000
 #: Taps, for all places at an image's border and inside, beyond which there would be too much code.
 MOST_TAPS = 1000
-#: Modules that are kept.
-MODULES = 64
-#: What a byte can tell apart: oneDNN notes in one which pixel of a window won.
-LARGEST_WINDOW = 255
-
-_generated: LRUCache[tuple[PooledConvolution, CompiledModule]] = LRUCache(MODULES)
-
-
-def clear_generated() -> None:
-    """Forget all generated code that no program uses."""
-    _generated.clear()
-    dispose()
 
 
 @dataclass(frozen=True)
@@ -114,8 +101,7 @@ def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Win
         or not lanes
         # Vectors of channels that are mostly padding are no better than zeros.
         or channels < lanes
-        or work < WORTH_GENERATING
-        or not can_compile()
+        or not is_worth_it(work)
     ):
         return None
     geometry = Geometry(
@@ -124,7 +110,9 @@ def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Win
     # Somewhere a filter lies all beside the image: oneDNN does not lay such out in blocks either.
     if not all(geometry.classes) or sum(map(len, geometry.classes)) > MOST_TAPS:
         return None
-    kernels, module = _generated.get(geometry, lambda: _generate(primitives, geometry))
+    kernels, module = generated(
+        PooledConvolution, geometry, registers(), openmp(primitives.library)
+    )
     return Winners(
         primitives,
         kernels,
@@ -141,16 +129,3 @@ def _blocked(primitives: Primitives, pooling: Record, lanes: int) -> bool:
     if winners is None or winners.desc.size * 4 != desc.size:
         return False
     return desc == primitives.blocked(desc.shape, lanes)
-
-
-def _generate(
-    primitives: Primitives, geometry: Geometry
-) -> tuple[PooledConvolution, CompiledModule]:
-    registers = 32 if has_512_bits() else 16
-    library = primitives.library
-    kernels = PooledConvolution(
-        geometry,
-        registers,
-        (library.address("omp_get_thread_num"), library.address("omp_get_num_threads")),
-    )
-    return kernels, CompiledModule(kernels.text())

@@ -1,0 +1,82 @@
+"""Generated code, kept by what it was generated for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from convnet_features.kernels.jit.compiler import (
+    CompiledModule,
+    can_compile,
+    dispose,
+    has_512_bits,
+)
+from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.library import Library
+
+__all__ = [
+    "clear_generated",
+    "generated",
+    "is_worth_it",
+    "lanes_of_registers",
+    "openmp",
+    "registers",
+]
+
+#: Multiplications of a forward pass below which generating the code (0.1 s) is not worth its time.
+WORTH_GENERATING = 20_000_000
+#: What a byte can tell apart: oneDNN notes in one which pixel of a window won.
+LARGEST_WINDOW = 255
+#: Modules that are kept.
+MODULES = 64
+
+_generated: LRUCache[tuple[object, CompiledModule]] = LRUCache(MODULES)
+
+
+class Source(Protocol):
+    """Something that can be compiled."""
+
+    def text(self) -> str:
+        """A module in LLVM's language."""
+
+
+S = TypeVar("S", bound=Source)
+
+
+def is_worth_it(work: int) -> bool:
+    """Whether code for so many multiplications shall, and can, be generated.
+
+    LLVM is loaded by the first work that is worth it.
+    """
+    return work >= WORTH_GENERATING and can_compile()
+
+
+def generated(make: Callable[..., S], *key: object) -> tuple[S, CompiledModule]:
+    """``make(*key)`` and its code: the same ones for the same key."""
+
+    def generate() -> tuple[S, CompiledModule]:
+        source = make(*key)
+        return source, CompiledModule(source.text())
+
+    return _generated.get((make, *key), generate)  # type: ignore[return-value]
+
+
+def clear_generated() -> None:
+    """Forget all generated code that no program uses."""
+    _generated.clear()
+    dispose()
+
+
+def lanes_of_registers() -> int:
+    """How many float32 numbers a register of this processor holds."""
+    return 16 if has_512_bits() else 8
+
+
+def registers() -> int:
+    """How many vector registers this processor has."""
+    return 32 if has_512_bits() else 16
+
+
+def openmp(library: Library) -> tuple[int, int]:
+    """Where OpenMP's functions are that tell a thread its number, and how many there are."""
+    return library.address("omp_get_thread_num"), library.address("omp_get_num_threads")
