@@ -56,8 +56,18 @@ kernel = provider.stack(stages)
 y, workspace = kernel.forward_training(x, [w, b])
 kernel.backward(workspace, x, [w, b], y, y, True)
 (program,) = kernel._backward_programs._entries.values()
-routines = [(step, args) for step, args in program.steps if isinstance(step, Routine)]
-assert len(routines) == 2
+steps = list(program.steps)
+# Few channels: the convolution and the pooling as one pass.
+for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
+    stages = (ConvStage(Conv2DSpec((1, 1), padding)), PoolStage(Pool2DSpec((2, 3), (2, 3))))
+    x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 3, 9, 11), (16, 3, 3, 2), (16,)))
+    kernel = provider.stack(stages)
+    kernel.forward(x, [w, b])
+    y, workspace = kernel.forward_training(x, [w, b])
+    kernel.backward(workspace, x, [w, b], y, y, True)
+    steps += [step for plan in kernel._forward_plans._entries.values() for step in plan.program.steps]
+routines = [(step, args) for step, args in steps if isinstance(step, Routine)]
+assert len(routines) == 6
 for routine, arguments in routines:
     addresses = routine.addresses()
     arrays = [np.zeros(value.desc.size, np.uint8) for value in arguments.values()]
