@@ -65,8 +65,9 @@ def http(serving, app):
         yield client
 
 
-def test_predictions_and_features(http, pipeline, images):
-    assert http.get("/health").json() == {"status": "up", "pixels": 64}
+def test_predictions_and_features(http, app, pipeline, images):
+    health = http.get("/health").json()
+    assert health == {"status": "up", "pixels": 64, "batches": app.state.batcher.batches}
     answer = http.post("/predict", json={"images": images[:5].tolist()}).json()
     assert answer["labels"] == pipeline.predict(images[:5]).tolist()
     expected = pipeline.predict_proba(images[:5])
