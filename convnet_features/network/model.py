@@ -18,7 +18,7 @@ from .spec import LayerSpec
 __all__ = ["Model"]
 
 #: Bytes that the largest layer's activations of one slice of images may take.
-SLICE_BYTES = 4 << 20
+SLICE_BYTES = 8 << 20
 
 
 @dataclass(eq=False)

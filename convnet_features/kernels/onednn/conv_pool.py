@@ -32,6 +32,7 @@ def joined_geometry(
     pool: PoolStage,
     x: MemoryDesc,
     w_shape: tuple[int, ...],
+    training: bool,
 ) -> Geometry | None:
     """What a routine for two stages at once depends on.
 
@@ -42,7 +43,7 @@ def joined_geometry(
     count, channels, rows, columns = w_shape
     window, stride = pool.pool.window, pool.pool.stride
     work = math.prod(w_shape[1:]) * math.prod(conv.conv.output_shape(x.shape, w_shape))
-    if not is_worth_it(work):
+    if not is_worth_it(work, training):
         return None
     lanes = lanes_of_registers()
     _, _, height, width = x.shape

@@ -145,7 +145,7 @@ class _Builder:
             return None
         primitives, training = self.primitives, self.key.training
         w_shape = self.key.param_shapes[self.params_taken]
-        geometry = joined_geometry(primitives, stage, pool, value.desc, w_shape)
+        geometry = joined_geometry(primitives, stage, pool, value.desc, w_shape, training)
         if geometry is None:
             return None
         # Not run: they say how the backward program's primitives want things to be laid out.

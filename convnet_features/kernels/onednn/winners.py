@@ -101,7 +101,7 @@ def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Win
         or not lanes
         # Vectors of channels that are mostly padding are no better than zeros.
         or channels < lanes
-        or not is_worth_it(work)
+        or not is_worth_it(work, training=True)
     ):
         return None
     geometry = Geometry(
