@@ -20,7 +20,7 @@ from convnet_features.kernels.contract import (
     PoolStage,
     stack_output_shape,
 )
-from convnet_features.kernels.onednn import declarations, library
+from convnet_features.kernels.onednn import declarations, generated, library
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
@@ -125,8 +125,9 @@ class TestStack:
         for actual, expected in zip(mine, training_step(portable, x, params, gy), strict=True):
             assert_close(actual, expected)
 
-    def test_no_full_size_pass_beside_the_primitives(self, primitives, pool, rng):
-        """One convolution and one pooling each; reorders of nothing larger than pooled images."""
+    def test_no_full_size_pass_beside_the_primitives(self, primitives, pool, rng, monkeypatch):
+        """Without generated code: one convolution and one pooling each; reorders of nothing larger than pooled images."""
+        monkeypatch.setattr(generated, "WORTH_GENERATING", 1 << 62)
         kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
         (x,) = arrays(rng, [(16, 1, 28, 28)])
         params = arrays(rng, SEED_SHAPES)
