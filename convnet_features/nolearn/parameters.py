@@ -18,6 +18,7 @@ from numpy.lib import format as npy
 
 from ..datasets.tutorial_pickle import ArrayUnpickler, BoundedReader, recorded_array
 from ..exceptions import FileFormatError
+from ..persistence import atomic_file
 
 __all__ = ["Values", "read_values", "write_values"]
 
@@ -30,7 +31,7 @@ _MAX_HEADER = 4096
 
 
 def write_values(path: str | os.PathLike[str], values: Values) -> None:
-    """Write parameters into the file `path`, under exactly that name.
+    """Write parameters into the file `path`, under exactly that name, whole or not at all.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def write_values(path: str | os.PathLike[str], values: Values) -> None:
         for name, held in values.items()
         for index, array in enumerate(held)
     }
-    with open(path, "wb") as file:
+    with atomic_file(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
