@@ -11,22 +11,29 @@ import json
 import os
 import pickle
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from .exceptions import FileFormatError
 
-__all__ = ["read_arrays", "read_pickled_arrays", "write_arrays", "write_atomically"]
+__all__ = [
+    "atomic_file",
+    "read_arrays",
+    "read_pickled_arrays",
+    "write_arrays",
+    "write_atomically",
+]
 
 #: The key of our own JSON among the strings that a safetensors header may hold.
 _NOTES = "convnet_features"
 
 
-def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
-    """Replace the file at `path` by `contents`, or leave it as it is.
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file to write to, which replaces the one at `path` if the ``with`` block succeeds.
 
     The bytes go to a new file in the same folder, to the disk, and only then
     under the final name: whenever the process dies, that name stands for the
@@ -36,22 +43,44 @@ def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
     ----------
     path : str or path-like
         In a folder that exists.
-    contents : bytes
+
+    Yields
+    ------
+    file object
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; the error names `path`.
     """
     path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    prefix = f".{path.name}."
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        # A full disk is reported without a name, other things with the temporary one.
+        name = Path(error.filename or prefix).name
+        if error.errno is None or not name.startswith(prefix):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
+
+
+def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
+    """Replace the file at `path` by `contents`, or leave it as it is (see `atomic_file`)."""
+    with atomic_file(path) as file:
+        file.write(contents)
 
 
 def _umask() -> int:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ..network.summary import network_summary
+from ..persistence import atomic_file
 
 __all__ = ["PrintLayerInfo", "PrintLog", "RememberBestWeights", "SaveWeights"]
 
@@ -106,7 +107,7 @@ class SaveWeights:
         if not self.pickle:
             net.save_params_to(path)
             return
-        with open(path, "wb") as file:
+        with atomic_file(path) as file:
             pickle.dump(net, file, -1)
 
 

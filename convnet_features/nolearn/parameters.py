@@ -7,9 +7,11 @@ of numbers and runs nothing (``SECURITY.md``).
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
@@ -18,6 +20,7 @@ from numpy.lib import format as npy
 
 from ..datasets.tutorial_pickle import ArrayUnpickler, BoundedReader, recorded_array
 from ..exceptions import FileFormatError
+from ..persistence import atomic_file
 
 __all__ = ["Values", "read_values", "write_values"]
 
@@ -30,7 +33,7 @@ _MAX_HEADER = 4096
 
 
 def write_values(path: str | os.PathLike[str], values: Values) -> None:
-    """Write parameters into the file `path`, under exactly that name.
+    """Write parameters into the file `path`, under exactly that name, whole or not at all.
 
     Parameters
     ----------
@@ -42,7 +45,7 @@ def write_values(path: str | os.PathLike[str], values: Values) -> None:
         for name, held in values.items()
         for index, array in enumerate(held)
     }
-    with open(path, "wb") as file:
+    with atomic_file(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
@@ -76,7 +79,7 @@ def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, lis
         try:
             read = _read_archive if start == b"PK" else _read_pickle
             return read(file, n_bytes)
-        except (*_FAULTS, zipfile.BadZipFile) as fault:
+        except (*_FAULTS, zipfile.BadZipFile, zlib.error) as fault:
             raise FileFormatError(
                 f"{name}: not parameters of a network, or damaged ({type(fault).__name__}: "
                 f"{fault}). Expected a file of save_params_to, or a pickle of nolearn's, with at "
@@ -100,8 +103,14 @@ _FAULTS = (
 
 def _read_archive(file: IO[bytes], n_bytes: int) -> dict[str, list[np.ndarray]]:
     values: dict[str, dict[int, np.ndarray]] = {}
-    with zipfile.ZipFile(file) as archive:
+    # In memory: places that a header lies about are not errors of the disk then.
+    contents = file.read(n_bytes + 1)
+    if len(contents) > n_bytes:
+        raise ValueError("it is longer than the arrays expected in it")
+    with zipfile.ZipFile(io.BytesIO(contents)) as archive:
         for member in archive.infolist():
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("its arrays are compressed as NumPy does not")
             n_bytes -= member.file_size
             if n_bytes < 0 or not member.filename.endswith(".npy"):
                 raise ValueError("it holds more, or something else, than the arrays expected")

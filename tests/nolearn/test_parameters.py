@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
+from convnet_features.nolearn.parameters import read_values, write_values
 
 
 @pytest.fixture
@@ -247,3 +248,17 @@ class TestNolearnsFiles:
             damaged[rng.integers(min(len(content), 400), size=3)] = rng.integers(256, size=3)
             path.write_bytes(damaged[: rng.integers(1, len(content) + 1)].tobytes())
             try_to_load(net, path)
+
+
+@pytest.mark.parametrize("where", ["the directory", "the member"])
+def test_an_archive_that_lies_about_places(where, tmp_path):
+    """Found by fuzzing: seeking to a place before the file was reported as a fault of the disk."""
+    path = tmp_path / "values"
+    write_values(path, {"dense": [np.ones((2, 3), np.float32)]})
+    data = bytearray(path.read_bytes())
+    end = data.rfind(b"PK\x05\x06")
+    offset = end + 16 if where == "the directory" else data.rfind(b"PK\x01\x02") + 42
+    data[offset : offset + 4] = b"\xff\xff\xff\x7f"
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match="damaged"):
+        read_values(path, {"dense": [np.ones((2, 3), np.float32)]})

@@ -1,4 +1,4 @@
-"""oneDNN called through our wrappers, under valgrind's memcheck: no access out of bounds."""
+"""Compiled code called through our wrappers, under valgrind's memcheck: no access out of bounds."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from . import counts
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.onednn,
     pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not on this machine"),
 ]
 #: Layers of every kind, forwards and backwards, with sizes that fill no vector register.
 CALLS = """
+import sys
 import numpy as np
 from convnet_features.kernels.contract import *
 from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.registry import get_provider
 
-provider = get_provider("onednn")
+provider = get_provider(sys.argv[1])
 rng = np.random.default_rng(0)
 x = rng.random((3, 3, 11, 9), dtype=np.float32)
 w = rng.random((5, 3, 3, 2), dtype=np.float32)
@@ -82,11 +82,15 @@ provider.dot(rng.random((70, 50), dtype=np.float32), rng.random((50, 90), dtype=
 provider.clear_caches()
 print("all calls made")
 """
-#: Whose code the invalid accesses of an error must not come from; generated code has no name.
-OURS = ("libdnnl", "libonednn", "_cffi_backend", ": ???")
+#: For each engine, what stands in the stack of an access that is its own or was asked for by us;
+#: generated code has no name.
+OURS = {"onednn": ("libdnnl", "libonednn", "_cffi_backend", ": ???")}
 
 
-def test_no_invalid_access(tmp_path):
+@pytest.mark.parametrize("engine", [pytest.param("onednn", marks=pytest.mark.onednn)])
+def test_no_invalid_access(engine, engines, tmp_path):
+    if engine not in engines:
+        pytest.skip(f"{engine} is not on this machine")
     log = tmp_path / "valgrind.log"
     environment = {**os.environ, "PYTHONMALLOC": "malloc", "OMP_NUM_THREADS": "1"}
     # Valgrind knows AVX2, and not AVX-512.
@@ -101,6 +105,7 @@ def test_no_invalid_access(tmp_path):
             sys.executable,
             "-c",
             CALLS,
+            engine,
         ],
         capture_output=True,
         text=True,
@@ -111,7 +116,7 @@ def test_no_invalid_access(tmp_path):
     text = log.read_text()
     assert "all calls made" in result.stdout, result.stderr[-2000:] + text[-2000:]
     blocks = [block for block in re.split(r"==\d+== \n", text) if "Invalid " in block]
-    ours = [block for block in blocks if any(name in block for name in OURS)]
+    ours = [block for block in blocks if any(name in block for name in OURS[engine])]
     assert not ours, ours[0]
     summary = re.search(r"ERROR SUMMARY: (.*)", text).group(1)
-    counts.note("valgrind", f"{len(ours)} invalid accesses from our calls ({summary})")
+    counts.note(f"valgrind, {engine}", f"{len(ours)} invalid accesses from our calls ({summary})")
