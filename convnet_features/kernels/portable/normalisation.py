@@ -17,8 +17,8 @@ from .threads import compute_parts, split
 
 __all__ = ["affine", "normalise", "normalise_gradient"]
 
-#: Numbers in a block: a quarter of a megabyte of float32.
-BLOCK = 1 << 16
+#: Numbers in a block: half a megabyte of float32.
+BLOCK = 1 << 17
 #: Numbers below which threads cost more than they bring.
 MIN_PARALLEL = 1 << 18
 
