@@ -119,19 +119,27 @@ class Geometry:
     @cached_property
     def classes(self) -> tuple[Taps, ...]:
         """Sets of taps that fall on the image, for one place or another."""
-        return tuple(dict.fromkeys(self._taps(*place) for place in self._places if place))
+        return tuple(dict.fromkeys(self._taps))
 
     @cached_property
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """For each window and pixel of it: its class, and where the filter's first tap falls.
 
         Both int32 of shape (n_windows · window_size,). The second, in elements,
-        may lie outside the image; the taps of the class do not.
+        may lie outside the image; the taps of the class do not. Pixels beyond
+        the convolved image have zeros.
         """
-        indices = {taps: index for index, taps in enumerate(self.classes)}
-        classes = [indices[self._taps(*place)] if place else 0 for place in self._places]
-        starts = [self._start(*place) if place else 0 for place in self._places]
-        return np.array(classes, np.int32), np.array(starts, np.int32)
+        rows, columns = self._axes
+        # In the order of windows' rows and columns, and then the pixels' in each.
+        down, across = (slice(None), None, slice(None), None), (None, slice(None), None)
+        inside = rows.inside[down] & columns.inside[across]
+        numbers = {taps: number for number, taps in enumerate(self.classes)}
+        of_spans = np.array([numbers[taps] for taps in self._taps])
+        classes = of_spans[rows.kinds[down] * len(columns.spans) + columns.kinds[across]]
+        starts = rows.corners[down] * self.x.row + columns.corners[across] * self.x.column
+        return tuple(  # type: ignore[return-value]
+            np.where(inside, each, 0).astype(np.int32).ravel() for each in (classes, starts)
+        )
 
     @property
     def windows_are_inside(self) -> bool:
@@ -151,34 +159,67 @@ class Geometry:
         return self.conv.output_shape((1, *self.image), shape)[2:]
 
     @cached_property
-    def _places(self) -> list[tuple[int, int] | None]:
-        """The convolved pixel of each window and pixel of it; None beyond the border."""
-        rows, columns = self.convolved
-        (down, right), (height, width) = self.pool.stride, self.pool.window
-        pixels = (
-            (window_row * down + row, window_column * right + column)
-            for window_row, window_column, row, column in itertools.product(
-                *map(range, self.windows), range(height), range(width)
-            )
-        )
+    def _taps(self) -> list[Taps]:
+        """For each span of rows and each of columns."""
+        rows, columns = self._axes
         return [
-            (row, column) if row < rows and column < columns else None for row, column in pixels
+            tuple(itertools.product(range(*of_rows), range(*of_columns)))
+            for of_rows, of_columns in itertools.product(rows.spans, columns.spans)
         ]
 
-    def _corner(self, row: int, column: int) -> tuple[int, int]:
-        """The pixel of the image, perhaps beside it, under a filter's first tap."""
-        (top, _), (left, _) = self.conv.padding
-        return row * self.conv.stride[0] - top, column * self.conv.stride[1] - left
-
-    def _start(self, row: int, column: int) -> int:
-        top, left = self._corner(row, column)
-        return top * self.x.row + left * self.x.column
-
-    def _taps(self, row: int, column: int) -> Taps:
-        (_, height, width), (_, rows, columns) = self.image, self.filters
-        top, left = self._corner(row, column)
-        return tuple(
-            (r, c)
-            for r, c in itertools.product(range(rows), range(columns))
-            if 0 <= top + r < height and 0 <= left + c < width
+    @cached_property
+    def _axes(self) -> tuple[_Axis, _Axis]:
+        """Along rows, and along columns."""
+        return tuple(  # type: ignore[return-value]
+            _Axis(*sizes)
+            for sizes in zip(
+                self.windows,
+                self.pool.window,
+                self.pool.stride,
+                self.convolved,
+                self.conv.stride,
+                (before for before, _ in self.conv.padding),
+                self.filters[1:],
+                self.image[1:],
+                strict=True,
+            )
         )
+
+
+class _Axis:
+    """Places along rows, or along columns.
+
+    Attributes
+    ----------
+    inside : ndarray of bool, shape (n_windows, extent of a window)
+        Whether the pixel is one of the convolved image.
+    corners : ndarray of int, of that shape
+        Where the filter's first tap falls, perhaps beside the image.
+    spans : list of (int, int)
+        The first of the taps, and the one behind the last, that fall on the image, as they occur.
+    kinds : ndarray of int, of that shape
+        Which of the spans.
+    """
+
+    def __init__(
+        self,
+        n_windows: int,
+        window: int,
+        step: int,
+        convolved: int,
+        stride: int,
+        before: int,
+        extent: int,
+        size: int,
+    ) -> None:
+        pixels = np.arange(n_windows)[:, None] * step + np.arange(window)
+        self.inside = pixels < convolved
+        self.corners = pixels * stride - before
+        ends = np.stack([np.maximum(-self.corners, 0), np.minimum(size - self.corners, extent)])
+        pairs = list(zip(*(each.ravel().tolist() for each in ends), strict=True))
+        inside = self.inside.ravel().tolist()
+        self.spans = list(
+            dict.fromkeys(pair for pair, is_inside in zip(pairs, inside, strict=True) if is_inside)
+        )
+        numbers = {span: number for number, span in enumerate(self.spans)}
+        self.kinds = np.reshape([numbers.get(pair, 0) for pair in pairs], pixels.shape)
