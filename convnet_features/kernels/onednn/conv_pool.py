@@ -6,11 +6,14 @@ oneDNN computes them one after the other, through memory: see `kernels.jit.conv_
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from convnet_features.kernels.contract import ConvStage, PoolStage
 from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
 from convnet_features.kernels.jit.geometry import Geometry, Layout
 from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
+from convnet_features.kernels.onednn.declarations import Query
 from convnet_features.kernels.onednn.generated import (
     LARGEST_WINDOW,
     generated,
@@ -19,14 +22,90 @@ from convnet_features.kernels.onednn.generated import (
     openmp,
     registers,
 )
-from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 
-__all__ = ["joined_geometry", "joined_routine"]
+__all__ = ["JoinedConvPool", "find_conv_pool"]
 
 
-def joined_geometry(
+@dataclass(frozen=True)
+class JoinedConvPool:
+    """A routine for two stages, and the primitives that it stands for.
+
+    Attributes
+    ----------
+    routine : Routine
+    convolution, pooling : Primitive
+        Never run: they say how the backward program's primitives want things to
+        be laid out.
+    w, y, pooled : MemoryDesc
+        Of the filters, of the convolved images (of which there are none), and
+        of the pooled ones.
+    workspace : MemoryDesc
+        Of who won.
+    undo : str
+        The activation whose derivative the gradient of the pooled images is
+        multiplied by.
+    """
+
+    routine: Routine
+    convolution: Primitive
+    pooling: Primitive
+    w: MemoryDesc
+    y: MemoryDesc
+    pooled: MemoryDesc
+    workspace: MemoryDesc
+    undo: str
+
+
+def find_conv_pool(
+    primitives: Primitives,
+    conv: ConvStage,
+    pool: PoolStage,
+    x: MemoryDesc,
+    w_shape: tuple[int, ...],
+    training: bool,
+    num_threads: int,
+    wanted: Callable[[MemoryDesc], MemoryDesc],
+) -> JoinedConvPool | None:
+    """What computes two stages at once, where there is such a routine that is better than oneDNN.
+
+    `wanted` says how the next stage wants pooled images that would otherwise be
+    laid out so; in training, that is up to the gradients.
+    """
+    geometry = _geometry(primitives, conv, pool, x, w_shape, training)
+    if geometry is None:
+        return None
+    y_shape = conv.conv.output_shape(x.shape, w_shape)
+    convolution = primitives.convolution_forward(
+        conv.conv,
+        primitives.any(x.shape),
+        primitives.any(w_shape),
+        primitives.strided(w_shape[:1]),
+        primitives.any(y_shape),
+        training=training,
+    )
+    y = convolution.desc(Query.DST, y_shape)
+    pooled_shape = pool.pool.output_shape(y_shape)
+    pooling = primitives.pooling_forward(pool.pool, y, primitives.any(pooled_shape), training)
+    pooled = pooling.desc(Query.DST, pooled_shape)
+    workspace = pooling.desc(Query.WORKSPACE)
+    if not training:
+        pooled = wanted(pooled)
+    elif workspace.size * 4 != pooled.size:
+        return None
+    undo = "rectify" if "rectify" in (conv.activation, pool.activation) else "linear"
+    routine = _routine(
+        primitives, geometry, x.shape[0], pooled, undo == "rectify", training, num_threads
+    )
+    if routine is None:
+        return None
+    w = primitives.blocked_filters(w_shape, geometry.lanes)
+    return JoinedConvPool(routine, convolution, pooling, w, y, pooled, workspace, undo)
+
+
+def _geometry(
     primitives: Primitives,
     conv: ConvStage,
     pool: PoolStage,
@@ -66,7 +145,7 @@ def joined_geometry(
     return geometry if suits else None
 
 
-def joined_routine(
+def _routine(
     primitives: Primitives,
     geometry: Geometry,
     n_samples: int,

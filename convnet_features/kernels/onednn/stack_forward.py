@@ -27,7 +27,7 @@ from convnet_features.kernels.contract import (
     Stage,
 )
 from convnet_features.kernels.onednn.buffers import BufferPool
-from convnet_features.kernels.onednn.conv_pool import joined_geometry, joined_routine
+from convnet_features.kernels.onednn.conv_pool import find_conv_pool
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc, UnsupportedError
 from convnet_features.kernels.onednn.primitives import Primitives
@@ -143,63 +143,38 @@ class _Builder:
         pool = self.stages[index + 1] if index + 1 < len(self.stages) else None
         if not isinstance(pool, PoolStage):
             return None
-        primitives, training = self.primitives, self.key.training
         w_shape = self.key.param_shapes[self.params_taken]
-        geometry = joined_geometry(primitives, stage, pool, value.desc, w_shape, training)
-        if geometry is None:
-            return None
-        # Not run: they say how the backward program's primitives want things to be laid out.
-        y_shape = stage.conv.output_shape(value.desc.shape, w_shape)
-        convolution = primitives.convolution_forward(
-            stage.conv,
-            primitives.any(value.desc.shape),
-            primitives.any(w_shape),
-            primitives.strided(w_shape[:1]),
-            primitives.any(y_shape),
-            training=training,
-        )
-        y_desc = convolution.desc(Query.DST, y_shape)
-        pooled_shape = pool.pool.output_shape(y_shape)
-        pooling = primitives.pooling_forward(
-            pool.pool, y_desc, primitives.any(pooled_shape), training
-        )
-        pooled_desc = pooling.desc(Query.DST, pooled_shape)
-        workspace = pooling.desc(Query.WORKSPACE)
-        if training and workspace.size * 4 != pooled_desc.size:
-            return None
-        if not training:
-            pooled_desc = self._wanted(index + 2, pooled_desc)
-        undo = "rectify" if "rectify" in (stage.activation, pool.activation) else "linear"
-        routine = joined_routine(
-            primitives,
-            geometry,
-            value.desc.shape[0],
-            pooled_desc,
-            undo == "rectify",
+        training = self.key.training
+        joined = find_conv_pool(
+            self.primitives,
+            stage,
+            pool,
+            value.desc,
+            w_shape,
             training,
             self.program.num_threads,
+            lambda desc: self._wanted(index + 2, desc),
         )
-        if routine is None:
+        if joined is None:
             return None
         w_name, _, b_name, b_desc = self._params(stage)
-        assert b_desc is not None
-        w = self._parameter(w_name, primitives.strided(w_shape))
-        w_desc = primitives.blocked_filters(w_shape, geometry.lanes)
-        y = self._result(index + 1, pooled_desc, undo)
+        assert b_desc is not None, "the routine adds biases"
+        w = self._parameter(w_name, self.primitives.strided(w_shape))
+        y = self._result(index + 1, joined.pooled, joined.undo)
         arguments = {
             "x": value,
-            "w": self.program.reorder(w, w_desc),
+            "w": self.program.reorder(w, joined.w),
             "b": self._parameter(b_name, b_desc),
             "y": y,
         }
-        winners = self.program.save(workspace) if training else None
+        winners = self.program.save(joined.workspace) if training else None
         if winners is not None:
             arguments["winners"] = winners
-        self.program.call(routine, arguments)
-        between = Value(y_desc, Storage(TEMPORARY, 0))
-        of_conv = {"hint": convolution, "w_shape": w_shape, "w": w_name, "b": b_name}
+        self.program.call(joined.routine, arguments)
+        between = Value(joined.y, Storage(TEMPORARY, 0))
+        of_conv = {"hint": joined.convolution, "w_shape": w_shape, "w": w_name, "b": b_name}
         self._record(stage, "linear", value, between, **of_conv)
-        self._record(pool, undo, between, y, hint=pooling, workspace=winners)
+        self._record(pool, joined.undo, between, y, hint=joined.pooling, workspace=winners)
         return y
 
     def _wanted(self, index: int, desc: MemoryDesc) -> MemoryDesc:
