@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,16 @@ from convnet_features.kernels.onednn.library import Library
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
 
 __all__ = ["Primitives"]
+
+
+@functools.cache
+def _is_amd() -> bool:
+    """Whether the processor is one of AMD's, as far as Linux tells."""
+    try:
+        with open("/proc/cpuinfo") as info:
+            return any("AuthenticAMD" in line for line in info)
+    except OSError:
+        return False
 
 
 class Primitives:
@@ -104,7 +115,13 @@ class Primitives:
         activation: str = "linear",
         training: bool = False,
     ) -> Primitive:
-        """activation(x correlated with w + b)."""
+        """activation(x correlated with w + b).
+
+        On AMD's processors oneDNN is asked for what it has for training, always:
+        what it prefers for inference, a product of channels-last images, is a fifth
+        slower there (docs/design/performance.md).
+        """
+        training = training or _is_amd()
         return self._describe(
             f"convolution of {x.shape} with {w.shape}, {spec}",
             "convolution_forward",
