@@ -188,6 +188,8 @@ def update_arguments(
     ------
     ValueError
         If the rule has no such argument, or lacks one; the text names it.
+    TypeError
+        If a rule that has a name is given anything but a number.
     """
     parameters = inspect.signature(rule).parameters
     known = list(parameters)[2:]
@@ -202,7 +204,26 @@ def update_arguments(
     missing = [n for n in known if n not in given and parameters[n].default is inspect._empty]
     if missing:
         raise ValueError(f"update: the update rule {rule.__name__!r} needs update_{missing[0]}.")
-    return {name: value for name, value in given.items() if name in known}
+    taken = {name: value for name, value in given.items() if name in known}
+    if _has_a_name(rule):
+        _check_numbers(rule, taken)
+    return taken
+
+
+def _has_a_name(rule: Callable[..., Any]) -> bool:
+    return any(rule is each for each in _rules().values())
+
+
+def _check_numbers(rule: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise TypeError for what a rule of ours or Lasagne's cannot compute with."""
+    from pytensor.graph.basic import Variable
+
+    for name, value in arguments.items():
+        if not isinstance(value, Real | np.number | Variable):
+            raise TypeError(
+                f"update_{name} must be a number (or a shared variable of one) for the update rule "
+                f"{rule.__name__!r}; got {value!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -324,8 +345,7 @@ def make_updater(
 
 
 def _is_elementwise(rule: Callable[..., Any], arguments: Mapping[str, Any]) -> bool:
-    named = any(rule is each for each in _rules().values())
-    return named and all(isinstance(value, Real) for value in arguments.values())
+    return _has_a_name(rule) and all(isinstance(value, Real) for value in arguments.values())
 
 
 def _compiled_elementwise(rule: Callable[..., Any], names: tuple[str, ...], engine: str) -> _Rule:

@@ -211,3 +211,13 @@ def test_an_unknown_rule():
 def test_an_unknown_argument():
     with pytest.raises(ValueError, match=r"'sgd' has no argument 'momentum'; it has update_learn"):
         update_arguments(resolve_update("sgd"), {"momentum": 0.5})
+
+
+@pytest.mark.parametrize("value", [None, "much", [0.9, 0.8], np.zeros(2)])
+def test_an_argument_that_is_no_number(value):
+    with pytest.raises(
+        TypeError, match=r"update_momentum must be a number .*'nesterov_momentum'; got"
+    ):
+        update_arguments(
+            resolve_update("nesterov_momentum"), {"learning_rate": 0.1, "momentum": value}
+        )
