@@ -122,27 +122,28 @@ def _geometry(
     count, channels, rows, columns = w_shape
     window, stride = pool.pool.window, pool.pool.stride
     work = math.prod(w_shape[1:]) * math.prod(conv.conv.output_shape(x.shape, w_shape))
-    if not is_worth_it(work, training):
-        return None
-    lanes = lanes_of_registers()
-    _, _, height, width = x.shape
-    image, filters = (channels, height, width), (count, rows, columns)
-    geometry = Geometry(conv.conv, pool.pool, image, filters, lanes)
     suits = (
         {conv.activation, pool.activation} <= {"linear", "rectify"}
         and conv.bias
         and pool.pool.mode == "max"
         and not any(pool.pool.padding)
         and math.prod(window) <= LARGEST_WINDOW
-        and geometry.windows_are_inside
         # What windows share would be computed again and again.
         and stride[0] >= window[0]
         and stride[1] >= window[1]
-        and channels == x.shape[1] < lanes
-        and count % lanes == 0
+        and channels == x.shape[1]
         and x == primitives.strided(x.shape)
+        # Last, because it loads LLVM.
+        and is_worth_it(work, training)
     )
-    return geometry if suits else None
+    if not suits:
+        return None
+    lanes = lanes_of_registers()
+    _, _, height, width = x.shape
+    image, filters = (channels, height, width), (count, rows, columns)
+    geometry = Geometry(conv.conv, pool.pool, image, filters, lanes)
+    fits = channels < lanes and count % lanes == 0 and geometry.windows_are_inside
+    return geometry if fits else None
 
 
 def _routine(
