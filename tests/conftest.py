@@ -58,7 +58,8 @@ def pytest_terminal_summary(terminalreporter, config):
     missing = _missing_modules(config, terminalreporter.stats.get("skipped", ()))
     if missing:
         terminalreporter.section("not installed")
-        terminalreporter.write_line(", ".join(sorted(missing)))
+        for name in sorted(missing):
+            terminalreporter.write_line(f"ERROR {name} is missing, and tests were skipped for it")
     _summarise_checks(terminalreporter)
 
 
