@@ -16,7 +16,15 @@ from __future__ import annotations
 import itertools
 
 from convnet_features.kernels.jit.code import Code
-from convnet_features.kernels.jit.function import broadcast, declarations, fused, share, taken
+from convnet_features.kernels.jit.function import (
+    broadcast,
+    declarations,
+    fused,
+    greatest,
+    rectified,
+    share,
+    taken,
+)
 from convnet_features.kernels.jit.geometry import Geometry, Layout
 
 __all__ = ["ARGUMENTS", "ConvPool"]
@@ -232,30 +240,11 @@ class ConvPool:
         return channel.values
 
     def _maximum(self, code: Code, a: dict[str, str], pixels: list[str], where: str) -> None:
-        """The maximum of a window, and which pixel it was: the first one, of several."""
-        lanes, vector = self.geometry.lanes, self._vector
-        largest = pixels[0]
-        winners = f"<{lanes} x i32>"
-        winner = "zeroinitializer"
-        for number, pixel in enumerate(pixels[1:], start=1):
-            better = code.let(f"fcmp ogt {vector} {pixel}, {largest}")
-            largest = code.let(
-                f"select <{lanes} x i1> {better}, {vector} {pixel}, {vector} {largest}"
-            )
-            if self._training:
-                constant = "<" + ", ".join([f"i32 {number}"] * lanes) + ">"
-                winner = code.let(
-                    f"select <{lanes} x i1> {better}, {winners} {constant}, {winners} {winner}"
-                )
+        """The maximum of a window, and which pixel it was."""
+        lanes = self.geometry.lanes
+        largest, winner = greatest(code, lanes, pixels, self._training)
         if self._rectify:
-            # What is not a number is not below zero either, and stays.
-            below = code.let(f"fcmp ole {vector} {largest}, zeroinitializer")
-            largest = code.let(
-                f"select <{lanes} x i1> {below}, {vector} zeroinitializer, {vector} {largest}"
-            )
-        code.store(vector, largest, code.at(a["y"], where))
+            largest = rectified(code, lanes, largest)
+        code.store(self._vector, largest, code.at(a["y"], where))
         if self._training:
-            if len(pixels) == 1:
-                winner = code.let(f"add {winners} zeroinitializer, zeroinitializer")
-            bytes_ = code.let(f"trunc {winners} {winner} to <{lanes} x i8>")
-            code.store(f"<{lanes} x i8>", bytes_, code.at(a["winners"], where, "i8"), 1)
+            code.store(f"<{lanes} x i8>", winner, code.at(a["winners"], where, "i8"), 1)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from convnet_features.kernels.jit.code import Code
 
-__all__ = ["broadcast", "declarations", "fused", "share", "taken"]
+__all__ = ["broadcast", "declarations", "fused", "greatest", "rectified", "share", "taken"]
 
 
 def declarations(lanes: int) -> list[str]:
@@ -63,3 +63,30 @@ def fused(code: Code, lanes: int, a: str, b: str, c: str) -> str:
     return code.let(
         f"call {vector} @llvm.fma.v{lanes}f32({vector} {a}, {vector} {b}, {vector} {c})"
     )
+
+
+def greatest(
+    code: Code, lanes: int, values: Sequence[str], with_winner: bool = False
+) -> tuple[str, str]:
+    """The maximum of vectors, lane by lane, and in bytes which it was: of several the first."""
+    vector, numbers = f"<{lanes} x float>", f"<{lanes} x i32>"
+    largest = values[0]
+    winner = code.let(f"add {numbers} zeroinitializer, zeroinitializer") if with_winner else ""
+    for number, value in enumerate(values[1:], start=1):
+        better = code.let(f"fcmp ogt {vector} {value}, {largest}")
+        largest = code.let(f"select <{lanes} x i1> {better}, {vector} {value}, {vector} {largest}")
+        if with_winner:
+            constant = "<" + ", ".join([f"i32 {number}"] * lanes) + ">"
+            winner = code.let(
+                f"select <{lanes} x i1> {better}, {numbers} {constant}, {numbers} {winner}"
+            )
+    if with_winner:
+        winner = code.let(f"trunc {numbers} {winner} to <{lanes} x i8>")
+    return largest, winner
+
+
+def rectified(code: Code, lanes: int, value: str) -> str:
+    """max(value, 0); what is not a number is not below zero either, and stays."""
+    vector = f"<{lanes} x float>"
+    below = code.let(f"fcmp ole {vector} {value}, zeroinitializer")
+    return code.let(f"select <{lanes} x i1> {below}, {vector} zeroinitializer, {vector} {value}")

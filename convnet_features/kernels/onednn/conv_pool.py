@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from convnet_features.kernels.contract import ConvStage, PoolStage
 from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
-from convnet_features.kernels.jit.geometry import Geometry, Layout
-from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
-from convnet_features.kernels.onednn.declarations import Query
+from convnet_features.kernels.jit.geometry import Geometry
 from convnet_features.kernels.onednn.generated import (
     LARGEST_WINDOW,
     generated,
@@ -22,41 +19,16 @@ from convnet_features.kernels.onednn.generated import (
     openmp,
     registers,
 )
-from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
+from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.own_convolution import (
+    OwnConvolution,
+    known_layout,
+    substitute,
+)
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 
-__all__ = ["JoinedConvPool", "find_conv_pool"]
-
-
-@dataclass(frozen=True)
-class JoinedConvPool:
-    """A routine for two stages, and the primitives that it stands for.
-
-    Attributes
-    ----------
-    routine : Routine
-    convolution, pooling : Primitive
-        Never run: they say how the backward program's primitives want things to
-        be laid out.
-    w, y, pooled : MemoryDesc
-        Of the filters, of the convolved images (of which there are none), and
-        of the pooled ones.
-    workspace : MemoryDesc
-        Of who won.
-    undo : str
-        The activation whose derivative the gradient of the pooled images is
-        multiplied by.
-    """
-
-    routine: Routine
-    convolution: Primitive
-    pooling: Primitive
-    w: MemoryDesc
-    y: MemoryDesc
-    pooled: MemoryDesc
-    workspace: MemoryDesc
-    undo: str
+__all__ = ["find_conv_pool"]
 
 
 def find_conv_pool(
@@ -68,7 +40,7 @@ def find_conv_pool(
     training: bool,
     num_threads: int,
     wanted: Callable[[MemoryDesc], MemoryDesc],
-) -> JoinedConvPool | None:
+) -> OwnConvolution | None:
     """What computes two stages at once, where there is such a routine that is better than oneDNN.
 
     `wanted` says how the next stage wants pooled images that would otherwise be
@@ -77,24 +49,11 @@ def find_conv_pool(
     geometry = _geometry(primitives, conv, pool, x, w_shape, training)
     if geometry is None:
         return None
-    y_shape = conv.conv.output_shape(x.shape, w_shape)
-    convolution = primitives.convolution_forward(
-        conv.conv,
-        primitives.any(x.shape),
-        primitives.any(w_shape),
-        primitives.strided(w_shape[:1]),
-        primitives.any(y_shape),
-        training=training,
-    )
-    y = convolution.desc(Query.DST, y_shape)
-    pooled_shape = pool.pool.output_shape(y_shape)
-    pooling = primitives.pooling_forward(pool.pool, y, primitives.any(pooled_shape), training)
-    pooled = pooling.desc(Query.DST, pooled_shape)
-    workspace = pooling.desc(Query.WORKSPACE)
-    if not training:
-        pooled = wanted(pooled)
-    elif workspace.size * 4 != pooled.size:
+    instead = substitute(primitives, conv, pool, x, w_shape, training)
+    if instead is None:
         return None
+    assert instead.pooled is not None
+    pooled = instead.pooled if training else wanted(instead.pooled)
     undo = "rectify" if "rectify" in (conv.activation, pool.activation) else "linear"
     routine = _routine(
         primitives, geometry, x.shape[0], pooled, undo == "rectify", training, num_threads
@@ -102,7 +61,7 @@ def find_conv_pool(
     if routine is None:
         return None
     w = primitives.blocked_filters(w_shape, geometry.lanes)
-    return JoinedConvPool(routine, convolution, pooling, w, y, pooled, workspace, undo)
+    return OwnConvolution(routine, instead, x, w, pooled, undo)
 
 
 def _geometry(
@@ -159,12 +118,7 @@ def _routine(
 
     It takes filters laid out by `Primitives.blocked_filters`.
     """
-    lanes = geometry.lanes
-    layouts = {
-        Layout.blocked(y.shape, lanes): primitives.blocked(y.shape, lanes),
-        Layout.channels_last(y.shape, lanes): primitives.images(y.shape, CHANNELS_LAST),
-    }
-    layout = next((each for each, desc in layouts.items() if desc == y), None)
+    layout = known_layout(primitives, y, geometry.lanes)
     if layout is None:
         return None
     library = primitives.library

@@ -30,10 +30,12 @@ from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv_pool import find_conv_pool
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc, UnsupportedError
+from convnet_features.kernels.onednn.own_convolution import OwnConvolution
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey, Record
 from convnet_features.kernels.onednn.storage import TEMPORARY, Storage, Value
+from convnet_features.kernels.onednn.winograd import find_winograd, is_filtered, is_joined
 
 __all__ = ["build_forward"]
 
@@ -84,14 +86,12 @@ class _Builder:
         value = self.program.external(
             "x", self.primitives.images(self.key.x_shape, self.key.x_layout)
         )
-        joined = False
+        pooled_already = False
         for index, stage in enumerate(self.stages):
-            if joined:
-                joined = False
+            if pooled_already:
+                pooled_already = False
             elif isinstance(stage, ConvStage):
-                pooled = self._convolve_and_pool(index, stage, value)
-                joined = pooled is not None
-                value = pooled or self._convolve(index, stage, value)
+                value, pooled_already = self._convolve(index, stage, value)
             elif isinstance(stage, PoolStage):
                 value = self._pool(index, stage, value)
             elif isinstance(stage, DenseStage):
@@ -104,16 +104,24 @@ class _Builder:
 
     # The stages
 
-    def _convolve(self, index: int, stage: ConvStage, value: Value) -> Value:
-        primitives = self.primitives
-        activation, undo = self._activation_of_convolution(index, stage)
-        w_name, w_shape, b_name, b_desc = self._params(stage)
-        x_shape = value.desc.shape
+    def _convolve(self, index: int, stage: ConvStage, value: Value) -> tuple[Value, bool]:
+        """The convolved images, and whether they are pooled already."""
+        x_shape, w_shape = value.desc.shape, self.key.param_shapes[self.params_taken]
         if x_shape[1] != w_shape[1]:
             raise ValueError(
                 f"a convolution has filters of shape {w_shape}, for images of {w_shape[1]} "
                 f"channels, but its images have {x_shape[1]}: their shape is {x_shape}"
             )
+        own = self._own_convolution(index, stage, value.desc, w_shape)
+        if own is None:
+            return self._convolve_by_onednn(index, stage, value), False
+        return self._convolve_by_own(own, index, stage, value), own.substitute.pooling is not None
+
+    def _convolve_by_onednn(self, index: int, stage: ConvStage, value: Value) -> Value:
+        primitives = self.primitives
+        activation, undo = self._activation_of_convolution(index, stage)
+        w_name, w_shape, b_name, b_desc = self._params(stage)
+        x_shape = value.desc.shape
         y_shape = stage.conv.output_shape(x_shape, w_shape)
         primitive = primitives.convolution_forward(
             stage.conv,
@@ -138,43 +146,73 @@ class _Builder:
         self._record(stage, undo, x, y, hint=primitive, w_shape=w_shape, w=w_name, b=b_name)
         return y
 
-    def _convolve_and_pool(self, index: int, stage: ConvStage, value: Value) -> Value | None:
-        """Two stages at once, where there is a routine for them that is better than oneDNN's."""
+    def _own_convolution(
+        self, index: int, stage: ConvStage, x: MemoryDesc, w_shape: Shape
+    ) -> OwnConvolution | None:
+        """A routine that is better than oneDNN, for a convolution and, mostly, its pooling."""
         pool = self.stages[index + 1] if index + 1 < len(self.stages) else None
-        if not isinstance(pool, PoolStage):
-            return None
-        w_shape = self.key.param_shapes[self.params_taken]
-        training = self.key.training
-        joined = find_conv_pool(
+        training, num_threads = self.key.training, self.program.num_threads
+        if isinstance(pool, PoolStage):
+            own = find_conv_pool(
+                self.primitives,
+                stage,
+                pool,
+                x,
+                w_shape,
+                training,
+                num_threads,
+                lambda desc: self._wanted(index + 2, desc),
+            )
+            if own is not None:
+                return own
+        activation, undo = self._activation_of_convolution(index, stage)
+        following, joined = index + 1, None
+        if isinstance(pool, PoolStage) and is_joined(stage, pool, x.shape, w_shape):
+            activation = undo = _of_both(stage, pool)
+            following, joined = index + 2, pool
+        return find_winograd(
             self.primitives,
             stage,
-            pool,
-            value.desc,
+            joined,
+            activation,
+            undo,
+            x,
             w_shape,
             training,
-            self.program.num_threads,
-            lambda desc: self._wanted(index + 2, desc),
+            num_threads,
+            lambda desc: self._wanted(following, desc),
         )
-        if joined is None:
-            return None
-        w_name, _, b_name, b_desc = self._params(stage)
-        assert b_desc is not None, "the routine adds biases"
-        w = self._parameter(w_name, self.primitives.strided(w_shape))
-        y = self._result(index + 1, joined.pooled, joined.undo)
-        arguments = {
-            "x": value,
-            "w": self.program.reorder(w, joined.w),
-            "b": self._parameter(b_name, b_desc),
-            "y": y,
-        }
-        winners = self.program.save(joined.workspace) if training else None
-        if winners is not None:
-            arguments["winners"] = winners
-        self.program.call(joined.routine, arguments)
-        between = Value(joined.y, Storage(TEMPORARY, 0))
-        of_conv = {"hint": joined.convolution, "w_shape": w_shape, "w": w_name, "b": b_name}
-        self._record(stage, "linear", value, between, **of_conv)
-        self._record(pool, joined.undo, between, y, hint=joined.pooling, workspace=winners)
+
+    def _convolve_by_own(
+        self, own: OwnConvolution, index: int, stage: ConvStage, value: Value
+    ) -> Value:
+        program, primitives, instead = self.program, self.primitives, own.substitute
+        w_name, w_shape, b_name, b_desc = self._params(stage)
+        pooled = instead.pooling is not None
+        x = self._input(value, own.x)
+        w = program.reorder(self._parameter(w_name, primitives.strided(w_shape)), own.w)
+        if own.prepare is not None:
+            assert own.prepared is not None
+            prepared = program.temporary(own.prepared)
+            program.call(own.prepare, {"w": w, "u": prepared})
+            w = prepared
+        y = self._result(index + pooled, own.result, own.undo)
+        arguments = {"x": x, "w": w, "y": y}
+        if b_desc is not None:
+            arguments["b"] = self._parameter(b_name, b_desc)
+        winners = None
+        if pooled and self.key.training:
+            assert instead.workspace is not None
+            winners = arguments["winners"] = program.save(instead.workspace)
+        program.call(own.routine, arguments)
+        of_conv = {"hint": instead.convolution, "w_shape": w_shape, "w": w_name, "b": b_name}
+        if not pooled:
+            self._record(stage, own.undo, x, y, **of_conv)
+            return y
+        between = Value(instead.y, Storage(TEMPORARY, 0))
+        self._record(stage, "linear", x, between, **of_conv)
+        pool = self.stages[index + 1]
+        self._record(pool, own.undo, between, y, hint=instead.pooling, workspace=winners)
         return y
 
     def _wanted(self, index: int, desc: MemoryDesc) -> MemoryDesc:
@@ -185,6 +223,8 @@ class _Builder:
         primitives = self.primitives
         first = sum(each.n_params for each in self.stages[:index])
         w_shape = self.key.param_shapes[first]
+        if is_filtered(stage, desc.shape, w_shape, self.key.training):
+            return desc
         convolution = primitives.convolution_forward(
             stage.conv,
             primitives.any(desc.shape),
@@ -348,3 +388,8 @@ def _rectify_commutes(stage: Stage, following: Stage | None) -> bool:
         and "rectify" in activations
         and activations <= {"linear", "rectify"}
     )
+
+
+def _of_both(conv: ConvStage, pool: PoolStage) -> str:
+    """What a convolution and its max pooling are given together."""
+    return "rectify" if "rectify" in (conv.activation, pool.activation) else "linear"

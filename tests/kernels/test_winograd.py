@@ -1,0 +1,321 @@
+"""Convolutions by minimal filtering in stacks: the same numbers as by sums of products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convnet_features.kernels import threads
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    Pool2DSpec,
+    PoolStage,
+    stack_output_shape,
+)
+from convnet_features.kernels.onednn import generated as code
+from convnet_features.kernels.onednn import winograd
+from convnet_features.kernels.portable import PortableProvider
+from convnet_features.kernels.registry import get_provider
+
+from .. import reference
+from ..helpers import assert_close
+
+pytestmark = pytest.mark.onednn
+
+SAME = Conv2DSpec((1, 1), ((1, 1), (1, 1)))
+TWO = Pool2DSpec((2, 2), (2, 2))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A convolution, and what follows it."""
+
+    x: tuple[int, int, int, int]
+    n_filters: int
+    size: tuple[int, int] = (3, 3)
+    conv: ConvStage = ConvStage(SAME)  # noqa: RUF009
+    following: tuple = ()
+
+    @property
+    def stages(self):
+        return (self.conv, *self.following)
+
+    @property
+    def shapes(self):
+        w = (self.n_filters, self.x[1], *self.size)
+        return [w, (self.n_filters,)] if self.conv.bias else [w]
+
+
+def unpadded(**options):
+    return ConvStage(Conv2DSpec(), **options)
+
+
+ALONE = {
+    "rectified": Case((2, 16, 8, 6), 32, conv=ConvStage(SAME, activation="rectify")),
+    "no bias": Case((2, 16, 8, 6), 16, conv=ConvStage(SAME, bias=False)),
+    "odd rows and columns": Case((3, 32, 9, 11), 48),
+    "odd rows, no padding": Case((3, 16, 9, 10), 16, conv=unpadded()),
+    "a correlation": Case(
+        (2, 16, 8, 8), 16, conv=ConvStage(Conv2DSpec((1, 1), ((1, 1), (1, 1)), False))
+    ),
+    "another padding on each side": Case(
+        (2, 16, 9, 10), 16, (2, 4), ConvStage(Conv2DSpec((1, 1), ((1, 0), (1, 2))))
+    ),
+    "5x5": Case((2, 32, 12, 12), 32, (5, 5), unpadded()),
+    "7x7": Case((1, 16, 13, 14), 16, (7, 7), unpadded()),
+    "images in bands": Case((2, 64, 32, 32), 64),
+    "a pooling of overlapping windows": Case(
+        (2, 16, 9, 9), 16, following=(PoolStage(Pool2DSpec((3, 3), (2, 2))),)
+    ),
+    "an average": Case(
+        (2, 16, 8, 8),
+        16,
+        following=(PoolStage(Pool2DSpec((2, 2), (2, 2), mode="average_exc_pad")),),
+    ),
+    "windows that overhang": Case(
+        (2, 16, 9, 9),
+        16,
+        following=(PoolStage(Pool2DSpec((2, 2), (2, 2), ignore_border=False)),),
+    ),
+}
+JOINED = {
+    "seed network": Case((3, 32, 12, 12), 32, (5, 5), unpadded(), (PoolStage(TWO, "rectify"),)),
+    "nothing rectified": Case((2, 16, 8, 8), 32, following=(PoolStage(TWO),)),
+    "rectified before": Case(
+        (2, 16, 8, 8), 16, conv=ConvStage(SAME, activation="rectify"), following=(PoolStage(TWO),)
+    ),
+    "no bias": Case(
+        (2, 16, 8, 8), 16, conv=ConvStage(SAME, bias=False), following=(PoolStage(TWO, "rectify"),)
+    ),
+    "an odd row that no window sees": Case((2, 16, 9, 11), 16, following=(PoolStage(TWO),)),
+    "windows that would overhang": Case(
+        (2, 16, 8, 8),
+        16,
+        following=(PoolStage(Pool2DSpec((2, 2), (2, 2), ignore_border=False), "rectify"),),
+    ),
+    "images in bands": Case((2, 64, 32, 32), 64, following=(PoolStage(TWO, "rectify"),)),
+    "several images at once": Case((7, 16, 6, 6), 16, following=(PoolStage(TWO, "rectify"),)),
+}
+# What it is not for; it would be wrong, or slower than oneDNN.
+APART = {
+    "strided": Case((2, 16, 9, 9), 16, conv=ConvStage(Conv2DSpec((2, 2)))),
+    "1x1": Case((2, 16, 9, 9), 16, (1, 1), unpadded()),
+    "1x3": Case((2, 16, 9, 9), 16, (1, 3), unpadded()),
+    "9x9": Case((1, 16, 16, 16), 16, (9, 9), unpadded()),
+    "channels that fill no vector": Case((2, 17, 8, 8), 16),
+    "filters that fill no vector": Case((2, 16, 8, 8), 17),
+    "padding of more than a filter": Case(
+        (1, 16, 4, 4), 16, conv=ConvStage(Conv2DSpec((1, 1), ((5, 4), (4, 5))))
+    ),
+    "one result": Case((2, 16, 3, 3), 16, conv=unpadded()),
+    "another nonlinearity": Case((2, 16, 8, 8), 16, conv=ConvStage(SAME, activation="tanh")),
+}
+
+
+@pytest.fixture(autouse=True)
+def always_worth_it(monkeypatch):
+    monkeypatch.setattr(code, "WORTH_GENERATING", 0)
+
+
+def drawn(rng, shape):
+    return rng.standard_normal(shape).astype("float32")
+
+
+def whole(rng, shape):
+    return rng.integers(-2, 3, shape).astype("float32")
+
+
+def stack(*stages):
+    return get_provider("onednn").stack(stages)
+
+
+def descriptions(kernel):
+    """What the steps of its forward programs do, program by program."""
+    plans = kernel._forward_plans._entries.values()
+    return [[step.description for step, _ in plan.program.steps] for plan in plans]
+
+
+def steps(kernel, beginning):
+    """How many steps of each forward program are called so."""
+    return [sum(each.startswith(beginning) for each in program) for program in descriptions(kernel)]
+
+
+def training_step(kernel, x, params, gy):
+    y, workspace = kernel.forward_training(x, params)
+    gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
+    return [y, gx, *gradients]
+
+
+def check(rng, case):
+    """The kernel, after its numbers were found to be right."""
+    x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
+    kernel, portable = stack(*case.stages), PortableProvider().stack(case.stages)
+    y = kernel.forward(x, params)
+    assert y.shape == stack_output_shape(case.stages, case.x, case.shapes)
+    assert_close(y, reference.stack(case.stages, x, params), "float32")
+    assert_close(kernel.prepare(params)(x), y)
+    gy = whole(rng, y.shape)
+    results = zip(
+        training_step(kernel, x, params, gy), training_step(portable, x, params, gy), strict=True
+    )
+    for mine, expected in results:
+        assert_close(mine, expected, "float32")
+    return kernel
+
+
+@pytest.mark.parametrize("case", ALONE.values(), ids=ALONE)
+def test_a_convolution_alone(case, rng):
+    kernel = check(rng, case)
+    assert steps(kernel, "minimal filtering") == [1, 1]
+    n_poolings = len(case.following)
+    assert steps(kernel, "pooling") == [n_poolings, n_poolings]
+
+
+@pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
+def test_with_its_pooling_at_once(case, rng):
+    kernel = check(rng, case)
+    assert steps(kernel, "minimal filtering") == [1, 1]
+    assert steps(kernel, "pooling") == [0, 0]
+
+
+@pytest.mark.parametrize("case", APART.values(), ids=APART)
+def test_not_where_it_is_not_for(case, rng):
+    assert steps(check(rng, case), "minimal filtering") == [0, 0]
+
+
+def test_little_work_is_not_worth_it(rng, monkeypatch):
+    monkeypatch.setattr(code, "WORTH_GENERATING", 40_000_000)
+    assert steps(check(rng, JOINED["seed network"]), "minimal filtering") == [0, 0]
+
+
+def test_not_where_a_thread_would_need_much_memory(rng, monkeypatch):
+    monkeypatch.setattr(winograd, "SCRATCH", 1000)
+    assert steps(check(rng, JOINED["seed network"]), "minimal filtering") == [0, 0]
+
+
+def test_one_after_the_other(rng):
+    """Nothing but filters is laid out anew between convolutions, poolings and each other."""
+    conv = ConvStage(SAME, activation="rectify")
+    stages = (conv, conv, PoolStage(TWO), conv, conv, PoolStage(TWO), DenseStage())
+    channels = [16, 16, 32, 16, 32]
+    shapes = []
+    for before, after in pairwise(channels):
+        shapes += [(after, before, 3, 3), (after,)]
+    shapes += [(32 * 4, 7), (7,)]
+    x, params = drawn(rng, (3, 16, 8, 8)), [0.2 * drawn(rng, shape) for shape in shapes]
+    kernel, portable = stack(*stages), PortableProvider().stack(stages)
+    y = kernel.forward(x, params)
+    assert_close(y, reference.stack(stages, x, params), "float32")
+    gy = whole(rng, y.shape)
+    results = zip(
+        training_step(kernel, x, params, gy), training_step(portable, x, params, gy), strict=True
+    )
+    for mine, expected in results:
+        assert_close(mine, expected, "float32")
+    assert steps(kernel, "minimal filtering") == [4, 4]
+    for program in descriptions(kernel):
+        laid_out = [each for each in program if each.startswith("reorder")]
+        of_images = [each for each in laid_out if not each.endswith(", 3, 3)")]
+        # The images that come in, and those that the dense layer takes.
+        assert len(of_images) == 2
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_exact_on_whole_numbers(data):
+    """No rounding, and ties in many windows: each gradient goes where the portable one goes."""
+    draw = data.draw
+    size = draw(st.tuples(st.integers(2, 5), st.integers(2, 5)), label="filter")
+    before = st.integers(0, 3)
+    padding = draw(st.tuples(st.tuples(before, before), st.tuples(before, before)))
+    extents = [
+        max(1, draw(st.integers(2, 11)) + n - 1 - sum(pad))
+        for n, pad in zip(size, padding, strict=True)
+    ]
+    blocks = st.integers(1, 3)
+    x = (draw(st.integers(1, 4)), 16 * draw(blocks), *extents)
+    conv = ConvStage(
+        Conv2DSpec((1, 1), padding, draw(st.booleans())),
+        draw(st.booleans()),
+        draw(st.sampled_from(["linear", "rectify"])),
+    )
+    following = (PoolStage(TWO, draw(st.sampled_from(["linear", "rectify"]))),)
+    case = Case(x, 16 * draw(blocks), size, conv, following if draw(st.booleans()) else ())
+    if 0 in stack_output_shape(case.stages, case.x, case.shapes):
+        return
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    images, params = whole(rng, case.x), [whole(rng, shape) for shape in case.shapes]
+    kernel, portable = stack(*case.stages), PortableProvider().stack(case.stages)
+    y = kernel.forward(images, params)
+    np.testing.assert_array_equal(y, portable.forward(images, params))
+    gy = whole(rng, y.shape)
+    results = zip(
+        training_step(kernel, images, params, gy),
+        training_step(portable, images, params, gy),
+        strict=True,
+    )
+    for mine, expected in results:
+        np.testing.assert_array_equal(mine, expected)
+
+
+@pytest.mark.parametrize("name", ["5x5", "images in bands"])
+def test_as_exact_as_a_sum_of_products(name, rng, monkeypatch):
+    """Errors against float64, beside those of oneDNN: at most twice as large."""
+    case = ALONE[name]
+    x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
+    doubles = [np.float64(each) for each in (x, *params)]
+    exact = PortableProvider().stack(case.stages).forward(doubles[0], doubles[1:])
+
+    def error():
+        return np.sqrt(np.mean(np.square(stack(*case.stages).forward(x, params) - exact)))
+
+    get_provider("onednn").clear_caches()
+    filtered = error()
+    monkeypatch.setattr(code, "WORTH_GENERATING", 2**62)
+    get_provider("onednn").clear_caches()
+    assert filtered < 2 * error()
+
+
+@pytest.mark.parametrize("name", ["images in bands", "several images at once"])
+def test_the_number_of_threads_changes_no_bit(name, rng):
+    case = JOINED[name]
+    x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
+    results = []
+    for number in (1, 2, 3):
+        threads.set_num_threads(number)
+        try:
+            results.append(stack(*case.stages).forward(x, params))
+        finally:
+            threads.set_num_threads(None)
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+
+
+def test_other_images_change_no_bit(rng):
+    case = JOINED["several images at once"]
+    x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
+    kernel = stack(*case.stages)
+    together = kernel.forward(x, params)
+    for index in range(len(x)):
+        np.testing.assert_array_equal(
+            kernel.forward(x[index : index + 1], params), together[index : index + 1]
+        )
+
+
+@pytest.mark.parametrize("name", ["seed network", "nothing rectified"])
+def test_what_is_not_a_number_stays_visible(name, rng):
+    case = JOINED[name]
+    x, (w, b) = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
+    w[3] = np.nan
+    y = stack(*case.stages).forward(x, [w, b])
+    assert np.isnan(y[:, 3]).all()
+    assert np.isfinite(np.delete(y, 3, axis=1)).all()
