@@ -18,6 +18,7 @@ from pytensor.tensor.math import Dot
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import Subtensor
 
+from ..ops.batch_norm import ChannelAffine
 from ..ops.conv2d import Conv2D
 from ..ops.pool2d import Pool2D
 from ..ops.softmax import Crossentropy
@@ -27,6 +28,7 @@ from .normalisation import rectified_normalisation
 from .stability import crossentropy_of_softmax, stable_log
 from .stacking import (
     shape_of_stack,
+    stack_affine,
     stack_bias,
     stack_convolution,
     stack_dense,
@@ -56,6 +58,7 @@ STACKING: Sequence[Entry] = (
     ((Pool2D,), stack_pooling),
     ((Dot,), stack_dense),
     ((scalar.Add,), stack_bias),
+    ((ChannelAffine,), stack_affine),
     ((scalar.Mul,), stack_mask),
     ((Shape, Shape_i), shape_of_stack),
     (

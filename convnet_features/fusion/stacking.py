@@ -27,6 +27,7 @@ from .patterns import only_client, rectified, split_by
 
 __all__ = [
     "shape_of_stack",
+    "stack_affine",
     "stack_bias",
     "stack_convolution",
     "stack_dense",
@@ -95,6 +96,32 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if bias.type.shape[0] != y.type.shape[1] and 1 in (bias.type.shape[0], y.type.shape[1]):
         return None
     return Stack((*before, replace(last, bias=True)))(*inner.inputs, bias)[0]
+
+
+def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """scale · y + shift, one number each a filter or a unit, as other weights of the layer of y.
+
+    So is batch normalisation in inference: with w' = scale · w and b' = scale · b +
+    shift nothing of it is left but a layer.
+    """
+    y, scale, shift = node.inputs
+    inner = _stack_of(fgraph, y, node)
+    if inner is None or not _float32(node):
+        return None
+    *before, last = inner.op.stages
+    if not isinstance(last, ConvStage | DenseStage) or last.activation != "linear":
+        return None
+    params = inner.inputs[len(inner.inputs) - last.n_params :]
+    w = params[0]
+    if None in w.type.shape or scale.type.shape != (y.type.shape[1],):
+        return None
+    axes = (0, "x", "x", "x") if isinstance(last, ConvStage) else ("x", 0)
+    scaled = w * scale.dimshuffle(*axes)
+    bias = params[1] * scale + shift if last.bias else shift
+    activation: Activation = "rectify" if node.op.rectify else "linear"
+    stages = (*before, replace(last, bias=True, activation=activation))
+    kept = inner.inputs[: len(inner.inputs) - last.n_params]
+    return Stack(stages)(*kept, scaled, bias)[0]
 
 
 def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:

@@ -9,6 +9,7 @@ from pytensor.gradient import grad
 
 from convnet_features.kernels.contract import ConvStage, DenseStage, PoolStage
 from convnet_features.ops import conv2d, pool2d
+from convnet_features.ops.batch_norm import ChannelAffine, channel_affine
 from convnet_features.ops.conv2d import Conv2D
 from convnet_features.ops.stack import Stack
 
@@ -122,6 +123,37 @@ def test_a_whole_network_is_one_node(flatten, engine, new):
     assert_same_fused(new.inputs, [y, *grad(loss, new.inputs)], new.values, engine)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("biased", [False, True], ids=["no bias", "bias"])
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_batch_normalisation_in_inference_is_other_weights(kind, biased, engine, new):
+    if kind == "conv":
+        y, spread = conv2d(new(2, 3, 9, 9), new(5, 3, 2, 4)), channel
+    else:
+        y, spread = pt.dot(new(2, 3), new(3, 5)), row
+    y = y + spread(new(5)) if biased else y
+    y = half_rectify(channel_affine(y, new(5), new(5)))
+    stages = [n.op.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)]
+    ((stage,),) = stages
+    assert stage.bias
+    assert stage.activation == "rectify"
+    assert count(fused(new.inputs, y), ChannelAffine) == 0
+    assert_same_fused(new.inputs, y, new.values, engine)
+    gradients = grad(y.sum(), new.inputs)
+    assert_same_fused(new.inputs, gradients, new.values, engine)
+
+
+def test_normalised_convolutions_and_their_poolings_are_one_node(new):
+    y = new(2, 3, 16, 16)
+    for n_channels, n_filters in ((3, 4), (4, 5)):
+        y = conv2d(y, new(n_filters, n_channels, 3, 3))
+        y = half_rectify(channel_affine(y, new(n_filters), new(n_filters)))
+        y = pool2d(y, window=(2, 2))
+    stages = [n.op.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)]
+    assert [len(each) for each in stages] == [4]
+    assert_same_fused(new.inputs, y, new.values)
+
+
 def test_images_whose_shape_is_used_beside_the_dense_layer(new):
     """It is known without them."""
     y = conv2d(new(2, 3, 7, 7), new(4, 3, 2, 2))
@@ -160,6 +192,20 @@ class TestWhatMustNotMatch:
     def test_a_pooled_result_with_a_second_client(self, new):
         y = half_rectify(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)))
         self.check(new, [pool2d(y, window=(2, 2)), y], [1])
+
+    def test_a_scale_behind_a_nonlinearity(self, new):
+        y = half_rectify(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)))
+        (stage,) = self.check(new, channel_affine(y, new(5), new(5)), [1])
+        assert not stage.bias
+
+    def test_a_scale_behind_a_pooling(self, new):
+        """It may be negative, and the greatest number another one."""
+        y = pool2d(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)), window=(2, 2))
+        self.check(new, channel_affine(y, new(5), new(5)), [2])
+
+    def test_a_scaled_result_that_is_used_elsewhere(self, new):
+        y = conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2))
+        self.check(new, [channel_affine(y, new(5), new(5)), y], [1])
 
     def test_two_layers_on_one(self, new):
         y = pt.dot(new(2, 3), new(3, 7))

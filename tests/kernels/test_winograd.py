@@ -147,6 +147,15 @@ def steps(kernel, beginning):
     return [sum(each.startswith(beginning) for each in program) for program in descriptions(kernel)]
 
 
+def gradient_steps(kernel, beginning):
+    """How many steps of each backward program are called so."""
+    programs = kernel._backward_programs._entries.values()
+    return [
+        sum(step.description.startswith(beginning) for step, _ in program.steps)
+        for program in programs
+    ]
+
+
 def training_step(kernel, x, params, gy):
     y, workspace = kernel.forward_training(x, params)
     gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
@@ -176,6 +185,8 @@ def test_a_convolution_alone(case, rng):
     assert steps(kernel, "minimal filtering") == [1, 1]
     n_poolings = len(case.following)
     assert steps(kernel, "pooling") == [n_poolings, n_poolings]
+    if not n_poolings:
+        assert gradient_steps(kernel, "minimal filtering") == [1]
 
 
 @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
@@ -220,6 +231,8 @@ def test_one_after_the_other(rng):
     for mine, expected in results:
         assert_close(mine, expected, "float32")
     assert steps(kernel, "minimal filtering") == [4, 4]
+    # The gradients of pooled convolutions' images are found by their winners.
+    assert gradient_steps(kernel, "minimal filtering") == [2]
     for program in descriptions(kernel):
         laid_out = [each for each in program if each.startswith("reorder")]
         of_images = [each for each in laid_out if not each.endswith(", 3, 3)")]

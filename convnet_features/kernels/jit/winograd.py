@@ -147,6 +147,9 @@ class Tiling:
         Whether biases are added, and whether what comes out is rectified.
     training : bool
         Whether to note, in a byte for each maximum, which pixel of its window it was.
+    transposed : bool, default=False
+        Whether filters come as a convolution has them whose images' gradient
+        this is: from results to channels, and to be turned by 180 degrees.
     """
 
     image: tuple[int, int, int]
@@ -158,6 +161,7 @@ class Tiling:
     biased: bool
     rectify: bool
     training: bool
+    transposed: bool = False
 
     @property
     def lanes(self) -> int:
@@ -185,7 +189,8 @@ class Winograd:
     Parameters
     ----------
     tiling : Tiling
-        Filters come as [block][channel][row][column][lane].
+        Filters come as [block][channel][row][column][lane], with the lanes of a
+        block of filters; if they are transposed, as [channel][block][row][column][lane].
     registers : int
         Vectors of ``tiling.lanes`` numbers that a processor has registers for.
     openmp : (int, int)
@@ -270,19 +275,17 @@ class Winograd:
         _, rows, columns = self.tiling.filters
         a = taken(code, FILTERS_ARGUMENTS)
         _, first, last = share(code, self._openmp, self._count // lanes * self._channels)
-        taps = rows * columns
+        n_blocks, taps = self._count // lanes, rows * columns
         with code.loop(first, last) as each:
-            block = code.let(f"sdiv i64 {each.index}, {self._channels}")
-            channel = code.let(f"srem i64 {each.index}, {self._channels}")
+            if self.tiling.transposed:
+                channel, block = self._divided(code, each.index, n_blocks)
+            else:
+                block, channel = self._divided(code, each.index, self._channels)
             w = code.at(a["w"], code.mul(each.index, taps * lanes))
             u = code.at(a["u"], code.add(code.mul(channel, self._count), code.mul(block, lanes)))
-            numbers = [
-                [
-                    code.load(self._vector, code.at(w, (row * columns + column) * lanes))
-                    for column in range(columns)
-                ]
-                for row in range(rows)
-            ]
+            order = range(taps)[:: -1 if self.tiling.transposed else 1]
+            vectors = [code.load(self._vector, code.at(w, tap * lanes)) for tap in order]
+            numbers = [vectors[n : n + columns] for n in range(0, taps, columns)]
             for i, (terms, factor) in enumerate(self._down.filters):
                 line = [
                     self._scaled(code, self._sum(code, terms, each_column), factor)
@@ -344,12 +347,18 @@ class Winograd:
         x = self.tiling.x
         return (self._width - 1) * x.column + x.lanes if self._is_copied else 0
 
+    def _divided(self, code: Code, number: str, divisor: int) -> tuple[str, str]:
+        """The quotient and the remainder."""
+        return (
+            code.let(f"sdiv i64 {number}, {divisor}"),
+            code.let(f"srem i64 {number}, {divisor}"),
+        )
+
     def _place(self, code: Code, unit: str) -> tuple[str, str]:
         """A unit's image, and its first row of tiles."""
         if self._bands == 1:
             return unit, code.add(0, 0)
-        image = code.let(f"sdiv i64 {unit}, {self._bands}")
-        band = code.let(f"srem i64 {unit}, {self._bands}")
+        image, band = self._divided(code, unit, self._bands)
         return image, code.mul(band, self._rows_of_tiles)
 
     def _transform_unit(self, code: Code, x: str, v: str, band: str, start: str, unit: str) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, DenseStage, PoolStage
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.declarations import Arg, Query
+from convnet_features.kernels.onednn.generated import lanes_of_registers
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, Record
 from convnet_features.kernels.onednn.storage import Value
 from convnet_features.kernels.onednn.winners import Winners, find_winners
+from convnet_features.kernels.onednn.winograd import Filtering, find_image_gradient
 
 __all__ = ["build_backward"]
 
@@ -155,6 +157,9 @@ class _Builder:
         self._filters(record, record.stage.conv, record.hint, gradient)
         if not goes_on:
             return gradient
+        filtering = find_image_gradient(self.primitives, record, self.program.num_threads)
+        if filtering is not None:
+            return self._filter(filtering, record, gradient, index)
         primitives, spec, hint = self.primitives, record.stage.conv, record.hint
         primitive = self._concrete_or_any(
             lambda gx, gy: primitives.convolution_backward_data(
@@ -173,6 +178,17 @@ class _Builder:
             Arg.DIFF_SRC: result,
         }
         self.program.run(primitive, arguments)
+        return result
+
+    def _filter(self, filtering: Filtering, record: Record, gradient: Value, index: int) -> Value:
+        """The gradient of a convolution's images, by minimal filtering."""
+        program, primitives = self.program, self.primitives
+        w = program.external(record.w, primitives.strided(record.w_shape))
+        w = program.reorder(w, primitives.blocked(record.w_shape, lanes_of_registers()))
+        prepared = program.temporary(filtering.prepared)
+        program.call(filtering.prepare, {"w": w, "u": prepared})
+        result = self._gradient_of_input(index, record.x_desc)
+        program.call(filtering.routine, {"x": gradient, "w": prepared, "y": result})
         return result
 
     def _filters(self, record: Record, spec: Conv2DSpec, hint: Primitive, gradient: Value) -> None:

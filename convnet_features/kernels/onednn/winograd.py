@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from convnet_features.kernels.contract import ConvStage, PoolStage
+from convnet_features.kernels.contract import Conv2DSpec, ConvStage, PoolStage
 from convnet_features.kernels.jit.winograd import (
     ARGUMENTS,
     FILTERS_ARGUMENTS,
@@ -28,8 +29,9 @@ from convnet_features.kernels.onednn.own_convolution import (
 )
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.stack_plan import Record
 
-__all__ = ["find_winograd", "is_filtered", "is_joined"]
+__all__ = ["Filtering", "find_image_gradient", "find_winograd", "is_filtered", "is_joined"]
 
 #: Rows and columns of filters, beyond which there would be too much code.
 MOST_TAPS = 7
@@ -104,11 +106,8 @@ def find_winograd(
     x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, result))
     if x_layout is None or y_layout is None or 0 in result.shape:
         return None
-    _, *image = x.shape
-    count, _, *taps = w_shape
     tiling = Tiling(
-        tuple(image),  # type: ignore[arg-type]
-        (count, *taps),  # type: ignore[arg-type]
+        *_sizes(x.shape, w_shape),
         conv.conv.padding,
         x_layout,
         y_layout,
@@ -117,21 +116,107 @@ def find_winograd(
         activation == "rectify",
         training and pool is not None,
     )
-    kernel, module = generated(Winograd, tiling, registers(), openmp(primitives.library))
+    found = _filtering(primitives, tiling, x.shape[0], num_threads)
+    if found is None:
+        return None
+    return OwnConvolution(
+        found.routine,
+        instead,
+        x,
+        primitives.blocked_filters(w_shape, lanes),
+        result,
+        undo,
+        found.prepare,
+        found.prepared,
+    )
+
+
+@dataclass(frozen=True)
+class Filtering:
+    """The two routines of a minimal filtering.
+
+    Attributes
+    ----------
+    routine, prepare : Routine
+        Of the images, and of the filters.
+    prepared : MemoryDesc
+        Of what the latter makes for the former.
+    """
+
+    routine: Routine
+    prepare: Routine
+    prepared: MemoryDesc
+
+
+def find_image_gradient(
+    primitives: Primitives, record: Record, num_threads: int
+) -> Filtering | None:
+    """What computes the gradient of a convolution's images by minimal filtering.
+
+    It takes the gradient of the results as `record` has those, filters by
+    `Primitives.blocked`, and lays its result out as the images are. None where
+    oneDNN does better.
+    """
+    conv, x, y = record.stage, record.y_desc, record.x_desc
+    assert isinstance(conv, ConvStage)
+    count, channels, *taps = record.w_shape
+    w_shape = (channels, count, *taps)
+    padding = tuple(
+        (n - 1 - before, n - 1 - after)
+        for n, (before, after) in zip(taps, conv.conv.padding, strict=True)
+    )
+    if min(map(min, padding)) < 0:
+        return None
+    turned = Conv2DSpec(conv.conv.stride, padding, conv.conv.flip_filters)  # type: ignore[arg-type]
+    if not is_filtered(ConvStage(turned), x.shape, w_shape, training=True):
+        return None
+    lanes = lanes_of_registers()
+    x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, y))
+    if x_layout is None or y_layout is None:
+        return None
+    tiling = Tiling(
+        *_sizes(x.shape, w_shape),
+        turned.padding,
+        x_layout,
+        y_layout,
+        pooled=False,
+        biased=False,
+        rectify=False,
+        training=False,
+        transposed=True,
+    )
+    return _filtering(primitives, tiling, x.shape[0], num_threads)
+
+
+def _sizes(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...]
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Of an image, and of the filters without their channels."""
+    _, channels, height, width = x_shape
+    count, _, rows, columns = w_shape
+    return (channels, height, width), (count, rows, columns)
+
+
+def _filtering(
+    primitives: Primitives, tiling: Tiling, n_samples: int, num_threads: int
+) -> Filtering | None:
+    """The routines; None if a thread would need too much memory."""
+    library = primitives.library
+    kernel, module = generated(Winograd, tiling, registers(), openmp(library))
     if kernel.scratch(1) > SCRATCH:
         return None
-    what = f"of {x.shape} with {w_shape}, {conv.conv}"
+    what = f"of {(n_samples, *tiling.image)} with {tiling.filters}, padding {tiling.padding}"
     routine = Routine(
-        primitives.library,
-        f"minimal filtering {what}{f', {pool.pool}' if pool else ''}",
+        library,
+        f"minimal filtering {what}{', pooled' if tiling.pooled else ''}",
         module.address("forward"),
         module,
         ARGUMENTS,
-        {"n_samples": x.shape[0]},
+        {"n_samples": n_samples},
         kernel.scratch(num_threads),
     )
     prepare = Routine(
-        primitives.library,
+        library,
         f"filters for minimal filtering {what}",
         module.address("filters"),
         module,
@@ -139,13 +224,4 @@ def find_winograd(
         {},
         0,
     )
-    return OwnConvolution(
-        routine,
-        instead,
-        x,
-        primitives.blocked_filters(w_shape, lanes),
-        result,
-        undo,
-        prepare,
-        primitives.strided((kernel.u_size,)),
-    )
+    return Filtering(routine, prepare, primitives.strided((kernel.u_size,)))
