@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from convnet_features.kernels.contract import ConvStage, MaskStage, PoolStage
+from convnet_features.kernels.contract import ConvStage, MaskStage, NormStage, PoolStage
 
 
 def _visits(x_shape, w_shape, stride, padding, flip):
@@ -177,6 +177,19 @@ def local_response_normalization(x, alpha=1e-4, k=2, beta=0.75, n=5):
     return y
 
 
+def batch_norm(x, gamma, beta, epsilon):
+    """(y, mean, inv_std), channel by channel, with sums that do not round."""
+    x = np.float64(x)
+    y, mean, inv_std = np.zeros(x.shape), np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for c in range(x.shape[1]):
+        own = x[:, c]
+        mean[c] = math.fsum(own.flat) / own.size
+        variance = math.fsum(((own - mean[c]) ** 2).flat) / own.size
+        inv_std[c] = 1 / math.sqrt(variance + epsilon)
+        y[:, c] = float(gamma[c]) * (own - mean[c]) * inv_std[c] + float(beta[c])
+    return y, mean, inv_std
+
+
 def stack(stages, x, params):
     """The stages of a stack, one after the other."""
     params = iter(params)
@@ -187,6 +200,8 @@ def stack(stages, x, params):
         elif isinstance(stage, MaskStage):
             x = x * next(params)
             continue
+        elif isinstance(stage, NormStage):
+            x = batch_norm(x, next(params), next(params), stage.epsilon)[0]
         elif isinstance(stage, ConvStage):
             spec = stage.conv
             x = conv2d(x, next(params), spec.stride, spec.padding, spec.flip_filters)

@@ -18,7 +18,7 @@ from pytensor.tensor.math import Dot
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import Subtensor
 
-from ..ops.batch_norm import ChannelAffine
+from ..ops.batch_norm import BatchNorm, ChannelAffine
 from ..ops.conv2d import Conv2D
 from ..ops.pool2d import Pool2D
 from ..ops.softmax import Crossentropy
@@ -34,6 +34,7 @@ from .stacking import (
     stack_dense,
     stack_mask,
     stack_nonlinearity,
+    stack_normalisation,
     stack_pooling,
 )
 
@@ -59,6 +60,7 @@ STACKING: Sequence[Entry] = (
     ((Dot,), stack_dense),
     ((scalar.Add,), stack_bias),
     ((ChannelAffine,), stack_affine),
+    ((BatchNorm,), stack_normalisation),
     ((scalar.Mul,), stack_mask),
     ((Shape, Shape_i), shape_of_stack),
     (

@@ -17,6 +17,7 @@ from ..kernels.contract import (
     ConvStage,
     DenseStage,
     MaskStage,
+    NormStage,
     PoolStage,
     Stage,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "stack_dense",
     "stack_mask",
     "stack_nonlinearity",
+    "stack_normalisation",
     "stack_pooling",
 ]
 
@@ -57,10 +59,10 @@ def stack_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     *before, last = inner.op.stages
     pool = PoolStage(node.op.spec)
-    if node.op.spec.mode == "max" and isinstance(last, ConvStage):
+    if node.op.spec.mode == "max" and isinstance(last, ConvStage | NormStage):
         pool = replace(pool, activation=last.activation)
         last = replace(last, activation="linear")
-    return Stack((*before, last, pool))(*inner.inputs)[0]
+    return _rebuilt(fgraph, inner, (*before, last, pool), *inner.inputs)
 
 
 def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -71,7 +73,8 @@ def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     images = _flattened_images(fgraph, x, node)
     if images is not None:
         inner = images.owner
-        return Stack((*inner.op.stages, DenseStage(bias=False)))(*inner.inputs, w)[0]
+        stages = (*inner.op.stages, DenseStage(bias=False))
+        return _rebuilt(fgraph, inner, stages, *inner.inputs, w)
     return _extended(fgraph, x, node, DenseStage(bias=False), w)
 
 
@@ -95,7 +98,7 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     # One bias for all filters, or one filter for all biases, is broadcasting and no bias.
     if bias.type.shape[0] != y.type.shape[1] and 1 in (bias.type.shape[0], y.type.shape[1]):
         return None
-    return Stack((*before, replace(last, bias=True)))(*inner.inputs, bias)[0]
+    return _rebuilt(fgraph, inner, (*before, replace(last, bias=True)), *inner.inputs, bias)
 
 
 def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -121,7 +124,20 @@ def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     activation: Activation = "rectify" if node.op.rectify else "linear"
     stages = (*before, replace(last, bias=True, activation=activation))
     kept = inner.inputs[: len(inner.inputs) - last.n_params]
-    return Stack(stages)(*kept, scaled, bias)[0]
+    return _rebuilt(fgraph, inner, stages, *kept, scaled, bias)
+
+
+def stack_normalisation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """Batch normalisation as a stage behind the stack that made x, if there is one."""
+    x, gamma, beta = node.inputs
+    inner = _stack_of(fgraph, x, node)
+    if inner is None or not _float32(node) or None in (*gamma.type.shape, *beta.type.shape):
+        return None
+    stage = NormStage(node.op.epsilon, "rectify" if node.op.rectify else "linear")
+    y = _extended(fgraph, x, node, stage, gamma, beta)
+    for old, new in zip(node.outputs[1:], y.owner.outputs[-2:], strict=True):
+        fgraph.replace(old, new, reason="stack_normalisation", import_missing=True)
+    return y
 
 
 def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -132,7 +148,8 @@ def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     *before, last = y.owner.op.stages
     if isinstance(last, MaskStage) or last.activation != "linear":
         return None
-    return Stack((*before, replace(last, activation=activation)))(*y.owner.inputs)[0]
+    stages = (*before, replace(last, activation=activation))
+    return _rebuilt(fgraph, y.owner, stages, *y.owner.inputs)
 
 
 def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -195,7 +212,17 @@ def _extended(
     inner = _stack_of(fgraph, x, client)
     if inner is None:
         return Stack((stage,))(x, *params)[0]
-    return Stack((*inner.op.stages, stage))(*inner.inputs, *params)[0]
+    return _rebuilt(fgraph, inner, (*inner.op.stages, stage), *inner.inputs, *params)
+
+
+def _rebuilt(
+    fgraph: FunctionGraph, inner: Apply, stages: tuple[Stage, ...], *inputs: Variable
+) -> Variable:
+    """The result of a stack that takes the place of `inner`; its statistics do so at once."""
+    y, _, *statistics = Stack(stages)(*inputs, return_list=True)
+    for old, new in zip(inner.outputs[2:], statistics, strict=False):
+        fgraph.replace(old, new, reason="stack", import_missing=True)
+    return y
 
 
 def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Variable | None:

@@ -35,6 +35,7 @@ __all__ = [
     "ConvStage",
     "DenseStage",
     "MaskStage",
+    "NormStage",
     "Pool2DKernel",
     "Pool2DSpec",
     "PoolMode",
@@ -181,16 +182,40 @@ class MaskStage:
         return 1
 
 
-Stage = ConvStage | PoolStage | DenseStage | MaskStage
+@dataclass(frozen=True)
+class NormStage:
+    """activation(gamma · (x - mean) · inv_std + beta), channel by channel; takes gamma and beta.
+
+    The mean and inv_std = 1 / sqrt(variance + epsilon) are the batch's own: over
+    all samples, and over all pixels of images.
+    """
+
+    epsilon: float
+    activation: Activation = "linear"
+
+    @property
+    def n_params(self) -> int:
+        """How many parameters it takes."""
+        return 2
+
+
+Stage = ConvStage | PoolStage | DenseStage | MaskStage | NormStage
 
 
 def stack_params(stages: Sequence[Stage]) -> list[tuple[int, str]]:
-    """(stage index, 'w', 'b' or 'mask') of each parameter that a stack takes, in order."""
-    return [
-        (index, name)
-        for index, stage in enumerate(stages)
-        for name in (("mask",) if isinstance(stage, MaskStage) else ("w", "b")[: stage.n_params])
-    ]
+    """(stage index, name) of each parameter that a stack takes, in order.
+
+    Names are 'w' and 'b', 'gamma' and 'beta', or 'mask'.
+    """
+    return [(index, name) for index, stage in enumerate(stages) for name in _names(stage)]
+
+
+def _names(stage: Stage) -> tuple[str, ...]:
+    if isinstance(stage, MaskStage):
+        return ("mask",)
+    if isinstance(stage, NormStage):
+        return ("gamma", "beta")
+    return ("w", "b")[: stage.n_params]
 
 
 def learnt(stages: Sequence[Stage]) -> list[bool]:
@@ -276,6 +301,10 @@ class StackKernel(ABC):
         references to arrays, never to `self`'s mutable state, so that any
         number of forward passes may be under way.
         """
+
+    def statistics(self, workspace: Any) -> list[np.ndarray]:
+        """The mean and inv_std of each `NormStage`, of shape (n_channels,), in order."""
+        return []
 
     @abstractmethod
     def backward(

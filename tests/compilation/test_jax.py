@@ -15,7 +15,14 @@ from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNet
 from convnet_features.compilation import compile_program
 from convnet_features.compilation.linker import compilation_rewriter
 from convnet_features.exceptions import EngineError
-from convnet_features.kernels.contract import DenseStage, MaskStage, Pool2DSpec
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    MaskStage,
+    NormStage,
+    Pool2DSpec,
+)
 from convnet_features.kernels.registry import get_provider
 from convnet_features.layers import batch_norm
 from convnet_features.network.functions import clear_programs
@@ -131,6 +138,23 @@ def test_a_stack_with_a_mask():
     symbols = [pt.tensor(dtype="float32", shape=shape) for shape in shapes]
     y = Stack(stages)(*symbols)[0]
     outputs = [y, *grad(pt.sum(pt.sin(y)), [*symbols[:3], symbols[4]])]
+    one, other = (
+        compile_program(symbols, outputs, get_provider(engine))(*arrays)
+        for engine in ("jax", "portable")
+    )
+    for quick, plain in zip(one, other, strict=True):
+        assert_close(quick, plain, "float32")
+
+
+def test_a_stack_with_normalisations():
+    stages = (ConvStage(Conv2DSpec(), False), NormStage(1e-3, "rectify"), DenseStage(False))
+    stages = (*stages, NormStage(1e-4, "tanh"))
+    rng = np.random.default_rng(0)
+    shapes = ((3, 2, 5, 6), (4, 2, 2, 3), (4,), (4,), (4 * 4 * 4, 5), (5,), (5,))
+    arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
+    symbols = [pt.tensor(dtype="float32", shape=shape) for shape in shapes]
+    y, _, *statistics = Stack(stages)(*symbols)
+    outputs = [y, *statistics, *grad(pt.sum(pt.sin(y)), symbols)]
     one, other = (
         compile_program(symbols, outputs, get_provider(engine))(*arrays)
         for engine in ("jax", "portable")

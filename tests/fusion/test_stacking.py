@@ -7,9 +7,13 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.gradient import grad
 
-from convnet_features.kernels.contract import ConvStage, DenseStage, PoolStage
+from convnet_features.kernels.contract import ConvStage, DenseStage, NormStage, PoolStage
 from convnet_features.ops import conv2d, pool2d
-from convnet_features.ops.batch_norm import ChannelAffine, channel_affine
+from convnet_features.ops.batch_norm import (
+    ChannelAffine,
+    batch_normalisation,
+    channel_affine,
+)
 from convnet_features.ops.conv2d import Conv2D
 from convnet_features.ops.stack import Stack
 
@@ -151,6 +155,31 @@ def test_normalised_convolutions_and_their_poolings_are_one_node(new):
         y = pool2d(y, window=(2, 2))
     stages = [n.op.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)]
     assert [len(each) for each in stages] == [4]
+    assert_same_fused(new.inputs, y, new.values)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_batch_normalisation_in_training_is_a_stage(engine, new):
+    """With all that follows it, and the statistics that averages are made of."""
+    y = conv2d(new(6, 3, 9, 9), new(4, 3, 2, 2))
+    y, *first = batch_normalisation(y, new(4), new(4), 0.01)
+    y = pool2d(half_rectify(y), window=(2, 2))
+    y, *second = batch_normalisation(pt.dot(y.flatten(2), new(64, 5)), new(5), new(5), 0.1)
+    y = pt.dot(pt.tanh(y), new(5, 2))
+    outputs = [y, *first, *second]
+    (node,) = fused(new.inputs, outputs).apply_nodes
+    kinds = [type(stage) for stage in node.op.stages]
+    assert kinds == [ConvStage, NormStage, PoolStage, DenseStage, NormStage, DenseStage]
+    activations = [stage.activation for stage in node.op.stages]
+    assert activations == ["linear", "linear", "rectify", "linear", "tanh", "linear"]
+    assert_same_fused(new.inputs, outputs, new.values, engine)
+    gradients = grad(pt.sum(pt.sin(y)), new.inputs)
+    assert_same_fused(new.inputs, [*gradients, *first], new.values, engine)
+
+
+def test_batch_normalisation_of_what_no_stack_made(new):
+    y, *_ = batch_normalisation(pt.exp(new(6, 3, 9, 9)), new(3), new(3))
+    assert count(fused(new.inputs, y), Stack) == 0
     assert_same_fused(new.inputs, y, new.values)
 
 

@@ -16,6 +16,7 @@ from convnet_features.kernels.contract import (
     ConvStage,
     DenseStage,
     MaskStage,
+    NormStage,
     Pool2DSpec,
     PoolStage,
     learnt,
@@ -141,6 +142,35 @@ STACKS = {
         (11, 2, 7, 8),
         [(3, 2, 2, 3), (3,), (11, 3, 6, 6), (11, 3, 3, 3), (27, 5), (5,), (11, 5), (5, 2), (2,)],
     ),
+    "normalised": (
+        (
+            ConvStage(Conv2DSpec(), bias=False),
+            NormStage(1e-4, "rectify"),
+            PoolStage(_POOL2),
+            DenseStage(bias=False),
+            NormStage(1e-3, "tanh"),
+            DenseStage(),
+        ),
+        (11, 2, 7, 8),
+        [(3, 2, 2, 3), (3,), (3,), (27, 5), (5,), (5,), (5, 2), (2,)],
+    ),
+    "normalised, then pooled and rectified": (
+        (
+            ConvStage(Conv2DSpec(padding=((1, 1), (1, 1))), bias=False),
+            NormStage(1e-4),
+            PoolStage(_POOL2, "rectify"),
+            NormStage(1e-4),
+            ConvStage(Conv2DSpec()),
+        ),
+        (5, 3, 6, 7),
+        [(20, 3, 3, 3), (20,), (20,), (20,), (20,), (4, 20, 2, 2), (4,)],
+    ),
+    "normalised twice": (
+        (NormStage(1e-4, "sigmoid"), NormStage(0.1)),
+        (7, 3, 4, 5),
+        [(3,), (3,), (3,), (3,)],
+    ),
+    "a normalised matrix": ((NormStage(1e-4, "rectify"),), (9, 5), [(5,), (5,)]),
     "mask alone": ((MaskStage(),), (5, 3, 2, 7), [(5, 3, 2, 7)]),
     "masked first": ((MaskStage(), DenseStage()), (11, 7), [(11, 7), (7, 5), (5,)]),
     "no samples": (
@@ -335,6 +365,28 @@ class TestStack:
         assert_close(kernel.forward(frozen(x), [frozen(p) for p in params]), expected, dtype)
         y, _ = kernel.forward_training(frozen(x), [frozen(p) for p in params])
         assert_close(y, expected, dtype)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("mean", [0, 30])
+    def test_statistics_of_normalisations(self, provider, rng, dtype, mean):
+        stages = (NormStage(1e-2, "rectify"), PoolStage(_POOL2), NormStage(1e-4))
+        x = mean + images(rng, (9, 17, 6, 5), dtype)
+        params = [images(rng, (17,), dtype) for _ in range(4)]
+        kernel = provider.stack(stages)
+        _, workspace = kernel.forward_training(x, params)
+        found = kernel.statistics(workspace)
+        first = reference.batch_norm(x, *params[:2], 1e-2)
+        inner = reference.stack(stages[:2], x, params[:2])
+        second = reference.batch_norm(inner, *params[2:], 1e-4)
+        for mine, expected in zip(found, [*first[1:], *second[1:]], strict=True):
+            assert mine.dtype == dtype
+            np.testing.assert_allclose(mine, expected, rtol=1e-9 if dtype == "float64" else 1e-4)
+
+    def test_other_stacks_have_no_statistics(self, provider, rng):
+        stages, x_shape, shapes = STACKS["dense of a matrix"]
+        x, params = stack_arguments(rng, x_shape, shapes, "float32")
+        kernel = provider.stack(stages)
+        assert kernel.statistics(kernel.forward_training(x, params)[1]) == []
 
     @of_table({name: case for name, case in STACKS.items() if name != "no samples"})
     def test_gradients_are_differences(self, provider, rng, case):

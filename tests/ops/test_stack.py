@@ -12,6 +12,7 @@ from convnet_features.kernels.contract import (
     ConvStage,
     DenseStage,
     MaskStage,
+    NormStage,
     Pool2DSpec,
     PoolStage,
 )
@@ -28,6 +29,11 @@ STACKS = {
         (ConvStage(Conv2DSpec((2, 1), ((1, 0), (0, 2))), True, "tanh"),),
         (3, 2, 7, 5),
         [(4, 2, 3, 2), (4,)],
+    ),
+    "normalised": (
+        (ConvStage(Conv2DSpec(), False), NormStage(1e-3, "tanh"), DenseStage(False)),
+        (5, 3, 4, 5),
+        [(4, 3, 2, 3), (4,), (4,), (4 * 3 * 3, 2)],
     ),
     "all kinds": (
         (
@@ -105,12 +111,34 @@ def test_second_derivatives_name_the_way_out():
 
 def test_an_empty_batch(case):
     stages, symbols, arrays = case
+    if any(isinstance(stage, NormStage) for stage in stages):
+        pytest.skip("nothing has no mean")
     loss = pt.sum(Stack(stages)(*symbols)[0])
     empty = [arrays[0][:0], *arrays[1:]]
     value, *gradients = compute(symbols, [loss, *grad(loss, symbols)], empty)
     assert value == 0
     for gradient, array in zip(gradients, empty, strict=True):
         np.testing.assert_array_equal(gradient, np.zeros_like(array))
+
+
+def test_statistics_of_a_normalisation(rng):
+    stages = (DenseStage(False), NormStage(1e-3), DenseStage(False, "tanh"), NormStage(1e-4))
+    shapes = ((5, 7), (7, 4), (4,), (4,), (4, 3), (3,), (3,))
+    arrays = [rng.standard_normal(shape) for shape in shapes]
+    symbols = [pt.tensor(dtype="float64", shape=(None, *a.shape[1:])) for a in arrays]
+    y, _, *statistics = Stack(stages)(*symbols)
+    x, w, gamma, beta, v, _, _ = arrays
+    first = reference.batch_norm(x @ w, gamma, beta, 1e-3)
+    second = reference.batch_norm(np.tanh(first[0] @ v), *arrays[5:], 1e-4)
+    expected = [*first[1:], *second[1:]]
+    for found in (
+        compute(symbols, statistics, arrays),
+        compute(symbols, [*statistics, *grad(pt.sum(y), symbols)], arrays)[:4],
+    ):
+        for one, other in zip(found, expected, strict=True):
+            assert_close(one, other, "float64")
+    with pytest.raises(DisconnectedInputError):
+        grad(pt.sum(statistics[0]), symbols[0])
 
 
 def test_a_mask_has_no_gradient(rng):

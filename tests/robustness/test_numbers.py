@@ -11,6 +11,7 @@ from convnet_features.kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    NormStage,
     Pool2DSpec,
     PoolStage,
     stack_output_shape,
@@ -51,13 +52,17 @@ def draw_stack(rng):
         if len(shape) == 2 or kind < 0.2:
             stage = DenseStage(bool(rng.random() < 0.7), activation)
             own.append((int(np.prod(shape[1:])), int(rng.integers(1, 30))))
-        elif kind < 0.65:
+        elif kind < 0.3 and shape[0] > 1:
+            # A smaller number would multiply the rounding of channels that hardly vary.
+            stage = NormStage(float(rng.choice([0.1, 1.0])), activation)
+            own += [shape[1:2], shape[1:2]]
+        elif kind < 0.7:
             stage = ConvStage(draw_conv_spec(rng), bool(rng.random() < 0.7), activation)
             size = rng.integers(1, 6, 2).tolist()
             own.append((int(rng.integers(1, 18)), shape[1], *size))
         else:
             stage = PoolStage(draw_pool_spec(rng), activation)
-        if own and stage.bias:
+        if isinstance(stage, ConvStage | DenseStage) and stage.bias:
             own.append((own[0][0] if isinstance(stage, ConvStage) else own[0][1],))
         following = stack_output_shape([stage], shape, own)
         if 0 in following[1:]:

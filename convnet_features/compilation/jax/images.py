@@ -16,12 +16,13 @@ from ...kernels.contract import (
     ConvStage,
     DenseStage,
     MaskStage,
+    NormStage,
     Pool2DSpec,
     PoolStage,
     Stage,
 )
 
-__all__ = ["activated", "convolve", "gradients_of", "pool", "run_stack"]
+__all__ = ["activated", "convolve", "gradients_of", "normalise", "pool", "run_stack", "spread"]
 
 
 def convolve(spec: Conv2DSpec, x: Any, w: Any) -> Any:
@@ -80,9 +81,23 @@ def activated(name: str, x: Any) -> Any:
     return x
 
 
-def run_stack(stages: Sequence[Stage], x: Any, *params: Any) -> Any:
-    """The stages, one after the other."""
-    remaining = iter(params)
+def normalise(epsilon: float, x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
+    """Batch-normalised x, and the batch's means and 1 / standard deviations."""
+    axes = (0, *range(2, x.ndim))
+    mean = x.mean(axis=axes)
+    inv_std = 1 / jnp.sqrt(jnp.square(x - spread(mean, x)).mean(axis=axes) + epsilon)
+    y = (x - spread(mean, x)) * spread(gamma * inv_std, x) + spread(beta, x)
+    return y, mean, inv_std
+
+
+def spread(channels: Any, x: Any) -> Any:
+    """A number for each channel, shaped so that it broadcasts against x."""
+    return channels.reshape((1, -1) + (1,) * (x.ndim - 2))
+
+
+def run_stack(stages: Sequence[Stage], x: Any, *params: Any) -> tuple[Any, list[Any]]:
+    """The stages, one after the other; and the statistics of batches that they have found."""
+    remaining, statistics = iter(params), []
     for stage in stages:
         match stage:
             case PoolStage():
@@ -93,11 +108,14 @@ def run_stack(stages: Sequence[Stage], x: Any, *params: Any) -> Any:
             case DenseStage():
                 x = x.reshape(len(x), -1) @ next(remaining)
                 x = x + next(remaining) if stage.bias else x
+            case NormStage():
+                x, *found = normalise(stage.epsilon, x, next(remaining), next(remaining))
+                statistics += found
             case MaskStage():
                 x = x * next(remaining)
                 continue
         x = activated(stage.activation, x)
-    return x
+    return x, statistics
 
 
 def gradients_of(function: Callable[..., Any], inputs: Sequence[Any], gy: Any) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ from ...ops.softmax import (
     SoftmaxGrad,
 )
 from ...ops.stack import Stack, StackGrad
-from .images import convolve, gradients_of, pool, run_stack
+from .images import convolve, gradients_of, normalise, pool, run_stack, spread
 
 __all__: list[str] = []
 
@@ -62,7 +62,11 @@ def _pool2d_grad(op: Pool2DGrad, **kwargs: Any) -> Translation:
 @jax_funcify.register(Stack)
 def _stack(op: Stack, **kwargs: Any) -> Translation:
     # The workspace is what a gradient needs, and it computes that itself.
-    return lambda x, *params: (run_stack(op.stages, x, *params), ())
+    def stack(x: Any, *params: Any) -> Any:
+        y, statistics = run_stack(op.stages, x, *params)
+        return (y, (), *statistics)
+
+    return stack
 
 
 @jax_funcify.register(StackGrad)
@@ -74,7 +78,8 @@ def _stack_grad(op: StackGrad, **kwargs: Any) -> Translation:
         def run(x: Any, *learnable: Any) -> Any:
             given = iter(learnable)
             each = zip(params, has_gradient, strict=True)
-            return run_stack(op.stages, x, *(next(given) if own else mask for mask, own in each))
+            chosen = [next(given) if own else mask for mask, own in each]
+            return run_stack(op.stages, x, *chosen)[0]
 
         grads = gradients_of(run, [x, *itertools.compress(params, has_gradient)], gy)
         return grads if len(grads) > 1 else grads[0]
@@ -133,15 +138,10 @@ def _softmax_crossentropy_grad(op: SoftmaxCrossentropyGrad, **kwargs: Any) -> Tr
     return softmax_crossentropy_grad
 
 
-def _spread(vector: Any, x: Any) -> Any:
-    """One number a channel, to be broadcast against x."""
-    return vector.reshape(1, -1, *[1] * (x.ndim - 2))
-
-
 @jax_funcify.register(ChannelAffine)
 def _channel_affine(op: ChannelAffine, **kwargs: Any) -> Translation:
     def channel_affine(x: Any, scale: Any, shift: Any) -> Any:
-        y = x * _spread(scale, x) + _spread(shift, x)
+        y = x * spread(scale, x) + spread(shift, x)
         return jax.nn.relu(y) if op.rectify else y
 
     return channel_affine
@@ -150,10 +150,7 @@ def _channel_affine(op: ChannelAffine, **kwargs: Any) -> Translation:
 @jax_funcify.register(BatchNorm)
 def _batch_norm(op: BatchNorm, **kwargs: Any) -> Translation:
     def batch_norm(x: Any, gamma: Any, beta: Any) -> Any:
-        axes = (0, *range(2, x.ndim))
-        mean = x.mean(axis=axes)
-        inv_std = 1 / jnp.sqrt(jnp.square(x - _spread(mean, x)).mean(axis=axes) + op.epsilon)
-        y = (x - _spread(mean, x)) * _spread(gamma * inv_std, x) + _spread(beta, x)
+        y, mean, inv_std = normalise(op.epsilon, x, gamma, beta)
         return jax.nn.relu(y) if op.rectify else y, mean, inv_std
 
     return batch_norm
@@ -165,11 +162,11 @@ def _batch_norm_grad(op: BatchNormGrad, **kwargs: Any) -> Translation:
         axes = (0, *range(2, x.ndim))
         if op.rectify:
             gy = jnp.where(y > 0, gy, 0)
-        standard = (x - _spread(mean, x)) * _spread(inv_std, x)
+        standard = (x - spread(mean, x)) * spread(inv_std, x)
         ggamma, gbeta = (gy * standard).sum(axis=axes), gy.sum(axis=axes)
         count = x.size // x.shape[1]
-        centred = gy - _spread(gbeta / count, x) - standard * _spread(ggamma / count, x)
-        return centred * _spread(gamma * inv_std, x), ggamma, gbeta
+        centred = gy - spread(gbeta / count, x) - standard * spread(ggamma / count, x)
+        return centred * spread(gamma * inv_std, x), ggamma, gbeta
 
     return batch_norm_grad
 

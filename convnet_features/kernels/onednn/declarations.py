@@ -118,6 +118,13 @@ dnnl_status_t dnnl_binary_primitive_desc_create(dnnl_primitive_desc_t *, dnnl_en
 dnnl_status_t dnnl_matmul_primitive_desc_create(dnnl_primitive_desc_t *, dnnl_engine_t,
     const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t weights, const_dnnl_memory_desc_t bias,
     const_dnnl_memory_desc_t dst, dnnl_primitive_attr_t);
+dnnl_status_t dnnl_batch_normalization_forward_primitive_desc_create(dnnl_primitive_desc_t *,
+    dnnl_engine_t, int prop_kind, const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t dst,
+    float epsilon, unsigned flags, dnnl_primitive_attr_t);
+dnnl_status_t dnnl_batch_normalization_backward_primitive_desc_create(dnnl_primitive_desc_t *,
+    dnnl_engine_t, int prop_kind, const_dnnl_memory_desc_t diff_src,
+    const_dnnl_memory_desc_t diff_dst, const_dnnl_memory_desc_t src, float epsilon,
+    unsigned flags, const_dnnl_primitive_desc_t hint, dnnl_primitive_attr_t);
 dnnl_status_t dnnl_softmax_forward_primitive_desc_create(dnnl_primitive_desc_t *, dnnl_engine_t,
     int prop_kind, int algorithm, const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t dst,
     int axis, dnnl_primitive_attr_t);
@@ -135,6 +142,9 @@ RUNTIME_OMP = 2
 SCRATCHPAD_USER = 1
 FORWARD_TRAINING = 64
 FORWARD_INFERENCE = 96
+BACKWARD = 128
+#: Flags of batch normalisation.
+USE_SCALE, USE_SHIFT, FUSE_RECTIFY = 2, 4, 8
 CONVOLUTION_DIRECT = 1
 BINARY_MUL = 0x1FFF1
 SOFTMAX = 0x30000
@@ -155,6 +165,7 @@ NAMED_NUMBERS = (
     ("dnnl_scratchpad_mode2str", SCRATCHPAD_USER, "user"),
     ("dnnl_prop_kind2str", FORWARD_TRAINING, "forward_training"),
     ("dnnl_prop_kind2str", FORWARD_INFERENCE, "forward_inference"),
+    ("dnnl_prop_kind2str", BACKWARD, "backward"),
     ("dnnl_alg_kind2str", CONVOLUTION_DIRECT, "convolution_direct"),
     ("dnnl_alg_kind2str", BINARY_MUL, "binary_mul"),
     ("dnnl_alg_kind2str", SOFTMAX, "softmax_accurate"),
@@ -193,9 +204,15 @@ class Arg:
     DST = 17
     WEIGHTS = 33
     BIAS = 41
+    MEAN = 49
+    VARIANCE = 50
+    SCALE = 51
+    SHIFT = 52
     WORKSPACE = 64
     SCRATCHPAD = 80
     DIFF_SRC = 129
     DIFF_DST = 145
     DIFF_WEIGHTS = 161
     DIFF_BIAS = 169
+    DIFF_SCALE = 255
+    DIFF_SHIFT = 256

@@ -251,6 +251,44 @@ class Primitives:
             self._attribute("linear"),
         )
 
+    def normalisation_forward(
+        self, desc: MemoryDesc, epsilon: float, rectify: bool = False
+    ) -> Primitive:
+        """Batch normalisation with the batch's own statistics, and perhaps a rectify."""
+        return self._describe(
+            f"batch normalisation of {desc.shape}",
+            "batch_normalization_forward",
+            self.library.engine,
+            dnnl.FORWARD_TRAINING,
+            desc.pointer,
+            desc.pointer,
+            epsilon,
+            self._normalisation_flags(rectify),
+            self._attribute("linear"),
+        )
+
+    def normalisation_backward(
+        self, desc: MemoryDesc, epsilon: float, rectify: bool, hint: Primitive
+    ) -> Primitive:
+        """The gradients with respect to the images, scales and shifts; may work in place."""
+        return self._describe(
+            f"gradient of a batch normalisation of {desc.shape}",
+            "batch_normalization_backward",
+            self.library.engine,
+            dnnl.BACKWARD,
+            desc.pointer,
+            desc.pointer,
+            desc.pointer,
+            epsilon,
+            self._normalisation_flags(rectify),
+            hint.pointer,
+            self._attribute("linear"),
+        )
+
+    @staticmethod
+    def _normalisation_flags(rectify: bool) -> int:
+        return dnnl.USE_SCALE | dnnl.USE_SHIFT | (dnnl.FUSE_RECTIFY if rectify else 0)
+
     def matmul(
         self,
         a: MemoryDesc,

@@ -121,9 +121,20 @@ class OneDNNStack(StackKernel):
             return self._portable.forward_training(x, params)
         workspace = Workspace(plan, self._parameters(params), self._pool)
         y = np.empty(plan.y_shape, dtype=np.float32)
-        arrays = {"x": ready, "y": y, **workspace.parameters}
+        arrays = {"x": ready, "y": y, **workspace.parameters, **workspace.statistics}
         plan.program.execute(arrays, workspace.saved)
         return y, workspace
+
+    def statistics(self, workspace: Any) -> list[np.ndarray]:
+        """See `StackKernel.statistics`."""
+        if not isinstance(workspace, Workspace):
+            return self._portable.statistics(workspace)
+        found = []
+        for number, (epsilon, _) in enumerate(workspace.plan.statistics):
+            variance = workspace.statistics[f"variance{number}"]
+            inv_std = 1 / np.sqrt(variance + np.float32(epsilon))
+            found += [workspace.statistics[f"mean{number}"], inv_std]
+        return found
 
     def backward(
         self,
@@ -149,6 +160,7 @@ class OneDNNStack(StackKernel):
         gradients = {f"g{name}": np.empty(params[i].shape, np.float32) for i, name in self._learnt}
         arrays = {
             **workspace.parameters,
+            **workspace.statistics,
             **gradients,
             "x": images(x)[0],
             "y": plain(y),
@@ -221,6 +233,11 @@ class Workspace:
     ) -> None:
         self.plan = plan
         self.parameters = parameters
+        self.statistics = {
+            f"{name}{number}": np.empty(shape, dtype=np.float32)
+            for number, (_, shape) in enumerate(plan.statistics)
+            for name in ("mean", "variance")
+        }
         self.saved: Buffer = pool.lend(plan.program.saved.size)
         self._pool = pool
 

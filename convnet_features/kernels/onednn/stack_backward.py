@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DSpec, ConvStage, DenseStage, PoolStage
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    NormStage,
+    PoolStage,
+)
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.generated import lanes_of_registers
@@ -62,6 +68,8 @@ class _Builder:
                 gradient = self._convolve(record, gradient, index, goes_on)
             elif isinstance(record.stage, DenseStage):
                 gradient = self._multiply(record, gradient, index, goes_on)
+            elif isinstance(record.stage, NormStage):
+                gradient = self._normalise(record, gradient, index)
             else:
                 gradient = self._mask(record, gradient, index)
         if self.input_grad and gradient is not self.program.externals.get("gx"):
@@ -109,6 +117,36 @@ class _Builder:
         if record.workspace is not None:
             arguments[Arg.WORKSPACE] = self.program.recall(record.workspace)
         self.program.run(primitive, arguments)
+        return result
+
+    def _normalise(self, record: Record, gradient: Value, index: int) -> Value:
+        program, primitives, desc = self.program, self.primitives, record.x_desc
+        assert isinstance(record.stage, NormStage)
+        assert record.hint is not None
+        shape = desc.shape
+        images = primitives.strided((*shape, 1, 1)) if len(shape) == 2 else desc
+        x = self._saved_or_external(record.x, "x", desc)
+        result = self._gradient_of_input(index, desc)
+        channels = primitives.strided(shape[1:2])
+        before = self.plan.records[:index]
+        number = sum(isinstance(each.stage, NormStage) for each in before)
+        arguments = {
+            Arg.SRC: program.view(x, images),
+            Arg.DIFF_DST: program.view(program.reorder(gradient, desc), images),
+            Arg.DIFF_SRC: program.view(result, images),
+            Arg.MEAN: program.external(f"mean{number}", channels),
+            Arg.VARIANCE: program.external(f"variance{number}", channels),
+            Arg.SCALE: program.external(record.w, channels),
+            Arg.DIFF_SCALE: program.external(f"g{record.w}", channels),
+            Arg.DIFF_SHIFT: program.external(f"g{record.b}", channels),
+        }
+        rectified = record.workspace is not None
+        if record.workspace is not None:
+            arguments[Arg.WORKSPACE] = program.recall(record.workspace)
+        primitive = primitives.normalisation_backward(
+            images, record.stage.epsilon, rectified, record.hint
+        )
+        program.run(primitive, arguments)
         return result
 
     def _mask(self, record: Record, gradient: Value, index: int) -> Value:

@@ -31,7 +31,8 @@ class Record:
 
     `x` and `y` are what the program saved of the stage's input and result;
     None where that is the caller's own array. `undo` is the activation whose
-    derivative the gradient of `y` is multiplied by.
+    derivative the gradient of `y` is multiplied by. `w` and `b` name the
+    stage's parameters, of a normalisation its gamma and beta.
     """
 
     stage: Stage
@@ -50,10 +51,15 @@ class Record:
 
 @dataclass
 class ForwardPlan:
-    """A forward program and its records, one for each stage."""
+    """A forward program and its records, one for each stage.
+
+    `statistics` are the normalisations': for each its epsilon, and the shapes
+    of what its arrays, ``mean0``, ``variance0`` and so on, hold.
+    """
 
     key: PlanKey
     program: Program
     records: list[Record]
     y_shape: Shape
+    statistics: list[tuple[float, Shape]]
     has_backward: bool = True

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec, Provider, Stage
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    NormStage,
+    Pool2DSpec,
+    Provider,
+    StackKernel,
+    Stage,
+)
 from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.portable.convolution import PortableConv2D
 from convnet_features.kernels.portable.elementwise import log_softmax, softmax
+from convnet_features.kernels.portable.normalised_stack import PortableNormalisedStack
 from convnet_features.kernels.portable.pooling import PortablePool2D
 from convnet_features.kernels.portable.scratch import forget_buffers
 from convnet_features.kernels.portable.stack import PortableStack
@@ -31,8 +39,9 @@ class PortableProvider(Provider):
     def pool2d(self, spec: Pool2DSpec) -> PortablePool2D:
         return PortablePool2D(spec)
 
-    def stack(self, stages: tuple[Stage, ...]) -> PortableStack:
-        return PortableStack(stages)
+    def stack(self, stages: tuple[Stage, ...]) -> StackKernel:
+        normalised = any(isinstance(stage, NormStage) for stage in stages)
+        return PortableNormalisedStack(stages) if normalised else PortableStack(stages)
 
     @memory_for_blas()
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from convnet_features.kernels.contract import (
+    ConvStage,
     DenseStage,
     MaskStage,
     PoolStage,
@@ -121,6 +122,8 @@ def _steps(stages: tuple[Stage, ...]) -> list[Step]:
             steps.append(DenseStep(stage))
         elif isinstance(stage, MaskStage):
             steps.append(MaskStep())
+        elif not isinstance(stage, ConvStage):
+            raise TypeError(f"{stage} needs all samples at once")
         elif isinstance(following, PoolStage) and ConvPoolStep.joins(stage, following):
             steps.append(ConvPoolStep(stage, following))
             joined = True
