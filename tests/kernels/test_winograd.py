@@ -31,6 +31,7 @@ pytestmark = pytest.mark.onednn
 
 SAME = Conv2DSpec((1, 1), ((1, 1), (1, 1)))
 TWO = Pool2DSpec((2, 2), (2, 2))
+OF_FILTERS = "gradient by the filters by minimal filtering"
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ def test_a_convolution_alone(case, rng):
     assert steps(kernel, "pooling") == [n_poolings, n_poolings]
     if not n_poolings:
         assert gradient_steps(kernel, "minimal filtering") == [1]
+        assert gradient_steps(kernel, OF_FILTERS) == [1]
 
 
 @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
@@ -211,6 +213,35 @@ def test_not_where_a_thread_would_need_much_memory(rng, monkeypatch):
     assert steps(check(rng, JOINED["seed network"]), "minimal filtering") == [0, 0]
 
 
+def test_filters_whose_gradient_would_go_through_memory(rng, monkeypatch):
+    monkeypatch.setattr(winograd, "SUMS", 1000)
+    kernel = check(rng, ALONE["5x5"])
+    assert steps(kernel, "minimal filtering") == [1, 1]
+    assert gradient_steps(kernel, OF_FILTERS) == [0]
+
+
+@pytest.mark.parametrize("name", ["images in bands", "odd rows and columns"])
+def test_gradients_by_several_threads(name, rng):
+    """The same bits again; with another number of threads the same numbers."""
+    case = ALONE[name]
+    x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
+    gy = drawn(rng, stack_output_shape(case.stages, case.x, case.shapes))
+    results = []
+    for number in (1, 2, 3):
+        threads.set_num_threads(number)
+        try:
+            kernel = stack(*case.stages)
+            one, again = (training_step(kernel, x, params, gy) for _ in range(2))
+        finally:
+            threads.set_num_threads(None)
+        for first, second in zip(one, again, strict=True):
+            np.testing.assert_array_equal(first, second)
+        results.append(one)
+    for other in results[1:]:
+        for mine, expected in zip(other, results[0], strict=True):
+            assert_close(mine, expected, "float32")
+
+
 def test_one_after_the_other(rng):
     """Nothing but filters is laid out anew between convolutions, poolings and each other."""
     conv = ConvStage(SAME, activation="rectify")
@@ -233,6 +264,7 @@ def test_one_after_the_other(rng):
     assert steps(kernel, "minimal filtering") == [4, 4]
     # The gradients of pooled convolutions' images are found by their winners.
     assert gradient_steps(kernel, "minimal filtering") == [2]
+    assert gradient_steps(kernel, OF_FILTERS) == [2]
     for program in descriptions(kernel):
         laid_out = [each for each in program if each.startswith("reorder")]
         of_images = [each for each in laid_out if not each.endswith(", 3, 3)")]

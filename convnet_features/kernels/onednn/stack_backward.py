@@ -22,7 +22,12 @@ from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, Record
 from convnet_features.kernels.onednn.storage import Value
 from convnet_features.kernels.onednn.winners import Winners, find_winners
-from convnet_features.kernels.onednn.winograd import Filtering, find_image_gradient
+from convnet_features.kernels.onednn.winograd import (
+    FilterGradient,
+    Filtering,
+    find_filter_gradient,
+    find_image_gradient,
+)
 
 __all__ = ["build_backward"]
 
@@ -232,6 +237,10 @@ class _Builder:
     def _filters(self, record: Record, spec: Conv2DSpec, hint: Primitive, gradient: Value) -> None:
         """The gradients of a convolution's filters and biases."""
         primitives = self.primitives
+        own = find_filter_gradient(primitives, record, self.program.num_threads)
+        if own is not None:
+            self._accumulate(own, record, gradient)
+            return
         b_desc = primitives.strided((record.w_shape[0],)) if record.b else None
         primitive = self._concrete_or_any(
             lambda x, gy: primitives.convolution_backward_weights(
@@ -256,6 +265,18 @@ class _Builder:
         self.program.run(primitive, arguments)
         if result is not plain:
             self.program.reorder_into(result, plain)
+
+    def _accumulate(self, own: FilterGradient, record: Record, gradient: Value) -> None:
+        """The gradients of filters and biases, by minimal filtering."""
+        program, primitives = self.program, self.primitives
+        x = self._saved_or_external(record.x, "x", record.x_desc)
+        sums, gw = program.temporary(own.sums), program.temporary(own.gw)
+        b_desc = primitives.strided((record.w_shape[0],))
+        gb = program.external(f"g{record.b}", b_desc) if record.b else program.temporary(b_desc)
+        program.call(own.accumulate, {"x": x, "g": gradient, "sums": sums})
+        program.call(own.finish, {"sums": sums, "gw": gw, "gb": gb})
+        plain = primitives.strided(record.w_shape)
+        program.reorder_into(gw, program.external(f"g{record.w}", plain))
 
     def _multiply(self, record: Record, gradient: Value, index: int, goes_on: bool) -> Value:
         assert isinstance(record.stage, DenseStage)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, PoolStage
-from convnet_features.kernels.jit.winograd import (
-    ARGUMENTS,
-    FILTERS_ARGUMENTS,
-    TapTransform,
-    Tiling,
-    Winograd,
+from convnet_features.kernels.jit.minimal_filtering import TapTransform, Tiling
+from convnet_features.kernels.jit.winograd import ARGUMENTS, FILTERS_ARGUMENTS, Winograd
+from convnet_features.kernels.jit.winograd_gradient import (
+    ACCUMULATE_ARGUMENTS,
+    FINISH_ARGUMENTS,
+    WinogradGradient,
 )
 from convnet_features.kernels.onednn.generated import (
     generated,
@@ -31,7 +31,15 @@ from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.onednn.stack_plan import Record
 
-__all__ = ["Filtering", "find_image_gradient", "find_winograd", "is_filtered", "is_joined"]
+__all__ = [
+    "FilterGradient",
+    "Filtering",
+    "find_filter_gradient",
+    "find_image_gradient",
+    "find_winograd",
+    "is_filtered",
+    "is_joined",
+]
 
 #: Rows and columns of filters, beyond which there would be too much code.
 MOST_TAPS = 7
@@ -39,6 +47,8 @@ MOST_TAPS = 7
 SHARE = 0.65
 #: Bytes of scratch memory that a thread may need: for images so wide, oneDNN.
 SCRATCH = 4 << 20
+#: Bytes of a filters' gradient, product by product, beyond which it would go through memory.
+SUMS = 3 << 19
 
 
 def is_filtered(
@@ -186,6 +196,81 @@ def find_image_gradient(
         transposed=True,
     )
     return _filtering(primitives, tiling, x.shape[0], num_threads)
+
+
+@dataclass(frozen=True)
+class FilterGradient:
+    """The two routines of a filters' gradient by minimal filtering.
+
+    Attributes
+    ----------
+    accumulate, finish : Routine
+    sums, gw : MemoryDesc
+        Of what the former leaves to the latter, and of the gradient.
+    """
+
+    accumulate: Routine
+    finish: Routine
+    sums: MemoryDesc
+    gw: MemoryDesc
+
+
+def find_filter_gradient(
+    primitives: Primitives, record: Record, num_threads: int
+) -> FilterGradient | None:
+    """What computes the gradients of a convolution's filters and biases by minimal filtering.
+
+    It takes images, and the gradient of the results, as `record` has them. None
+    where oneDNN does better.
+    """
+    conv, x, y, w_shape = record.stage, record.x_desc, record.y_desc, record.w_shape
+    assert isinstance(conv, ConvStage)
+    if not is_filtered(conv, x.shape, w_shape, training=True):
+        return None
+    lanes = lanes_of_registers()
+    x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, y))
+    if x_layout is None or y_layout is None:
+        return None
+    tiling = Tiling(
+        *_sizes(x.shape, w_shape),
+        conv.conv.padding,
+        x_layout,
+        y_layout,
+        pooled=False,
+        biased=False,
+        rectify=False,
+        training=False,
+    )
+    library = primitives.library
+    kernel, module = generated(WinogradGradient, tiling, num_threads, registers(), openmp(library))
+    of_one_thread = 4 * kernel.sums_size // num_threads
+    if kernel.scratch(1) > SCRATCH or of_one_thread > SUMS:
+        return None
+    what = f"of {x.shape} with {w_shape}, {conv.conv}"
+    accumulate = Routine(
+        library,
+        f"gradient by the filters by minimal filtering {what}",
+        module.address("accumulate"),
+        module,
+        ACCUMULATE_ARGUMENTS,
+        {"n_samples": x.shape[0]},
+        kernel.scratch(num_threads),
+    )
+    finish = Routine(
+        library,
+        f"end of the gradient by the filters by minimal filtering {what}",
+        module.address("finish"),
+        module,
+        FINISH_ARGUMENTS,
+        {},
+        0,
+    )
+    return FilterGradient(
+        accumulate,
+        finish,
+        primitives.strided((kernel.sums_size,)),
+        primitives.blocked_filters(w_shape, lanes),
+    )
 
 
 def _sizes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convnet_features.kernels.jit.winograd import TapTransform
+from convnet_features.kernels.jit.minimal_filtering import TapTransform
 
 
 def added(terms, values):
@@ -24,8 +24,21 @@ class TestTapTransform:
         results = [added(terms, products) for terms in transform.results]
         assert results == np.correlate(pixels, taps).tolist()
 
+    def test_gives_the_gradient_of_the_taps(self, n_taps, rng):
+        """Of g0 · y0 + g1 · y1, by the derivatives of the products."""
+        transform = TapTransform(n_taps)
+        pixels, g = rng.integers(-9, 10, n_taps + 1), rng.integers(-9, 10, 2)
+        gradient = np.zeros(n_taps)
+        for image, (terms, factor), of_results in zip(
+            transform.images, transform.filters, transform.gradients, strict=True
+        ):
+            for sign, tap in terms:
+                gradient[tap] += sign * factor * added(image, pixels) * added(of_results, g)
+        expected = g[0] * pixels[:-1] + g[1] * pixels[1:]
+        np.testing.assert_array_equal(gradient, expected)
+
     def test_begins_no_sum_with_a_subtraction(self, n_taps):
-        """Generated code takes the first term as it is."""
+        """Which would be one more operation, a change of sign."""
         transform = TapTransform(n_taps)
         sums = [*transform.images, *(terms for terms, _ in transform.filters), *transform.results]
         assert all(terms[0][0] == 1 for terms in sums)
