@@ -73,16 +73,16 @@ def draw_stack(rng):
     return tuple(stages), x_shape, params
 
 
-def close(one, other, what):
+def close(one, other, what, least=3e-6):
     """Equal to float32's rounding of sums of numbers near 1.
 
-    A derivative read off a saturated output, 1 - y², keeps only its absolute accuracy.
+    A derivative read off a saturated output, 1 - y², keeps only its absolute accuracy, `least`.
     """
     assert one.shape == other.shape, what
     assert one.dtype == np.float32, what
     if one.size:
         error, largest = np.abs(np.float64(one) - other).max(), np.abs(other).max()
-        assert error < 1e-4 * largest + 3e-6, f"{what}: off by {error:.2e} of {largest:.2e}"
+        assert error < 1e-4 * largest + least, f"{what}: off by {error:.2e} of {largest:.2e}"
 
 
 def without_ties(rng, shape):
@@ -133,9 +133,13 @@ def test_engines_agree_on_random_stacks(rng, engines, effort):
         gx, grads = kernel.backward(workspace, x, params, y, gy, True)
         right = plain.backward(wide_workspace, np.float64(x), wide, wide_y, np.float64(gy), True)
         if not _near_a_kink(stages, plain, x, wide):
-            close(gx, right[0], f"gradient of x: {what}")
+            # A normalisation takes out again what moves or stretches a channel: such gradients are
+            # sums of numbers near 1 that cancel, and leave their rounding.
+            normalised = any(isinstance(stage, NormStage) for stage in stages)
+            least = 1e-4 if normalised else 3e-6
+            close(gx, right[0], f"gradient of x: {what}", least)
             for mine, its in zip(grads, right[1], strict=True):
-                close(mine, its, f"gradient: {what}")
+                close(mine, its, f"gradient: {what}", least)
         tried += 1
     counts.add("random stacks, oneDNN against portable", tried)
 

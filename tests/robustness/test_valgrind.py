@@ -66,8 +66,24 @@ for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
     y, workspace = kernel.forward_training(x, [w, b])
     kernel.backward(workspace, x, [w, b], y, y, True)
     steps += [step for plan in kernel._forward_plans._entries.values() for step in plan.program.steps]
+# Minimal filtering, of odd and padded images, and its gradients, with a normalisation between;
+# then with its pooling.
+padded = Conv2DSpec((1, 1), ((1, 1), (1, 0)))
+for stages, shapes in (
+    ((ConvStage(padded), NormStage(1e-3, "rectify"), ConvStage(Conv2DSpec(), False)),
+     ((16, 8, 3, 3), (16,), (16,), (16,), (8, 16, 3, 3))),
+    ((ConvStage(padded, True, "rectify"), PoolStage(Pool2DSpec((2, 2), (2, 2)))),
+     ((16, 8, 5, 2), (16,))),
+):
+    x = rng.random((2, 8, 9, 8), dtype=np.float32)
+    params = [rng.random(shape, dtype=np.float32) for shape in shapes]
+    kernel = provider.stack(stages)
+    y, workspace = kernel.forward_training(x, params)
+    kernel.backward(workspace, x, params, y, y, True)
+    steps += [step for plan in kernel._forward_plans._entries.values() for step in plan.program.steps]
+    steps += [step for program in kernel._backward_programs._entries.values() for step in program.steps]
 routines = [(step, args) for step, args in steps if isinstance(step, Routine)]
-assert len(routines) == 6
+assert len(routines) == 22, routines
 for routine, arguments in routines:
     addresses = routine.addresses()
     arrays = [np.zeros(value.desc.size, np.uint8) for value in arguments.values()]
