@@ -520,6 +520,15 @@ class TestParts:
         pool.take_back(large)
         assert pool.lend(70_000) is not large
 
+    def test_requests_that_grow_by_and_by_share_buffers(self):
+        pool, lent = BufferPool(), set()
+        for size in range(1_000_000, 1_200_000, 1000):
+            buffer = pool.lend(size)
+            assert size <= buffer.size <= size * 9 / 8
+            lent.add(buffer)
+            pool.take_back(buffer)
+        assert len(lent) <= 3
+
     def test_cache_keeps_what_was_used_last(self):
         cache = LRUCache(2)
         for key in "abac":

@@ -133,8 +133,9 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
         y, workspace = kernel.forward_training(x, params)
         kernel.backward(workspace, x, params, y, y, True)
 
-    before, after = settled(step, 70, 100)
-    assert len(made) == 170
+    # By then what oneDNN keeps, 1,024 primitives, is full as well.
+    before, after = settled(step, 100, 100)
+    assert len(made) == 200
     record("100 generated codes", "onednn", before, after)
     provider.clear_caches()
     text = f"{after / MEBIBYTE:.0f} MiB before, {resident() / MEBIBYTE:.0f} MiB after"
