@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -96,6 +97,9 @@ _FAULTS = (
     LookupError,
     NotImplementedError,
     RuntimeError,
+    # NumPy reads the header of an array as Python's tokens.
+    SyntaxError,
+    tokenize.TokenError,
     TypeError,
     ValueError,
 )

@@ -125,6 +125,18 @@ class TestOurFiles:
             make_net().load_params_from(path)
 
     @pytest.mark.parametrize(
+        "header", [b"{'descr': (", b'{\'shape\': """', b"if x:\n    y\n  z", b"\\", b"[" * 100]
+    )
+    def test_a_header_that_is_no_python(self, make_net, tmp_path, header):
+        """NumPy's reader answers some of them by errors of the tokenizer."""
+        path = tmp_path / "broken.npz"
+        header += b" " * (118 - len(header) - 1) + b"\n"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("hidden/0.npy", b"\x93NUMPY\x01\x00" + b"\x76\x00" + header)
+        with pytest.raises(FileFormatError, match="not parameters of a network, or damaged"):
+            make_net().load_params_from(path)
+
+    @pytest.mark.parametrize(
         "content", [b"", b"PK", b"PK\x03\x04 and no more", b"\x93NUMPY", b"\0"]
     )
     def test_nothing_of_the_kind(self, make_net, tmp_path, content):
