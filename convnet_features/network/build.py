@@ -122,6 +122,7 @@ def build_network(
     _check_input(network, input_shape)
     if n_outputs is not None:
         _check_output(network, n_outputs, target)
+        _check_rows(network)
     return network
 
 
@@ -346,4 +347,33 @@ def _check_output(network: Network, n_outputs: int, target: Target) -> None:
         f"layer {network.output.name!r} ({type(network.output).__name__}): it gives "
         f"{_size(shape[1:])} numbers a sample, and {wanted}; leave num_units out, or set it to "
         f"{n_outputs}."
+    )
+
+
+#: A number of samples that is hardly any other size of a network.
+_SOME_SAMPLES = 1009
+
+
+def _check_rows(network: Network) -> None:
+    """That the output has a row for each sample: a layer may have taken them for something else."""
+    from lasagne.layers import DenseLayer, get_all_layers, get_output_shape
+
+    layers = get_all_layers(network.output)
+    shapes = get_output_shape(layers, {network.input: (_SOME_SAMPLES, *network.input_shape)})
+    for layer in layers:
+        if isinstance(layer, DenseLayer) and len(layer.input_shape) < 2:
+            raise NetworkError(
+                f"layer {layer.name!r} (DenseLayer): its input, of shape {layer.input_shape} after "
+                f"{layer.input_layer.name!r}, has no columns; keep a row for each sample, as "
+                "ReshapeLayer does with ([0], -1)."
+            )
+    if shapes[-1][0] in (_SOME_SAMPLES, None):
+        return
+    odd = [each for each in zip(layers, shapes, strict=True) if each[1][:1] != (_SOME_SAMPLES,)]
+    layer, shape = odd[0]
+    shape = tuple(None if size is None else int(size) for size in shape)
+    raise NetworkError(
+        f"layer {layer.name!r} ({type(layer).__name__}): its output for {_SOME_SAMPLES} samples "
+        f"has the shape {shape}, and so the network's has {shapes[-1][0]} rows; keep a row for each "
+        "sample, as ReshapeLayer does with ([0], -1)."
     )

@@ -22,6 +22,7 @@ from lasagne.layers import (  # isort: skip
     FlattenLayer,
     InputLayer,
     MaxPool2DLayer,
+    ReshapeLayer,
 )
 from lasagne.nonlinearities import identity, rectify, sigmoid, softmax, tanh  # isort: skip
 
@@ -246,6 +247,17 @@ MISFITS = {
         [("output", DenseLayer, {"num_units": 4})],
         r"layer 'output' \(DenseLayer\): it gives 4 numbers a sample, and y has 3 classes; leave "
         "num_units out, or set it to 3",
+    ),
+    "samples that become columns": (
+        [("flat", ReshapeLayer, {"shape": (-1, 16)}), ("output", DenseLayer)],
+        r"layer 'flat' \(ReshapeLayer\): its output for 1009 samples has the shape "
+        r"\(4036, 16\), and so the network's has 4036 rows; keep a row for each sample, as "
+        r"ReshapeLayer does with \(\[0\], -1\)",
+    ),
+    "samples without columns": (
+        [("flat", ReshapeLayer, {"shape": (-1,)}), ("output", DenseLayer)],
+        r"layer 'output' \(DenseLayer\): its input, of shape \(None,\) after 'flat', has no "
+        r"columns; keep a row for each sample",
     ),
     "an output that is a map": (
         [CONV],
