@@ -374,6 +374,6 @@ def _check_rows(network: Network) -> None:
     shape = tuple(None if size is None else int(size) for size in shape)
     raise NetworkError(
         f"layer {layer.name!r} ({type(layer).__name__}): its output for {_SOME_SAMPLES} samples "
-        f"has the shape {shape}, and so the network's has {shapes[-1][0]} rows; keep a row for each "
-        "sample, as ReshapeLayer does with ([0], -1)."
+        f"has the shape {shape}, and so the network's has {shapes[-1][0]} rows; keep a row for "
+        "each sample, as ReshapeLayer does with ([0], -1)."
     )
