@@ -1,6 +1,6 @@
-"""A training step of the seed network beside the oneDNN primitives that it consists of.
+"""A training step of a network beside the oneDNN primitives that it consists of.
 
-    python benchmarks/primitives.py [--batch 128] [--rounds 30] [--threads N]
+    python benchmarks/primitives.py [--network seed] [--batch 128] [--rounds 30] [--threads N]
 
 prints the time alone (run again and again on memory of its own) of each
 primitive that a step would need without generated routines, and of each
@@ -17,8 +17,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from contestants import Ours
 
 from convnet_features import ConvNetClassifier
 from convnet_features.kernels import threads
@@ -28,6 +31,7 @@ from convnet_features.kernels.contract import (
     DenseStage,
     Pool2DSpec,
     PoolStage,
+    Stage,
 )
 from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn.declarations import Arg
@@ -37,28 +41,56 @@ from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.registry import get_provider
 
 POOL = PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify")
-STAGES = (
-    ConvStage(Conv2DSpec()),
-    POOL,
-    ConvStage(Conv2DSpec()),
-    POOL,
-    DenseStage(activation="rectify"),
-    DenseStage(),
-)
-SHAPES = ((32, 1, 5, 5), (32,), (32, 32, 5, 5), (32,), (512, 256), (256,), (256, 10), (10,))
+DENSE = (DenseStage(activation="rectify"), DenseStage())
+SAME = Conv2DSpec((1, 1), ((1, 1), (1, 1)))
+
+
+@dataclass(frozen=True)
+class Network:
+    """What `peers.py` calls so, without its dropout."""
+
+    stages: tuple[Stage, ...]
+    image: tuple[int, int, int]
+    shapes: tuple[tuple[int, ...], ...]
+
+
+def network(stages: tuple[Stage, ...], image: tuple[int, int, int], *weights: Any) -> Network:
+    """With the shapes of weights, and of biases as many as they have filters or units."""
+    shapes = [
+        shape for each in weights for shape in (each, (each[0] if len(each) == 4 else each[1],))
+    ]
+    return Network((*stages, *DENSE), image, tuple(shapes))
+
+
+NETWORKS = {
+    "seed": network(
+        (ConvStage(Conv2DSpec()), POOL, ConvStage(Conv2DSpec()), POOL),
+        (1, 28, 28),
+        *((32, 1, 5, 5), (32, 32, 5, 5), (512, 256), (256, 10)),
+    ),
+    "cifar": network(
+        (ConvStage(SAME, activation="rectify"), ConvStage(SAME), POOL) * 2,
+        (3, 32, 32),
+        *((64, 3, 3, 3), (64, 64, 3, 3), (128, 64, 3, 3), (128, 128, 3, 3)),
+        *((8192, 256), (256, 10)),
+    ),
+}
 
 #: Where the maxima were, and room to compute in.
 NO_NUMBERS = (Arg.WORKSPACE, Arg.SCRATCHPAD, "winners", "scratch")
 
 
 class Step:
-    """A training step, or a forward pass, of the seed network on made-up data."""
+    """A training step, or a forward pass, of a network on made-up data."""
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, network: Network, batch: int) -> None:
         rng = np.random.default_rng(0)
-        self.kernel = get_provider("onednn").stack(STAGES)
-        self.x = rng.standard_normal((batch, 1, 28, 28), dtype=np.float32)
-        self.params = [np.float32(0.05) * rng.standard_normal(s, dtype=np.float32) for s in SHAPES]
+        self.kernel = get_provider("onednn").stack(network.stages)
+        self.x = rng.standard_normal((batch, *network.image), dtype=np.float32)
+        self.params = [
+            np.float32(0.05) * rng.standard_normal(shape, dtype=np.float32)
+            for shape in network.shapes
+        ]
         self.gy = rng.standard_normal((batch, 10), dtype=np.float32)
 
     def train(self) -> None:
@@ -106,7 +138,7 @@ def microseconds(function: Callable[[], None], repeats: int) -> float:
     return 1e6 * (time.perf_counter() - start) / repeats
 
 
-def name(primitive: Primitive | Routine) -> str:
+def described(primitive: Primitive | Routine) -> str:
     """Short enough for a line."""
     description = primitive.description.split(", Conv")[0].split(", Pool")[0]
     return f"{description} ({primitive.implementation})"
@@ -133,7 +165,7 @@ class Parts:
         """Print each one's median, and their sum, which is returned."""
         medians = [statistics.median(times) for times in self.times]
         for median, (primitive, _) in zip(medians, self.singles, strict=True):
-            print(f"{median:10.1f} µs  {name(primitive)}")
+            print(f"{median:10.1f} µs  {described(primitive)}")
         print(f"{sum(medians):10.1f} µs  sum")
         return sum(medians)
 
@@ -151,12 +183,17 @@ def only_onednn() -> Iterator[None]:
 class Fit:
     """Training steps as `fit` takes them, on images in memory: drawing masks, updating and all."""
 
-    def __init__(self, batch: int, n_steps: int) -> None:
+    def __init__(self, name: str, batch: int, n_steps: int) -> None:
         rng = np.random.default_rng(0)
-        self.X = rng.random((n_steps * batch, 1, 28, 28), dtype=np.float32)
+        self.X = rng.random((n_steps * batch, *NETWORKS[name].image), dtype=np.float32)
         self.y = rng.integers(0, 10, len(self.X))
         self.n_steps = n_steps
-        self.options = {"batch_size": batch, "max_epochs": 1, "validation_fraction": None}
+        self.options = {
+            "layers": Ours().layers(name),
+            "batch_size": batch,
+            "max_epochs": 1,
+            "validation_fraction": None,
+        }
         self.times: list[float] = []
 
     def measure(self) -> None:
@@ -165,14 +202,14 @@ class Fit:
         self.times.append(1e6 * fitted.history_[0]["duration"] / self.n_steps)
 
 
-def training(batch: int, rounds: int) -> None:
+def training(name: str, batch: int, rounds: int) -> None:
     """A training step: oneDNN's primitives, this library's mixture, and what `fit` makes of it."""
     with only_onednn():
-        plain = Step(batch)
+        plain = Step(NETWORKS[name], batch)
         plain.train()
-    step = Step(batch)
+    step = Step(NETWORKS[name], batch)
     step.train()
-    primitives, parts, fit = Parts(plain, 3), Parts(step, 3), Fit(batch, 20)
+    primitives, parts, fit = Parts(plain, 3), Parts(step, 3), Fit(name, batch, 20)
     fit.measure()
     whole, fit.times = [], []
     for _ in range(rounds):
@@ -190,9 +227,9 @@ def training(batch: int, rounds: int) -> None:
         print(f"{median / ours:10.2f}     times that sum; {median / theirs:.2f} times oneDNN's")
 
 
-def one_image(rounds: int) -> None:
+def one_image(name: str, rounds: int) -> None:
     """A forward pass."""
-    step = Step(1)
+    step = Step(NETWORKS[name], 1)
     step.predict()
     parts, whole = Parts(step, 100), []
     for _ in range(rounds):
@@ -206,14 +243,15 @@ def one_image(rounds: int) -> None:
 def main() -> None:
     """Parse the command line and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", choices=NETWORKS, default="seed")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     threads.set_num_threads(options.threads)
     print(f"{threads.get_num_threads()} threads")
-    training(options.batch, options.rounds)
-    one_image(options.rounds)
+    training(options.network, options.batch, options.rounds)
+    one_image(options.network, options.rounds)
 
 
 if __name__ == "__main__":
