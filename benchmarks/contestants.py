@@ -23,7 +23,14 @@ def images(n, shape, seed=0):
     return X, rng.integers(0, 10, n).astype(np.int64)
 
 
-NETWORKS = {"seed": (1, 28, 28), "digits": (1, 8, 8), "cifar": (3, 32, 32)}
+NETWORKS = {
+    "seed": (1, 28, 28),
+    "digits": (1, 8, 8),
+    "cifar": (3, 32, 32),
+    "normalised": (1, 28, 28),
+}
+#: Filters of 3×3 of the normalised network; after every second convolution follows a pooling.
+NORMALISED = (32, 32, 64, 64, 128, 128)
 
 
 class Ours:
@@ -35,6 +42,8 @@ class Ours:
         import convnet_features  # noqa: F401
 
     def layers(self, network):
+        if network == "normalised":
+            return normalised
         if network != "cifar":
             return None
         from lasagne import layers as ll
@@ -94,6 +103,21 @@ class Ours:
         began = time.perf_counter()
         estimator.fit(X, y)
         return first.began - began
+
+
+def normalised(layer, n_outputs):
+    """The normalised network, from its input layer to its output layer."""
+    from lasagne import layers as ll
+    from lasagne.nonlinearities import softmax
+
+    from convnet_features.layers import batch_norm
+
+    for number, width in enumerate(NORMALISED, start=1):
+        layer = batch_norm(ll.Conv2DLayer(layer, width, 3, pad="same", name=f"conv{number}"))
+        if number % 2 == 0:
+            layer = ll.MaxPool2DLayer(layer, 2, name=f"pool{number}")
+    layer = batch_norm(ll.DenseLayer(layer, 256, name="dense"))
+    return ll.DenseLayer(layer, n_outputs, nonlinearity=softmax, name="output")
 
 
 class FirstBatch:
@@ -162,6 +186,8 @@ class Torch:
                 nn.Conv2d(128, 128, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
                 nn.Linear(128 * 64, 256), nn.ReLU(), nn.Linear(256, 10),
             )  # fmt: skip
+        elif network == "normalised":
+            module = self.normalised()
         else:
             padding, flat = (0, 512) if network == "seed" else (1, 128)
             kernel = 5 if network == "seed" else 3
@@ -174,6 +200,15 @@ class Torch:
         if self.channels_last:
             module = module.to(memory_format=torch.channels_last)
         return module
+
+    def normalised(self):
+        nn, parts, n_channels = self.torch.nn, [], 1
+        for number, width in enumerate(NORMALISED, start=1):
+            parts += [nn.Conv2d(n_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
+            parts += [nn.ReLU(), nn.MaxPool2d(2)] if number % 2 == 0 else [nn.ReLU()]
+            n_channels = width
+        parts += [nn.Flatten(), nn.Linear(9 * n_channels, 256, bias=False), nn.BatchNorm1d(256)]
+        return nn.Sequential(*parts, nn.ReLU(), nn.Linear(256, 10))
 
     def prepared(self, X):
         X = self.torch.from_numpy(X)

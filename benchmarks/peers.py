@@ -29,6 +29,11 @@ WORK = {
     "one image": ("one image to the output", ["one_image", 300], None),
     "digits": ("training, 8x8, batch 32", ["train", "digits", 3200, 32], 3200),
     "cifar": ("training, CIFAR-size net, batch 128", ["train", "cifar", 384, 128], 384),
+    "normalised": (
+        "training, six convolutions with batch normalisation, batch 128",
+        ["train", "normalised", 1280, 128],
+        1280,
+    ),
 }
 FRESH = {"first fit": ("first_fit", ("ours", "skorch")), "memory": ("peak_memory", ALL)}
 
