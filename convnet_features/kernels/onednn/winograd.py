@@ -178,23 +178,9 @@ def find_image_gradient(
     if min(map(min, padding)) < 0:
         return None
     turned = Conv2DSpec(conv.conv.stride, padding, conv.conv.flip_filters)  # type: ignore[arg-type]
-    if not is_filtered(ConvStage(turned), x.shape, w_shape, training=True):
+    tiling = _of_gradient(primitives, turned, x, y, w_shape, transposed=True)
+    if tiling is None:
         return None
-    lanes = lanes_of_registers()
-    x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, y))
-    if x_layout is None or y_layout is None:
-        return None
-    tiling = Tiling(
-        *_sizes(x.shape, w_shape),
-        turned.padding,
-        x_layout,
-        y_layout,
-        pooled=False,
-        biased=False,
-        rectify=False,
-        training=False,
-        transposed=True,
-    )
     return _filtering(primitives, tiling, x.shape[0], num_threads)
 
 
@@ -225,22 +211,9 @@ def find_filter_gradient(
     """
     conv, x, y, w_shape = record.stage, record.x_desc, record.y_desc, record.w_shape
     assert isinstance(conv, ConvStage)
-    if not is_filtered(conv, x.shape, w_shape, training=True):
+    tiling = _of_gradient(primitives, conv.conv, x, y, w_shape)
+    if tiling is None:
         return None
-    lanes = lanes_of_registers()
-    x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, y))
-    if x_layout is None or y_layout is None:
-        return None
-    tiling = Tiling(
-        *_sizes(x.shape, w_shape),
-        conv.conv.padding,
-        x_layout,
-        y_layout,
-        pooled=False,
-        biased=False,
-        rectify=False,
-        training=False,
-    )
     library = primitives.library
     kernel, module = generated(WinogradGradient, tiling, num_threads, registers(), openmp(library))
     of_one_thread = 4 * kernel.sums_size // num_threads
@@ -269,7 +242,35 @@ def find_filter_gradient(
         accumulate,
         finish,
         primitives.strided((kernel.sums_size,)),
-        primitives.blocked_filters(w_shape, lanes),
+        primitives.blocked_filters(w_shape, tiling.lanes),
+    )
+
+
+def _of_gradient(
+    primitives: Primitives,
+    conv: Conv2DSpec,
+    x: MemoryDesc,
+    y: MemoryDesc,
+    w_shape: tuple[int, ...],
+    transposed: bool = False,
+) -> Tiling | None:
+    """The tiles of a gradient; None where minimal filtering is not for it, or for its layouts."""
+    if not is_filtered(ConvStage(conv), x.shape, w_shape, training=True):
+        return None
+    lanes = lanes_of_registers()
+    x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, y))
+    if x_layout is None or y_layout is None:
+        return None
+    return Tiling(
+        *_sizes(x.shape, w_shape),
+        conv.padding,
+        x_layout,
+        y_layout,
+        pooled=False,
+        biased=False,
+        rectify=False,
+        training=False,
+        transposed=transposed,
     )
 
 
