@@ -195,7 +195,7 @@ TRUSTED = [
     "convnet_features.network.model.Model",
     "convnet_features.network.spec.LayerSpec",
     "convnet_features.training.history.History",
-    "convnet_features.validation.Targets",
+    "convnet_features.validation.targets.Targets",
 ]
 LAYERS = [
     "lasagne.layers.conv.Conv2DLayer",

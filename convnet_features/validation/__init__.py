@@ -1,0 +1,22 @@
+"""From what users pass to what networks take: images, targets, sample weights."""
+
+from .images import automatic_input_scale, check_images, infer_input_shape
+from .targets import Targets, encode_targets
+from .training_data import (
+    FEATURES_IN,
+    TrainingData,
+    check_training_data,
+    check_validation_data,
+)
+
+__all__ = [
+    "FEATURES_IN",
+    "Targets",
+    "TrainingData",
+    "automatic_input_scale",
+    "check_images",
+    "check_training_data",
+    "check_validation_data",
+    "encode_targets",
+    "infer_input_shape",
+]

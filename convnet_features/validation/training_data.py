@@ -1,0 +1,145 @@
+"""X, y and weights together, as `fit` is given them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .images import check_images
+from .targets import Targets, encode_targets
+from .weights import check_sample_weight, weights_of_classes
+
+__all__ = ["FEATURES_IN", "TrainingData", "check_training_data", "check_validation_data"]
+
+#: The attributes that tell what X a fitted estimator expects.
+FEATURES_IN = ("n_features_in_", "feature_names_in_")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `fit` was given, checked.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n_samples, n_channels, height, width)
+        Of X's own dtype. Samples of weight 0 are not among them.
+    input_shape : (int, int, int)
+        (channels, height, width).
+    targets : Targets
+    weights : ndarray of shape (n_samples,), or None
+        float64, all positive.
+    features_in : dict
+        ``n_features_in_`` and ``feature_names_in_`` of a fitted estimator.
+    """
+
+    images: np.ndarray
+    input_shape: tuple[int, int, int]
+    targets: Targets
+    weights: np.ndarray | None
+    features_in: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def check_training_data(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    kind: str,
+    classes: np.ndarray | None = None,
+    like: Targets | None = None,
+    reset: bool = True,
+) -> TrainingData:
+    """X, y and weights for training; the estimator stays as it is.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        With the parameters `input_shape` and `class_weight`.
+    X : array-like of shape (n_samples, ...)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,), or None
+    kind : {'auto', 'classes', 'numbers'}
+        What y may be.
+    classes : ndarray of shape (n_classes,), optional
+        All classes there are; those of y if not given.
+    like : Targets, optional
+        An encoding to follow: of the network that training is to go on with.
+    reset : bool, default=True
+        Whether X may have other features than before.
+
+    Returns
+    -------
+    TrainingData
+
+    Raises
+    ------
+    ValueError
+        If X, y or the weights are not what they must be.
+    """
+    name = type(estimator).__name__
+    taken = _stand_in(estimator, {})
+    if reset:
+        vars(taken).pop("feature_names_in_", None)
+    expected = estimator.input_shape if reset else estimator.input_shape_
+    images, input_shape = check_images(taken, X, expected, reset=reset)
+    weights = check_sample_weight(images, sample_weight)
+    counts = None if weights is None or np.ptp(weights) == 0 else weights
+    targets = encode_targets(name, y, kind, len(images), classes=classes, weights=counts, like=like)
+    features_in = {key: vars(taken)[key] for key in FEATURES_IN if key in vars(taken)}
+    if weights is not None and not weights.all():
+        # To weigh nothing is to be absent, from the held-out rows and every automatic rule too.
+        present = np.flatnonzero(weights)
+        images, weights = images[present], weights[present]
+        targets = replace(targets, values=targets.values[present])
+    if estimator.class_weight is not None:
+        balance = weights_of_classes(estimator.class_weight, targets, weights)
+        weights = balance if weights is None else weights * balance
+    return TrainingData(images, input_shape, targets, weights, features_in)
+
+
+def check_validation_data(
+    estimator: Any, data: TrainingData, X: Any, y: Any
+) -> tuple[np.ndarray, Targets]:
+    """X and y to validate with, as `data` has them: of its size of images, in its encoding.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    data : TrainingData
+        What will be trained on.
+    X : array-like of shape (n_samples, ...)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+    Returns
+    -------
+    images : ndarray of shape (n_samples, n_channels, height, width)
+    targets : Targets
+
+    Raises
+    ------
+    ValueError
+        If one of the two is missing, or something does not fit `data`.
+    """
+    if X is None or y is None:
+        given, missing = ("X_val", "y_val") if y is None else ("y_val", "X_val")
+        raise ValueError(f"{given} needs {missing}.")
+    taken = _stand_in(estimator, data.features_in)
+    kind, name = data.targets.kind, type(estimator).__name__
+    try:
+        images, _ = check_images(taken, X, data.input_shape, reset=False)
+        return images, encode_targets(name, y, kind, len(images), like=data.targets)
+    except ValueError as error:
+        raise ValueError(f"The validation data (X_val, y_val): {error}") from error
+
+
+def _stand_in(estimator: Any, attributes: dict[str, Any]) -> Any:
+    """A copy of `estimator` that ``validate_data`` may write its findings to."""
+    copy = object.__new__(type(estimator))
+    vars(copy).update(vars(estimator), **attributes)
+    return copy
