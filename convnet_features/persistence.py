@@ -1,12 +1,14 @@
 """Arrays in files that are safe to read and never half written.
 
-Files are safetensors: a JSON header and raw numbers. Reading one computes
-nothing and runs nothing.
+Files are safetensors: a JSON header and raw numbers. Reading one runs nothing.
+Those that are written here hold a SHA-256 of their contents, so that one that a
+disk or a network has changed is noticed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import pickle
@@ -29,6 +31,8 @@ __all__ = [
 
 #: The key of our own JSON among the strings that a safetensors header may hold.
 _NOTES = "convnet_features"
+#: That of the checksum, in hexadecimal digits.
+_CHECKSUM = "convnet_features.sha256"
 
 
 @contextlib.contextmanager
@@ -104,7 +108,7 @@ def _sync_folder(folder: Path) -> None:
 def write_arrays(
     path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], notes: Any = None
 ) -> None:
-    """Write named arrays as a safetensors file, atomically.
+    """Write named arrays as a safetensors file with a checksum, atomically.
 
     Parameters
     ----------
@@ -115,11 +119,27 @@ def write_arrays(
     """
     from safetensors.numpy import save
 
-    metadata = {_NOTES: json.dumps(notes, default=_plain)}
+    text = json.dumps(notes, default=_plain)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     # ascontiguousarray makes vectors of numbers without dimensions.
     contiguous = {name: value.reshape(arrays[name].shape) for name, value in contiguous.items()}
+    metadata = {_NOTES: text, _CHECKSUM: _checksum(contiguous, text)}
     write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def _checksum(arrays: Mapping[str, np.ndarray], notes: str) -> str:
+    """The SHA-256 of arrays, what they are called and what they are, and of the notes as text.
+
+    Of the contents, not of the file: another program may write the same in another order.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        label = json.dumps([name, array.dtype.str, arrays[name].shape])
+        digest.update(f"{label}\n".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    digest.update(notes.encode())
+    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -144,20 +164,35 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], An
     Raises
     ------
     FileFormatError
-        If it is no safetensors file, or is damaged.
+        If it is no safetensors file, is damaged, or is not what its checksum
+        was made of. Files without a checksum are read too.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return arrays, json.loads(metadata.get(_NOTES, "null"))
-    except (SafetensorError, ValueError, RecursionError, TypeError) as error:
+        arrays, metadata = _contents(path)
+        text = metadata.get(_NOTES, "null")
+        notes = json.loads(text)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # safetensors and NumPy differ in what they raise
         raise FileFormatError(
             f"{path}: this is no readable safetensors file ({error}); write one with save_params. "
             "A pickle of nolearn's needs unsafe_pickle=True."
         ) from error
+    if metadata.get(_CHECKSUM) not in (None, _checksum(arrays, text)):
+        raise FileFormatError(
+            f"{path}: its contents are not those that its checksum was made of: it was damaged, or "
+            "changed by another program. Fetch it again, or write it anew."
+        )
+    return arrays, notes
+
+
+def _contents(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """What a safetensors file holds: arrays and texts, by name."""
+    from safetensors import safe_open
+
+    with safe_open(os.fspath(path), framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return arrays, file.metadata() or {}
 
 
 def read_pickled_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

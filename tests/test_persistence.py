@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -93,6 +94,67 @@ class TestArrays:
     def test_no_file(self, tmp_path):
         with pytest.raises(FileNotFoundError):
             read_arrays(tmp_path / "nothing")
+
+
+class TestChecksum:
+    """Of what is in a file, made when it is written and compared when it is read."""
+
+    @pytest.fixture
+    def small(self):
+        return {"conv.W": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.ones((), np.int64)}
+
+    def test_is_that_of_the_standard(self, tmp_path):
+        """By hand: each array's name, type, shape and bytes, then the notes."""
+        write_arrays(tmp_path / "a", {"w": np.ones(2, np.float32)}, {"n": 3})
+        content = (tmp_path / "a").read_bytes()
+        (length,) = struct.unpack("<Q", content[:8])
+        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+        text = b'["w", "<f4", [2]]\n' + b"\0\0\x80?" * 2 + b'{"n": 3}'
+        assert metadata["convnet_features.sha256"] == hashlib.sha256(text).hexdigest()
+
+    def test_no_flipped_bit_goes_unnoticed(self, small, tmp_path):
+        """Every single one of the file: an error, or the very same values."""
+        path = tmp_path / "a"
+        write_arrays(path, small, {"kind": "parameters"})
+        content, noticed = path.read_bytes(), 0
+        for bit in range(8 * len(content)):
+            flipped = bytearray(content)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            try:
+                found, _ = read_arrays(path)
+            except FileFormatError:
+                noticed += 1
+                continue
+            assert found.keys() == small.keys()
+            for name, array in small.items():
+                assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+                np.testing.assert_array_equal(found[name], array)
+        assert noticed > 0.9 * 8 * len(content)
+
+    def test_says_what_happened(self, small, tmp_path):
+        write_arrays(tmp_path / "a", small)
+        content = bytearray((tmp_path / "a").read_bytes())
+        content[-1] ^= 1
+        (tmp_path / "a").write_bytes(content)
+        with pytest.raises(FileFormatError) as caught:
+            read_arrays(tmp_path / "a")
+        assert str(caught.value) == (
+            f"{tmp_path / 'a'}: its contents are not those that its checksum was made of: it was "
+            "damaged, or changed by another program. Fetch it again, or write it anew."
+        )
+
+    def test_does_not_depend_on_the_order(self, small, tmp_path):
+        """Another program may write the same contents anew."""
+        from safetensors import safe_open
+        from safetensors.numpy import save_file
+
+        write_arrays(tmp_path / "a", small, {"n": 3})
+        with safe_open(tmp_path / "a", framework="numpy") as file:
+            metadata = file.metadata()
+        save_file(dict(reversed(small.items())), tmp_path / "b", metadata)
+        found, notes = read_arrays(tmp_path / "b")
+        np.testing.assert_equal((found, notes), (small, {"n": 3}))
 
 
 class TestAtomically:
