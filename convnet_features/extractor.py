@@ -99,8 +99,8 @@ class ConvNetFeatureExtractor(BaseConvNet):
         works.
     random_state : int, RandomState instance or None, default=None
         Decides the initial parameters, the held-out samples, the order of the
-        samples, dropout and augmentation. The same seed, engine and number of
-        threads give the same bits.
+        samples, dropout and augmentation. The same seed, engine, number of
+        threads and kind of processor give the same bits.
     verbose : int, default=0
         1 prints a line an epoch.
     **layer_params

@@ -563,7 +563,7 @@ class TestCode:
     def test_it_is_generated_once_for_all_sizes_of_batches(self, forgotten, monkeypatch):
         texts = []
         monkeypatch.setattr(
-            code, "CompiledModule", lambda text: texts.append(text) or compiled(text)
+            code, "CompiledModule", lambda text, cpu: texts.append(text) or compiled(text, cpu)
         )
         compiled = compiler.CompiledModule
         for n_samples in (1, 2, 7):

@@ -8,7 +8,7 @@ from typing import Any
 
 from convnet_features.locks import new_lock
 
-__all__ = ["CompiledModule", "can_compile", "dispose", "has_512_bits"]
+__all__ = ["CompiledModule", "can_compile", "dispose"]
 
 #: What is compiled once, to see whether anything can be.
 TRIAL = "define void @trial(ptr %result) {\n  store float 1.0, ptr %result\n  ret void\n}"
@@ -33,6 +33,8 @@ class CompiledModule:
     text : str
         A module in LLVM's language. Its functions must not be changed by
         whoever has their addresses.
+    cpu : str
+        LLVM's name of the processor to compile for; empty for the one at hand.
 
     Raises
     ------
@@ -40,15 +42,15 @@ class CompiledModule:
         The system does not let this process make code.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, cpu: str = "") -> None:
         with _lock:
             # Under the lock: a child must not find a module half imported.
             import llvmlite.binding as llvm
 
             dispose()
-            features = _host()
+            features = _host().flatten()
             target = llvm.Target.from_default_triple().create_target_machine(
-                cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=2
+                cpu=cpu or llvm.get_host_cpu_name(), features="" if cpu else features, opt=2
             )
             module = llvm.parse_assembly(text)
             self._engine = llvm.create_mcjit_compiler(module, target)
@@ -95,12 +97,6 @@ def _try() -> bool:
     except Exception:
         # Whatever it is: nothing depends on this code but speed.
         return False
-
-
-def has_512_bits() -> bool:
-    """Whether vectors of sixteen float32 fit this processor's registers."""
-    with _lock:
-        return bool(_host().get("avx512f"))
 
 
 def _host() -> Any:

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from convnet_features.kernels.contract import ConvStage, PoolStage
 from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
 from convnet_features.kernels.jit.geometry import Geometry
+from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn.generated import (
     LARGEST_WINDOW,
     generated,
     is_worth_it,
-    lanes_of_registers,
     openmp,
-    registers,
 )
 from convnet_features.kernels.onednn.objects import MemoryDesc
 from convnet_features.kernels.onednn.own_convolution import (
@@ -28,7 +27,7 @@ from convnet_features.kernels.onednn.own_convolution import (
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 
-__all__ = ["find_conv_pool"]
+__all__ = ["find_conv_pool", "geometry_of_one_pass"]
 
 
 def find_conv_pool(
@@ -46,7 +45,9 @@ def find_conv_pool(
     `wanted` says how the next stage wants pooled images that would otherwise be
     laid out so; in training, that is up to the gradients.
     """
-    geometry = _geometry(primitives, conv, pool, x, w_shape, training)
+    if x != primitives.strided(x.shape):
+        return None
+    geometry = geometry_of_one_pass(conv, pool, x.shape, w_shape, training, primitives.machine)
     if geometry is None:
         return None
     instead = substitute(primitives, conv, pool, x, w_shape, training)
@@ -64,23 +65,22 @@ def find_conv_pool(
     return OwnConvolution(routine, instead, x, w, pooled, undo)
 
 
-def _geometry(
-    primitives: Primitives,
+def geometry_of_one_pass(
     conv: ConvStage,
     pool: PoolStage,
-    x: MemoryDesc,
+    x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
     training: bool,
+    machine: Machine,
 ) -> Geometry | None:
-    """What a routine for two stages at once depends on.
+    """What a routine for two stages at once depends on, on a machine.
 
     None where there is no such routine, where oneDNN does better (images have
-    channels enough to fill a vector, say), and where this process cannot
-    generate code.
+    channels enough to fill a vector, say), and where no code can be generated.
     """
     count, channels, rows, columns = w_shape
     window, stride = pool.pool.window, pool.pool.stride
-    work = math.prod(w_shape[1:]) * math.prod(conv.conv.output_shape(x.shape, w_shape))
+    work = math.prod(w_shape[1:]) * math.prod(conv.conv.output_shape(x_shape, w_shape))
     suits = (
         {conv.activation, pool.activation} <= {"linear", "rectify"}
         and conv.bias
@@ -90,15 +90,14 @@ def _geometry(
         # What windows share would be computed again and again.
         and stride[0] >= window[0]
         and stride[1] >= window[1]
-        and channels == x.shape[1]
-        and x == primitives.strided(x.shape)
+        and channels == x_shape[1]
         # Last, because it loads LLVM.
-        and is_worth_it(work, training)
+        and is_worth_it(work, training, machine)
     )
     if not suits:
         return None
-    lanes = lanes_of_registers()
-    _, _, height, width = x.shape
+    lanes = machine.lanes
+    _, _, height, width = x_shape
     image, filters = (channels, height, width), (count, rows, columns)
     geometry = Geometry(conv.conv, pool.pool, image, filters, lanes)
     fits = channels < lanes and count % lanes == 0 and geometry.windows_are_inside
@@ -121,9 +120,16 @@ def _routine(
     layout = known_layout(primitives, y, geometry.lanes)
     if layout is None:
         return None
-    library = primitives.library
+    library, machine = primitives.library, primitives.machine
     kernel, module = generated(
-        ConvPool, geometry, layout, rectify, training, registers(), openmp(library)
+        machine,
+        ConvPool,
+        geometry,
+        layout,
+        rectify,
+        training,
+        machine.registers,
+        openmp(library),
     )
     return Routine(
         library,

@@ -44,6 +44,9 @@ const char *dnnl_scratchpad_mode2str(int);
 const char *dnnl_fmt_tag2str(int);
 const char *dnnl_engine_kind2str(int);
 
+dnnl_status_t dnnl_set_max_cpu_isa(int);
+int dnnl_get_effective_cpu_isa(void);
+
 dnnl_status_t dnnl_engine_create(dnnl_engine_t *, int kind, size_t index);
 dnnl_status_t dnnl_stream_create(dnnl_stream_t *, dnnl_engine_t, unsigned flags);
 dnnl_status_t dnnl_stream_destroy(dnnl_stream_t);

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from convnet_features.kernels.jit.compiler import (
-    CompiledModule,
-    can_compile,
-    dispose,
-    has_512_bits,
-)
+from convnet_features.kernels.jit.compiler import CompiledModule, dispose
+from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn.cache import LRUCache
 from convnet_features.kernels.onednn.library import Library
 
@@ -18,9 +14,7 @@ __all__ = [
     "clear_generated",
     "generated",
     "is_worth_it",
-    "lanes_of_registers",
     "openmp",
-    "registers",
 ]
 
 #: Multiplications of a forward pass below which generating the code (0.1 s) is not worth its time.
@@ -46,38 +40,28 @@ class Source(Protocol):
 S = TypeVar("S", bound=Source)
 
 
-def is_worth_it(work: int, training: bool) -> bool:
+def is_worth_it(work: int, training: bool, machine: Machine) -> bool:
     """Whether code for so many multiplications shall, and can, be generated.
 
     LLVM is loaded by the first work that is worth it.
     """
-    return work * (IN_TRAINING if training else 1) >= WORTH_GENERATING and can_compile()
+    return work * (IN_TRAINING if training else 1) >= WORTH_GENERATING and machine.generates
 
 
-def generated(make: Callable[..., S], *key: object) -> tuple[S, CompiledModule]:
-    """``make(*key)`` and its code: the same ones for the same key."""
+def generated(machine: Machine, make: Callable[..., S], *key: object) -> tuple[S, CompiledModule]:
+    """``make(*key)`` and its code for a machine: the same ones for the same key."""
 
     def generate() -> tuple[S, CompiledModule]:
         source = make(*key)
-        return source, CompiledModule(source.text())
+        return source, CompiledModule(source.text(), machine.cpu)
 
-    return _generated.get((make, *key), generate)  # type: ignore[return-value]
+    return _generated.get((machine.cpu, make, *key), generate)  # type: ignore[return-value]
 
 
 def clear_generated() -> None:
     """Forget all generated code that no program uses."""
     _generated.clear()
     dispose()
-
-
-def lanes_of_registers() -> int:
-    """How many float32 numbers a register of this processor holds."""
-    return 16 if has_512_bits() else 8
-
-
-def registers() -> int:
-    """How many vector registers this processor has."""
-    return 32 if has_512_bits() else 16
 
 
 def openmp(library: Library) -> tuple[int, int]:

@@ -9,6 +9,14 @@ from typing import Any
 
 from convnet_features.exceptions import EngineError
 from convnet_features.kernels import threads
+from convnet_features.kernels.jit.compiler import can_compile
+from convnet_features.kernels.machine import (
+    ISA_VARIABLE,
+    Limit,
+    Machine,
+    find_machine,
+    find_vendor,
+)
 from convnet_features.kernels.onednn import declarations as dnnl
 from convnet_features.locks import new_lock
 
@@ -24,7 +32,7 @@ KNOWN_MAJOR = 3
 KNOWN_MINORS = range(2, 10)
 
 _lock = new_lock()
-_loaded: Library | EngineError | None = None
+_loaded: Library | EngineError | ValueError | None = None
 
 
 class Library:
@@ -40,12 +48,17 @@ class Library:
     ffi, lib : cffi's interface and the library's functions
     engine : the CPU engine, shared by everything
     version : (int, int, int)
+    machine : Machine
+        What this process computes on, within the limits of ``CONVNET_FEATURES_ISA``.
 
     Raises
     ------
     EngineError
         The file cannot be loaded, is of an unknown version, does not run on
         OpenMP, or its numbers are not those of `declarations`.
+    ValueError
+        ``CONVNET_FEATURES_ISA`` is not understood, or asks for what the
+        processor lacks.
     """
 
     def __init__(self, path: str) -> None:
@@ -62,6 +75,7 @@ class Library:
         self.version = (version.major, version.minor, version.patch)
         self._check_version(version.cpu_runtime)
         self._check_numbers()
+        self.machine = self._limited(Limit.of_environment())
         engine = self.ffi.new("dnnl_engine_t *")
         self.check(
             self.lib.dnnl_engine_create(engine, dnnl.ENGINE_CPU, 0), "creating the CPU engine"
@@ -88,6 +102,20 @@ class Library:
     def dims(self, values: Any) -> Any:
         """``dnnl_dims_t``: a C array of 64-bit integers."""
         return self.ffi.new("dnnl_dim_t[]", [int(value) for value in values])
+
+    def _limited(self, limit: Limit) -> Machine:
+        """The machine, after oneDNN was told the limit: it listens before its first use only."""
+        if limit.bits is not None:
+            self.lib.dnnl_set_max_cpu_isa(limit.bits)
+        bits = self.lib.dnnl_get_effective_cpu_isa()
+        if limit.bits is not None and bits & ~limit.bits:
+            raise EngineError(
+                f"oneDNN at {self.path!r} cannot be held to {ISA_VARIABLE}={limit.level}: "
+                f"something in this process has used it before, or it was built without limits: "
+                f"set ONEDNN_MAX_CPU_ISA as well, before the process starts, or use "
+                f"engine='portable'."
+            )
+        return find_machine(limit, bits, find_vendor(), can_compile)
 
     def _check_version(self, cpu_runtime: int) -> None:
         major, minor, _ = self.version
@@ -120,17 +148,20 @@ def load_library() -> Library:
     ------
     EngineError
         None of the places that are searched has one that can be used.
+    ValueError
+        ``CONVNET_FEATURES_ISA`` is not understood, or asks for what the
+        processor lacks.
     """
     global _loaded
     with _lock:
         if _loaded is None:
             _loaded = _load()
-    if isinstance(_loaded, EngineError):
+    if isinstance(_loaded, Exception):
         raise _loaded
     return _loaded
 
 
-def _load() -> Library | EngineError:
+def _load() -> Library | EngineError | ValueError:
     threads.note_foreign_openmp()
     failures = []
     for path in _places():
@@ -139,6 +170,8 @@ def _load() -> Library | EngineError:
                 library = Library(path)
         except EngineError as error:
             failures.append(str(error))
+        except ValueError as error:
+            return error
         else:
             threads.use_openmp(library.lib)
             return library

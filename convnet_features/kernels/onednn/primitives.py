@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
+from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn import declarations as dnnl
 from convnet_features.kernels.onednn.arrays import PLAIN
 from convnet_features.kernels.onednn.library import Library
@@ -15,24 +15,21 @@ from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, Unsup
 __all__ = ["Primitives"]
 
 
-@functools.cache
-def _is_amd() -> bool:
-    """Whether the processor is one of AMD's, as far as Linux tells."""
-    try:
-        with open("/proc/cpuinfo") as info:
-            return any("AuthenticAMD" in line for line in info)
-    except OSError:
-        return False
-
-
 class Primitives:
     """Describes primitives of one library; each method raises `UnsupportedError` where it cannot.
 
     Descriptors made with `any` leave the layout to oneDNN.
+
+    Parameters
+    ----------
+    library : Library
+    machine : Machine, optional
+        What choices of our own are made for; by default the machine that there is.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, machine: Machine | None = None) -> None:
         self.library = library
+        self.machine = machine or library.machine
         self._lib = library.lib
         self._attributes: dict[str, Any] = {}
 
@@ -121,7 +118,7 @@ class Primitives:
         what it prefers for inference, a product of channels-last images, is a fifth
         slower there (docs/design/performance.md).
         """
-        training = training or _is_amd()
+        training = training or self.machine.vendor == "amd"
         return self._describe(
             f"convolution of {x.shape} with {w.shape}, {spec}",
             "convolution_forward",

@@ -16,6 +16,7 @@ from convnet_features.kernels.contract import (
     StackKernel,
     Stage,
 )
+from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
@@ -42,18 +43,27 @@ class OneDNNProvider(Provider):
     What goes to the portable kernels: other dtypes, empty arrays, sum pooling,
     and whatever oneDNN has only reference code for.
 
+    Parameters
+    ----------
+    machine : Machine, optional
+        What choices are made for, oneDNN's own aside; by default the machine
+        that there is, within the limits of ``CONVNET_FEATURES_ISA``.
+
     Raises
     ------
     EngineError
         oneDNN is absent, or of an unknown version.
+    ValueError
+        ``CONVNET_FEATURES_ISA`` is not understood, or asks for what the
+        processor lacks.
     """
 
     name = "onednn"
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine | None = None) -> None:
         library = load_library()
         self.version = library.version
-        self._primitives = Primitives(library)
+        self._primitives = Primitives(library, machine)
         self._pool = BufferPool()
         self._portable = PortableProvider()
         self._programs = ProgramCache(self._primitives, self._pool)

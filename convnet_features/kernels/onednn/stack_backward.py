@@ -15,7 +15,6 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.declarations import Arg, Query
-from convnet_features.kernels.onednn.generated import lanes_of_registers
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
@@ -227,7 +226,7 @@ class _Builder:
         """The gradient of a convolution's images, by minimal filtering."""
         program, primitives = self.program, self.primitives
         w = program.external(record.w, primitives.strided(record.w_shape))
-        w = program.reorder(w, primitives.blocked(record.w_shape, lanes_of_registers()))
+        w = program.reorder(w, primitives.blocked(record.w_shape, primitives.machine.lanes))
         prepared = program.temporary(filtering.prepared)
         program.call(filtering.prepare, {"w": w, "u": prepared})
         result = self._gradient_of_input(index, record.x_desc)

@@ -228,7 +228,9 @@ class _Builder:
         primitives = self.primitives
         first = sum(each.n_params for each in self.stages[:index])
         w_shape = self.key.param_shapes[first]
-        if is_filtered(stage, desc.shape, w_shape, self.key.training):
+        activation, _ = self._activation_of_convolution(index, stage)
+        training, machine = self.key.training, primitives.machine
+        if is_filtered(stage.conv, activation, desc.shape, w_shape, training, machine):
             return desc
         convolution = primitives.convolution_forward(
             stage.conv,
@@ -236,7 +238,7 @@ class _Builder:
             primitives.any(w_shape),
             primitives.strided(w_shape[:1]) if stage.bias else None,
             primitives.any(stage.conv.output_shape(desc.shape, w_shape)),
-            self._activation_of_convolution(index, stage)[0],
+            activation,
         )
         return convolution.desc(Query.SRC, desc.shape)
 

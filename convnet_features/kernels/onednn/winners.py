@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from convnet_features.kernels.contract import ConvStage, PoolStage
+from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
 from convnet_features.kernels.jit.compiler import CompiledModule
 from convnet_features.kernels.jit.geometry import Geometry
 from convnet_features.kernels.jit.pooled_convolution import (
@@ -20,19 +20,19 @@ from convnet_features.kernels.jit.pooled_convolution import (
     IMAGES_ARGUMENTS,
     PooledConvolution,
 )
+from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn.generated import (
     LARGEST_WINDOW,
     generated,
     is_worth_it,
     openmp,
-    registers,
 )
 from convnet_features.kernels.onednn.objects import MemoryDesc
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.onednn.stack_plan import Record
 
-__all__ = ["Winners", "find_winners"]
+__all__ = ["Winners", "find_winners", "geometry_of_winners"]
 
 #: Taps, for all places at an image's border and inside, beyond which there would be too much code.
 MOST_TAPS = 1000
@@ -79,46 +79,64 @@ class Winners:
         )
 
 
-def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Winners | None:
-    """Routines for the gradients of `before`, a convolution, and `pooling` behind it.
+def geometry_of_winners(
+    conv: Conv2DSpec,
+    pool: Pool2DSpec,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    machine: Machine,
+) -> Geometry | None:
+    """What the gradients of a convolution and the pooling behind it depend on, on a machine.
 
-    None where there are none, where oneDNN does better, and where this process
-    cannot generate code.
+    None where there are no routines for them, where oneDNN does better, and
+    where no code can be generated.
     """
-    conv, pool = before.stage, pooling.stage
-    if not (isinstance(conv, ConvStage) and isinstance(pool, PoolStage)):
-        return None
-    _, channels, height, width = before.x_desc.shape
-    count, _, rows, columns = before.w_shape
-    lanes = next((n for n in (16, 8) if _blocked(primitives, pooling, n)), 0)
-    work = math.prod(before.w_shape) * math.prod(before.y_desc.shape) // count
+    _, channels, height, width = x_shape
+    count, _, rows, columns = w_shape
+    work = math.prod(w_shape[1:]) * math.prod(conv.output_shape(x_shape, w_shape))
     if (
-        before.undo != "linear"
-        or pool.pool.mode != "max"
-        or any(pool.pool.padding)
-        or math.prod(pool.pool.stride) < 4
-        or math.prod(pool.pool.window) > LARGEST_WINDOW
-        or not lanes
+        pool.mode != "max"
+        or any(pool.padding)
+        or math.prod(pool.stride) < 4
+        or math.prod(pool.window) > LARGEST_WINDOW
         # Vectors of channels that are mostly padding are no better than zeros.
-        or channels < lanes
-        or not is_worth_it(work, training=True)
+        or channels < machine.lanes
+        or not is_worth_it(work, True, machine)
     ):
         return None
-    geometry = Geometry(
-        conv.conv, pool.pool, (channels, height, width), (count, rows, columns), lanes
-    )
+    image, filters = (channels, height, width), (count, rows, columns)
+    geometry = Geometry(conv, pool, image, filters, machine.lanes)
     # Somewhere a filter lies all beside the image: oneDNN does not lay such out in blocks either.
     if not all(geometry.classes) or sum(map(len, geometry.classes)) > MOST_TAPS:
         return None
+    return geometry
+
+
+def find_winners(primitives: Primitives, before: Record, pooling: Record) -> Winners | None:
+    """Routines for the gradients of `before`, a convolution, and `pooling` behind it.
+
+    None where there are none: see `geometry_of_winners`; and where images are
+    laid out otherwise than in blocks.
+    """
+    conv, pool, machine = before.stage, pooling.stage, primitives.machine
+    if not (isinstance(conv, ConvStage) and isinstance(pool, PoolStage)):
+        return None
+    if before.undo != "linear":
+        return None
+    geometry = geometry_of_winners(
+        conv.conv, pool.pool, before.x_desc.shape, before.w_shape, machine
+    )
+    if geometry is None or not _blocked(primitives, pooling, geometry.lanes):
+        return None
     kernels, module = generated(
-        PooledConvolution, geometry, registers(), openmp(primitives.library)
+        machine, PooledConvolution, geometry, machine.registers, openmp(primitives.library)
     )
     return Winners(
         primitives,
         kernels,
         module,
-        primitives.blocked(before.x_desc.shape, lanes),
-        primitives.blocked(before.w_shape, lanes),
+        primitives.blocked(before.x_desc.shape, geometry.lanes),
+        primitives.blocked(before.w_shape, geometry.lanes),
         pooling.y_desc,
     )
 

@@ -14,12 +14,11 @@ from convnet_features.kernels.jit.winograd_gradient import (
     FINISH_ARGUMENTS,
     WinogradGradient,
 )
+from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn.generated import (
     generated,
     is_worth_it,
-    lanes_of_registers,
     openmp,
-    registers,
 )
 from convnet_features.kernels.onednn.objects import MemoryDesc
 from convnet_features.kernels.onednn.own_convolution import (
@@ -52,23 +51,39 @@ SUMS = 3 << 19
 
 
 def is_filtered(
-    conv: ConvStage, x_shape: tuple[int, ...], w_shape: tuple[int, ...], training: bool
+    conv: Conv2DSpec,
+    activation: str,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    training: bool,
+    machine: Machine,
 ) -> bool:
-    """Is this a convolution that minimal filtering is worth it for, in this process?"""
+    """Is minimal filtering worth it for this convolution, on this machine?
+
+    `activation` is what its results are given. oneDNN may still want images in
+    a layout that our code does not know.
+    """
     count, channels, *taps = w_shape
-    y_shape = conv.conv.output_shape(x_shape, w_shape)
+    y_shape = conv.output_shape(x_shape, w_shape)
     results = math.prod(y_shape[2:])
-    if conv.conv.stride != (1, 1) or max(taps) > MOST_TAPS or x_shape[1] != channels or not results:
+    if (
+        activation not in ("linear", "rectify")
+        or conv.stride != (1, 1)
+        or max(taps) > MOST_TAPS
+        or x_shape[1] != channels
+        or not results
+        # Whole filters beside the image: for these oneDNN has no such code for gradients.
+        or any(max(pad) >= n for pad, n in zip(conv.padding, taps, strict=True))
+    ):
         return False
     n_products = math.prod(TapTransform(n).n_products for n in taps)
     n_tiles = math.prod(-(-n // 2) for n in y_shape[2:])
     if n_products * n_tiles > SHARE * math.prod(taps) * results:
         return False
     # Last, because it loads LLVM.
-    if not is_worth_it(math.prod(w_shape[1:]) * math.prod(y_shape), training):
+    if not is_worth_it(math.prod(w_shape[1:]) * math.prod(y_shape), training, machine):
         return False
-    lanes = lanes_of_registers()
-    return channels % lanes == 0 and count % lanes == 0
+    return channels % machine.lanes == 0 and count % machine.lanes == 0
 
 
 def is_joined(
@@ -102,12 +117,13 @@ def find_winograd(
     None where oneDNN does better. `activation` is what the result is given, and
     `undo` what its gradient undoes; `wanted` as for `find_conv_pool`.
     """
-    if activation not in ("linear", "rectify") or not is_filtered(conv, x.shape, w_shape, training):
+    machine = primitives.machine
+    if not is_filtered(conv.conv, activation, x.shape, w_shape, training, machine):
         return None
     instead = substitute(primitives, conv, pool, x, w_shape, training)
     if instead is None:
         return None
-    lanes = lanes_of_registers()
+    lanes = machine.lanes
     result = instead.pooled or instead.y
     if not training:
         result = wanted(result)
@@ -215,7 +231,14 @@ def find_filter_gradient(
     if tiling is None:
         return None
     library = primitives.library
-    kernel, module = generated(WinogradGradient, tiling, num_threads, registers(), openmp(library))
+    kernel, module = generated(
+        primitives.machine,
+        WinogradGradient,
+        tiling,
+        num_threads,
+        primitives.machine.registers,
+        openmp(library),
+    )
     of_one_thread = 4 * kernel.sums_size // num_threads
     if kernel.scratch(1) > SCRATCH or of_one_thread > SUMS:
         return None
@@ -255,9 +278,10 @@ def _of_gradient(
     transposed: bool = False,
 ) -> Tiling | None:
     """The tiles of a gradient; None where minimal filtering is not for it, or for its layouts."""
-    if not is_filtered(ConvStage(conv), x.shape, w_shape, training=True):
+    machine = primitives.machine
+    if not is_filtered(conv, "linear", x.shape, w_shape, True, machine):
         return None
-    lanes = lanes_of_registers()
+    lanes = machine.lanes
     x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, y))
     if x_layout is None or y_layout is None:
         return None
@@ -288,7 +312,9 @@ def _filtering(
 ) -> Filtering | None:
     """The routines; None if a thread would need too much memory."""
     library = primitives.library
-    kernel, module = generated(Winograd, tiling, registers(), openmp(library))
+    kernel, module = generated(
+        primitives.machine, Winograd, tiling, primitives.machine.registers, openmp(library)
+    )
     if kernel.scratch(1) > SCRATCH:
         return None
     what = f"of {(n_samples, *tiling.image)} with {tiling.filters}, padding {tiling.padding}"

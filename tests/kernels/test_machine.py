@@ -1,0 +1,211 @@
+"""Descriptions of processors, and the variable that limits the one at hand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convnet_features.kernels import machine
+from convnet_features.kernels.machine import LEVELS, Limit, Machine, always, find_machine, never
+from convnet_features.kernels.onednn.library import load_library
+
+#: What oneDNN says of processors, from the least to one with everything.
+BITS = {"sse41": 0x1, "avx": 0x3, "avx2": 0x7, "avx2_vnni": 0xF, "avx512": 0x27, "amx": 0xFEF}
+
+
+class TestLimit:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("", Limit("native")),
+            ("  ", Limit("native")),
+            ("native", Limit("native")),
+            ("sse41", Limit("sse41")),
+            ("AVX2", Limit("avx2")),
+            ("avx512,vendor=amd", Limit("avx512", "amd")),
+            ("vendor=intel , avx2", Limit("avx2", "intel")),
+            ("vendor=intel", Limit("native", "intel")),
+        ],
+    )
+    def test_understood(self, text, expected, monkeypatch):
+        assert Limit.parse(text) == expected
+        monkeypatch.setenv("CONVNET_FEATURES_ISA", text)
+        assert Limit.of_environment() == expected
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "sse2",
+            "avx-512",
+            "avx2,avx512",
+            "avx2,",
+            "vendor=arm",
+            "vendor=intel,vendor=amd",
+            "amd",
+            "isa=avx2",
+            "level=avx2",
+            "=avx2",
+            "avx2;vendor=amd",
+        ],
+    )
+    def test_not_understood(self, text):
+        expected = (
+            f"CONVNET_FEATURES_ISA={text!r} is not understood: it is one of the levels sse41, "
+            "avx2, avx512, native, or vendor=intel or vendor=amd, or a level and a vendor with a "
+            "comma between them, such as 'avx2,vendor=amd'"
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+            Limit.parse(text)
+
+    def test_nothing_is_no_limit(self, monkeypatch):
+        monkeypatch.delenv("CONVNET_FEATURES_ISA", raising=False)
+        assert Limit.of_environment() == Limit("native", None)
+
+
+class TestMachine:
+    @pytest.mark.parametrize(
+        ("processor", "isa", "lanes", "registers", "generates"),
+        [
+            ("sse41", "sse41", 4, 16, False),
+            ("avx", "sse41", 4, 16, False),
+            ("avx2", "avx2", 8, 16, True),
+            ("avx2_vnni", "avx2", 8, 16, True),
+            ("avx512", "avx512", 16, 32, True),
+            ("amx", "avx512", 16, 32, True),
+        ],
+    )
+    def test_found(self, processor, isa, lanes, registers, generates):
+        found = find_machine(Limit(), BITS[processor], "intel", always)
+        assert found == Machine(isa, "intel")
+        assert (found.lanes, found.registers, found.generates) == (lanes, registers, generates)
+        # Code for the very processor at hand.
+        assert found.cpu == ""
+
+    def test_generated_code_of_a_level_is_the_same_everywhere(self):
+        found = [
+            find_machine(Limit("avx2"), BITS["avx2"], name, always) for name in ("amd", "intel")
+        ]
+        assert [each.cpu for each in found] == ["x86-64-v3"] * 2
+        assert Machine("avx512", is_limited=True).cpu == "x86-64-v4"
+
+    def test_vendor(self):
+        assert find_machine(Limit(), 0x7, "amd", always).vendor == "amd"
+        assert find_machine(Limit("avx2", "intel"), 0x7, "amd", always).vendor == "intel"
+
+    @pytest.mark.parametrize(
+        ("text", "found"), [("GenuineIntel", "intel"), ("AuthenticAMD", "amd")]
+    )
+    def test_the_vendor_of_this_processor(self, text, found):
+        if text not in Path("/proc/cpuinfo").read_text():
+            pytest.skip(f"not a processor of {text}")
+        assert machine.find_vendor() == found
+
+    def test_no_code_where_none_can_be_made(self):
+        assert Machine("avx512").generates
+        assert not Machine("avx512", can_compile=never).generates
+
+    def test_what_no_code_is_for_is_not_tried(self):
+        def loads_llvm():
+            raise AssertionError("asked")
+
+        assert not Machine("sse41", can_compile=loads_llvm).generates
+
+    @pytest.mark.parametrize(
+        ("processor", "level", "has"),
+        [
+            ("avx2", "avx512", "sse41, avx2"),
+            ("avx", "avx2", "sse41"),
+            ("none", "sse41", "none of them"),
+        ],
+    )
+    def test_levels_that_a_processor_lacks(self, processor, level, has):
+        expected = (
+            f"CONVNET_FEATURES_ISA asks for the level {level!r}, which this processor lacks; it "
+            f"has {has}: choose one of those, or 'native'"
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+            find_machine(Limit(level), BITS.get(processor, 0), "intel", always)
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+    )
+
+
+MACHINE = """
+from convnet_features.kernels.registry import get_provider
+primitives = get_provider("auto")._primitives
+found = primitives.machine
+print(found.isa, found.vendor, found.cpu or "-", primitives.library.lib.dnnl_get_effective_cpu_isa())
+"""
+
+
+@pytest.mark.onednn
+class TestProcess:
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_oneDNN_and_generated_code_are_held_to_a_level(self, level):
+        done = run(MACHINE, CONVNET_FEATURES_ISA=f"{level},vendor=amd")
+        if "which this processor lacks" in done.stderr:
+            pytest.skip(f"this processor lacks {level}")
+        assert done.returncode == 0, done.stderr
+        cpu = {"sse41": "-", "avx2": "x86-64-v3", "avx512": "x86-64-v4"}[level]
+        assert done.stdout.split() == [level, "amd", cpu, str(BITS[level])]
+
+    def test_without_a_limit_all_is_used(self):
+        done = run(MACHINE, CONVNET_FEATURES_ISA="native")
+        same = run(MACHINE, CONVNET_FEATURES_ISA="")
+        assert done.returncode == same.returncode == 0, done.stderr
+        assert done.stdout == same.stdout
+        assert done.stdout.split()[2] == "-"
+
+    @pytest.mark.parametrize("engine", ["auto", "onednn"])
+    def test_nonsense_is_an_error_each_time(self, engine):
+        done = run(
+            f"""
+from convnet_features.kernels.registry import get_provider
+for _ in range(2):
+    try:
+        get_provider({engine!r})
+    except ValueError as error:
+        print(error)
+""",
+            CONVNET_FEATURES_ISA="avx1024",
+        )
+        lines = done.stdout.splitlines()
+        assert (done.returncode, done.stderr, len(lines)) == (0, "", 2)
+        assert lines[0] == lines[1]
+        assert lines[0].startswith("CONVNET_FEATURES_ISA='avx1024' is not understood: it is one")
+
+    def test_too_late_is_an_error(self):
+        """oneDNN listens before its first use only."""
+        if load_library().machine.isa == "sse41":
+            pytest.skip("this process is held to the least level already")
+        done = run(
+            """
+import os
+from convnet_features.exceptions import EngineError
+from convnet_features.kernels.onednn.library import Library, load_library
+path = load_library().path
+os.environ["CONVNET_FEATURES_ISA"] = "sse41"
+try:
+    Library(path)
+except EngineError as error:
+    print(str(error).replace(path, "PATH"))
+"""
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == (
+            "oneDNN at 'PATH' cannot be held to CONVNET_FEATURES_ISA=sse41: something in this "
+            "process has used it before, or it was built without limits: set ONEDNN_MAX_CPU_ISA "
+            "as well, before the process starts, or use engine='portable'.\n"
+        )
