@@ -11,9 +11,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .exceptions import NetworkError
 from .network.model import Model
-from .network.transfer import LoadReport, load_values
-from .persistence import read_arrays, read_pickled_arrays, write_arrays
+from .network.sketch import parameter_shapes
+from .network.transfer import LoadReport, load_values, matching_values
+from .persistence import errors_naming, read_arrays, read_pickled_arrays, write_arrays
 
 __all__ = ["TransferableParameters", "load_pretrained"]
 
@@ -72,45 +74,85 @@ class TransferableParameters:
         Raises
         ------
         FileFormatError
-            If the file is none of the kind.
+            If the file is none of the kind, is damaged, or does not hold what
+            it says. Nothing has been loaded then.
+        ValueError
+            If another source holds something else than finite numbers.
         NotFittedError
             If neither this estimator nor the source says what images the
             network is for.
         """
-        arrays, model = _parameters_of(source, unsafe_pickle)
-        mine: Model | None = getattr(self, "_model", None)
-        if mine is None:
-            if model is None:
-                raise NotFittedError(
-                    f"{type(self).__name__} is not fitted and the source does not say what images "
-                    "its network is for: fit first, or give pretrained=source."
-                )
-            mine = self._provisional_model(model)
-        report = load_values(mine, arrays)
+        arrays, described = _parameters_of(source, unsafe_pickle)
+        with errors_naming(source):
+            mine: Model | None = getattr(self, "_model", None)
+            if mine is not None:
+                report = load_values(mine, arrays)
+            else:
+                report, _ = matching_values(self._parameter_shapes(source, described), arrays)
         self._loaded = arrays
         return report
 
-    def _provisional_model(self, other: dict[str, Any]) -> Model:
-        """An untrained network of this estimator's layers, for another's images and outputs."""
+    def _parameter_shapes(self, source: Any, described: Any) -> dict[str, tuple[int, ...]]:
+        """Those of this estimator's layers, for the images and outputs of another network."""
         from ._assembly import network_layers
 
-        input_shape = tuple(other["input_shape"])
-        return Model(
-            layers=network_layers(self, input_shape),
-            input_shape=input_shape,
-            n_outputs=other["n_outputs"],
-            target=other["target"],
+        if described is None:
+            raise NotFittedError(
+                f"{type(self).__name__} is not fitted and the source does not say what images "
+                "its network is for: fit first, or give pretrained=source."
+            )
+        known = _checked(described)
+        layers = network_layers(self, known["input_shape"])
+        try:
+            return parameter_shapes(layers, **known)
+        except NetworkError as error:
+            if not isinstance(source, str | os.PathLike):
+                raise
+            raise ValueError(
+                f"it is for images of {known['input_shape']} and {known['n_outputs']} outputs, for "
+                f"which this network cannot be built: {error}"
+            ) from error
+
+
+def _checked(described: dict[str, Any]) -> dict[str, Any]:
+    """What a source says of its network, as `parameter_shapes` takes it."""
+    shape, n_outputs = described.get("input_shape"), described.get("n_outputs")
+    target = described.get("target")
+    sizes = [*shape] if isinstance(shape, list | tuple) else []
+    if len(sizes) != 3 or not all(_is_size(each) for each in sizes):
+        raise ValueError(
+            f"it says that its images have the shape {shape!r:.80}; that is (channels, height, "
+            f"width), each from 1 to {_MAX_SIZE}."
         )
+    if n_outputs is not None and not _is_size(n_outputs):
+        raise ValueError(
+            f"it says that its network has {n_outputs!r:.80} outputs; that is a number from 1 to "
+            f"{_MAX_SIZE}, or none."
+        )
+    if target not in _TARGETS:
+        raise ValueError(
+            f"it says that its network is for {target!r:.80}; that is one of {', '.join(_TARGETS)}."
+        )
+    return {"input_shape": tuple(sizes), "n_outputs": n_outputs, "target": target}
+
+
+_TARGETS = ("classes", "numbers", "labels")
+_MAX_SIZE = 2**31 - 1
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= _MAX_SIZE
 
 
 def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
     """Put into a new model what the estimator was told to begin with, if anything."""
-    arrays = getattr(estimator, "_loaded", None)
-    if estimator.pretrained is not None:
-        arrays, _ = _parameters_of(estimator.pretrained, unsafe_pickle=False)
+    source, arrays = estimator.pretrained, getattr(estimator, "_loaded", None)
+    if source is not None:
+        arrays, _ = _parameters_of(source, unsafe_pickle=False)
     if arrays is None:
         return None
-    report = load_values(model, arrays)
+    with errors_naming(source):
+        report = load_values(model, arrays)
     if not report.loaded:
         raise ValueError(f"None of the parameters to begin with belongs to this network.\n{report}")
     return report

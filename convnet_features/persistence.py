@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
-from .exceptions import FileFormatError
+from .exceptions import ConvNetFeaturesError, FileFormatError
 
 __all__ = [
     "atomic_file",
+    "errors_naming",
     "read_arrays",
     "read_pickled_arrays",
     "write_arrays",
@@ -195,6 +197,24 @@ def _contents(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict
         return arrays, file.metadata() or {}
 
 
+@contextlib.contextmanager
+def errors_naming(source: Any) -> Iterator[None]:
+    """Let a ValueError about what came from a file be a FileFormatError that names the file.
+
+    Parameters
+    ----------
+    source : path, or anything else
+        With anything else errors stay as they are.
+    """
+    try:
+        yield
+    except ValueError as error:
+        is_file = isinstance(source, str | os.PathLike)
+        if not is_file or isinstance(error, ConvNetFeaturesError | NotFittedError):
+            raise
+        raise FileFormatError(f"{os.fspath(source)}: {error}") from error
+
+
 def read_pickled_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The parameters in a pickle of nolearn's ``save_params_to``: runs whatever the file says.
 
@@ -214,11 +234,13 @@ def read_pickled_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     FileFormatError
         If the pickle holds something else.
     """
-    with open(path, "rb") as file:
-        try:
+    try:
+        with open(path, "rb") as file:
             content = pickle.load(file, encoding="latin1")
-        except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
-            raise FileFormatError(f"{path}: this pickle cannot be read: {error}") from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever the file does
+        raise FileFormatError(f"{path}: this pickle cannot be read: {error}") from error
     if not isinstance(content, Mapping) or not all(
         isinstance(values, list | tuple) for values in content.values()
     ):
@@ -226,8 +248,9 @@ def read_pickled_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{path}: the pickle holds {type(content).__name__}, not nolearn's dict from layers to "
             "lists of parameters."
         )
-    return {
-        f"{layer}.{position}": np.asarray(value)
-        for layer, values in content.items()
-        for position, value in enumerate(values)
-    }
+    with errors_naming(path):  # lists of different lengths
+        return {
+            f"{layer}.{position}": np.asarray(value)
+            for layer, values in content.items()
+            for position, value in enumerate(values)
+        }

@@ -58,6 +58,21 @@ class Network:
 
         return get_all_params(self.output)
 
+    @property
+    def named_params(self) -> dict[str, Any]:
+        """Every parameter by ``<layer>.<parameter>``: shared variables."""
+        named: dict[str, Any] = {}
+        seen: set[int] = set()
+        for name, layer in self.layers.items():
+            for position, param in enumerate(layer.params):
+                if id(param) in seen:  # shared by two layers: the first one's
+                    continue
+                seen.add(id(param))
+                last = (param.name or str(position)).rpartition(".")[2]
+                key = f"{name}.{last}"
+                named[key if key not in named else f"{key}{position}"] = param
+        return named
+
 
 @contextmanager
 def initialisation(seed: int) -> Iterator[None]:

@@ -122,18 +122,8 @@ class Model:
     def named_values(self) -> dict[str, np.ndarray]:
         """Each parameter's value by ``<layer>.<parameter>``: views of `theta`."""
         self.values  # noqa: B018  (so that they are views)
-        named: dict[str, np.ndarray] = {}
-        seen: set[int] = set()
-        for name, layer in self.network.layers.items():
-            for position, param in enumerate(layer.params):
-                if id(param) in seen:  # shared by two layers: the first one's
-                    continue
-                seen.add(id(param))
-                last = (param.name or str(position)).rpartition(".")[2]
-                key = f"{name}.{last}"
-                key = key if key not in named else f"{key}{position}"
-                named[key] = param.get_value(borrow=True)
-        return named
+        params = self.network.named_params
+        return {name: param.get_value(borrow=True) for name, param in params.items()}
 
     def freeze(self, names: Sequence[str]) -> None:
         """Train the parameters of all layers but these; `theta` is laid out anew."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .model import Model
 
-__all__ = ["LoadReport", "load_values"]
+__all__ = ["LoadReport", "finite_float32", "load_values", "matching_values"]
 
 
 @dataclass(frozen=True)
@@ -47,41 +48,92 @@ class LoadReport:
         return "\n".join(lines)
 
 
-def load_values(model: Model, arrays: Mapping[str, np.ndarray]) -> LoadReport:
-    """Copy into `model` what has the name and the shape of one of its parameters.
+def load_values(model: Model, arrays: Mapping[str, Any]) -> LoadReport:
+    """Copy into `model` what has the name and the shape of one of its parameters, or nothing.
 
     Parameters
     ----------
     model : Model
-    arrays : mapping of str to ndarray
+    arrays : mapping of str to array-like
         By ``<layer>.<parameter>``, or ``<layer>.<position>`` as nolearn's files
         have it.
 
     Returns
     -------
     LoadReport
+
+    Raises
+    ------
+    ValueError
+        If what has the name and the shape of a parameter is no array of finite
+        numbers, or there are two of it; the model is as before.
     """
     ours = model.named_values
-    by_position = _by_position(ours)
-    known = {by_position.get(name, name): np.asarray(value) for name, value in arrays.items()}
-    matching = {name: value for name, value in known.items() if name in ours}
+    report, values = matching_values({name: each.shape for name, each in ours.items()}, arrays)
+    for name, value in values.items():
+        np.copyto(ours[name], value)
+    return report
+
+
+def matching_values(
+    shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]
+) -> tuple[LoadReport, dict[str, np.ndarray]]:
+    """What `load_values` would load into parameters of these shapes, as float32.
+
+    Raises
+    ------
+    ValueError
+        As `load_values` does.
+    """
+    known = _by_our_names(shapes, arrays)
+    matching = {name: np.asarray(value) for name, value in known.items() if name in shapes}
     mismatched = {
-        name: (value.shape, ours[name].shape)
+        name: (value.shape, shapes[name])
         for name, value in matching.items()
-        if value.shape != ours[name].shape
+        if value.shape != shapes[name]
     }
-    loaded = [name for name in matching if name not in mismatched]
-    for name in loaded:
-        np.copyto(ours[name], matching[name], casting="same_kind")
-    return LoadReport(
-        loaded=loaded,
+    values = {
+        name: finite_float32(value, f"the parameter {name!r}")
+        for name, value in matching.items()
+        if name not in mismatched
+    }
+    report = LoadReport(
+        loaded=list(values),
         mismatched=mismatched,
-        missing=[name for name in ours if name not in known],
-        unused=[name for name in known if name not in ours],
+        missing=[name for name in shapes if name not in known],
+        unused=[name for name in known if name not in shapes],
     )
+    return report, values
 
 
-def _by_position(named: Mapping[str, np.ndarray]) -> dict[str, str]:
+def finite_float32(value: Any, what: str) -> np.ndarray:
+    """`value` as float32; a ValueError that begins with `what` if it cannot be a parameter's."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{what} is an array of {array.dtype}, not of real numbers.")
+    with np.errstate(over="ignore"):
+        numbers = array.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{what} holds NaN, infinity, or numbers beyond float32; parameters are finite."
+        )
+    return numbers
+
+
+def _by_our_names(shapes: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    positions = _by_position(shapes)
+    known: dict[str, Any] = {}
+    for name, value in arrays.items():
+        ours = positions.get(name, name)
+        if ours in known:
+            raise ValueError(
+                f"the parameter {ours!r} is given twice, by its name and its position."
+            )
+        known[ours] = value
+    return known
+
+
+def _by_position(named: Iterable[str]) -> dict[str, str]:
     """``<layer>.<position>`` to the names that the network uses."""
     positions: dict[str, int] = {}
     result = {}

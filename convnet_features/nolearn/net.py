@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,8 @@ from ..kernels.registry import get_provider
 from ..network.build import Network
 from ..network.model import Model
 from ..network.spec import LayerSpec, parse_layers, with_parameters
+from ..network.transfer import finite_float32
+from ..persistence import errors_naming
 from ..training.history import History
 from ..training.updates import resolve_update, update_arguments
 from .batches import BatchIterator
@@ -634,16 +636,25 @@ class NeuralNet(BaseEstimator):
         Raises
         ------
         FileFormatError
-            If a file holds something else.
+            If a file holds something else, or is damaged. Nothing has been
+            loaded then.
+        ValueError
+            If another source holds something else than finite numbers.
         """
         self.initialize_layers()
+        values = source
         if isinstance(source, str | os.PathLike):
-            source = read_values(source, self.get_all_params_values())
+            values = read_values(source, self.get_all_params_values())
         if isinstance(source, NeuralNet):
-            source = source.get_all_params_values()
-        if not isinstance(source, Mapping):
-            source = self._by_layer(source)
-        left_out = [text for name, values in source.items() for text in self._load(name, values)]
+            values = source.get_all_params_values()
+        if not isinstance(values, Mapping):
+            values = self._by_layer(values)
+        with errors_naming(source):
+            found, left_out = self._matching(values)
+        for name, param, value in found:
+            param.set_value(value)
+            if self.verbose:
+                print(f"Loaded parameters to layer {name!r} (shape {_size(value.shape)}).")
         if left_out:
             warnings.warn(
                 f"load_params_from: not loaded: {'; '.join(left_out)}.",
@@ -664,21 +675,29 @@ class NeuralNet(BaseEstimator):
             for name, layer in self.layers_.items()
         }
 
-    def _load(self, name: str, values: Sequence[Any]) -> Iterator[str]:
-        """Load one layer's values; what could not be, in words."""
-        layer = self.layers_.get(name)
-        params = [] if layer is None else layer.get_params()
-        if len(params) < len(values):
-            why = "there is no such layer" if layer is None else f"it has {len(params)} parameters"
-            yield f"{len(values) - len(params)} arrays of layer {name!r}, as {why}"
-        for param, value in zip(params, values, strict=False):
-            shape, given = param.get_value(borrow=True).shape, np.shape(value)
-            if given == shape:
-                param.set_value(np.asarray(value, dtype=param.dtype))
-                if self.verbose:
-                    print(f"Loaded parameters to layer {name!r} (shape {_size(shape)}).")
-            else:
-                yield f"layer {name!r}, whose shape is {_size(shape)}, not {_size(given)}"
+    def _matching(
+        self, source: Mapping[str, Sequence[Any]]
+    ) -> tuple[list[tuple[str, Any, np.ndarray]], list[str]]:
+        """(layer, parameter, value) of all that fits, and what does not fit, in words."""
+        found: list[tuple[str, Any, np.ndarray]] = []
+        left_out = []
+        for name, values in source.items():
+            layer = self.layers_.get(name)
+            params = [] if layer is None else layer.get_params()
+            if len(params) < len(values):
+                has = f"it has {len(params)} parameters"
+                why = "there is no such layer" if layer is None else has
+                left_out.append(f"{len(values) - len(params)} arrays of layer {name!r}, as {why}")
+            for param, value in zip(params, values, strict=False):
+                shape, given = param.get_value(borrow=True).shape, np.shape(value)
+                if given == shape:
+                    numbers = finite_float32(value, f"a parameter of layer {name!r}")
+                    found.append((name, param, numbers))
+                else:
+                    left_out.append(
+                        f"layer {name!r}, whose shape is {_size(shape)}, not {_size(given)}"
+                    )
+        return found, left_out
 
     #: The names that nolearn 0.5 had.
     save_weights_to = save_params_to

@@ -78,8 +78,41 @@ class TestTakingOver:
         make_net(verbose=1).load_params_from(fitted)
         assert "Loaded parameters to layer 'hidden' (shape 64x16)." in capsys.readouterr().out
 
+    @pytest.mark.parametrize("bad", [np.full(10, 1e300), np.ones(10, complex), np.full(10, np.nan)])
+    def test_all_or_nothing(self, bad, fitted, tmp_path):
+        values = fitted.get_all_params_values()
+        before = [param.get_value() for param in fitted.get_all_params()]
+        changed = {name: [each + 1 for each in held] for name, held in values.items()}
+        changed["output"][1] = bad
+        with pytest.raises(ValueError, match=r"^a parameter of layer 'output' "):
+            fitted.load_params_from(changed)
+        if bad.dtype.kind == "f":
+            write_values(tmp_path / "a", changed)
+            with pytest.raises(FileFormatError, match="a: a parameter of layer 'output' holds NaN"):
+                fitted.load_weights_from(tmp_path / "a")
+        for param, value in zip(fitted.get_all_params(), before, strict=True):
+            np.testing.assert_array_equal(param.get_value(), value)
+
 
 class TestOurFiles:
+    def test_no_flipped_bit_goes_unnoticed(self, tmp_path):
+        """An archive has checksums of its own: an error, or the very same values."""
+        values = {"dense": [np.arange(6, dtype=np.float32).reshape(2, 3)]}
+        write_values(tmp_path / "a", values)
+        content, noticed = (tmp_path / "a").read_bytes(), 0
+        for bit in range(8 * len(content)):
+            flipped = bytearray(content)
+            flipped[bit // 8] ^= 1 << bit % 8
+            (tmp_path / "a").write_bytes(flipped)
+            try:
+                found = read_values(tmp_path / "a", values)
+            except FileFormatError:
+                noticed += 1
+                continue
+            assert found.keys() == values.keys(), (bit // 8, found)
+            np.testing.assert_array_equal(found["dense"], values["dense"])
+        assert noticed > 0.5 * 8 * len(content)
+
     @pytest.mark.parametrize("name", ["net.params", "net.npz", "net"])
     def test_written_and_read(self, make_net, fitted, tmp_path, name):
         path = tmp_path / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.exceptions import FileFormatError
+from convnet_features.persistence import write_arrays
 
 LAYERS = ("conv2d1", "conv2d2", "dense")
 
@@ -142,6 +144,107 @@ class TestSources:
         (tmp_path / "x").write_bytes(b"junk")
         with pytest.raises(FileFormatError, match="no readable safetensors file"):
             make_net(pretrained=tmp_path / "x").fit(*digits)
+
+
+#: What a file of `save_params` says of its network, for images of 1×8×8.
+NOTES = {"kind": "parameters", "input_shape": [1, 8, 8], "n_outputs": 10, "target": "classes"}
+
+
+class TestFilesThatLie:
+    """What a file says is checked before memory is taken, and nothing is loaded of a bad one."""
+
+    @pytest.mark.parametrize(
+        ("notes", "text"),
+        [
+            ({"input_shape": 5}, "it says that its images have the shape 5;"),
+            ({"input_shape": None}, "it says that its images have the shape None;"),
+            ({"input_shape": [1, 8]}, "it says that its images have the shape [1, 8];"),
+            ({"input_shape": [1, "8", 8]}, "it says that its images have the shape [1, '8', 8];"),
+            ({"input_shape": [1, -8, 8]}, "it says that its images have the shape [1, -8, 8];"),
+            ({"input_shape": [True, 8, 8]}, "it says that its images have the shape [True, 8, 8];"),
+            ({"n_outputs": 0}, "it says that its network has 0 outputs;"),
+            ({"n_outputs": 1.5}, "it says that its network has 1.5 outputs;"),
+            ({"n_outputs": 2**31}, "it says that its network has 2147483648 outputs;"),
+            ({"n_outputs": [2]}, "it says that its network has [2] outputs;"),
+            ({"target": "words"}, "it says that its network is for 'words';"),
+            ({"target": [1]}, "it says that its network is for [1];"),
+            ({"target": None}, "it says that its network is for None;"),
+            ({"input_shape": [2**31 - 1] * 3}, "for which this network cannot be built: layer"),
+        ],
+    )
+    def test_notes(self, notes, text, make_net, tmp_path):
+        write_arrays(tmp_path / "a", {}, NOTES | notes)
+        with pytest.raises(FileFormatError) as caught:
+            make_net().load_params(tmp_path / "a")
+        assert str(caught.value).startswith(f"{tmp_path / 'a'}: ")
+        assert text in str(caught.value)
+
+    def test_notes_that_are_none(self, make_net, tmp_path):
+        for notes in (None, [], 5, "text", {}, {"n_outputs": 3}):
+            write_arrays(tmp_path / "a", {}, notes)
+            with pytest.raises(NotFittedError, match="the source does not say what images"):
+                make_net().load_params(tmp_path / "a")
+
+    def test_sizes_take_no_memory(self, make_net, tmp_path):
+        """A network of 10¹¹ parameters, by its notes: their shapes are known, and that is all."""
+        huge = {"input_shape": [3, 20_000, 20_000], "n_outputs": 100_000_000}
+        write_arrays(tmp_path / "a", {"conv2d1.b": np.ones(4, np.float32)}, NOTES | huge)
+        net = make_net()
+        tracemalloc.start()
+        try:
+            report = net.load_params(tmp_path / "a")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert report.loaded == ["conv2d1.b"]
+        assert "output.W" in report.missing
+        assert peak < 10 << 20
+
+    @pytest.mark.parametrize(
+        ("values", "text"),
+        [
+            (np.ones(10, np.complex64), "is an array of complex64, not of real numbers."),
+            (np.full(10, 1e300), "holds NaN, infinity, or numbers beyond float32"),
+            (np.full(10, np.nan, np.float32), "holds NaN, infinity, or numbers beyond float32"),
+            (np.full(10, -np.inf, np.float16), "holds NaN, infinity, or numbers beyond float32"),
+        ],
+    )
+    def test_all_or_nothing(self, values, text, digits, trained, make_net, tmp_path):
+        """Sound layers before the bad one stay as they were, too."""
+        path = tmp_path / "a"
+        sound = {
+            f"conv2d{i}.{p}": np.ones_like(trained._model.named_values[f"conv2d{i}.{p}"])
+            for i in (1, 2)
+            for p in "Wb"
+        }
+        write_arrays(path, {**sound, "output.b": values}, NOTES)
+        before = trained._model.theta.copy()
+        fresh = make_net()
+        for load in (trained.load_params, fresh.load_params):
+            with pytest.raises(FileFormatError) as caught:
+                load(path)
+            assert str(caught.value).startswith(f"{path}: the parameter 'output.b' {text}")
+        np.testing.assert_array_equal(trained._model.theta, before)
+        assert not hasattr(trained, "_loaded")
+        assert not hasattr(fresh, "_loaded")
+        with pytest.raises(FileFormatError, match=r"the parameter 'output.b'"):
+            make_net(pretrained=path).fit(*digits)
+        with pytest.raises(ValueError, match=r"the parameter 'output.b'"):
+            trained.load_params({**sound, "output.b": values})
+        np.testing.assert_array_equal(trained._model.theta, before)
+
+    def test_float64_and_integers_are_numbers(self, trained):
+        trained.load_params({"output.b": np.arange(10), "conv2d1.b": np.full(4, 0.5)})
+        np.testing.assert_array_equal(trained.layers_["output"].b.get_value(), np.arange(10))
+        np.testing.assert_array_equal(trained.layers_["conv2d1"].b.get_value(), 0.5)
+
+    def test_one_parameter_twice(self, trained, tmp_path):
+        twice = {"output.b": np.ones(10, np.float32), "output.1": np.zeros(10, np.float32)}
+        write_arrays(tmp_path / "a", twice, NOTES)
+        with pytest.raises(
+            FileFormatError, match=r"the parameter 'output.b' is given twice, by its"
+        ):
+            trained.load_params(tmp_path / "a")
 
 
 class TestNolearnsPickle:

@@ -1,0 +1,72 @@
+"""The shapes of a network's parameters, without the memory for their values."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..locks import new_lock
+from .build import Target, build_network
+from .spec import LayerSpec
+
+__all__ = ["parameter_shapes"]
+
+_sketching = new_lock()
+
+
+def parameter_shapes(
+    layers: Sequence[LayerSpec] | Callable[..., Any] | Any,
+    input_shape: tuple[int, ...],
+    n_outputs: int | None,
+    target: Target,
+) -> dict[str, tuple[int, ...]]:
+    """The shape of each parameter of a network, by ``<layer>.<parameter>``.
+
+    The network is built, but nothing is drawn, and a parameter of any size
+    takes the memory of one number: a file may say what the sizes are.
+
+    Parameters
+    ----------
+    layers, input_shape, n_outputs, target
+        As `build_network` takes them.
+
+    Returns
+    -------
+    dict of str to tuple of int
+
+    Raises
+    ------
+    NetworkError
+        As `build_network` does.
+    """
+    with _without_values():
+        network = build_network(layers, input_shape, n_outputs, target, seed=0)
+    params = network.named_params
+    return {name: param.get_value(borrow=True).shape for name, param in params.items()}
+
+
+@contextmanager
+def _without_values() -> Iterator[None]:
+    """Let the parameters that Lasagne creates in this thread be zeros that share one number."""
+    import lasagne.utils
+    import theano
+
+    here, create = threading.get_ident(), lasagne.utils.create_param
+
+    def create_param(spec: Any, shape: Sequence[int], name: str | None = None) -> Any:
+        drawn = callable(spec) and all(size > 0 for size in shape)
+        if threading.get_ident() != here or not drawn:
+            return create(spec, shape, name)
+        zeros = np.broadcast_to(np.zeros((), theano.config.floatX), tuple(shape))
+        return theano.shared(zeros, name=name, borrow=True)
+
+    with _sketching:
+        lasagne.utils.create_param = create_param
+        try:
+            yield
+        finally:
+            lasagne.utils.create_param = create
