@@ -11,8 +11,10 @@ from sklearn.utils import check_random_state
 from ._features import layer_names
 from ._transfer import load_pretrained
 from .exceptions import NetworkError
+from .kernels.magnitude import magnitude
 from .network.build import Network
 from .network.model import Model
+from .network.pixels import fits_float32
 from .network.presets import seed_network
 from .network.spec import LayerSpec, parse_layers, with_parameters
 from .training.augmentation import as_augment
@@ -30,7 +32,13 @@ from .training.settings import Penalty, Settings
 from .training.split import split_rows
 from .training.trainer import Trainer
 from .training.updates import resolve_update, update_arguments
-from .validation import TrainingData, automatic_input_scale, check_validation_data
+from .validation import (
+    LARGEST_NUMBER,
+    TrainingData,
+    automatic_input_scale,
+    check_scaled_images,
+    check_validation_data,
+)
 
 __all__ = [
     "continuing_trainer",
@@ -58,6 +66,7 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
         engine=estimator.engine,
         seed=init_seed,
     )
+    _check_scaled(estimator, data, model.input_scale)
     layer_names(model.network, estimator.feature_layer, "feature_layer")
     settings = _settings(estimator, data, model.network)
     report = load_pretrained(estimator, model)
@@ -76,6 +85,7 @@ def resumed_trainer(estimator: Any, trainer: Trainer, data: TrainingData) -> Tra
             f"{data.targets.n_outputs}. Set warm_start=False to begin anew."
         )
     _check_same_network(estimator, model, data)
+    _check_scaled(estimator, data, model.input_scale)
     settings = _settings(estimator, data, model.network, trainer.settings.batch_size)
     trainer.freeze(check_frozen(model.network, estimator.freeze or ()))
     trainer.reconfigure(settings)
@@ -108,18 +118,20 @@ def _check_same_network(estimator: Any, model: Model, data: TrainingData) -> Non
 
 
 def training_sets(
-    estimator: Any, data: TrainingData, seed: int, X_val: Any, y_val: Any
+    estimator: Any, data: TrainingData, trainer: Trainer, X_val: Any, y_val: Any
 ) -> tuple[Dataset, Dataset | None]:
-    """What to train on, and what to validate with: X_val, or rows held out by `seed`."""
+    """What to train on, and to validate with: X_val, or rows held out by the trainer's seed."""
     targets = data.targets
     validation: Dataset | None
     if X_val is not None or y_val is not None:
-        images, known = check_validation_data(estimator, data, X_val, y_val)
+        images, known = check_validation_data(
+            estimator, data, X_val, y_val, trainer.model.input_scale
+        )
         validation = Dataset(images, known.values, None, np.arange(len(images)))
         rows = np.arange(len(data))
     else:
         rows, held_out = split_rows(
-            targets.values, targets.kind, estimator.validation_fraction, seed
+            targets.values, targets.kind, estimator.validation_fraction, trainer.seed
         )
         validation = Dataset(data.images, targets.values, None, held_out) if len(held_out) else None
     weights = _relative(data.weights, rows)
@@ -127,7 +139,18 @@ def training_sets(
 
 
 def whole_set(data: TrainingData) -> Dataset:
-    """All of `data` to train on, each sample with the very weight it was given."""
+    """All of `data` to train on, each sample with the very weight it was given.
+
+    Raises
+    ------
+    ValueError
+        If a weight is too large for float32.
+    """
+    if data.weights is not None and data.weights.max() > LARGEST_NUMBER:
+        raise ValueError(
+            f"sample_weight: a sample weighs {data.weights.max():g}; partial_fit uses weights as "
+            f"they are, in float32, whose numbers end at {LARGEST_NUMBER:g}. Divide them."
+        )
     weights = None if data.weights is None else data.weights.astype(np.float32)
     return Dataset(data.images, data.targets.values, weights, np.arange(len(data)))
 
@@ -163,7 +186,22 @@ def _input_scale(input_scale: Any, data: TrainingData) -> float:
         scale = 0.0
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"input_scale must be 'auto' or a positive number; got {input_scale!r}.")
+    if 0.0 < magnitude(data.images) * scale < float(np.finfo(np.float32).tiny):
+        raise ValueError(
+            f"input_scale={input_scale!r} makes nothing of X, whose largest pixel is "
+            f"{magnitude(data.images):g}: the product is too small for float32; give a larger one."
+        )
     return scale
+
+
+def _check_scaled(estimator: Any, data: TrainingData, scale: float) -> None:
+    """That pixels are numbers of float32 where a network, and an augmentation, meets them."""
+    check_scaled_images(type(estimator).__name__, data.images, scale)
+    if estimator.augment is not None and not fits_float32(scale):
+        raise ValueError(
+            f"augment changes pixels as float32 before they are multiplied by input_scale={scale:g}"
+            ", and those of X are too small for that: multiply X by a number."
+        )
 
 
 def _settings(
@@ -229,4 +267,6 @@ def _relative(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None
     """
     if weights is None or np.ptp(weights[rows]) == 0:
         return None
-    return (weights / weights[rows].mean()).astype(np.float32)
+    relative = weights / weights[rows].max()  # the sum of very large ones may be infinite
+    with np.errstate(over="ignore"):  # of rows that are held out, whose weights nobody asks for
+        return (relative / relative[rows].mean()).astype(np.float32)

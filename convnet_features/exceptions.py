@@ -16,6 +16,7 @@ __all__ = [
     "FacadeError",
     "FileFormatError",
     "NetworkError",
+    "NotANumberError",
 ]
 
 
@@ -29,6 +30,10 @@ class NetworkError(ConvNetFeaturesError, ValueError):
 
 class DivergenceError(ConvNetFeaturesError, ArithmeticError):
     """Training that left the finite numbers."""
+
+
+class NotANumberError(ConvNetFeaturesError, ValueError):
+    """A prediction that was asked of a network whose outputs are NaN."""
 
 
 class EngineError(ConvNetFeaturesError, RuntimeError):

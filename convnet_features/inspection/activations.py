@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .drawing import Display, as_picture, mosaic, panels, show_picture
-from .source import find_layer, find_source, is_layer, layer_output
+from .source import checked_images, find_layer, find_source, is_layer, layer_output
 
 __all__ = ["ActivationMapsDisplay", "LayerActivationsDisplay"]
 
@@ -85,7 +85,7 @@ class ActivationMapsDisplay(Display):
         """
         found = find_layer(estimator, layer, _has_maps, "maps")
         if is_layer(estimator):
-            image = np.asarray(X)
+            image = checked_images(X)
             maps = layer_output(found, image)
         else:
             source = find_source(estimator)

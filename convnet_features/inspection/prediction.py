@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..validation import most_probable
+
 __all__ = ["chosen_columns", "scores"]
 
 
@@ -50,7 +52,7 @@ def chosen_columns(target: Any, classes: np.ndarray | None, values: np.ndarray) 
     """
     n_samples, n_columns = values.shape
     if target is None:
-        return values.argmax(axis=1) if classes is not None else np.zeros(n_samples, np.int64)
+        return most_probable(values) if classes is not None else np.zeros(n_samples, np.int64)
     wanted = np.asarray(target)
     if wanted.ndim > 1 or (wanted.ndim == 1 and len(wanted) != n_samples):
         raise ValueError(

@@ -12,6 +12,7 @@ from ..kernels.registry import get_provider
 from ..network.build import Network
 from ..network.functions import Program, cached_program, without_shared_variables
 from ..network.model import Model
+from ..network.pixels import fits_float32
 from ..network.signature import network_signature
 from ..theano_facade import theano_scope
 from .drawing import Display
@@ -116,9 +117,12 @@ class SaliencyDisplay(Display):
         values = source.output(source.net.network_.name, images)
         columns = chosen_columns(target, source.classes, values)
         # The factor takes the derivative from the network's scale of pixels to that of X.
+        scale = source.model.input_scale
+        factor, rest = (scale, 1.0) if fits_float32(scale) else (1.0, scale)
         chosen = np.zeros(values.shape, dtype=np.float32)
-        chosen[np.arange(len(images)), columns] = source.model.input_scale
-        return cls(images, _input_gradients(source.model, images, chosen, before_softmax))
+        chosen[np.arange(len(images)), columns] = factor
+        gradients = _input_gradients(source.model, images, chosen, before_softmax)
+        return cls(images, gradients if rest == 1.0 else gradients.astype(np.float64) * rest)
 
     def plot(
         self,

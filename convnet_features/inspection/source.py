@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..network.model import Model
-from ..validation import infer_input_shape
+from ..validation import check_scaled_images, infer_input_shape
+from ..validation.images import check_range
 
 __all__ = [
     "Source",
@@ -64,7 +65,8 @@ class Source:
         """
         shape = self.net.input_shape_
         reaching = as_batch(X, shape) if self.before is None else self.before.transform(X)
-        checked = check_array(reaching, ensure_2d=False, allow_nd=True, input_name="X")
+        checked = checked_images(reaching)
+        check_scaled_images("X", checked, self.model.input_scale)
         if math.prod(checked.shape[1:]) != math.prod(shape):
             return self.net._images(reaching)  # which says what is wrong
         return checked.reshape(len(checked), *shape)
@@ -84,6 +86,13 @@ class Source:
                 f"{', '.join(self.model.network.layers)}."
             )
         return self.model.outputs([name], images)[0]
+
+
+def checked_images(X: Any) -> np.ndarray:
+    """X as an array of numbers that float32 holds; of no shape in particular."""
+    checked = check_array(X, ensure_2d=False, allow_nd=True, input_name="X")
+    check_range("X", checked)
+    return checked
 
 
 def find_source(estimator: Any) -> Source:

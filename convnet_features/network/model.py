@@ -13,6 +13,7 @@ from ..fusion import get_fusion
 from ..locks import new_lock
 from .build import Network, Target, build_network
 from .functions import Program, frozen_function, output_program
+from .pixels import to_network
 from .spec import LayerSpec
 
 __all__ = ["Model"]
@@ -215,10 +216,7 @@ class Model:
 
     def to_network(self, images: np.ndarray) -> np.ndarray:
         """`images` as float32, scaled: themselves where that changes nothing."""
-        batch = np.asarray(images, dtype=np.float32)
-        if self.input_scale == 1.0:
-            return batch
-        return np.multiply(batch, np.float32(self.input_scale))
+        return to_network(images, self.input_scale)
 
 
 def _check_types(network: Network) -> None:

@@ -21,6 +21,7 @@ from sklearn.metrics import accuracy_score, mean_squared_error
 from sklearn.preprocessing import LabelEncoder
 
 from ..exceptions import ConvNetFeaturesWarning, NetworkError
+from ..kernels.magnitude import are_finite
 from ..kernels.registry import get_provider
 from ..network.build import Network
 from ..network.model import Model
@@ -29,6 +30,8 @@ from ..network.transfer import finite_float32
 from ..persistence import errors_naming
 from ..training.history import History
 from ..training.updates import resolve_update, update_arguments
+from ..validation import most_probable
+from ..validation.images import check_finite
 from .batches import BatchIterator
 from .engine import Engine, Loss
 from .handlers import PrintLayerInfo, PrintLog
@@ -90,7 +93,8 @@ class NeuralNet(BaseEstimator):
     more_params : dict, optional
         More of ``<layer>_<argument>``.
     check_input : bool, default=True
-        Compare the lengths and shapes of X and y with each other and the network.
+        Compare the lengths and shapes of X and y with each other and the network, and
+        refuse NaN, infinity and numbers too large for float32.
     verbose : int, default=0
         Print the layers and a line an epoch.
     engine : {'auto', 'onednn', 'portable', 'jax'}, default='auto'
@@ -538,7 +542,7 @@ class NeuralNet(BaseEstimator):
         """
         if self.regression:
             return self.predict_proba(X)
-        classes = self.predict_proba(X).argmax(axis=1)
+        classes = most_probable(self.predict_proba(X))
         return self.enc_.inverse_transform(classes) if self.use_label_encoder else classes
 
     def get_output(self, layer: Any, X: Any) -> np.ndarray:
@@ -710,12 +714,19 @@ class NeuralNet(BaseEstimator):
         if isinstance(X, Mapping):
             raise TypeError("X is a dictionary of inputs; NeuralNet takes one array.")
         X = X if hasattr(X, "shape") else np.asarray(X)
+        self._check_finite("X", X)
         if y is None:
             return X, None
         y = np.asarray(y)
+        self._check_finite("y", y)
         if self.check_input and len(X) != len(y):
             raise ValueError(f"X and y are not of equal length: {len(X)} and {len(y)}.")
         return X, y.reshape(-1, 1) if self.regression and y.ndim == 1 else y
+
+    def _check_finite(self, what: str, array: Any) -> None:
+        # Anything else than an array of floats is for a batch iterator to turn into one.
+        if self.check_input and isinstance(array, np.ndarray) and array.dtype.kind == "f":
+            check_finite(type(self).__name__, what, array)
 
     def _check_shape(self, X: Any) -> None:
         wanted, given = self._model.input_shape, tuple(X.shape[1:])
@@ -783,6 +794,8 @@ def _accuracy(prediction: np.ndarray, targets: np.ndarray) -> float:
     if targets.shape == prediction.shape and targets.ndim == 2:
         targets = targets.argmax(axis=1)
     if targets.ndim != 1 or prediction.ndim != 2:
+        return math.nan
+    if not are_finite(prediction):
         return math.nan
     return float(np.mean(prediction.argmax(axis=1) == targets))
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._features import layer_names
 from .._version import __version__
+from ..network.pixels import fits_float32
 from .graph import OPSET, GraphBuilder
 from .layers import write_layer
 
@@ -131,15 +132,18 @@ def write_images(
 ) -> str:
     """From the input to what the input layer gets: float32, in images, scaled."""
     expected = tuple(estimator.input_shape_)
-    if dtype != np.float32:
-        x = graph.add("Cast", x, to=TensorProto.FLOAT)
+    scale = estimator.input_scale_
+    # What float32 does not hold (of pixels near 1e-42, say) is multiplied as `to_network` does.
+    wide = not fits_float32(scale)
+    if wide or dtype != np.float32:
+        x = graph.add("Cast", x, to=TensorProto.DOUBLE if wide else TensorProto.FLOAT)
     if tuple(shape[1:]) != expected:
         # 0 keeps the number of samples, 0 of them too.
         x = graph.add("Reshape", x, graph.sizes([0, *expected], "images"))
-    if estimator.input_scale_ != 1.0:
-        scale = graph.constant(np.float32(estimator.input_scale_), "input_scale")
-        x = graph.add("Mul", x, scale, output=graph.fresh("scaled"))
-    return x
+    if scale != 1.0:
+        factor = graph.constant((np.float64 if wide else np.float32)(scale), "input_scale")
+        x = graph.add("Mul", x, factor, output=graph.fresh("scaled"))
+    return graph.add("Cast", x, to=TensorProto.FLOAT) if wide else x
 
 
 def write_features(graph: GraphBuilder, estimator: Any, images: str, output: str) -> None:

@@ -11,8 +11,9 @@ import joblib
 import numpy as np
 
 from ..kernels.threads import get_num_threads
+from ..network.pixels import to_network
 
-__all__ = ["Dataset", "iterate_batches", "one_ahead", "processor_to_spare", "to_network"]
+__all__ = ["Dataset", "iterate_batches", "one_ahead", "processor_to_spare"]
 
 #: Images, targets, and weights or None.
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -40,14 +41,6 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-def to_network(images: np.ndarray, scale: float) -> np.ndarray:
-    """`images` as float32 times `scale`: themselves where that changes nothing."""
-    batch = np.asarray(images, dtype=np.float32)
-    if scale == 1.0:
-        return batch
-    return np.multiply(batch, np.float32(scale), out=batch if batch is not images else None)
 
 
 def iterate_batches(

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from sklearn.metrics import r2_score
 
+from ..kernels.magnitude import are_finite
 from ..network.build import Target
 from ..network.functions import Program
 from ..network.model import Model
@@ -42,6 +43,9 @@ def evaluate(model: Model, program: Program, data: Dataset) -> tuple[float, floa
 
 
 def _score(kind: Target, prediction: np.ndarray, target: np.ndarray) -> float:
+    """NaN where a prediction is not a number: no class, and no error, can be read off it."""
+    if not are_finite(prediction):
+        return math.nan
     match kind:
         case "classes":
             return float(np.mean(prediction.argmax(axis=1) == target))

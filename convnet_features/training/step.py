@@ -107,6 +107,9 @@ class HostStep:
         """Shorten the gradient to `max_norm`, as ``lasagne.updates.total_norm_constraint`` does."""
         if self.max_norm is None:
             return
-        norm = math.sqrt(float(np.dot(self.gradient, self.gradient)))
+        with np.errstate(over="ignore"):
+            norm = math.sqrt(float(np.dot(self.gradient, self.gradient)))
+        if not math.isfinite(norm):  # of numbers whose squares float32 does not hold, perhaps
+            norm = float(np.linalg.norm(self.gradient.astype(np.float64)))
         if norm > self.max_norm:
             self.gradient *= np.float32(self.max_norm / (norm + 1e-7))

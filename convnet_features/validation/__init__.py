@@ -1,7 +1,13 @@
 """From what users pass to what networks take: images, targets, sample weights."""
 
-from .images import automatic_input_scale, check_images, infer_input_shape
-from .targets import Targets, encode_targets
+from .images import (
+    LARGEST_NUMBER,
+    automatic_input_scale,
+    check_images,
+    check_scaled_images,
+    infer_input_shape,
+)
+from .targets import Targets, encode_targets, most_probable
 from .training_data import (
     FEATURES_IN,
     TrainingData,
@@ -11,12 +17,15 @@ from .training_data import (
 
 __all__ = [
     "FEATURES_IN",
+    "LARGEST_NUMBER",
     "Targets",
     "TrainingData",
     "automatic_input_scale",
     "check_images",
+    "check_scaled_images",
     "check_training_data",
     "check_validation_data",
     "encode_targets",
     "infer_input_shape",
+    "most_probable",
 ]

@@ -8,7 +8,22 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-__all__ = ["automatic_input_scale", "check_images", "infer_input_shape"]
+from ..kernels.magnitude import magnitude
+
+__all__ = [
+    "LARGEST_NUMBER",
+    "automatic_input_scale",
+    "check_images",
+    "check_scaled_images",
+    "infer_input_shape",
+]
+
+#: Networks compute in float32, whose numbers end here.
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
+#: Images that `automatic_input_scale` looks at.
+SAMPLE = 1000
+#: Pixels that it looks at together: as float64 they stay in a processor's cache.
+PIXELS = 1 << 16
 
 
 def check_images(
@@ -37,18 +52,24 @@ def check_images(
     Raises
     ------
     ValueError
-        If X is empty, has another number of dimensions, NaN or infinity, or
-        images of another size; the text says what came and what was expected.
+        If X is empty, has another number of dimensions, NaN, infinity, numbers
+        beyond those of float32, or images of another size; the text says what
+        came and what was expected.
     """
-    _check_numeric(type(estimator).__name__, X)
+    name = type(estimator).__name__
+    _check_numeric(name, X)
     if not reset:
         _check_rank(estimator, X, input_shape)
-    X = validate_data(
-        estimator, X, reset=reset, dtype="numeric", allow_nd=True, ensure_min_samples=1
-    )
+    try:
+        X = validate_data(
+            estimator, X, reset=reset, dtype="numeric", allow_nd=True, ensure_min_samples=1
+        )
+    except OverflowError:
+        raise ValueError(_too_large(name, "a whole number beyond those of float64")) from None
+    check_range(name, X)
     if input_shape is None:
         input_shape = infer_input_shape(X.shape)
-    images = _as_images(type(estimator).__name__, X, input_shape)
+    images = _as_images(name, X, input_shape)
     _, channels, height, width = images.shape
     return images, (channels, height, width)
 
@@ -59,11 +80,66 @@ def _check_numeric(name: str, X: Any) -> None:
         return
     try:
         np.asarray(X).astype(np.float64)
+    except OverflowError:
+        return  # which is said by whoever turns them into numbers
     except ValueError as error:
         raise ValueError(
             f"{name}: X has dtype object, and not all of it are numbers ({error}); give an array "
             "of a numeric dtype."
         ) from None
+
+
+def check_range(name: str, X: np.ndarray) -> None:
+    """What a dtype wider than float32 holds must not be too large for float32."""
+    if X.dtype.kind == "f" and X.dtype.itemsize > 4 and magnitude(X) > LARGEST_NUMBER:
+        raise ValueError(_too_large(name, f"{magnitude(X):g}"))
+
+
+def check_finite(name: str, what: str, values: np.ndarray) -> None:
+    """Floats must be numbers of float32.
+
+    Raises
+    ------
+    ValueError
+        If there is NaN, infinity, or a number too large.
+    """
+    if not magnitude(values) <= LARGEST_NUMBER:
+        raise ValueError(
+            f"{name}: {what} holds {_strange(values)}; networks compute with numbers of float32, "
+            f"up to {LARGEST_NUMBER:g}. Replace them, or leave their samples out."
+        )
+
+
+def _strange(values: np.ndarray) -> str:
+    """What is there that should not be, in words."""
+    largest = magnitude(values)
+    if math.isnan(largest):
+        return "NaN"
+    return "infinity" if math.isinf(largest) else f"{largest:g}"
+
+
+def check_scaled_images(name: str, images: np.ndarray, scale: float) -> None:
+    """Pixels must be numbers of float32 after they were multiplied by `scale`, too.
+
+    Raises
+    ------
+    ValueError
+        If one is too large.
+    """
+    # Most scales make pixels smaller: nothing is looked at then.
+    if scale > 1.0 and (largest := magnitude(images)) * scale > LARGEST_NUMBER:
+        raise ValueError(
+            f"{name}: X holds {largest:g}, and pixels are multiplied by input_scale={scale:g}: the "
+            f"product is too large for float32, whose numbers end at {LARGEST_NUMBER:g}. Give that "
+            "pixel its right value, or give another input_scale."
+        )
+
+
+def _too_large(name: str, value: str) -> str:
+    return (
+        f"{name}: X holds {value}, which is too large for float32, in which networks compute: its "
+        f"numbers end at {LARGEST_NUMBER:g}. Give that pixel its right value, or divide X."
+    )
 
 
 def _check_rank(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> None:
@@ -147,15 +223,31 @@ def automatic_input_scale(images: np.ndarray, weights: np.ndarray | None = None)
     -------
     float
     """
-    chosen = slice(None, None, max(1, len(images) // 1000))
-    sample = images[chosen][:1000].astype(np.float64)
-    if not sample.size:
+    every = max(1, len(images) // SAMPLE)
+    sample = images[::every][:SAMPLE]
+    # Divided by the largest, whose square float64 might not hold, nor that of the smallest.
+    _, largest = math.frexp(magnitude(sample))  # m · 2**largest with ½ ≤ m < 1
+    squares = _mean_squares(sample, -largest)
+    counts = None if weights is None else weights[::every][:SAMPLE]
+    if counts is not None:
+        counts = counts / counts.max()
+    rms = math.sqrt(np.average(squares, weights=counts)) if squares.any() else 0.0
+    if rms == 0.0 or not math.isfinite(rms) or 0.25 <= math.ldexp(rms, largest) < 2.0:
         return 1.0
-    squares = np.square(sample).reshape(len(sample), -1).mean(axis=1)
-    rms = math.sqrt(
-        np.average(squares, weights=None if weights is None else weights[chosen][:1000])
-    )
-    if rms == 0.0 or 0.25 <= rms < 2.0 or not math.isfinite(rms):
-        return 1.0
-    _, exponent = math.frexp(rms)  # rms = m · 2**exponent with ½ ≤ m < 1
-    return 2.0**-exponent
+    _, exponent = math.frexp(rms)
+    # Pixels of less than float64's normal numbers stay below ½.
+    return math.ldexp(1.0, min(-exponent - largest, 1023))
+
+
+def _mean_squares(images: np.ndarray, exponent: int) -> np.ndarray:
+    """Of each image times 2**exponent; never more of them as float64 than a cache holds."""
+    pixels = math.prod(images.shape[1:])
+    if not pixels:
+        return np.zeros(0)
+    step = max(1, PIXELS // pixels)
+    squares = np.empty(len(images))
+    for start in range(0, len(images), step):
+        some = images[start : start + step].astype(np.float64).reshape(-1, pixels)
+        np.ldexp(some, exponent, out=some)
+        squares[start : start + step] = np.square(some, out=some).mean(axis=1)
+    return squares

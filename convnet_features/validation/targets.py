@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
+from ..exceptions import NotANumberError
+from ..kernels.magnitude import are_finite, magnitude
 from ..network.build import Target
 
-__all__ = ["Targets", "encode_targets"]
+__all__ = ["Targets", "encode_targets", "most_probable"]
 
 _TOO_FEW = "{name}: y holds one class only ({label!r}); at least two classes are needed to train."
 
@@ -51,13 +53,50 @@ class Targets:
         return outputs if self.scale is None else outputs * self.scale + self.offset
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """The most probable class, the number, or 1 for each label above one half."""
+        """The most probable class, the number, or 1 for each label above one half.
+
+        Raises
+        ------
+        NotANumberError
+            If an output that a class or a label is read off is NaN.
+        """
         if self.classes is not None:
-            return self.classes[outputs.argmax(axis=1)]
+            return self.classes[most_probable(outputs)]
         if self.kind == "labels":
+            check_are_numbers(outputs)
             return (outputs > 0.5).astype(np.int64)
         numbers = self.scores(outputs)
         return numbers[:, 0] if self.one_dimensional else numbers
+
+
+def most_probable(outputs: np.ndarray) -> np.ndarray:
+    """The column of each row's largest output.
+
+    Raises
+    ------
+    NotANumberError
+        If there is a NaN, which NumPy's ``argmax`` takes for the largest.
+    """
+    check_are_numbers(outputs)
+    return outputs.argmax(axis=1)
+
+
+def check_are_numbers(outputs: np.ndarray) -> None:
+    """That nothing is read off NaN.
+
+    Raises
+    ------
+    NotANumberError
+        If there is one; the text counts the rows, and names the first.
+    """
+    strange = np.isnan(outputs).any(axis=tuple(range(1, outputs.ndim)))
+    if strange.any():
+        raise NotANumberError(
+            f"The network's outputs are not numbers (NaN) for {np.count_nonzero(strange)} of "
+            f"{len(outputs)} samples, the first of which is number {int(strange.argmax())}: no "
+            "class can be named. Either parameters are not finite, or numbers became too large for "
+            "float32 on their way; look at the layers with get_output, and fit again."
+        )
 
 
 def encode_targets(
@@ -128,7 +167,7 @@ def encode_targets(
                 f"{name}: y must be a matrix of 0 and 1, as the network was fitted to."
             )
         return Targets("labels", values.astype(np.float32), values.shape[1], one_dimensional=False)
-    return _encode_numbers(values, one_dimensional, weights, like)
+    return _encode_numbers(name, values, one_dimensional, weights, like)
 
 
 def _as_array(y: Any) -> np.ndarray:
@@ -183,19 +222,45 @@ def _encode_classes(name: str, y: np.ndarray, known: np.ndarray | None) -> Targe
 
 
 def _encode_numbers(
-    values: np.ndarray, one_dimensional: bool, weights: np.ndarray | None, like: Targets | None
+    name: str,
+    values: np.ndarray,
+    one_dimensional: bool,
+    weights: np.ndarray | None,
+    like: Targets | None,
 ) -> Targets:
     if like is not None:
         offset, scale = like.offset, like.scale
     else:
-        offset = np.average(values, axis=0, weights=weights)
-        scale = np.sqrt(np.average(np.square(values - offset), axis=0, weights=weights))
-        scale[scale == 0] = 1.0
+        offset, scale = _standard(values, weights)
+    with np.errstate(over="ignore"):
+        standardised = ((values - offset) / scale).astype(np.float32)
+    if not are_finite(standardised):
+        raise ValueError(
+            f"{name}: y holds {magnitude(values):g}, which is too large beside the mean "
+            f"({np.asarray(offset).tolist()}) and the deviation ({np.asarray(scale).tolist()}) by "
+            "which y is standardised: the network learns numbers of float32. Give it its right "
+            "value, or divide y."
+        )
     return Targets(
         "numbers",
-        ((values - offset) / scale).astype(np.float32),
+        standardised,
         values.shape[1],
         offset=offset,
         scale=scale,
         one_dimensional=one_dimensional,
     )
+
+
+def _standard(values: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column; 1 for a column of equal numbers.
+
+    Columns are divided by a power of two first, and weights by the largest: float64 might
+    hold neither the squares of very large and very small numbers nor the sums of weights.
+    """
+    _, exponents = np.frexp(np.abs(values).max(axis=0))
+    values = np.ldexp(values, -exponents)
+    weights = None if weights is None else weights / weights.max()
+    offset = np.average(values, axis=0, weights=weights)
+    deviation = np.sqrt(np.average(np.square(values - offset), axis=0, weights=weights))
+    scale = np.ldexp(deviation, exponents)
+    return np.ldexp(offset, exponents), np.where(scale == 0, 1.0, scale)

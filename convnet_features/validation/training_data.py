@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .images import check_images
+from .images import check_images, check_scaled_images
 from .targets import Targets, encode_targets
-from .weights import check_sample_weight, weights_of_classes
+from .weights import check_sample_weight, product_of_weights, weights_of_classes
 
 __all__ = ["FEATURES_IN", "TrainingData", "check_training_data", "check_validation_data"]
 
@@ -92,19 +92,19 @@ def check_training_data(
     counts = None if weights is None or np.ptp(weights) == 0 else weights
     targets = encode_targets(name, y, kind, len(images), classes=classes, weights=counts, like=like)
     features_in = {key: vars(taken)[key] for key in FEATURES_IN if key in vars(taken)}
+    if estimator.class_weight is not None:
+        balance = weights_of_classes(estimator.class_weight, targets, weights)
+        weights = balance if weights is None else product_of_weights(weights, balance)
     if weights is not None and not weights.all():
         # To weigh nothing is to be absent, from the held-out rows and every automatic rule too.
         present = np.flatnonzero(weights)
         images, weights = images[present], weights[present]
         targets = replace(targets, values=targets.values[present])
-    if estimator.class_weight is not None:
-        balance = weights_of_classes(estimator.class_weight, targets, weights)
-        weights = balance if weights is None else weights * balance
     return TrainingData(images, input_shape, targets, weights, features_in)
 
 
 def check_validation_data(
-    estimator: Any, data: TrainingData, X: Any, y: Any
+    estimator: Any, data: TrainingData, X: Any, y: Any, scale: float
 ) -> tuple[np.ndarray, Targets]:
     """X and y to validate with, as `data` has them: of its size of images, in its encoding.
 
@@ -115,6 +115,8 @@ def check_validation_data(
         What will be trained on.
     X : array-like of shape (n_samples, ...)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    scale : float
+        What pixels will be multiplied by.
 
     Returns
     -------
@@ -133,6 +135,7 @@ def check_validation_data(
     kind, name = data.targets.kind, type(estimator).__name__
     try:
         images, _ = check_images(taken, X, data.input_shape, reset=False)
+        check_scaled_images(name, images, scale)
         return images, encode_targets(name, y, kind, len(images), like=data.targets)
     except ValueError as error:
         raise ValueError(f"The validation data (X_val, y_val): {error}") from error

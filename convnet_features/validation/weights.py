@@ -9,16 +9,18 @@ import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from ..kernels.magnitude import are_finite
 from .targets import Targets
 
-__all__ = ["check_sample_weight", "weights_of_classes"]
+__all__ = ["check_sample_weight", "product_of_weights", "weights_of_classes"]
 
 
 def check_sample_weight(images: np.ndarray, sample_weight: Any) -> np.ndarray | None:
+    """The weights as float64, or None if there are none."""
     if sample_weight is None:
         return None
     weights = _check_sample_weight(
-        sample_weight, images.reshape(len(images), -1), dtype=np.float64, ensure_non_negative=True
+        sample_weight, images, dtype=np.float64, ensure_non_negative=True
     )
     if not weights.any():
         raise ValueError("sample_weight: every weight is 0; there is nothing to learn from.")
@@ -28,11 +30,47 @@ def check_sample_weight(images: np.ndarray, sample_weight: Any) -> np.ndarray | 
 def weights_of_classes(
     class_weight: Mapping[Any, float] | str, targets: Targets, weights: np.ndarray | None
 ) -> np.ndarray:
-    """The weight of each sample's class; 'balanced' counts samples as often as they weigh."""
+    """The weight of each sample's class; 'balanced' counts samples as often as they weigh.
+
+    Raises
+    ------
+    ValueError
+        If y holds no classes; or a class weighs less than nothing, NaN or infinity.
+    """
     if targets.classes is None:
         raise ValueError(f"class_weight needs classes to weigh; y holds {targets.kind}.")
     codes, classes = targets.values, targets.classes
     if isinstance(class_weight, str) and class_weight == "balanced":
-        totals = np.bincount(codes, weights, minlength=len(classes))
+        counts = None if weights is None else weights / weights.max()
+        totals = np.bincount(codes, counts, minlength=len(classes))
         return (totals.sum() / np.count_nonzero(totals) / np.where(totals, totals, 1.0))[codes]
-    return compute_sample_weight(class_weight, classes[codes])
+    chosen = compute_sample_weight(class_weight, classes[codes])
+    for label, weight in class_weight.items() if isinstance(class_weight, Mapping) else ():
+        if not 0 <= weight < np.inf:
+            raise ValueError(
+                f"class_weight: class {label!r} weighs {weight!r}; weights must be finite, and at "
+                "least 0."
+            )
+    if not chosen.any():
+        raise ValueError(
+            f"class_weight={class_weight!r}: every sample weighs 0; there is nothing to learn from."
+        )
+    return chosen
+
+
+def product_of_weights(weights: np.ndarray, balance: np.ndarray) -> np.ndarray:
+    """Weights of samples times those of their classes.
+
+    Raises
+    ------
+    ValueError
+        If a product is too large for float64, or all of them are 0.
+    """
+    with np.errstate(over="ignore"):
+        product = weights * balance
+    if not are_finite(product) or not product.any():
+        raise ValueError(
+            f"sample_weight, up to {weights.max():g}, times class_weight, up to {balance.max():g}, "
+            f"gives weights up to {product.max():g}; they must be finite, and not all of them 0."
+        )
+    return product
