@@ -8,13 +8,15 @@ changes while training runs. Numbers and text are JSON in its header.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..exceptions import FileFormatError
+from ..network.transfer import finite_float32
 from ..persistence import read_arrays, write_arrays
 from .fingerprint import fingerprint
 from .state import TrainingState
@@ -34,8 +36,7 @@ def save_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     arrays = {**trainer.model.named_values, "training/theta": state.theta}
     arrays |= {f"training/optimiser/{i}": each for i, each in enumerate(state.optimiser)}
     callbacks = {}
-    for name, callback in _named(trainer.callbacks):
-        kept: dict[str, Any] = getattr(callback, "get_state", dict)()
+    for name, kept in _states(trainer.callbacks).items():
         held = {key: value for key, value in kept.items() if isinstance(value, np.ndarray)}
         arrays |= {f"callback/{name}/{key}": value for key, value in held.items()}
         callbacks[name] = {key: value for key, value in kept.items() if key not in held}
@@ -63,29 +64,65 @@ def resume_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     FileFormatError
-        If the file is no checkpoint of this version.
+        If the file is no checkpoint of this version, or holds something else
+        than one does. The training is as before.
     ValueError
         If it is another training's; the text says in what it differs.
     """
     arrays, notes = read_arrays(path)
     _check_format(path, notes)
+    _check_fingerprint(path, trainer, notes["fingerprint"])
+    before = TrainingState.of(trainer), _states(trainer.callbacks)
     try:
-        _check_fingerprint(path, trainer, notes["fingerprint"])
-        optimiser = [arrays[f"training/optimiser/{i}"] for i in range(len(trainer.updater.state))]
-        state = TrainingState(arrays["training/theta"], optimiser, **notes["state"])
-    except (KeyError, TypeError) as error:
+        _restore(trainer, _state(trainer, arrays, notes), _callback_states(arrays, notes))
+    except Exception as error:  # anything may stand where a number is expected
+        _restore(trainer, *before)
         raise FileFormatError(
-            f"{path}: parts of the checkpoint are missing ({error}); remove the file, or set "
-            "resume=False."
+            f"{path}: parts of the checkpoint are missing or make no sense ({error}); remove the "
+            "file, or set resume=False."
         ) from error
+
+
+def _restore(trainer: Trainer, state: TrainingState, callbacks: Mapping[str, Any]) -> None:
     state.restore(trainer)
-    known = notes.get("callbacks", {})
     for name, callback in _named(trainer.callbacks):
-        if name not in known:
-            continue  # one that was not there before begins anew
-        prefix = f"callback/{name}/"
-        held = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        getattr(callback, "set_state", _ignore)({**known[name], **held})
+        if name in callbacks:  # one that was not there before begins anew
+            getattr(callback, "set_state", _ignore)(callbacks[name])
+
+
+def _state(trainer: Trainer, arrays: Mapping[str, np.ndarray], notes: Any) -> TrainingState:
+    """The training's state in a file, whose numbers are numbers."""
+    optimiser = [arrays[f"training/optimiser/{i}"] for i in range(len(trainer.updater.state))]
+    theta = finite_float32(arrays["training/theta"], "training/theta")
+    state = TrainingState(theta, optimiser, **notes["state"])
+    if state.arguments.keys() != trainer.updater.arguments.keys():
+        raise ValueError(f"arguments of another update rule: {', '.join(state.arguments):.200}")
+    for name, value in state.arguments.items():
+        finite_float32(value, name)
+    if not isinstance(state.history, list):
+        raise TypeError("the history is no list")
+    for number, record in enumerate(state.history, 1):
+        losses = [record["train_loss"], record.get("valid_loss", 0.0)]
+        if record["epoch"] != number or not all(isinstance(each, Real) for each in losses):
+            raise ValueError(f"the history's record {number}")
+    return state
+
+
+def _states(callbacks: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """What callbacks keep while training runs, by their names."""
+    named = _named(callbacks)
+    return {name: getattr(callback, "get_state", dict)() for name, callback in named}
+
+
+def _callback_states(arrays: Mapping[str, np.ndarray], notes: Any) -> dict[str, dict[str, Any]]:
+    """The same, of a file."""
+    states = {name: dict(state) for name, state in notes["callbacks"].items()}
+    for key, array in arrays.items():
+        kind, _, place = key.partition("/")
+        name, _, attribute = place.rpartition("/")
+        if kind == "callback":
+            states[name][attribute] = array
+    return states
 
 
 def _check_format(path: str | os.PathLike[str], notes: Any) -> None:
@@ -95,6 +132,11 @@ def _check_format(path: str | os.PathLike[str], notes: Any) -> None:
         raise FileFormatError(
             f"{path}: version {notes.get('version')} of checkpoints is not the present one "
             f"({_VERSION}); remove the file, or set resume=False."
+        )
+    if not isinstance(notes.get("fingerprint"), dict):
+        raise FileFormatError(
+            f"{path}: the checkpoint does not say what training it is of; remove the file, or set "
+            "resume=False."
         )
 
 

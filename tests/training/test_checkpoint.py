@@ -21,6 +21,7 @@ from convnet_features.callbacks import (
 )
 from convnet_features.exceptions import FileFormatError
 from convnet_features.persistence import read_arrays, write_arrays
+from convnet_features.training.state import TrainingState
 
 #: What a killed process ran; the same network and data as the fixtures make.
 SCRIPT = textwrap.dedent(
@@ -188,6 +189,21 @@ def test_another_image_is_other_data(digits, make_net, tmp_path):
         make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(X, digits[1])
 
 
+class Watched(Checkpoint):
+    """Writes down what changes in a training, before and after it is resumed."""
+
+    def __init__(self, folder, resume=False, seen=None):
+        super().__init__(folder, resume)
+        self.seen = seen
+
+    def on_training_begin(self, trainer):
+        self.seen.append(TrainingState.of(trainer))
+        try:
+            super().on_training_begin(trainer)
+        finally:
+            self.seen.append(TrainingState.of(trainer))
+
+
 class TestFiles:
     def test_something_else_under_the_name(self, digits, make_net, tmp_path):
         (tmp_path / "last.safetensors").write_bytes(b"not this")
@@ -214,6 +230,94 @@ class TestFiles:
         write_arrays(tmp_path / "last.safetensors", arrays, notes)
         with pytest.raises(FileFormatError, match=f"parts of the checkpoint are missing .*{part}"):
             make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(*digits)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"fingerprint": None},
+            {"fingerprint": [1]},
+            {"state": None},
+            {"state": {"order": {}}},
+            {"state": 5},
+            {"state/order": {"bit_generator": "PCG64", "state": {"state": "x", "inc": 3}}},
+            {"state/order": 7},
+            {"state/generators": []},
+            {"state/generators": [{}]},
+            {"state/arguments": {}},
+            {"state/arguments": [1]},
+            {"state/arguments": {"learning_rate": "fast", "momentum": 0.9}},
+            {"state/arguments": {"learning_rate": 1e999, "momentum": 0.9}},
+            {"state/history": {}},
+            {"state/history": [5]},
+            {"state/history": [{}]},
+            {"state/history": [{"epoch": 2, "train_loss": 0.5}]},
+            {"state/history": [{"epoch": 1, "train_loss": "low"}]},
+            {"callbacks": None},
+            {"callbacks": [5]},
+            {"callbacks": {"Watched/0": 5}},
+            {"callbacks": {"Watched/0": {"folder": "/elsewhere"}}},
+            {"callbacks": {"Watched/0": {"on_epoch_end": "nothing"}}},
+            {"callbacks": {"Watched/0": {"__class__": "nothing"}}},
+        ],
+        ids=str,
+    )
+    def test_notes_that_lie(self, digits, make_net, tmp_path, change):
+        """One error, and the training as it was before: whatever the file says."""
+        path = tmp_path / "last.safetensors"
+        make_net(callbacks=[Watched(tmp_path, seen=[])], max_epochs=1).fit(*digits)
+        arrays, notes = read_arrays(path)
+        for place, value in change.items():
+            part, _, key = place.rpartition("/")
+            (notes[part] if part else notes)[key] = value
+        write_arrays(path, arrays, notes)
+        seen = []
+        saving = Watched(tmp_path, resume=True, seen=seen)
+        with pytest.raises(FileFormatError, match="; remove the file, or set resume=False"):
+            make_net(callbacks=[saving], max_epochs=2).fit(*digits)
+        before, after = seen
+        np.testing.assert_equal(vars(after), vars(before))
+        assert saving.folder == tmp_path
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("training/theta", np.full(3, 1.0, np.float32)),
+            ("training/theta", np.float32(np.nan)),
+            ("training/theta", np.complex64(1j)),
+            ("training/optimiser/0", np.ones((2, 2), np.float32)),
+            ("callback/Nobody/0/best", np.ones(2)),
+            ("callback/Watched/0/folder", np.ones(2)),
+        ],
+        ids=str,
+    )
+    def test_arrays_that_lie(self, digits, make_net, tmp_path, name, value):
+        path = tmp_path / "last.safetensors"
+        make_net(callbacks=[Watched(tmp_path, seen=[])], max_epochs=1).fit(*digits)
+        arrays, notes = read_arrays(path)
+        arrays[name] = value if np.ndim(value) else arrays[name] * value
+        write_arrays(path, arrays, notes)
+        seen = []
+        saving = Watched(tmp_path, resume=True, seen=seen)
+        with pytest.raises(FileFormatError, match="; remove the file, or set resume=False"):
+            make_net(callbacks=[saving], max_epochs=2).fit(*digits)
+        before, after = seen
+        np.testing.assert_equal(vars(after), vars(before))
+
+    def test_a_flipped_bit(self, digits, make_net, tmp_path, rng):
+        """Of a real checkpoint: noticed, or of no consequence."""
+        path = tmp_path / "last.safetensors"
+        make_net(callbacks=[Watched(tmp_path, seen=[])], max_epochs=1).fit(*digits)
+        arrays, _ = read_arrays(path)
+        content = path.read_bytes()
+        for bit in rng.choice(8 * len(content), 300, replace=False):
+            flipped = bytearray(content)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            try:
+                found, _ = read_arrays(path)
+            except FileFormatError:
+                continue
+            np.testing.assert_equal(found, arrays)
 
     def test_a_folder_that_cannot_be_made(self, digits, make_net, tmp_path):
         (tmp_path / "file").write_text("")

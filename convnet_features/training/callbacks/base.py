@@ -53,9 +53,26 @@ class Callback(BaseEstimator):
         return {key: value for key, value in vars(self).items() if key not in parameters}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Put back what `get_state` gave."""
+        """Put back what `get_state` gave.
+
+        Raises
+        ------
+        ValueError
+            If a name is that of a parameter or a method: a file of a stranger's
+            says no such thing.
+        """
+        parameters = self._get_param_names()
+        for name in state:
+            held = getattr(type(self), name, None)
+            if name in parameters or name.startswith("__") or callable(held) or _is_computed(held):
+                raise ValueError(f"{type(self).__name__} keeps no {name!r} while training runs.")
         for name, value in state.items():
             setattr(self, name, value)
+
+
+def _is_computed(attribute: Any) -> bool:
+    """Whether a class's attribute stands between its objects and their values, as properties do."""
+    return hasattr(attribute, "__get__")
 
 
 def in_order(callbacks: Iterable[Any]) -> list[Any]:
