@@ -16,12 +16,15 @@ from convnet_features.kernels.contract import (
     PoolStage,
 )
 from convnet_features.kernels.onednn import generated as code
+from convnet_features.kernels.onednn.conv_pool import geometry_of_one_pass
+from convnet_features.kernels.onednn.own_convolution import known_layout, substitute
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.portable import PortableProvider
 from convnet_features.kernels.registry import get_provider
 
 from .. import reference
 from ..helpers import assert_close
+from .machines import GENERATING, MACHINES, WITHOUT_CODE, here
 
 pytestmark = pytest.mark.onednn
 
@@ -156,9 +159,28 @@ def check(rng, conv, pool, x_shape, w_shape, numbers=None):
     return kernel
 
 
+def is_one_pass(case, machine, training=False):
+    """Is one pass chosen for the case, on a machine?"""
+    return geometry_of_one_pass(*case, training, machine) is not None
+
+
+def can_be_one_pass(kernel, case, training):
+    """Does oneDNN, on the machine at hand, lay pooled images out as the routine can?"""
+    conv, pool, x_shape, w_shape = case
+    primitives = kernel._primitives
+    x = primitives.strided(x_shape)
+    instead = substitute(primitives, conv, pool, x, w_shape, training)
+    lanes = primitives.machine.lanes
+    return instead is not None and known_layout(primitives, instead.pooled, lanes) is not None
+
+
 @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
 def test_same_numbers_in_one_pass(case, rng):
-    assert routines(check(rng, *case)) == [1, 1]
+    kernel = check(rng, *case)
+    assert routines(kernel) == [
+        is_one_pass(case, here(), training) and can_be_one_pass(kernel, case, training)
+        for training in (False, True)
+    ]
 
 
 @pytest.mark.parametrize("case", APART.values(), ids=APART)
@@ -167,9 +189,42 @@ def test_apart_where_it_is_not_for(case, rng):
     assert not any("pooled convolution" in step for step in descriptions(kernel))
 
 
+@pytest.mark.parametrize("training", [False, True])
+class TestChoice:
+    @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
+    @pytest.mark.parametrize("machine", GENERATING.values(), ids=GENERATING)
+    def test_one_pass(self, case, machine, training):
+        conv, pool, x_shape, w_shape = case
+        geometry = geometry_of_one_pass(conv, pool, x_shape, w_shape, training, machine)
+        assert geometry.lanes == machine.lanes
+
+    @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
+    @pytest.mark.parametrize("machine", WITHOUT_CODE.values(), ids=WITHOUT_CODE)
+    def test_processors_without_code(self, case, machine, training):
+        assert not is_one_pass(case, machine, training)
+
+    @pytest.mark.parametrize("case", APART.values(), ids=APART)
+    @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+    def test_apart(self, case, machine, training):
+        assert not is_one_pass(case, machine, training)
+
+    @pytest.mark.parametrize(
+        ("channels", "filters", "lanes"),
+        [(7, 24, {8}), (8, 16, {16}), (15, 8, set()), (3, 32, {8, 16})],
+    )
+    def test_vectors_are_filled_by_filters_and_not_by_channels(
+        self, channels, filters, lanes, training
+    ):
+        case = (ConvStage(Conv2DSpec()), POOL2, (2, channels, 9, 9), (filters, channels, 2, 2))
+        chosen = {each.lanes for each in GENERATING.values() if is_one_pass(case, each, training)}
+        assert chosen == lanes
+
+
 def test_little_work_is_not_worth_it(rng, monkeypatch):
     monkeypatch.setattr(code, "WORTH_GENERATING", 20_000_000)
-    assert routines(check(rng, *JOINED["seed network"])) == [0, 0]
+    case = JOINED["seed network"]
+    assert not any(is_one_pass(case, machine, training=True) for machine in MACHINES.values())
+    assert routines(check(rng, *case)) == [0, 0]
 
 
 @settings(
@@ -224,11 +279,14 @@ def test_the_next_convolution_gets_what_it_wants(rng):
     kernel = stack(*stages)
     assert_close(kernel.forward(x, params), reference.stack(stages, x, params), "float32")
     (plan,) = kernel._forward_plans._entries.values()
-    kinds = [step.description.split(" of ")[0] for step, _ in plan.program.steps]
-    first = kinds.index("pooled convolution")
-    assert kinds[first:][:3] == ["pooled convolution", "reorder", "convolution"]
-    # That reorder is the filters'.
-    assert plan.program.steps[first + 1][0].description == "reorder of (32, 32, 5, 5)"
+    steps = [step.description for step, _ in plan.program.steps]
+    kinds = [step.split(" of ")[0] for step in steps]
+    if "pooled convolution" not in kinds:
+        assert not is_one_pass((*stages[:2], x.shape, shapes[0]), here())
+        return
+    first, then = kinds.index("pooled convolution"), kinds.index("convolution")
+    # Nothing but filters.
+    assert set(steps[first + 1 : then]) <= {"reorder of (32, 32, 5, 5)"}
 
 
 def test_the_number_of_threads_changes_no_bit(rng):

@@ -110,7 +110,7 @@ def test_no_invalid_access(engine, engines, tmp_path):
     log = tmp_path / "valgrind.log"
     environment = {**os.environ, "PYTHONMALLOC": "malloc", "OMP_NUM_THREADS": "1"}
     # Valgrind knows AVX2, and not AVX-512.
-    environment |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}
+    environment |= {"CONVNET_FEATURES_ISA": "avx2", "OPENBLAS_CORETYPE": "Haswell"}
     environment |= {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX"}
     result = subprocess.run(
         [
