@@ -10,7 +10,7 @@ from pytensor.graph.rewriting.basic import GraphRewriter, MergeOptimizer, Sequen
 from pytensor.link.basic import Container, PerformLinker
 from pytensor.link.utils import map_storage
 
-from ..fusion import fusion_rewriter, get_fusion
+from ..fusion import fusion_rewriter, get_fusion, inlining_rewriter, stability_rewriter
 from ..kernels.contract import Provider
 from ..kernels.registry import get_provider
 from .straight_line import straight_line
@@ -70,20 +70,25 @@ class StraightLineLinker(PerformLinker):
         )
 
 
-def compilation_rewriter(fuse: bool) -> GraphRewriter:
+def compilation_rewriter(fuse: bool, *, inline: bool = False) -> GraphRewriter:
     """Merge what is computed twice, fuse what `convnet_features.fusion` knows, and no more.
 
-    General rewriting costs hundreds of milliseconds and buys no run time here
-    (``docs/design/performance.md``). Nothing is fused where `get_fusion` says so.
+    With `inline`, what only gradients look at goes first: for graphs of which no
+    gradient will be taken any more. General rewriting costs hundreds of milliseconds and buys
+    no run time here (``docs/design/performance.md``). Nothing is fused where `get_fusion` says
+    so, but numbers are kept finite in any case.
     """
-    return _rewriter(fuse and get_fusion())
+    return _rewriter(fuse and get_fusion(), inline)
 
 
 @functools.cache
-def _rewriter(fuse: bool) -> GraphRewriter:
-    if not fuse:
-        return SequentialGraphRewriter(MergeOptimizer())
-    return SequentialGraphRewriter(MergeOptimizer(), fusion_rewriter(), MergeOptimizer())
+def _rewriter(fuse: bool, inline: bool) -> GraphRewriter:
+    return SequentialGraphRewriter(
+        MergeOptimizer(),
+        *([inlining_rewriter()] if inline else []),
+        fusion_rewriter() if fuse else stability_rewriter(),
+        MergeOptimizer(),
+    )
 
 
 def mode(engine: str = "auto", fuse: bool = True) -> Mode:
@@ -93,4 +98,4 @@ def mode(engine: str = "auto", fuse: bool = True) -> Mode:
 
 @functools.cache
 def _mode(engine: str, fuse: bool) -> Mode:
-    return Mode(linker=StraightLineLinker(get_provider(engine)), optimizer=_rewriter(fuse))
+    return Mode(linker=StraightLineLinker(get_provider(engine)), optimizer=_rewriter(fuse, True))

@@ -48,7 +48,7 @@ def compile_program(
         `outputs`; safe to call from any number of threads.
     """
     fgraph = FunctionGraph(list(inputs), list(outputs), clone=True)
-    compilation_rewriter(fuse).rewrite(fgraph)
+    compilation_rewriter(fuse, inline=True).rewrite(fgraph)
     known = {
         variable: value
         for variable, value in zip(fgraph.inputs, frozen, strict=False)
@@ -81,5 +81,5 @@ def compile_in_place(
         As `blocks.block_program` describes it.
     """
     fgraph = FunctionGraph(list(inputs), list(outputs), clone=True)
-    compilation_rewriter(fuse=False).rewrite(fgraph)
+    compilation_rewriter(fuse=False, inline=True).rewrite(fgraph)
     return block_program(fgraph, provider)

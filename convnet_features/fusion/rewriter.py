@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pytensor.compile.ops import ViewOp
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.features import ReplaceValidate
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
-from pytensor.graph.rewriting.basic import GraphRewriter, SequentialGraphRewriter
+from pytensor.graph.rewriting.basic import (
+    GraphRewriter,
+    MergeOptimizer,
+    SequentialGraphRewriter,
+)
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.blockwise import Blockwise
@@ -24,8 +29,15 @@ from ..ops.pool2d import Pool2D
 from ..ops.softmax import Crossentropy
 from .borders import crop_of_convolution, padded_convolution
 from .dropout import scaled_mask, shape_before_scaling
+from .inlining import InlineGraphs, without_view
 from .normalisation import rectified_normalisation
-from .stability import crossentropy_of_softmax, stable_log
+from .stability import (
+    crossentropy_of_known,
+    stable_difference,
+    stable_log,
+    stable_log1p,
+    stable_quotient,
+)
 from .stacking import (
     shape_of_stack,
     stack_affine,
@@ -38,17 +50,28 @@ from .stacking import (
     stack_pooling,
 )
 
-__all__ = ["fusion_rewriter", "stability_rewriter"]
+__all__ = [
+    "STABILITY",
+    "fusion_rewriter",
+    "inlining_rewriter",
+    "replacement_of",
+    "stability_rewriter",
+]
 
 #: From a graph and one of its nodes to what replaces the node's first output, or None.
-Rule = Callable[[FunctionGraph, Apply], Variable | None]
+Rule = Callable[[Any, Apply], Variable | None]
 #: A rule, and the Ops (or, for element-wise nodes, the scalar operations) that it is tried on.
 Entry = tuple[tuple[type, ...], Rule]
 
 STABILITY: Sequence[Entry] = (
-    ((Crossentropy,), crossentropy_of_softmax),
-    ((scalar.Log, scalar.Log1p), stable_log),
+    ((Crossentropy,), crossentropy_of_known),
+    ((scalar.Log, scalar.Log2, scalar.Log10), stable_log),
+    ((scalar.Log1p,), stable_log1p),
+    ((scalar.TrueDiv, scalar.Reciprocal, scalar.Pow), stable_quotient),
+    ((scalar.Sub, scalar.Add), stable_difference),
 )
+#: What a gradient has been taken of already says no more to gradients.
+VIEWS: Sequence[Entry] = (((ViewOp,), without_view),)
 BORDERS: Sequence[Entry] = (
     ((Conv2D,), padded_convolution),
     ((Subtensor,), crop_of_convolution),
@@ -75,33 +98,48 @@ class ForwardPass(GraphRewriter):
     """Tries rules on every node once, in topological order.
 
     A rule sees what earlier rules made of the nodes in front of it, so a run
-    of layers grows into one stack in a single pass.
+    of layers grows into one stack in a single pass. With `merge`, what has become
+    the same is made one afterwards.
     """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], merge: bool = False) -> None:
         self.entries = entries
+        self.merge = merge
 
     def add_requirements(self, fgraph: FunctionGraph) -> None:
         fgraph.attach_feature(ReplaceValidate())
 
     def apply(self, fgraph: FunctionGraph) -> None:
+        changed = False
         for node in fgraph.toposort():
             if node in fgraph.apply_nodes:
-                self._rewrite(fgraph, node)
+                changed |= self._rewrite(fgraph, node)
+        if changed and self.merge:
+            MergeOptimizer().rewrite(fgraph)
 
-    def _rewrite(self, fgraph: FunctionGraph, node: Apply) -> None:
-        kind = _kind(node.op)
-        for kinds, rule in self.entries:
-            if not isinstance(kind, kinds):
-                continue
-            replacement = rule(fgraph, node)
-            original = node.outputs[0]
-            # A float64 constant makes float64 of a float32 layer, which no rule imitates.
-            if replacement is not None and replacement.type.dtype == original.type.dtype:
-                # A rule may know more of the shape than the graph did.
-                replacement = original.type.filter_variable(replacement, allow_convert=True)
-                fgraph.replace(original, replacement, reason=rule.__name__, import_missing=True)
-                return
+    def _rewrite(self, fgraph: FunctionGraph, node: Apply) -> bool:
+        rule, replacement = replacement_of(fgraph, node, self.entries)
+        if replacement is None:
+            return False
+        fgraph.replace(node.outputs[0], replacement, reason=rule, import_missing=True)
+        return True
+
+
+def replacement_of(
+    fgraph: FunctionGraph | None, node: Apply, entries: Sequence[Entry]
+) -> tuple[str, Variable | None]:
+    """The first rule that has something better for the node's first output, and what."""
+    kind = _kind(node.op)
+    for kinds, rule in entries:
+        if not isinstance(kind, kinds):
+            continue
+        replacement = rule(fgraph, node)
+        original = node.outputs[0]
+        # A float64 constant makes float64 of a float32 layer, which no rule imitates.
+        if replacement is not None and replacement.type.dtype == original.type.dtype:
+            # A rule may know more of the shape than the graph did.
+            return rule.__name__, original.type.filter_variable(replacement, allow_convert=True)
+    return "", None
 
 
 def _kind(op: Op) -> Any:
@@ -112,12 +150,17 @@ def _kind(op: Op) -> Any:
 
 
 def stability_rewriter() -> GraphRewriter:
-    """Only what keeps logarithms finite."""
-    return ForwardPass(STABILITY)
+    """Only what keeps numbers finite."""
+    return ForwardPass(STABILITY, merge=True)
 
 
 def fusion_rewriter() -> GraphRewriter:
-    """Everything: stability, borders, dropout, stacks."""
+    """Stability, borders, dropout, stacks: all that a gradient may be taken of afterwards."""
     return SequentialGraphRewriter(
-        *(ForwardPass(entries) for entries in (STABILITY, BORDERS, DROPOUT, STACKING))
+        stability_rewriter(), *(ForwardPass(entries) for entries in (BORDERS, DROPOUT, STACKING))
     )
+
+
+def inlining_rewriter() -> GraphRewriter:
+    """Whatever speaks to gradients alone, taken out; for graphs that will only be computed."""
+    return SequentialGraphRewriter(InlineGraphs(), ForwardPass(VIEWS))

@@ -31,6 +31,48 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "warn_float64": "ignore",
 }
 
+#: Flags with a dot in their name, by the part before it. They mean nothing here either.
+_SECTIONS: dict[str, dict[str, Any]] = {
+    "blas": {"check_openmp": False, "ldflags": ""},
+    "cuda": {"enabled": False, "root": ""},
+    "dnn": {
+        "base_path": "",
+        "bin_path": "",
+        "conv": {
+            "algo_bwd_data": "none",
+            "algo_bwd_filter": "none",
+            "algo_fwd": "small",
+            "precision": "as_input_f32",
+            "workmem": "",
+            "workmem_bwd": "",
+        },
+        "enabled": "False",
+        "include_path": "",
+        "library_path": "",
+    },
+    "gcc": {"cxxflags": ""},
+    "gpuarray": {"cache_path": "", "preallocate": 0.0, "sched": "default", "sync": False},
+    "lib": {"amdlibm": False, "cnmem": 0.0},
+    "nvcc": {"compiler_bindir": "", "cudafe": "heuristic", "fastmath": False, "flags": ""},
+    "optdb": {"max_use_ratio": 8.0, "position_cutoff": float("inf")},
+    "scan": {"allow_gc": False, "allow_output_prealloc": True},
+    "warn": {
+        "argmax_pushdown_bug": False,
+        "gpu_set_subtensor1": False,
+        "gpusum_01_011_0111_bug": False,
+        "ignore_bug_before": "0.8.1",
+        "inc_set_subtensor1": False,
+        "inc_subtensor1_opt": False,
+        "reduce_join": False,
+        "round": False,
+        "signal_conv2d_interface": False,
+        "subtensor_merge_bug": False,
+        "sum_div_dimshuffle_bug": False,
+        "sum_sum_bug": False,
+        "vm_gc_bug": False,
+    },
+}
+
 #: Flags whose one supported value is the default.
 _FIXED: dict[str, Any] = {
     "cast_policy": "custom",
@@ -38,6 +80,37 @@ _FIXED: dict[str, Any] = {
     "device": "cpu",
     "int_division": "int",
 }
+
+
+class _Section:
+    """The flags of one section, such as ``theano.config.dnn``: read and set without effect."""
+
+    def __init__(self, name: str, flags: dict[str, Any]) -> None:
+        self.__dict__["_name"] = name
+        self.__dict__["_flags"] = {
+            flag: _Section(f"{name}.{flag}", value) if isinstance(value, dict) else value
+            for flag, value in flags.items()
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_flags"][name]
+        except KeyError:
+            raise AttributeError(_unknown(f"{self._name}.{name}", self._names())) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self._flags or isinstance(self._flags[name], _Section):
+            raise AttributeError(_unknown(f"{self._name}.{name}", self._names()))
+        self._flags[name] = value
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._flags)
+
+    def __repr__(self) -> str:
+        return f"<theano.config.{self._name}: {', '.join(self._flags)}>"
+
+    def _names(self) -> list[str]:
+        return [f"{self._name}.{flag}" for flag in self._flags]
 
 
 class FacadeConfig:
@@ -50,6 +123,7 @@ class FacadeConfig:
 
     def __init__(self) -> None:
         flags = dict(_WITHOUT_EFFECT | _FIXED)
+        flags |= {name: _Section(name, section) for name, section in _SECTIONS.items()}
         flags["floatX"] = _environment_float()
         self.__dict__["_flags"] = flags
 
@@ -57,11 +131,16 @@ class FacadeConfig:
         try:
             return self.__dict__["_flags"][name]
         except KeyError:
-            raise AttributeError(self._unknown(name)) from None
+            raise AttributeError(_unknown(name, list(self._flags))) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SECTIONS:
+            raise AttributeError(
+                f"theano.config.{name} is a group of flags; set one of them, such as "
+                f"theano.config.{name}.{next(iter(_SECTIONS[name]))}."
+            )
         if name not in self._flags:
-            raise AttributeError(self._unknown(name))
+            raise AttributeError(_unknown(name, list(self._flags)))
         if name == "floatX" and value not in _FLOATS:
             raise ValueError(f"theano.config.floatX must be one of {_FLOATS}; got {value!r}.")
         if name in _FIXED and value != _FIXED[name]:
@@ -76,10 +155,11 @@ class FacadeConfig:
     def __repr__(self) -> str:
         return f"FacadeConfig(floatX={self.floatX!r}, device={self.device!r})"
 
-    def _unknown(self, name: str) -> str:
-        nearest = difflib.get_close_matches(name, list(self._flags), n=1, cutoff=0.4)
-        hint = f"; the nearest flag is {nearest[0]!r}" if nearest else ""
-        return f"theano.config has no flag {name!r} in convnet_features{hint}."
+
+def _unknown(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"; the nearest flag is {nearest[0]!r}" if nearest else ""
+    return f"theano.config has no flag {name!r} in convnet_features{hint}."
 
 
 def _environment_float() -> str:

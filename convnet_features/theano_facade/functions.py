@@ -1,10 +1,8 @@
-"""Functions of the module ``theano`` itself: compiling, shared variables, loops."""
+"""Functions of the module ``theano`` itself: compiling, shared variables, copies of graphs."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,38 +10,26 @@ import pytensor
 from pytensor.compile.io import In as PyTensorIn
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.gradient import pullback, pushforward
 from pytensor.graph.basic import Variable, equal_computations
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.rewriting.basic import MergeOptimizer, SequentialGraphRewriter
-from pytensor.link.vm import VMLinker
 
 from .config import config
+from .loops import without_deprecation
 from .scope import adopt, theano_scope, within_scope
 
 __all__ = [
     "In",
-    "Lop",
     "Param",
-    "Rop",
     "clone",
     "evaluation_mode",
-    "foldl",
-    "foldr",
     "function",
     "ifelse",
     "is_same_graph",
-    "map",
-    "reduce",
-    "scan",
     "shared",
 ]
 
 #: Names of modes that scripts of 2015 pass. There is one way to compile here.
 _MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode", "DEBUG_MODE", "Mode", "ProfileMode")
-
-#: How PyTensor's warnings begin of ways to call scan that were Theano's only ones.
-_SCAN_ADVICE = "Scan return signature|The `mode` argument|Setting default_update"
 
 
 def evaluation_mode() -> Mode:
@@ -103,7 +89,7 @@ def function(
     options: dict[str, Any] = {}
     if no_default_updates is not False:
         options["no_default_updates"] = no_default_updates
-    with theano_scope(), _without_deprecation("The no_default_updates parameter"):
+    with theano_scope(), without_deprecation("The no_default_updates parameter"):
         inner = pytensor.function(
             [_input(each, allow_input_downcast) for each in inputs],
             list(outputs.values()) if isinstance(outputs, Mapping) else outputs,
@@ -258,97 +244,27 @@ def shared(
         )
 
 
-def scan(
-    fn: Callable[..., Any],
-    sequences: Any = None,
-    outputs_info: Any = None,
-    non_sequences: Any = None,
-    n_steps: Any = None,
-    truncate_gradient: int = -1,
-    go_backwards: bool = False,
-    mode: Any = None,
-    name: str | None = None,
-    profile: bool = False,
-    allow_gc: bool | None = None,
-    strict: bool = False,
-    return_list: bool = False,
-) -> tuple[Any, Any]:
-    """A symbolic loop, as ``theano.scan``: returns (outputs, updates).
+@within_scope
+def clone(output: Any, replace: Any = None, strict: bool = True, share_inputs: bool = True) -> Any:
+    """A copy of a graph with some variables replaced, as ``theano.clone``.
 
-    `mode`, `profile` and `allow_gc` are ignored: the body is run by PyTensor's
-    virtual machine in Python.
+    Parameters
+    ----------
+    output : variable or sequence of variables
+        What to copy.
+    replace : mapping or sequence of (variable, replacement), optional
+        Replacements to make in the copy.
+    strict : bool, default=True
+        Refuse replacements of another type.
+    share_inputs : bool, default=True
+        Whether the copy depends on the same inputs. If not, each has a copy of its own: that of
+        a shared variable has the same value, now and later, but a `default_update` of its own.
+
+    Returns
+    -------
+    variable or list of variables
     """
-    with theano_scope(), _without_deprecation(_SCAN_ADVICE):
-        outputs, updates = pytensor.scan(
-            fn,
-            sequences=sequences,
-            outputs_info=outputs_info,
-            non_sequences=non_sequences,
-            n_steps=n_steps,
-            truncate_gradient=truncate_gradient,
-            go_backwards=go_backwards,
-            mode=_loop_mode(),
-            name=name,
-            strict=strict,
-            return_list=return_list,
-        )
-    return adopt(outputs), updates
-
-
-def _loop_mode() -> Mode:
-    """The mode of a loop's body, whose storage only PyTensor's virtual machine handles."""
-    linker = VMLinker(use_cloop=False, c_thunks=False)
-    return Mode(linker=linker, optimizer=SequentialGraphRewriter(MergeOptimizer()))
-
-
-def map(
-    fn: Callable[..., Any], sequences: Any, non_sequences: Any = None, **kwargs: Any
-) -> tuple[Any, Any]:
-    """`fn` of every element of `sequences`, as ``theano.map``."""
-    return scan(fn, sequences, non_sequences=non_sequences, **kwargs)
-
-
-def reduce(
-    fn: Callable[..., Any],
-    sequences: Any,
-    outputs_info: Any,
-    non_sequences: Any = None,
-    **kwargs: Any,
-) -> tuple[Any, Any]:
-    """The last result of folding `sequences` with `fn`, as ``theano.reduce``."""
-    outputs, updates = scan(fn, sequences, outputs_info, non_sequences, **kwargs)
-    if isinstance(outputs, list | tuple):
-        return [adopt(each[-1]) for each in outputs], updates
-    return adopt(outputs[-1]), updates
-
-
-def foldl(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """`reduce` from the first element to the last."""
-    return reduce(fn, *args, **kwargs)
-
-
-def foldr(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """`reduce` from the last element to the first."""
-    return reduce(fn, *args, go_backwards=True, **kwargs)
-
-
-@within_scope
-def clone(output: Any, replace: Any = None, strict: bool = True, **kwargs: Any) -> Any:
-    """A copy of a graph with some variables replaced, as ``theano.clone``."""
-    kwargs.pop("share_inputs", None)
-    return clone_replace(output, replace, rebuild_strict=strict, **kwargs)
-
-
-@within_scope
-def Rop(f: Any, wrt: Any, eval_points: Any, **kwargs: Any) -> Any:  # noqa: N802
-    """The Jacobian of `f` times `eval_points`, as ``theano.tensor.Rop``."""
-    return pushforward(f, wrt, eval_points, **kwargs)
-
-
-@within_scope
-def Lop(f: Any, wrt: Any, eval_points: Any, **kwargs: Any) -> Any:  # noqa: N802
-    """`eval_points` times the Jacobian of `f`, as ``theano.tensor.Lop``."""
-    return pullback(f, wrt, eval_points, **kwargs)
+    return clone_replace(output, replace, rebuild_strict=strict, copy_inputs_over=share_inputs)
 
 
 @within_scope
@@ -368,11 +284,3 @@ def is_same_graph(var1: Any, var2: Any, givens: Any = None) -> bool:
     """
     pairs = dict(givens or {})
     return bool(equal_computations([var1], [var2], list(pairs), list(pairs.values())))
-
-
-@contextmanager
-def _without_deprecation(message: str) -> Iterator[None]:
-    """Keep to ourselves what PyTensor says of signatures that Theano's callers use."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=message)
-        yield

@@ -8,8 +8,6 @@ from typing import Any
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
-from pytensor.scalar.math import Sigmoid
-from pytensor.tensor.elemwise import Elemwise
 
 from .. import ops
 from .scope import within_scope
@@ -172,9 +170,8 @@ def logsoftmax(x: Any) -> Variable:
 
 @within_scope
 def softplus(x: Any) -> Variable:
-    """log(1 + exp(x)) = (x + |x|) / 2 + log(1 + exp(-|x|)), whose derivative at 0 is 1/2."""
-    x = pt.as_tensor_variable(x)
-    return 0.5 * (x + abs(x)) + pt.log1p(pt.exp(-abs(x)))
+    """log(1 + exp(x)), finite for every finite x."""
+    return pt.softplus(x)
 
 
 @within_scope
@@ -246,26 +243,11 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
 def binary_crossentropy(output: Any, target: Any) -> Variable:
     """-(t · log(o) + (1 - t) · log(1 - o)), element by element.
 
-    Of a sigmoid it is computed from the sigmoid's input, as Theano's optimiser
-    did: finite, with finite gradients, however far that is from 0.
+    Of a sigmoid it comes to be computed from the sigmoid's input, as Theano's
+    optimiser did: finite, with finite gradients, however far that is from 0.
     """
     output, target = map(pt.as_tensor_variable, (output, target))
-    logits = _logits(output)
-    if logits is not None:
-        return sigmoid_binary_crossentropy(logits, target)
     return -(target * pt.log(output) + (1.0 - target) * pt.log(1.0 - output))
-
-
-def _logits(output: Any) -> Variable | None:
-    """z if `output` is sigmoid(z)."""
-    node = output.owner
-    if (
-        node is not None
-        and isinstance(node.op, Elemwise)
-        and isinstance(node.op.scalar_op, Sigmoid)
-    ):
-        return node.inputs[0]
-    return None
 
 
 @within_scope

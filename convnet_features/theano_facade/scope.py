@@ -9,7 +9,8 @@ float32 there; a PyMC user in the same process expects float64. So
 - what the facade makes is marked as its own, and an operator (or ``eval``)
   asks its operands whether they descend from it.
 
-PyTensor's configuration itself never changes.
+PyTensor's configuration itself never changes. What Theano's variables meant
+where PyTensor's mean something else (`meanings`) is decided by the same marks.
 """
 
 from __future__ import annotations
@@ -93,6 +94,11 @@ def descends(variable: Any) -> bool:
     return bool(_known(variable))
 
 
+def _is_ours(variable: Any) -> bool:
+    """Whether whoever asks about `variable` is to be answered as Theano would."""
+    return _scope.get() is not None or descends(variable)
+
+
 def _known(variable: Any) -> bool | None:
     """True or False where it is known whose `variable` is, otherwise None."""
     mark = getattr(variable.tag, _MARK, None)
@@ -133,18 +139,25 @@ class _ScopedFlag:
 
 
 def patch() -> None:
-    """Put the scope in front of PyTensor's flags, operators and ``eval``; once."""
+    """Put the scope, and Theano's meanings, in front of PyTensor's; once."""
     if _undo:
         return
     import pytensor
+    from pytensor.compile.sharedvalue import SharedVariable
     from pytensor.graph.basic import Variable
     from pytensor.tensor.elemwise import Elemwise
+    from pytensor.tensor.variable import _tensor_py_operators as operators
+
+    from .meanings import default_update_of, truth_of
 
     parser = type(pytensor.config)
     for name in ("floatX", "cxx", "traceback__limit"):
         _replace(parser, name, _ScopedFlag(parser.__dict__[name]))
     _replace(Elemwise, "make_node", _scoped_make_node(Elemwise.make_node))
     _replace(Variable, "eval", _scoped_eval(Variable.eval))
+    _replace(operators, "__bool__", truth_of(operators.__bool__, _is_ours))
+    default_update: Any = SharedVariable.default_update
+    _replace(SharedVariable, "default_update", default_update_of(default_update, descends))
 
 
 def unpatch() -> None:
@@ -164,10 +177,13 @@ def _scoped_make_node(make_node: Callable[..., Any]) -> Callable[..., Any]:
     def scoped(self: Any, *inputs: Any) -> Any:
         from pytensor.graph.basic import Variable
 
-        outside = _scope.get() is None
-        if outside and any(isinstance(value, Variable) and descends(value) for value in inputs):
+        from .meanings import counting
+
+        if _scope.get() is not None:
+            return make_node(self, *counting(self, inputs))
+        if any(isinstance(value, Variable) and descends(value) for value in inputs):
             with theano_scope():
-                return make_node(self, *inputs)
+                return make_node(self, *counting(self, inputs))
         return make_node(self, *inputs)
 
     return scoped

@@ -93,22 +93,22 @@ _NO_C = "nothing here is compiled by a C compiler"
 
 _THEANO: dict[str, Entry] = {
     **_modules("compile gof gradient ifelse printing sandbox scalar scan_module tensor updates"),
-    **_ours("functions", "function shared scan map reduce foldl foldr clone In Param"),
-    **_pytensor("pytensor", "Out grad"),
-    **_pytensor("pytensor.gradient", "subgraph_grad"),
-    **_ours("functions", "Lop Rop"),
+    **_ours("functions", "function shared clone In Param"),
+    **_ours("loops", "scan map reduce foldl foldr"),
+    **_pytensor("pytensor", "Out"),
+    **_ours("gradients", "Lop Rop grad subgraph_grad"),
     **_pytensor("pytensor.graph.basic", "Apply Constant"),
     **_pytensor("pytensor.graph.op", "Op"),
     **_pytensor("pytensor.compile.mode", "Mode"),
     "config": Value(config),
     "Generic": PyTensor("pytensor.link.c.type", "Generic"),
     "generic": PyTensor("pytensor.link.c.type", "generic"),
-    "OpFromGraph": PyTensor("pytensor.compile.builders"),
+    **_ours("wrapped_graphs", "OpFromGraph"),
     "Print": PyTensor("pytensor.printing"),
     "SharedVariable": PyTensor("pytensor.compile.sharedvalue"),
     **_ours("tensor", "TensorType Variable"),
     "as_op": PyTensor("pytensor.compile.ops", "wrap_py"),
-    "dot": PyTensor("pytensor.tensor"),
+    "dot": Ours("tensor"),
     "pp": PyTensor("pytensor.printing", "pprint"),
     "__version__": Value("0.8.2+convnet_features"),
     **_unsupported("sparse", "PyTensor's own sparse tensors are at pytensor.sparse"),
@@ -148,7 +148,7 @@ _REDUCTIONS = "all any argmax argmin max mean min prod ptp std sum var"
 
 _SHAPES = """
 alloc arange as_tensor as_tensor_variable broadcast_to choose compress concatenate
-constant cumprod cumsum diag diagonal diff dot eye fill fill_diagonal fill_diagonal_offset
+constant cumprod diag diagonal diff eye fill fill_diagonal fill_diagonal_offset
 get_scalar_constant_value get_vector_length horizontal_stack identity_like inc_subtensor
 inverse_permutation join mgrid nonzero nonzero_values ogrid ones ones_like repeat reshape roll
 searchsorted set_subtensor shape shape_padaxis shape_padleft shape_padright sort argsort
@@ -166,14 +166,14 @@ _TENSOR: dict[str, Entry] = {
     **_pytensor("pytensor.tensor", _ELEMENTWISE),
     **_pytensor("pytensor.tensor", _REDUCTIONS),
     **_pytensor("pytensor.tensor", _SHAPES),
-    **_pytensor("pytensor.gradient", "grad hessian jacobian verify_grad"),
-    **_ours("functions", "Lop Rop"),
+    **_pytensor("pytensor.gradient", "verify_grad"),
+    **_ours("gradients", "Lop Rop grad hessian jacobian"),
     **_pytensor("pytensor.tensor.variable", "TensorConstant"),
     **_pytensor("pytensor.tensor.sharedvar", "TensorSharedVariable"),
     **_pytensor("numpy", "e inf nan newaxis pi"),
     **_ours(
         "tensor",
-        "TensorType TensorVariable addbroadcast batched_dot clip flatten max_and_argmax "
+        "TensorType TensorVariable addbroadcast batched_dot clip cumsum dot flatten max_and_argmax "
         "patternbroadcast stack tensor to_one_hot unbroadcast",
     ),
     "Dot": PyTensor("pytensor.tensor.math"),
@@ -254,8 +254,7 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     },
     "theano.gof.graph": {
         **_pytensor("pytensor.graph.basic", "Apply Constant"),
-        **_pytensor("pytensor.graph.traversal", "ancestors"),
-        "inputs": PyTensor("pytensor.graph.traversal", "graph_inputs"),
+        **_ours("graphs", "ancestors inputs"),
         "is_same_graph": Ours("functions"),
         "Variable": Ours("tensor"),
     },
@@ -265,11 +264,11 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_pytensor(
             "pytensor.gradient",
             """
-            DisconnectedInputError DisconnectedType NullTypeGradError disconnected_grad grad
-            grad_clip grad_not_implemented grad_undefined hessian jacobian subgraph_grad
-            verify_grad zero_grad
+            DisconnectedInputError DisconnectedType NullTypeGradError disconnected_grad grad_clip
+            grad_not_implemented grad_scale grad_undefined verify_grad zero_grad
             """,
         ),
+        **_ours("gradients", "Lop Rop grad hessian jacobian subgraph_grad"),
         "consider_constant": PyTensor("pytensor.gradient", "zero_grad"),
     },
     "theano.ifelse": {"ifelse": Ours("functions")},
@@ -305,7 +304,7 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     },
     "theano.scan_module": {
         **_modules("scan_utils"),
-        **_ours("functions", "scan map reduce foldl foldr"),
+        **_ours("loops", "scan map reduce foldl foldr"),
         **_pytensor("pytensor.scan.utils", "until"),
     },
     "theano.scan_module.scan_utils": {
@@ -317,17 +316,17 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     "theano.tensor.basic": {
         name: entry for name, entry in _TENSOR.items() if not isinstance(entry, Module)
     },
-    "theano.tensor.blas": {**_pytensor("pytensor.tensor.math", "dot")},
+    "theano.tensor.blas": {"dot": Ours("tensor")},
     "theano.tensor.elemwise": {
         **_pytensor("pytensor.tensor.elemwise", "CAReduce DimShuffle Elemwise")
     },
     "theano.tensor.extra_ops": {
         **_pytensor(
             "pytensor.tensor.extra_ops",
-            "bincount compress cumprod cumsum diff fill_diagonal fill_diagonal_offset repeat "
+            "bincount compress cumprod diff fill_diagonal fill_diagonal_offset repeat "
             "searchsorted squeeze unique",
         ),
-        "to_one_hot": Ours("tensor"),
+        **_ours("tensor", "cumsum to_one_hot"),
     },
     "theano.tensor.nlinalg": {
         **_pytensor("pytensor.tensor.linalg", "det eig eigh pinv qr svd"),

@@ -21,6 +21,8 @@ __all__ = [
     "addbroadcast",
     "batched_dot",
     "clip",
+    "cumsum",
+    "dot",
     "flatten",
     "matrix_dot",
     "max_and_argmax",
@@ -107,6 +109,23 @@ def clip(x: Any, min: Any, max: Any) -> PyTensorVariable:
     PyTensor's own operation is one Python call an element without a C compiler.
     """
     return pt.minimum(pt.maximum(x, min), max)
+
+
+@within_scope
+def dot(a: Any, b: Any) -> PyTensorVariable:
+    """The product of matrices or vectors; booleans count, as in Theano."""
+    return pt.dot(*map(_counted, (a, b)))
+
+
+@within_scope
+def cumsum(x: Any, axis: int | None = None) -> PyTensorVariable:
+    """Sums of the entries so far along an axis; booleans count, as in Theano."""
+    return pt.cumsum(_counted(x), axis)
+
+
+def _counted(x: Any) -> PyTensorVariable:
+    x = pt.as_tensor_variable(x)
+    return pt.cast(x, "int64") if x.dtype == "bool" else x
 
 
 @within_scope

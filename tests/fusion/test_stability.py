@@ -143,11 +143,18 @@ class TestStructure:
             pt.log(1 + pt.sigmoid(s)),
             pt.log1p(pt.sigmoid(s)),
             pt.log1p(-pt.tanh(s)),
-            pt.log(np.float64(1) - pt.sigmoid(s)),
         ):
             graph = fused([s], y)
             assert count(graph, Sigmoid) == (0 if "tanh" in str(graph).lower() else 1)
             assert_same_fused([s], y, [value])
+
+
+def test_a_one_of_float64_makes_float64_of_it():
+    s = pt.fmatrix()
+    y = pt.log(np.float64(1) - pt.sigmoid(s))
+    (values,) = compute([s], [stable(y)], [np.float32(LOGITS)])
+    assert values.dtype == "float64"
+    np.testing.assert_allclose(values, -np.logaddexp(0, LOGITS), rtol=1e-6, atol=1e-37)
 
 
 def test_gradients_near_zero_are_exact(rng):

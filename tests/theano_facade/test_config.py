@@ -35,6 +35,43 @@ def test_a_value_that_cannot_be_is_an_error():
         theano.config.device = "gpu"
 
 
+@pytest.mark.parametrize("section", ["blas", "dnn", "lib", "nvcc", "warn"])
+def test_sections_can_be_read_and_set(section):
+    flags = getattr(theano.config, section)
+    assert repr(flags).startswith(f"<theano.config.{section}: ")
+    assert dir(flags)
+    for name in dir(flags):
+        getattr(flags, name)
+    assert theano.config.lib.cnmem == 0.0
+    assert theano.config.dnn.conv.algo_fwd == "small"
+    before = theano.config.nvcc.fastmath
+    theano.config.nvcc.fastmath = True
+    assert theano.config.nvcc.fastmath is True
+    theano.config.nvcc.fastmath = before
+
+
+def test_an_unknown_flag_of_a_section_names_the_nearest():
+    nearest = "the nearest flag is 'dnn.enabled'"
+    for access in (
+        lambda: theano.config.dnn.enable,
+        lambda: setattr(theano.config.dnn, "enable", True),
+    ):
+        with pytest.raises(AttributeError) as error:
+            access()
+        assert str(error.value) == (
+            f"theano.config has no flag 'dnn.enable' in convnet_features; {nearest}."
+        )
+
+
+def test_a_group_of_flags_is_no_flag():
+    with pytest.raises(AttributeError) as error:
+        theano.config.dnn = 1
+    assert str(error.value) == (
+        "theano.config.dnn is a group of flags; set one of them, such as "
+        "theano.config.dnn.base_path."
+    )
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
