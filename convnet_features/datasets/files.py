@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "largest_contents"]
 
 
 @contextmanager
@@ -54,3 +54,12 @@ def _flush_to_disk(path: Path) -> None:
     """Make the contents durable before the rename makes them visible."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
+
+
+def largest_contents(n_bytes: int) -> int:
+    """The most bytes that may be in a compressed file of `n_bytes` by a stranger.
+
+    Images and labels shrink to a fifteenth at most; a file made to fill the
+    memory shrinks to a thousandth. Small files of anything are let through.
+    """
+    return 64 * n_bytes + 2**24

@@ -17,6 +17,7 @@ import io
 import math
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convnet_features.datasets.files import atomic_path
+from convnet_features.datasets.files import atomic_path, largest_contents
 from convnet_features.exceptions import FileFormatError
 
 __all__ = [
@@ -75,8 +76,9 @@ def read_idx(
         name. A file object must be able to seek; it is read from where it
         stands to its end, and not closed.
     max_bytes : int or None, default=2**30
-        Arrays larger than this are refused before memory is taken for them.
-        None reads any size.
+        Arrays larger than this are refused before memory is taken for them, and
+        so are compressed files whose contents are more than 64 times their size
+        (and 16 MiB). None reads any size.
 
     Returns
     -------
@@ -87,8 +89,8 @@ def read_idx(
     Raises
     ------
     FileFormatError
-        If the file is not an IDX file, is truncated, damaged or larger than
-        `max_bytes`, or goes on after its array.
+        If the file is not an IDX file, is truncated, damaged, larger than
+        `max_bytes` or compressed beyond measure, or goes on after its array.
     TypeError
         If a file object was opened in text mode.
     OSError
@@ -111,7 +113,7 @@ def read_idx(
     array([[ 97,  98,  99],
            [100, 101, 102]], dtype=uint8)
     """
-    with opened_idx(file) as (stream, name):
+    with opened_idx(file, bounded=max_bytes is not None) as (stream, name):
         dtype, shape = read_header(stream, name)
         _check_size(name, dtype, shape, max_bytes)
         return read_payload(stream, name, dtype, shape)
@@ -187,7 +189,7 @@ def idx_sha256(array: np.ndarray) -> str:
 
 @contextmanager
 def opened_idx(
-    file: str | os.PathLike[str] | IO[bytes], name: str | None = None
+    file: str | os.PathLike[str] | IO[bytes], name: str | None = None, bounded: bool = True
 ) -> Iterator[tuple[IO[bytes], str]]:
     """Open a file that may be gzipped; damage to the compression is a FileFormatError.
 
@@ -206,28 +208,55 @@ def opened_idx(
     """
     if isinstance(file, (str, os.PathLike)):
         name = name or os.fspath(file)
-        with open(file, "rb") as stream, _inflated(stream, name) as contents:
+        with open(file, "rb") as stream, _inflated(stream, name, bounded) as contents:
             yield contents, name
         return
     name = name or str(getattr(file, "name", repr(file)))
     if isinstance(file, io.TextIOBase):
         raise TypeError(f"{name}: opened in text mode; open it in binary mode, 'rb'.")
-    with _inflated(file, name) as contents:
+    with _inflated(file, name, bounded) as contents:
         yield contents, name
 
 
 @contextmanager
-def _inflated(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+def _inflated(stream: IO[bytes], name: str, bounded: bool) -> Iterator[IO[bytes]]:
     start = stream.read(len(_GZIP_MAGIC))
     stream.seek(-len(start), os.SEEK_CUR)
     if start != _GZIP_MAGIC:
         yield stream
         return
     try:
+        limit = largest_contents(_bytes_left(stream)) if bounded else sys.maxsize
         with gzip.GzipFile(fileobj=stream, mode="rb") as contents:
-            yield cast(IO[bytes], contents)
+            yield cast(IO[bytes], _BoundedStream(contents, limit, name))
     except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
         raise FileFormatError(f"{name}: its gzip compression is damaged: {fault}") from fault
+
+
+def _bytes_left(stream: IO[bytes]) -> int:
+    here = stream.tell()
+    there = stream.seek(0, os.SEEK_END)
+    stream.seek(here)
+    return there - here
+
+
+class _BoundedStream:
+    """What comes out of a compressed file, as long as it is not far more than went in."""
+
+    def __init__(self, contents: gzip.GzipFile, limit: int, name: str) -> None:
+        self._contents, self._limit, self._name = contents, limit, name
+        self._left = limit
+
+    def read(self, n_bytes: int) -> bytes:
+        data = self._contents.read(n_bytes)
+        self._left -= len(data)
+        if self._left < 0:
+            raise FileFormatError(
+                f"{self._name}: its compression makes more than {self._limit} bytes of so small a "
+                "file, as no images and no labels are. If you trust the file, read it with "
+                "read_idx(..., max_bytes=None)."
+            )
+        return data
 
 
 def read_header(stream: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -11,23 +11,33 @@ here is that machine with nearly everything taken out:
   forged dtype and let it point into memory;
 - the pure Python machine is used, because the C one takes memory for a huge
   entry of the memo before anything is in it;
-- the number of reads and of bytes is bounded.
+- the number of reads and of bytes is bounded, by the arrays that are expected and by
+  the size of the file; so is how much memory text may take for a byte.
 """
 
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import pickle
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import numpy as np
 
+from convnet_features.datasets.files import largest_contents
 from convnet_features.exceptions import FileFormatError
 
-__all__ = ["ArrayUnpickler", "BoundedReader", "read_tutorial_pickle", "recorded_array"]
+__all__ = [
+    "ArrayUnpickler",
+    "BoundedReader",
+    "read_tutorial_pickle",
+    "recorded_array",
+    "recorded_size",
+]
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -39,6 +49,9 @@ _SLACK_BYTES = 2**20
 _N_CLASSES = 10
 _MAX_DIMENSIONS = 32
 _MAX_LENGTH = 2**32
+
+#: Text that is longer than a name holds the bytes of an array, one a character.
+_MAX_NAME = 1000
 
 _DTYPE_CODES = ("f4", "f8", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
 
@@ -97,7 +110,8 @@ def _load(name: str, max_bytes: int) -> Any:
         start = raw.read(2)
         raw.seek(0)
         stream = gzip.GzipFile(fileobj=raw) if start == b"\x1f\x8b" else raw
-        return ArrayUnpickler(BoundedReader(stream, max_bytes)).load()
+        limit = min(max_bytes, largest_contents(os.fstat(raw.fileno()).st_size))
+        return ArrayUnpickler(BoundedReader(stream, limit)).load()
 
 
 # What the machine does on a program that makes no sense.
@@ -241,11 +255,17 @@ _VALUES = (
 )
 
 
+#: What characters beyond the 256 of Latin-1 begin with, in UTF-8 and among Python's escapes.
+_RARE_CHARACTERS = re.compile(rb"[\xc4-\xff]")
+_RARE_ESCAPES = re.compile(rb"\\u(?!00)|\\U(?!000000)")
+
+
 class ArrayUnpickler(pickle._Unpickler):
     """A pickle machine that can build tuples and lists of arrays, and nothing else."""
 
     # Set by the base class, which typeshed does not describe.
     read: Callable[[int], bytes]
+    readline: Callable[[], bytes]
     append: Callable[[object], None]
     stack: list[Any]
 
@@ -275,6 +295,32 @@ class ArrayUnpickler(pickle._Unpickler):
         self.append(self.read(length))
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+    # Python 3 makes four bytes of each character of a text with a single rare one in it.
+
+    def load_unicode(self) -> None:
+        line = self.readline()[:-1]
+        if len(line) > _MAX_NAME and _RARE_ESCAPES.search(line):
+            raise pickle.UnpicklingError("long text that holds no bytes")
+        self.append(str(line, "raw-unicode-escape"))
+
+    dispatch[pickle.UNICODE[0]] = load_unicode
+
+    def load_binunicode(self) -> None:
+        self._append_text(int.from_bytes(self.read(4), "little"))
+
+    dispatch[pickle.BINUNICODE[0]] = load_binunicode
+
+    def load_binunicode8(self) -> None:
+        self._append_text(int.from_bytes(self.read(8), "little"))
+
+    dispatch[pickle.BINUNICODE8[0]] = load_binunicode8
+
+    def _append_text(self, length: int) -> None:
+        encoded = self.read(length)
+        if length > _MAX_NAME and _RARE_CHARACTERS.search(encoded):
+            raise pickle.UnpicklingError("long text that holds no bytes")
+        self.append(str(encoded, "utf-8", "surrogatepass"))
 
     def load_reduce(self) -> None:
         # The original would take any sequence apart, a long string into its characters.
@@ -341,8 +387,16 @@ def recorded_array(recorded: object) -> np.ndarray:
     if not isinstance(recorded, _RecordedArray):
         raise pickle.UnpicklingError("something else than an array")
     shape, dtype, is_fortran, data = _array_state(recorded)
-    numbers = np.frombuffer(_as_bytes(data), dtype)
+    numbers = np.frombuffer(_as_bytes(data, math.prod(shape) * dtype.itemsize), dtype)
     return numbers.reshape(shape, order="F" if is_fortran else "C")
+
+
+def recorded_size(recorded: object) -> int:
+    """How many bytes that array has, before they are made."""
+    if not isinstance(recorded, _RecordedArray):
+        raise pickle.UnpicklingError("something else than an array")
+    shape, dtype, _, _ = _array_state(recorded)
+    return math.prod(shape) * dtype.itemsize
 
 
 def _array_state(recorded: _RecordedArray) -> tuple[tuple[int, ...], np.dtype, bool, object]:
@@ -376,9 +430,11 @@ def _number_type(recorded: object) -> np.dtype:
     return np.dtype(f"{byte_order}{code}")
 
 
-def _as_bytes(data: object) -> bytes:
+def _as_bytes(data: object, n_bytes: int) -> bytes:
     if isinstance(data, _RecordedBytes):
         data = data.arguments[0]  # Text, and the name of its encoding, which is latin1.
+    if isinstance(data, (str, bytes)) and len(data) != n_bytes:
+        raise ValueError(f"an array of {n_bytes} bytes with {len(data)} of them")
     if isinstance(data, str):
         data = data.encode("latin1")
     if not isinstance(data, bytes):

@@ -13,13 +13,19 @@ import pickle
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from ..datasets.tutorial_pickle import ArrayUnpickler, BoundedReader, recorded_array
+from ..datasets.files import largest_contents
+from ..datasets.tutorial_pickle import (
+    ArrayUnpickler,
+    BoundedReader,
+    recorded_array,
+    recorded_size,
+)
 from ..exceptions import FileFormatError
 from ..persistence import atomic_file
 
@@ -31,6 +37,8 @@ Values = Mapping[str, Sequence[np.ndarray]]
 # Names, shapes and whatever else stands beside the numbers.
 _SLACK_BYTES = 2**20
 _MAX_HEADER = 4096
+# A network has some hundreds.
+_MAX_ARRAYS = 10_000
 
 
 def write_values(path: str | os.PathLike[str], values: Values) -> None:
@@ -75,11 +83,14 @@ def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, lis
     # Another network's parameters may be loaded in part, so there is room for more.
     n_bytes = 8 * sum(array.nbytes for held in expected.values() for array in held) + _SLACK_BYTES
     with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
         start = file.read(2)
         file.seek(0)
         try:
+            if size > n_bytes:
+                raise ValueError("it is longer than the arrays expected in it")
             read = _read_archive if start == b"PK" else _read_pickle
-            return read(file, n_bytes)
+            return read(file, size, n_bytes)
         except (*_FAULTS, zipfile.BadZipFile, zlib.error) as fault:
             raise FileFormatError(
                 f"{name}: not parameters of a network, or damaged ({type(fault).__name__}: "
@@ -105,12 +116,12 @@ _FAULTS = (
 )
 
 
-def _read_archive(file: IO[bytes], n_bytes: int) -> dict[str, list[np.ndarray]]:
+def _read_archive(file: IO[bytes], size: int, n_bytes: int) -> dict[str, list[np.ndarray]]:
     values: dict[str, dict[int, np.ndarray]] = {}
     # In memory: places that a header lies about are not errors of the disk then.
-    contents = file.read(n_bytes + 1)
-    if len(contents) > n_bytes:
-        raise ValueError("it is longer than the arrays expected in it")
+    contents = file.read(size)
+    # Parameters that were compressed are hardly smaller.
+    n_bytes = min(n_bytes, largest_contents(size))
     with zipfile.ZipFile(io.BytesIO(contents)) as archive:
         for member in archive.infolist():
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -138,29 +149,65 @@ def _read_array(stored: IO[bytes], size: int) -> np.ndarray:
     return numbers.reshape(shape, order="F" if is_fortran else "C")
 
 
-def _read_pickle(file: IO[bytes], n_bytes: int) -> dict[str, list[np.ndarray]]:
-    found = _ValuesUnpickler(BoundedReader(file, n_bytes)).load()
+def _read_pickle(file: IO[bytes], size: int, n_bytes: int) -> dict[str, list[np.ndarray]]:
+    found = _ValuesUnpickler(BoundedReader(file, size)).load()
     if not isinstance(found, _RecordedDict):
         raise pickle.UnpicklingError("it is no dictionary of parameters by layer")
+    budget = _Budget(size, n_bytes)
     values = {}
-    for name, held in found.items:
+    for name, held in found.pairs():
         if not isinstance(name, str) or not isinstance(held, list | tuple):
             raise pickle.UnpicklingError("it is no dictionary of parameters by layer")
-        values[name] = [recorded_array(each) for each in held]
-        # The same bytes may stand for many arrays.
-        n_bytes -= sum(array.nbytes for array in values[name])
-        if n_bytes < 0:
-            raise pickle.UnpicklingError("it is longer than the arrays expected in it")
+        values[name] = [budget.array(each) for each in held]
     return values
 
 
+class _Budget:
+    """Makes the arrays of a pickle, as many and as large as its bytes allow.
+
+    The same bytes, the same list and the same array may stand in a pickle for
+    thousands.
+
+    Parameters
+    ----------
+    size : int
+        How large the file is: it holds no more bytes of arrays.
+    n_bytes : int
+        How many bytes the arrays may have, counted wherever they stand.
+    """
+
+    def __init__(self, size: int, n_bytes: int) -> None:
+        self._size, self._n_bytes, self._n_places = size, n_bytes, _MAX_ARRAYS
+        self._made: dict[int, np.ndarray] = {}
+
+    def array(self, recorded: object) -> np.ndarray:
+        """The array that was recorded; parameters that layers share are one."""
+        n_bytes, known = recorded_size(recorded), id(recorded) in self._made
+        self._n_places -= 1
+        self._n_bytes -= n_bytes
+        self._size -= 0 if known else n_bytes
+        if min(self._n_places, self._n_bytes, self._size) < 0:
+            raise pickle.UnpicklingError("it is longer than the arrays expected in it")
+        if not known:
+            self._made[id(recorded)] = recorded_array(recorded)
+        return self._made[id(recorded)]
+
+
 class _RecordedDict:
-    """Stands for a dictionary: pairs, in order, none of them hashed while the file is read."""
+    """Stands for a dictionary: pairs, in order, none of them looked at while the file is read.
+
+    A small file may make thousands of dictionaries of one long list.
+    """
 
     def __init__(self, items: Any = ()) -> None:
         if not isinstance(items, list | tuple):
             raise pickle.UnpicklingError("a dictionary of something else than pairs")
-        self.items: list[tuple[Any, Any]] = [_pair(each) for each in items]
+        self.initial = items
+        self.items: list[tuple[Any, Any]] = []
+
+    def pairs(self) -> Iterator[tuple[Any, Any]]:
+        yield from map(_pair, self.initial)
+        yield from self.items
 
 
 def _pair(item: Any) -> tuple[Any, Any]:

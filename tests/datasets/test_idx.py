@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import struct
 import tempfile
 import tracemalloc
 from contextlib import contextmanager
@@ -195,6 +196,28 @@ def test_bomb_is_not_inflated_beyond_the_promise():
     message = "data after the end"
     with memory_below(4 * 2**20), pytest.raises(FileFormatError, match=message):
         read(bomb)
+
+
+def test_bomb_that_promises_what_it_makes(tmp_path):
+    """256 MB of zeros in 260 kB: refused at 64 times its size, unless it is trusted."""
+    header = struct.pack(">4BI", 0, 0, 8, 1, 1 << 28)
+    path = tmp_path / "zeros"
+    path.write_bytes(gzip.compress(header + bytes(1 << 28)))
+    limit = 64 * path.stat().st_size + (1 << 24)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError) as caught:
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * limit
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value) == (
+        f"{path}: its compression makes more than {limit} bytes of so small a file, as no images "
+        "and no labels are. If you trust the file, read it with read_idx(..., max_bytes=None)."
+    )
+    with path.open("rb") as file, pytest.raises(FileFormatError, match="its compression makes"):
+        read_idx(file)
+    assert not read_idx(path, max_bytes=None).any()
 
 
 def test_truncated_compression(tmp_path, encode_idx):

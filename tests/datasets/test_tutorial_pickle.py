@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convnet_features.datasets import tutorial_pickle
 from convnet_features.datasets.tutorial_pickle import read_tutorial_pickle
 from convnet_features.exceptions import FileFormatError
 
@@ -263,6 +264,38 @@ def test_memo_index_takes_no_memory(tmp_path):
 def test_bomb(tmp_path):
     bomb = gzip.compress(b"T" + struct.pack("<i", 2**28) + bytes(2**28))
     assert peak_memory_of_refusal(written(tmp_path, bomb)) < 4 * 2**20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"X" + struct.pack("<I", 3 << 20) + b"x" * ((3 << 20) - 4) + "\U0001f600".encode(),
+        b"\x8d" + struct.pack("<Q", 3 << 20) + b"x" * ((3 << 20) - 4) + "\U0001f600".encode(),
+        b"V" + b"x" * (3 << 20) + b"\\U0001f600\n",
+    ],
+    ids=["BINUNICODE", "BINUNICODE8", "UNICODE"],
+)
+def test_text_takes_no_more_memory_than_bytes(text, tmp_path, monkeypatch):
+    """One rare character would make four bytes of each of the others."""
+    path = written(tmp_path, text + b".")
+    monkeypatch.setattr(tutorial_pickle, "_SLACK_BYTES", 8 << 20)
+    assert peak_memory_of_refusal(path) < 8 * 2**20
+    with pytest.raises(FileFormatError, match="long text that holds no bytes"):
+        read(path)
+
+
+def test_a_bomb_smaller_than_what_is_expected(tmp_path):
+    """The file's own size is a bound too: 400 kB make no 400 MB, though MNIST has as many."""
+    n_bytes = 400 << 20
+    bomb = gzip.compress(b"T" + struct.pack("<i", n_bytes) + bytes(n_bytes) + b"0.", 9)
+    path = written(tmp_path, bomb)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match="it is longer than the arrays expected in it"):
+            read_tutorial_pickle(path, (50_000, 10_000, 10_000), 784)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_tower_of_tuples(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 from contextlib import suppress
@@ -225,6 +227,49 @@ def try_to_load(net, path):
             net.load_params_from(path)
 
 
+def in_memo(place, program):
+    return program + b"q" + bytes([place])
+
+
+def array_in_memo(data):
+    """Instructions that put the parts of an array into the memo: RECALLED makes one of them."""
+    dtype = (
+        b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R"
+        b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    )
+    shape = b"J" + struct.pack("<i", len(data) // 4) + b"\x85"
+    text = b"X" + struct.pack("<I", len(data)) + data
+    return (
+        in_memo(1, b"cnumpy.core.multiarray\n_reconstruct\n")
+        + in_memo(2, b"cnumpy\nndarray\nK\x00\x85U\x01b\x87")
+        + in_memo(3, b"(K\x01" + shape + dtype + b"\x89" + text + b"t")
+    )
+
+
+RECALLED = b"h\x01h\x02Rh\x03b"
+
+
+def name(number):
+    return b"U\x02" + struct.pack("<H", number)
+
+
+#: Small pickles that say much: what they begin with, and the entries of their dictionary.
+REFERENCES = {
+    "one long text in a thousand arrays": (
+        array_in_memo(b"x" * 200_000),
+        b"".join(name(i) + b"]" + RECALLED + b"a" for i in range(500)),
+    ),
+    "one list of arrays under a thousand names": (
+        array_in_memo(b"") + in_memo(4, RECALLED) + in_memo(5, b"(" + b"h\x04" * 900 + b"l"),
+        b"".join(name(i) + b"h\x05" for i in range(1000)),
+    ),
+    "one list of pairs in hundreds of dictionaries": (
+        in_memo(5, b"(" + b"K\x01K\x02\x86" * 500 + b"l"),
+        b"".join(name(i) + b"ccollections\nOrderedDict\nh\x05\x85R" for i in range(600)),
+    ),
+}
+
+
 class TestNolearnsFiles:
     """They are pickles, and are read without running them."""
 
@@ -282,6 +327,28 @@ class TestNolearnsFiles:
         path.write_bytes(pickle.dumps({"hidden": [array] * 1000}, 2))
         with pytest.raises(FileFormatError, match="it is longer than the arrays expected in it"):
             make_net().load_params_from(path)
+
+    def test_shared_parameters_are_one_array(self, make_net, tmp_path):
+        shared = np.ones((2, 3), np.float32)
+        path = tmp_path / "net.params"
+        path.write_bytes(pickle.dumps({"a": [shared], "b": [shared]}, 2))
+        found = read_values(path, {"a": [shared], "b": [shared]})
+        np.testing.assert_equal(found, {"a": [shared], "b": [shared]})
+        assert found["a"][0] is found["b"][0]
+
+    @pytest.mark.parametrize("program", list(REFERENCES.values()), ids=list(REFERENCES))
+    def test_references_are_no_copies(self, tmp_path, program):
+        path = tmp_path / "net.params"
+        beginning, entries = program
+        path.write_bytes(b"\x80\x02" + beginning + b"}(" + entries + b"u.")
+        expected = {"hidden": [np.zeros((50_000, 200), np.float32)]}
+        tracemalloc.start()
+        try:
+            with pytest.raises(FileFormatError, match=r"longer than the arrays|no dictionary of p"):
+                read_values(path, expected)
+            assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        finally:
+            tracemalloc.stop()
 
     def test_damage_is_noticed(self, make_net, fitted, tmp_path, rng):
         content = np.frombuffer(pickle.dumps(fitted.get_all_params_values(), 2), dtype=np.uint8)
