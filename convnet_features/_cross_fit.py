@@ -23,6 +23,8 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from .kernels.memory import empty_like
+
 __all__ = ["cross_fitted_features"]
 
 #: The ridge penalty, as a share of the mean variance of a feature, times the number of rows.
@@ -65,7 +67,7 @@ def cross_fitted_features(
     y = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     target = fitted._features(images)
-    result = np.empty_like(target)
+    result = empty_like(target)
     times_seen = np.zeros(len(images), dtype=int)
     for seen, unseen in _parts(fitted, images, y, cross_fit):
         part = clone(fitted).set_params(

@@ -15,6 +15,7 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.tensor.elemwise import Elemwise
 
 from ..kernels.contract import Provider
+from ..kernels.memory import empty
 from .elementwise import function_of, natural_dtype
 from .emitters import Scope, emit
 from .straight_line import computed_constant, constant, define, is_constant
@@ -68,7 +69,7 @@ def _source(fgraph: FunctionGraph, scope: Scope) -> str:
     length, dtype = f"len({names[vectors[0]]})", vectors[0].type.dtype
     lines = [
         *number_lines,
-        f"scratch = np.empty(({n_scratch}, min({length}, {BLOCK})), {dtype!r})",
+        f"scratch = {scope.bind(empty, 'empty')}(({n_scratch}, min({length}, {BLOCK})), {dtype!r})",
         f"for start in range(0, {length}, {BLOCK}):",
         f"    block = slice(start, start + {BLOCK})",
         *(f"    {blocks[value]} = {names[value]}[block]" for value in vectors),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.memory import empty
 from .drawing import Display, as_picture, panels, show_picture
 from .prediction import chosen_columns, scores
 from .source import as_batch, find_source, image_shape
@@ -123,7 +124,7 @@ class OcclusionDisplay(Display):
         square = _checked_square(square, images.shape[2:])
         before = scores(estimator, X)
         columns = chosen_columns(target, getattr(estimator, "classes_", None), before)
-        covered = np.empty((len(X), images.shape[2] * images.shape[3]))
+        covered = empty((len(X), images.shape[2] * images.shape[3]), np.float64)
         for row, column in enumerate(columns):
             batches = _covered(images[row], square, fill, batch_size)
             each = [scores(estimator, b.reshape(len(b), *X.shape[1:]))[:, column] for b in batches]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..compilation.linker import compilation_rewriter
+from ..kernels.memory import empty
 from ..kernels.registry import get_provider
 from ..network.build import Network
 from ..network.functions import Program, cached_program, without_shared_variables
@@ -158,7 +159,7 @@ def _input_gradients(
 ) -> np.ndarray:
     """The derivative of Σ chosen · output by the pixels as they reach the first layer."""
     program = input_gradient_program(model.network, model.engine, before_softmax)
-    gradients = np.empty(images.shape, dtype=np.float32)
+    gradients = empty(images.shape)
     step = model.slice_size
     for start in range(0, len(images), step):
         rows = slice(start, start + step)

@@ -6,18 +6,23 @@ The number for a call is the smallest of
   ``OMP_NUM_THREADS``, else the processors that this process may use (its CPU
   affinity and its container's quota count);
 - the limit that ``threadpoolctl`` has set in the calling thread, if any;
+- what OpenMP grants: no more than ``OMP_THREAD_LIMIT``, and 1 where
+  ``OMP_MAX_ACTIVE_LEVELS`` is 0 or the caller is a thread of a parallel region;
 - 1 in a forked child of a process whose OpenMP threads may have run: those
   threads do not exist in the child, and waiting for them would never end.
 
-The limits of ``threadpoolctl`` are read from the very OpenMP runtime that
-oneDNN runs on, at each call.
+These limits are read from the very OpenMP runtime that oneDNN runs on, at each
+call. oneDNN's primitives must be run by as many threads as they were made for:
+by fewer, they leave their results unwritten, or wait for ever. So a program is
+made for the team that a region was seen to have (`team`), and while it runs
+OpenMP may not choose a smaller one by itself (``OMP_DYNAMIC``).
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +41,7 @@ class _State:
     setting: int | None = None
     default: int | None = None
     openmp: Any = None
+    count_team: Callable[[int], int] = staticmethod(int)
     #: What OpenMP gives a thread that nobody has limited.
     unlimited: int = 0
     openmp_may_have_run = False
@@ -68,16 +74,32 @@ def get_num_threads() -> int:
     wanted = _state.setting or _default()
     if _state.lost_threads:
         return 1
-    if _state.openmp is not None:
-        allowed = _state.openmp.omp_get_max_threads()
-        if allowed < _state.unlimited:
-            return min(wanted, allowed)
-    return wanted
+    openmp = _state.openmp
+    if openmp is None:
+        return wanted
+    allowed = openmp.omp_get_max_threads()
+    if allowed < _state.unlimited:
+        wanted = min(wanted, allowed)
+    if wanted == 1 or openmp.omp_in_parallel() or openmp.omp_get_max_active_levels() < 1:
+        # The other threads of a region around this one are at work already.
+        return 1
+    return min(wanted, openmp.omp_get_thread_limit())
+
+
+def team(number: int) -> int:
+    """How many threads are there in a region that this thread starts with `number`: at most that.
+
+    OpenMP promises what `get_num_threads` says; here they are counted.
+    """
+    if number == 1:
+        return 1
+    with openmp_threads(number):
+        return _state.count_team(number)
 
 
 @contextmanager
 def openmp_threads(number: int) -> Iterator[None]:
-    """Let OpenMP regions that this thread starts have `number` threads."""
+    """Let OpenMP regions that this thread starts have `number` threads, and not fewer."""
     before = enter_openmp(number)
     try:
         yield
@@ -85,25 +107,34 @@ def openmp_threads(number: int) -> Iterator[None]:
         leave_openmp(before)
 
 
-def enter_openmp(number: int) -> int:
+def enter_openmp(number: int) -> tuple[int, int]:
     """Set OpenMP's number of threads for this thread; returns what `leave_openmp` needs."""
+    openmp = _state.openmp
     if number > 1:
         _state.openmp_may_have_run = True
-    before = _state.openmp.omp_get_max_threads()
+    before, dynamic = openmp.omp_get_max_threads(), openmp.omp_get_dynamic()
+    if dynamic:
+        openmp.omp_set_dynamic(0)
     if before == number:
-        return 0
-    _state.openmp.omp_set_num_threads(number)
-    return before
+        return 0, dynamic
+    openmp.omp_set_num_threads(number)
+    return before, dynamic
 
 
-def leave_openmp(before: int) -> None:
+def leave_openmp(before: tuple[int, int]) -> None:
     """Undo `enter_openmp`."""
-    if before:
-        _state.openmp.omp_set_num_threads(before)
+    number, dynamic = before
+    if number:
+        _state.openmp.omp_set_num_threads(number)
+    if dynamic:
+        _state.openmp.omp_set_dynamic(1)
 
 
-def use_openmp(library: Any) -> None:
-    """Ask `library` (an object with ``omp_get_max_threads``) for limits from now on."""
+def use_openmp(library: Any, count_team: Callable[[int], int]) -> None:
+    """Ask `library`, which has OpenMP's functions, for limits from now on.
+
+    `count_team` starts a region with so many threads, and counts those it gets.
+    """
     # A new thread has no limit of its own, whatever threadpoolctl did to this one.
     asker = threading.Thread(target=lambda: answers.append(library.omp_get_max_threads()))
     answers: list[int] = []
@@ -112,6 +143,7 @@ def use_openmp(library: Any) -> None:
     _state.unlimited = answers[0]
     _state.default = None
     _state.openmp = library
+    _state.count_team = count_team
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..fusion import get_fusion
+from ..kernels.memory import empty
 from ..locks import new_lock
 from .build import Network, Target, build_network
 from .functions import Program, frozen_function, output_program
@@ -183,7 +184,7 @@ class Model:
         program = self.program(names)
         compute, values = program.function, self.values
         shapes = [self._row_shape(name) for name in names]
-        results = [np.empty((len(images), *shape), dtype=np.float32) for shape in shapes]
+        results = [empty((len(images), *shape)) for shape in shapes]
         step = self.slice_size
         for start in range(0, len(images), step):
             batch = self.to_network(images[start : start + step])
@@ -253,7 +254,7 @@ def _by_trainability(network: Network, frozen: Sequence[str]) -> list[Any]:
 
 def _joined(values: Sequence[np.ndarray]) -> np.ndarray:
     """One vector of all numbers; an empty one for a network without parameters."""
-    none = np.empty(0, dtype=np.float32)
+    none = np.zeros(0, dtype=np.float32)
     return np.concatenate([none, *(np.ravel(value) for value in values)], dtype=np.float32)
 
 

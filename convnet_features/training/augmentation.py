@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ..kernels.memory import empty_like
+
 __all__ = [
     "Augment",
     "Augmentation",
@@ -140,7 +142,7 @@ class RandomRotation(Augmentation):
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         angles = np.deg2rad(random.uniform(-self.degrees, self.degrees, size=len(images)))
-        turned = np.empty_like(images)
+        turned = empty_like(images)
         step = max(1, BLOCK // max(1, math.prod(images.shape[1:])))
         for start in range(0, len(images), step):
             some = slice(start, start + step)

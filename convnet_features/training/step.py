@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..kernels.memory import empty_like
 from .gradients import GradientProgram
 from .updates import Updater
 
@@ -76,7 +77,7 @@ class HostStep:
         self.values = values
         self.max_norm = max_norm
         self.trained = theta[: sum(math.prod(shape) for shape in updater.shapes)]
-        self.gradient = np.empty_like(self.trained)
+        self.gradient = empty_like(self.trained)
 
     def load(self) -> None:
         """Nothing: they are here."""

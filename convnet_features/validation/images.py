@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from ..kernels.magnitude import magnitude
+from ..kernels.memory import empty
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -245,7 +246,7 @@ def _mean_squares(images: np.ndarray, exponent: int) -> np.ndarray:
     if not pixels:
         return np.zeros(0)
     step = max(1, PIXELS // pixels)
-    squares = np.empty(len(images))
+    squares = empty(len(images), np.float64)
     for start in range(0, len(images), step):
         some = images[start : start + step].astype(np.float64).reshape(-1, pixels)
         np.ldexp(some, exponent, out=some)

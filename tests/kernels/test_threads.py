@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 import convnet_features
 from convnet_features.kernels import threads
+from convnet_features.kernels.memory import DEBUG_VARIABLE
 
 # The kernels need nothing else of the package, and it takes seconds to import.
 KERNELS_ONLY = f"""
@@ -38,7 +40,7 @@ def run(code, **environment):
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name not in (threads.THREADS_VARIABLE, "OMP_NUM_THREADS")
+        if name != threads.THREADS_VARIABLE and not name.startswith("OMP_")
     }
     done = subprocess.run(
         [sys.executable, "-c", KERNELS_ONLY + textwrap.dedent(code)],
@@ -153,6 +155,145 @@ def test_limits_of_this_thread_are_put_back():
         assert threads.get_num_threads() == 1
 
 
+#: Everything that OpenMP's threads compute, by oneDNN and by our own code, large enough to be
+#: divided between them; what must not depend on the team is printed.
+WORK = (
+    PROVIDER
+    + """
+import ctypes, hashlib
+from convnet_features.kernels.contract import *
+openmp = ctypes.CDLL("libgomp.so.1")
+seed = (ConvStage(Conv2DSpec(), activation="rectify"), PoolStage(Pool2DSpec((2, 2), (2, 2))),
+        ConvStage(Conv2DSpec(), bias=False), NormStage(1e-4), PoolStage(Pool2DSpec((2, 2), (2, 2))),
+        ConvStage(Conv2DSpec(padding=((1, 1), (1, 1))), activation="rectify"),
+        ConvStage(Conv2DSpec(padding=((1, 1), (1, 1))), activation="tanh"), DenseStage())
+shapes = [(32, 1, 5, 5), (32,), (32, 32, 5, 5), (32,), (32,), (32, 32, 3, 3), (32,),
+          (48, 32, 3, 3), (48,), (768, 100), (100,)]
+random = np.random.default_rng(0)
+def numbers(*shape):
+    return random.standard_normal(shape).astype("float32") / 4
+x, params = numbers(64, 1, 28, 28), [numbers(*shape) for shape in shapes]
+images, filters, a, b = (numbers(*shape) for shape in
+    [(64, 16, 30, 30), (40, 16, 3, 3), (700, 300), (300, 511)])
+def forwards(provider):
+    y, workspace = (kernel := provider.stack(seed)).forward_training(x, params)
+    return kernel, y, workspace
+def backwards(kernel, y, workspace):
+    gx, gradients = kernel.backward(workspace, x, params, y, np.ones_like(y), True)
+    return [y, gx, *gradients, *kernel.statistics(workspace)]
+def work(provider=provider):
+    results = backwards(*forwards(provider))
+    kernel = provider.stack(seed[:3] + seed[4:])
+    fewer = params[:3] + params[5:]
+    results += [kernel.forward(x, fewer), kernel.prepare(fewer)(x)]
+    kernel = provider.conv2d(Conv2DSpec())
+    results.append(y := kernel.forward(images, filters))
+    results += [kernel.grad_input(images.shape, filters, y),
+                kernel.grad_weights(images, filters.shape, y)]
+    kernel = provider.pool2d(Pool2DSpec((2, 2), (2, 2)))
+    large = np.tile(images, (14, 1, 1, 1))
+    results += [y := kernel.forward(large), kernel.grad(large, y)]
+    results += [provider.dot(a, b), provider.softmax(np.tile(a, (10, 1)))]
+    return results
+def digest(results):
+    return hashlib.sha256(b"".join(map(np.ascontiguousarray, results))).hexdigest()
+def check(results):
+    for mine, other in zip(results, expected, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4 * np.abs(other).max())
+expected = work(get_provider("portable"))
+"""
+)
+
+#: What OpenMP is told, in the environment and by another library; the threads that it then gives.
+FEWER_THREADS = {
+    "a limit of one": ({"OMP_THREAD_LIMIT": "1"}, "", 1),
+    "a limit of some": ({"OMP_NUM_THREADS": "8", "OMP_THREAD_LIMIT": "4"}, "", 4),
+    "no levels": ({"OMP_NUM_THREADS": "2", "OMP_MAX_ACTIVE_LEVELS": "0"}, "", 1),
+    "as it likes": ({"OMP_NUM_THREADS": "2", "OMP_DYNAMIC": "true"}, "", 2),
+    "as it likes, below a limit": (
+        {"OMP_NUM_THREADS": "8", "OMP_THREAD_LIMIT": "3", "OMP_DYNAMIC": "true"},
+        "",
+        3,
+    ),
+    "as it likes, nested": (
+        {"OMP_NUM_THREADS": "2,1", "OMP_NESTED": "true", "OMP_DYNAMIC": "true"},
+        "",
+        2,
+    ),
+    "as it likes, said a library": ({"OMP_NUM_THREADS": "2"}, "openmp.omp_set_dynamic(1)", 2),
+    "no levels, said a library": (
+        {"OMP_NUM_THREADS": "2"},
+        "openmp.omp_set_max_active_levels(0)",
+        1,
+    ),
+}
+
+
+@functools.cache
+def bits_of(number):
+    """What `WORK` gives where so many threads are asked for and got."""
+    (digest,) = run(WORK + "print(digest(work()))", OMP_NUM_THREADS=str(number))
+    return digest
+
+
+@pytest.mark.onednn
+@pytest.mark.parametrize("name", list(FEWER_THREADS))
+def test_fewer_threads_than_asked_for(name):
+    """All is computed, by the threads that there are, and with their number's bits."""
+    environment, call, number = FEWER_THREADS[name]
+    code = WORK + call + "\nresults = work()\ncheck(results)\n"
+    code += "print(threads.get_num_threads(), digest(results), openmp.omp_get_dynamic())"
+    granted, digest, dynamic = run(code, **environment, **{DEBUG_VARIABLE: "nan"})
+    assert granted == str(number)
+    assert digest == bits_of(number)
+    # Whoever asked for it has it back.
+    assert dynamic == str(int("as it likes" in name))
+
+
+@pytest.mark.onednn
+def test_the_team_is_counted():
+    code = PROVIDER + "print(threads.team(3), threads.team(1))"
+    assert run(code, OMP_NUM_THREADS="8") == ["3", "1"]
+    assert run(code, OMP_NUM_THREADS="8", OMP_THREAD_LIMIT="2") == ["2", "1"]
+    assert run(code, OMP_MAX_ACTIVE_LEVELS="0") == ["1", "1"]
+
+
+@pytest.mark.onednn
+def test_fewer_threads_backwards_than_forwards():
+    code = WORK + "state = forwards(provider)\nopenmp.omp_set_max_active_levels(0)\n"
+    code += "mine = backwards(*state)\nexpected = expected[: len(mine)]\ncheck(mine)"
+    run(code, OMP_NUM_THREADS="2", **{DEBUG_VARIABLE: "nan"})
+
+
+@pytest.mark.onednn
+@pytest.mark.parametrize("nested", ["0", "1"])
+def test_inside_a_region_of_somebody_else(nested):
+    """Each of its threads computes all, alone."""
+    code = (
+        WORK
+        + """
+digests = []
+@ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+def body(_):
+    try:
+        assert threads.get_num_threads() == 1
+        digests.append(digest(work()))
+    except BaseException as error:
+        digests.append(repr(error))
+openmp.GOMP_parallel(body, None, 3, 0)
+print(*digests, threads.get_num_threads())
+"""
+    )
+    *digests, number = run(
+        code,
+        OMP_NUM_THREADS="2",
+        OMP_MAX_ACTIVE_LEVELS=str(1 + int(nested)),
+        **{DEBUG_VARIABLE: "nan"},
+    )
+    assert digests == [bits_of(1)] * 3
+    assert number == "2"
+
+
 FORKED_WORK = """
 a, b = np.ones((257, 300), "float32"), np.ones((300, 311), "float32")
 def work():
@@ -206,4 +347,13 @@ def work():
 work(); assert in_child() == 0
 """
         )
+        assert run(code, OMP_NUM_THREADS="2") == ["1"]
+
+    def test_what_the_parent_began(self):
+        """Forwards with the parent's threads, backwards in the child, which has lost them."""
+        forked = FORKED_WORK.partition("def work")[2].partition("def in_child")[2]
+        code = WORK + "state = forwards(provider)\n"
+        code += "def work():\n    mine = backwards(*state)\n    expected[len(mine) :] = []\n"
+        code += "    check(mine)\n    return threads.get_num_threads()\n"
+        code += "def in_child" + forked + "assert in_child() == 0"
         assert run(code, OMP_NUM_THREADS="2") == ["1"]

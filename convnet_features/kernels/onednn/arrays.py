@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from convnet_features.kernels.memory import empty
+
 __all__ = [
     "CHANNELS_LAST",
     "FLOAT32",
@@ -59,8 +61,8 @@ def flipped(w: np.ndarray) -> np.ndarray:
 def empty_images(shape: tuple[int, ...], layout: str) -> tuple[np.ndarray, np.ndarray]:
     """New images as they lie in memory, and as callers see them: (n, channels, rows, columns)."""
     if layout == PLAIN:
-        array = np.empty(shape, dtype=np.float32)
+        array = empty(shape)
         return array, array
     n_samples, channels, rows, columns = shape
-    array = np.empty((n_samples, rows, columns, channels), dtype=np.float32)
+    array = empty((n_samples, rows, columns, channels))
     return array, array.transpose(0, 3, 1, 2)

@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from convnet_features.kernels.memory import empty, spoilt
 from convnet_features.locks import new_lock
 
 __all__ = ["ALIGNMENT", "Buffer", "BufferPool", "aligned_bytes"]
@@ -25,7 +26,7 @@ SMALLEST = 65536
 
 def aligned_bytes(size: int) -> np.ndarray:
     """Uninitialised memory that begins where a cache line does: uint8, of shape (size,)."""
-    memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    memory = empty(size + ALIGNMENT, np.uint8)
     start = -memory.__array_interface__["data"][0] % ALIGNMENT
     return memory[start : start + size]
 
@@ -37,6 +38,11 @@ class Buffer:
         self.size = size
         self._memory = aligned_bytes(size)
         self.address: int = self._memory.__array_interface__["data"][0]
+
+    def spoilt(self) -> Buffer:
+        """Itself, its contents no longer needed: see `kernels.memory`."""
+        spoilt(self._memory)
+        return self
 
 
 class BufferPool:
@@ -73,7 +79,7 @@ class BufferPool:
                 if fits and (best < 0 or buffer.size <= self._idle[best].size):
                     best = index
             if best >= 0:
-                return self._idle.pop(best)
+                return self._idle.pop(best).spoilt()
         return Buffer(_rounded(max(size, SMALLEST)))
 
     def take_back(self, buffer: Buffer) -> None:

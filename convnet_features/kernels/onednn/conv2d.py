@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
+from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.arrays import (
     CHANNELS_LAST,
     PLAIN,
@@ -72,7 +73,7 @@ class OneDNNConv2D(Conv2DKernel):
         program = self._program("grad_weights", (x, gy), x.shape, tuple(w_shape), layouts)
         if program is None:
             return self._portable.grad_weights(x, w_shape, gy)
-        gw = np.empty(w_shape, dtype=np.float32)
+        gw = empty(w_shape)
         program.execute({"x": ready_x, "gy": ready_gy, "gw": gw})
         return self._oriented(gw)
 

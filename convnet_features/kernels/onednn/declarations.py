@@ -8,7 +8,16 @@ numbers when it is loaded: one that calls them otherwise is refused.
 
 from __future__ import annotations
 
-__all__ = ["ALGORITHMS_FROM_OUTPUT", "CDEF", "ELTWISE", "NAMED_NUMBERS", "POOLING", "Arg", "Query"]
+__all__ = [
+    "ALGORITHMS_FROM_OUTPUT",
+    "CDEF",
+    "ELTWISE",
+    "NAMED_NUMBERS",
+    "POOLING",
+    "SEMAPHORE_CDEF",
+    "Arg",
+    "Query",
+]
 
 CDEF = """
 typedef int dnnl_status_t;
@@ -31,6 +40,11 @@ typedef struct {
 
 int omp_get_max_threads(void);
 void omp_set_num_threads(int);
+int omp_get_dynamic(void);
+void omp_set_dynamic(int);
+int omp_get_thread_limit(void);
+int omp_get_max_active_levels(void);
+int omp_in_parallel(void);
 int omp_get_thread_num(void);
 int omp_get_num_threads(void);
 void GOMP_parallel(void (*)(void *), void *, unsigned num_threads, unsigned flags);
@@ -131,6 +145,15 @@ dnnl_status_t dnnl_batch_normalization_backward_primitive_desc_create(dnnl_primi
 dnnl_status_t dnnl_softmax_forward_primitive_desc_create(dnnl_primitive_desc_t *, dnnl_engine_t,
     int prop_kind, int algorithm, const_dnnl_memory_desc_t src, const_dnnl_memory_desc_t dst,
     int axis, dnnl_primitive_attr_t);
+"""
+
+#: POSIX's semaphores, larger than which none is.
+SEMAPHORE_CDEF = """
+typedef struct { int64_t room[16]; } sem_t;
+int sem_init(sem_t *, int shared, unsigned value);
+int sem_post(sem_t *);
+int sem_getvalue(sem_t *, int *value);
+int sem_destroy(sem_t *);
 """
 
 F32 = 3

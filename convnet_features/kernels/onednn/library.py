@@ -67,6 +67,7 @@ class Library:
         self.path = path
         self.ffi = cffi.FFI()
         self.ffi.cdef(dnnl.CDEF)
+        self.ffi.cdef(dnnl.SEMAPHORE_CDEF)
         try:
             self.lib: Any = self.ffi.dlopen(path)
             version = self.lib.dnnl_version()
@@ -98,6 +99,17 @@ class Library:
     def address(self, function: str) -> int:
         """Where a function of the library, or of the OpenMP beneath it, begins."""
         return int(self.ffi.cast("intptr_t", self.ffi.addressof(self.lib, function)))
+
+    def count_team(self, number: int) -> int:
+        """How many threads OpenMP starts where `number` are asked for: each posts a semaphore."""
+        ffi, process = self.ffi, self.ffi.dlopen(None)
+        semaphore, value = ffi.new("sem_t *"), ffi.new("int *")
+        process.sem_init(semaphore, 0, 0)
+        post = ffi.cast("void (*)(void *)", ffi.addressof(process, "sem_post"))
+        self.lib.GOMP_parallel(post, semaphore, number, 0)
+        process.sem_getvalue(semaphore, value)
+        process.sem_destroy(semaphore)
+        return int(value[0])
 
     def dims(self, values: Any) -> Any:
         """``dnnl_dims_t``: a C array of 64-bit integers."""
@@ -173,7 +185,7 @@ def _load() -> Library | EngineError | ValueError:
         except ValueError as error:
             return error
         else:
-            threads.use_openmp(library.lib)
+            threads.use_openmp(library.lib, library.count_team)
             return library
     return EngineError(" ".join(failures))
 

@@ -43,8 +43,9 @@ class Program:
     pool : BufferPool
         Lends the scratch memory.
     num_threads : int
-        How many threads it is built and run with: build it inside
-        `threads.openmp_threads(num_threads)`.
+        How many threads it is built and run with, a `threads.team`: build it
+        inside `threads.openmp_threads(num_threads)`, and run it only where
+        `threads.get_num_threads` gives as many.
     saved : SavedArea, optional
         Where `save` makes room.
     """
@@ -253,8 +254,7 @@ class Context:
         addresses = step.addresses()
         for position, value in arguments.items():
             self._targets[id(value)].slots.append((addresses, position))
-        if self.program.num_threads == 1:
-            return step.function, (addresses,)
+        # Also of one thread: a region around us has teams of its own, and they are not ours.
         return lib.GOMP_parallel, (step.function, addresses, self.program.num_threads, 0)
 
     def _point(self, target: _Target, pointer: Any, what: str) -> None:

@@ -56,6 +56,7 @@ class ProgramCache:
         return len(self._programs)
 
     def _make(self, num_threads: int, build: Callable[[Program], None]) -> Program | None:
+        num_threads = threads.team(num_threads)
         with threads.openmp_threads(num_threads):
             program = Program(self.primitives, self._pool, num_threads)
             try:

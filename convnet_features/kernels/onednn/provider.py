@@ -17,6 +17,7 @@ from convnet_features.kernels.contract import (
     Stage,
 )
 from convnet_features.kernels.machine import Machine
+from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
@@ -98,7 +99,7 @@ class OneDNNProvider(Provider):
         )
         if program is None:
             return self._portable.dot(a, b)
-        y = np.empty((a.shape[0], b.shape[1]), dtype=FLOAT32)
+        y = empty((a.shape[0], b.shape[1]))
         program.execute({"a": ready_a, "b": ready_b, "y": y})
         return y
 
@@ -131,7 +132,7 @@ class OneDNNProvider(Provider):
         )
         if program is None:
             return None
-        y = np.empty(x.shape, dtype=FLOAT32)
+        y = empty(x.shape)
         program.execute({"x": plain(x), "y": y})
         return y
 

@@ -17,6 +17,7 @@ from convnet_features.kernels.contract import (
     learnt,
     stack_output_shape,
 )
+from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.arrays import all_float32, flipped, images, plain
 from convnet_features.kernels.onednn.buffers import Buffer, BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
@@ -83,7 +84,7 @@ class OneDNNStack(StackKernel):
         plan = self._plan(x.shape, layout, params, training=False)
         if plan is None:
             return self._portable.forward(x, params)
-        y = np.empty(plan.y_shape, dtype=np.float32)
+        y = empty(plan.y_shape)
         plan.program.execute({"x": ready, "y": y, **self._parameters(params)})
         return y
 
@@ -103,7 +104,7 @@ class OneDNNStack(StackKernel):
             plan = plans.get(key, lambda: self._build_forward(key, constants))
             if plan is None:
                 return self.forward(x, params)
-            y = np.empty(plan.y_shape, dtype=np.float32)
+            y = empty(plan.y_shape)
             plan.program.execute({"x": ready, "y": y})
             return y
 
@@ -120,7 +121,7 @@ class OneDNNStack(StackKernel):
         if plan is None or not plan.has_backward:
             return self._portable.forward_training(x, params)
         workspace = Workspace(plan, self._parameters(params), self._pool)
-        y = np.empty(plan.y_shape, dtype=np.float32)
+        y = empty(plan.y_shape)
         arrays = {"x": ready, "y": y, **workspace.parameters, **workspace.statistics}
         plan.program.execute(arrays, workspace.saved)
         return y, workspace
@@ -150,14 +151,16 @@ class OneDNNStack(StackKernel):
             return self._portable.backward(workspace, x, params, y, gy, input_grad)
         plan = workspace.plan
         _check_gradient(gy, y, plan.y_shape)
+        # There may be fewer threads than forwards: in a forked child, say.
+        number = min(plan.program.num_threads, threads.get_num_threads())
         program = self._backward_programs.get(
-            (plan.key, input_grad), lambda: self._build_backward(plan, input_grad)
+            (plan.key, input_grad, number), lambda: self._build_backward(plan, input_grad, number)
         )
         if program is None:
             _, workspace = self._portable.forward_training(x, params)
             return self._portable.backward(workspace, x, params, y, gy, input_grad)
-        gx = np.empty(x.shape, dtype=np.float32) if input_grad else None
-        gradients = {f"g{name}": np.empty(params[i].shape, np.float32) for i, name in self._learnt}
+        gx = empty(x.shape) if input_grad else None
+        gradients = {f"g{name}": empty(params[i].shape) for i, name in self._learnt}
         arrays = {
             **workspace.parameters,
             **workspace.statistics,
@@ -200,7 +203,7 @@ class OneDNNStack(StackKernel):
         self, key: PlanKey, constants: Mapping[str, np.ndarray] | None = None
     ) -> ForwardPlan | None:
         work = _work(self.stages, key.x_shape, key.param_shapes)
-        num_threads = 1 if work < WORK_OF_ONE_THREAD else key.num_threads
+        num_threads = 1 if work < WORK_OF_ONE_THREAD else threads.team(key.num_threads)
         if not supports_stack(self.stages, key.x_shape, key.param_shapes):
             return None
         try:
@@ -211,10 +214,13 @@ class OneDNNStack(StackKernel):
         except UnsupportedError:
             return None
 
-    def _build_backward(self, plan: ForwardPlan, input_grad: bool) -> Program | None:
+    def _build_backward(
+        self, plan: ForwardPlan, input_grad: bool, num_threads: int
+    ) -> Program | None:
+        num_threads = threads.team(num_threads)
         try:
-            with threads.openmp_threads(plan.program.num_threads):
-                return build_backward(self._primitives, self._pool, plan, input_grad)
+            with threads.openmp_threads(num_threads):
+                return build_backward(self._primitives, self._pool, plan, input_grad, num_threads)
         except UnsupportedError:
             # Too late for this step, which computes its forward pass again; not for the next.
             plan.has_backward = False
@@ -234,7 +240,7 @@ class Workspace:
         self.plan = plan
         self.parameters = parameters
         self.statistics = {
-            f"{name}{number}": np.empty(shape, dtype=np.float32)
+            f"{name}{number}": empty(shape)
             for number, (_, shape) in enumerate(plan.statistics)
             for name in ("mean", "variance")
         }

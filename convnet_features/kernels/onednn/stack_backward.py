@@ -32,25 +32,34 @@ __all__ = ["build_backward"]
 
 
 def build_backward(
-    primitives: Primitives, pool: BufferPool, plan: ForwardPlan, input_grad: bool
+    primitives: Primitives,
+    pool: BufferPool,
+    plan: ForwardPlan,
+    input_grad: bool,
+    num_threads: int,
 ) -> Program:
-    """Make the program of the gradients.
+    """Make the program of the gradients, for `num_threads` threads.
 
     The caller's arrays are called ``x``, ``y``, ``p0``, ... as in the forward
     program, ``gy`` for the gradient that comes in, ``g0``, ... for those of the
     parameters and ``gx``, plain, for that of the images.
     """
-    return _Builder(primitives, pool, plan, input_grad).build()
+    return _Builder(primitives, pool, plan, input_grad, num_threads).build()
 
 
 class _Builder:
     def __init__(
-        self, primitives: Primitives, pool: BufferPool, plan: ForwardPlan, input_grad: bool
+        self,
+        primitives: Primitives,
+        pool: BufferPool,
+        plan: ForwardPlan,
+        input_grad: bool,
+        num_threads: int,
     ) -> None:
         self.primitives = primitives
         self.plan = plan
         self.input_grad = input_grad
-        self.program = Program(primitives, pool, plan.program.num_threads, plan.program.saved)
+        self.program = Program(primitives, pool, num_threads, plan.program.saved)
 
     def build(self) -> Program:
         records = self.plan.records

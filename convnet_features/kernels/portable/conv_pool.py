@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from convnet_features.kernels.contract import Activation, ConvStage, PoolStage
+from convnet_features.kernels.memory import empty
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
 from convnet_features.kernels.portable.patches import PatchGrid
 from convnet_features.kernels.portable.scratch import borrowed
@@ -86,7 +87,7 @@ class ConvPoolStep:
             return self._apart.forward(x, params, training)
         filters = phases.shifted(params[0].astype(x.dtype, copy=False))
         bias = params[1][:, None] if self._conv.bias else None
-        y = np.empty((len(x), *phases.grid.shape, phases.n_filters), x.dtype)
+        y = empty((len(x), *phases.grid.shape, phases.n_filters), x.dtype)
         winners = []
         for samples, rows, patches in phases.grid.blocks(x, companions=len(filters)):
             with borrowed((len(filters), len(patches)), x.dtype) as products:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
+from convnet_features.kernels.memory import empty
 from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.portable.layout import blocks
 from convnet_features.kernels.portable.patches import PatchGrid
@@ -28,7 +29,7 @@ class PortableConv2D(Conv2DKernel):
     def forward(self, x: np.ndarray, w: np.ndarray) -> np.ndarray:
         grid = self._grid(x.shape, w.shape)
         filters = self._matrix(w.astype(x.dtype, copy=False))
-        y = np.empty((len(x), *grid.shape, len(w)), x.dtype)
+        y = empty((len(x), *grid.shape, len(w)), x.dtype)
         for samples, rows, patches in grid.blocks(x, companions=len(w)):
             np.matmul(patches, filters, out=y[samples, rows].reshape(len(patches), len(w)))
         return y.transpose(0, 3, 1, 2)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from convnet_features.kernels.memory import empty
+
 __all__ = ["Padding", "blocks", "empty_like_order", "padded_channels_last", "padded_zeros"]
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -57,5 +59,5 @@ def padded_channels_last(x: np.ndarray, padding: Padding) -> np.ndarray:
 def empty_like_order(x: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """A new array of `shape` whose axes lie in memory in the order of those of `x`."""
     order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    new = np.empty([shape[axis] for axis in order], x.dtype)
+    new = empty([shape[axis] for axis in order], x.dtype)
     return new.transpose(np.argsort(order))

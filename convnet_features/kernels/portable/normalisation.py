@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from convnet_features.kernels.memory import empty, empty_like
+
 from .threads import compute_parts, split
 
 __all__ = ["affine", "normalise", "normalise_gradient"]
@@ -83,7 +85,7 @@ def normalise_gradient(
     """
     rows, n_channels = _as_rows(x), x.shape[1]
     given, made = _as_rows(gy), _as_rows(y) if rectify else None
-    gx = np.empty_like(rows)
+    gx = empty_like(rows)
 
     def sums(block: slice) -> np.ndarray:
         out = gx[block]
@@ -113,7 +115,7 @@ def normalise_gradient(
 
 
 def _affine(rows: np.ndarray, scale: np.ndarray, shift: np.ndarray, rectify: bool) -> np.ndarray:
-    y = np.empty_like(rows)
+    y = empty_like(rows)
 
     def compute(block: slice) -> None:
         out = np.multiply(rows[block], scale, out=y[block])
@@ -131,7 +133,7 @@ def _as_rows(x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(x)
     pixels = x.transpose(0, 2, 3, 1)
     if not pixels.flags.c_contiguous:
-        given, pixels = pixels, np.empty(pixels.shape, pixels.dtype)
+        given, pixels = pixels, empty(pixels.shape, pixels.dtype)
         samples = split(len(x)) if x.size >= MIN_PARALLEL else [slice(None)]
         compute_parts(
             lambda part: np.copyto(pixels[samples[part]], given[samples[part]]), len(samples)

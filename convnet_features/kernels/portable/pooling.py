@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gradient
+from convnet_features.kernels.memory import empty_like
 from convnet_features.kernels.portable.layout import blocks, empty_like_order
 
 __all__ = ["PortablePool2D"]
@@ -58,7 +59,7 @@ class PortablePool2D(Pool2DKernel):
         winners = None
         if with_winners:
             kind = np.uint8 if np.prod(self.spec.window) <= 256 else np.intp
-            winners = np.empty_like(y, dtype=kind)
+            winners = empty_like(y, kind)
             # A window that holds nothing above -inf has its maximum at its first pixel.
             winners[...] = self._first_offsets(x.shape)
         for number, pixels, outputs in self._offsets(x.shape):

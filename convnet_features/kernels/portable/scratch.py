@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from convnet_features.kernels.memory import spoilt
 from convnet_features.kernels.portable.layout import BLOCK_BYTES
 
 __all__ = ["borrowed", "forget_buffers"]
@@ -31,7 +32,7 @@ def borrowed(shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
     n_bytes = int(np.prod(shape)) * dtype.itemsize
     buffer = _take() if n_bytes <= KEPT_BYTES else np.empty(n_bytes, np.uint8)
     try:
-        yield buffer[:n_bytes].view(dtype).reshape(shape)
+        yield spoilt(buffer[:n_bytes]).view(dtype).reshape(shape)
     finally:
         if buffer.size == KEPT_BYTES:
             _waiting.append(buffer)
