@@ -13,7 +13,7 @@ from ..locks import new_lock
 from .build import Target, build_network
 from .spec import LayerSpec
 
-__all__ = ["parameter_shapes"]
+__all__ = ["parameter_shapes", "without_values"]
 
 _sketching = new_lock()
 
@@ -43,14 +43,14 @@ def parameter_shapes(
     NetworkError
         As `build_network` does.
     """
-    with _without_values():
+    with without_values():
         network = build_network(layers, input_shape, n_outputs, target, seed=0)
     params = network.named_params
     return {name: param.get_value(borrow=True).shape for name, param in params.items()}
 
 
 @contextmanager
-def _without_values() -> Iterator[None]:
+def without_values() -> Iterator[None]:
     """Let the parameters that Lasagne creates in this thread be zeros that share one number."""
     import lasagne.utils
     import theano

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,12 +11,17 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import FileFormatError
+from ..network.sketch import without_values
 from ..network.spec import LayerSpec
+from .budget import Budget
+from .reading import MAX_DIMENSIONS
 
-__all__ = ["Draft", "DraftBoard"]
+__all__ = ["Draft", "DraftBoard", "check_activations", "finite_weights"]
 
 #: Numbers that one layer may make of one image: 256 megabytes.
 MAX_ACTIVATIONS = 1 << 26
+#: Layers behind one another; graphs are compiled by functions that call themselves.
+MAX_DEPTH = 800
 
 
 @dataclass(eq=False)
@@ -33,6 +39,8 @@ class Draft:
         Arguments of the class whose values come from the file; None for 'no bias'.
     shape : tuple of int
         Of its result for one sample.
+    depth : int
+        How many layers there are from the input to it.
     """
 
     name: str
@@ -41,6 +49,7 @@ class Draft:
     incoming: list[Draft]
     weights: dict[str, np.ndarray | None] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
+    depth: int = 0
 
     def spec(self, previous: str) -> LayerSpec:
         """As the network's declaration has it, behind the layer called `previous`."""
@@ -65,12 +74,17 @@ class DraftBoard:
         Of the input.
     shape : (int, int, int)
         (channels, height, width).
+    budget : Budget
+        For the layers' weights.
     """
 
-    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], budget: Budget) -> None:
         from lasagne.layers import InputLayer
 
+        check_activations(shape, name)
+        self.budget = budget
         self.drafts: list[Draft] = []
+        self._taken: dict[str, int] = {}
         self.input = Draft(self._unique(name), InputLayer, {}, [], shape=shape)
         self.drafts.append(self.input)
 
@@ -91,17 +105,28 @@ class DraftBoard:
             or immense.
         """
         inputs = [incoming] if isinstance(incoming, Draft) else list(incoming)
+        depth = 1 + max(each.depth for each in inputs)
+        if depth > MAX_DEPTH:
+            raise FileFormatError(
+                f"from_onnx: {value!r:.80} would be layer {depth} of a row; at most {MAX_DEPTH} "
+                "are read."
+            )
+        for array in (weights or {}).values():
+            self.budget.spend(
+                0 if array is None else 4 * array.size, f"the weights of {value!r:.80}"
+            )
         weights = {
-            name: None if array is None else _finite(array, value)
+            name: None if array is None else finite_weights(array, value)
             for name, array in (weights or {}).items()
         }
-        draft = Draft(self._unique(value), layer_class, params, inputs, weights)
+        draft = Draft(self._unique(value), layer_class, params, inputs, weights, depth=depth)
         draft.shape = self._shape(draft, single=isinstance(incoming, Draft))
         self.drafts.append(draft)
         return draft
 
     def reshape_input(self, shape: Sequence[int]) -> Draft:
         """Let the input be images of another shape: the first thing that some models do."""
+        check_activations(shape, self.input.name)
         self.input.shape = tuple(shape)
         return self.input
 
@@ -113,10 +138,10 @@ class DraftBoard:
     def _shape(self, draft: Draft, single: bool) -> tuple[int, ...]:
         shapes = [(None, *each.shape) for each in draft.incoming]
         try:
-            # With their own weights layers draw none, and Lasagne compares the sizes.
-            layer = draft.layer_class(
-                shapes[0] if single else shapes, **draft.params, **draft.weights
-            )
+            with without_values():  # Lasagne compares the sizes of those that came
+                layer = draft.layer_class(
+                    shapes[0] if single else shapes, **draft.params, **draft.weights
+                )
             shape = tuple(int(size) for size in layer.output_shape[1:])
         except Exception as error:
             raise FileFormatError(
@@ -130,10 +155,9 @@ class DraftBoard:
         """`value` as a layer's name: letters, digits and underscores, and nobody else's."""
         stem = name = re.sub(r"\W", "_", value)[:100] or "layer"
         taken = {draft.name for draft in self.drafts if draft is not besides}
-        serial = 1
         while name in taken:
-            serial += 1
-            name = f"{stem}_{serial}"
+            self._taken[stem] = self._taken.get(stem, 1) + 1
+            name = f"{stem}_{self._taken[stem]}"
         return name
 
     def specs(self) -> list[LayerSpec]:
@@ -144,20 +168,23 @@ class DraftBoard:
 
 def check_activations(shape: Sequence[int], name: str) -> None:
     """Raise FileFormatError for a result that is empty, or too large to be meant."""
-    size = 1
-    for extent in shape:
-        size *= extent
-    if not 0 < size <= MAX_ACTIVATIONS:
+    size = math.prod(shape)
+    if min(shape, default=0) < 1 or size > MAX_ACTIVATIONS or len(shape) > MAX_DIMENSIONS:
         raise FileFormatError(
             f"from_onnx: the value {name!r} would have the shape {tuple(shape)}; its size must be "
-            f"between 1 and {MAX_ACTIVATIONS}."
+            f"between 1 and {MAX_ACTIVATIONS}, in at most {MAX_DIMENSIONS} dimensions."
         )
 
 
-def _finite(array: np.ndarray, value: str) -> np.ndarray:
-    if array.dtype.kind != "f" or not np.isfinite(array).all():
+def finite_weights(array: np.ndarray, value: str) -> np.ndarray:
+    """`array` as float32; a FileFormatError for anything but finite floats."""
+    with np.errstate(over="ignore"):
+        weights = (
+            np.ascontiguousarray(array, dtype=np.float32) if array.dtype.kind == "f" else array
+        )
+    if array.dtype.kind != "f" or not np.isfinite(weights).all():
         raise FileFormatError(
             f"from_onnx: the weights of {value!r} must be finite floats; they are {array.dtype}"
             f"{'' if array.dtype.kind != 'f' else ' with NaN or infinity'}."
         )
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return weights

@@ -12,15 +12,16 @@ import numpy as np
 import onnx
 
 from .._features import layer_names
-from ..exceptions import ConvNetFeaturesError, FileFormatError, NetworkError
+from ..exceptions import FileFormatError, NetworkError
 from ..extractor import ConvNetFeatureExtractor
 from ..network.model import Model
 from ..network.spec import LayerSpec
 from ..training.history import History
 from ..validation import Targets
+from .budget import Budget
 from .drafts import Draft, DraftBoard
 from .operators import OPERATORS, supported_operators
-from .reading import Node, ReadGraph, read_graph
+from .reading import MAX_DIMENSIONS, Node, ReadGraph, read_graph
 
 __all__ = ["from_onnx", "pretrained_extractor"]
 
@@ -100,8 +101,13 @@ def from_onnx(
 
 def _readable_output(graph: ReadGraph) -> str:
     """The last output that can be read; if there is none, the last."""
+    unreadable: set[str] = set()
+    for node in graph.nodes:
+        known = node.operator in OPERATORS or node.operator in _FOLDED
+        if not known or not unreadable.isdisjoint(node.inputs):
+            unreadable.update(node.outputs)
     for name in reversed(graph.outputs):
-        if all(node.operator in OPERATORS for node in _behind(graph, name)):
+        if name not in unreadable:
             return name
     if not graph.outputs:
         raise FileFormatError("from_onnx: the model has no outputs.")
@@ -138,12 +144,15 @@ class Reader:
         What the input is multiplied by before anything else.
     declared_samples : int or None
         The number of samples that the model insists on.
+    budget : Budget
+        What is left for numbers that are made of the file's.
     """
 
     def __init__(
         self, graph: ReadGraph, input_shape: tuple[int, int, int] | None, value: str
     ) -> None:
         self.graph = graph
+        self.budget = graph.budget
         self.input_scale = 1.0
         shape = graph.input_shape[1:] if input_shape is None else tuple(input_shape)
         sizes = tuple(int(size) for size in shape if size is not None)
@@ -153,7 +162,7 @@ class Reader:
                 f"{graph.input_shape}; give input_shape=(channels, height, width)."
             )
         self.declared_samples = graph.input_shape[0] if graph.input_shape else None
-        self.board = DraftBoard("input", sizes)
+        self.board = DraftBoard("input", sizes, graph.budget)
         self.values = {graph.input_name: self.board.input}
         self._fold_constants()
         self.nodes = _behind(graph, value)
@@ -166,11 +175,15 @@ class Reader:
         for node in self.graph.nodes:
             if node.operator not in _FOLDED or not _is_constant(self.graph, node):
                 continue
-            for name in node.outputs[:1]:
-                try:
-                    constants[name] = _folded(node, [constants[key] for key in node.inputs if key])
-                except (KeyError, TypeError, ValueError, IndexError) as error:
-                    raise FileFormatError(f"from_onnx: {node.label}: {error}") from error
+            operands = [constants[key] for key in node.inputs if key]
+            try:
+                with np.errstate(all="ignore"):
+                    folded = _folded(node, operands, self.graph.budget)
+            except FileFormatError:
+                raise
+            except (LookupError, OverflowError, TypeError, ValueError) as error:
+                raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error}") from error
+            constants[node.outputs[0]] = folded
 
     def read(self, value: str) -> Draft:
         """The layer that computes `value`."""
@@ -192,12 +205,19 @@ class Reader:
 
     def _read_node(self, node: Node) -> None:
         try:
-            draft = OPERATORS[node.operator](self, node)
-        except ConvNetFeaturesError:
-            raise
+            # What overflows is no finite number, and is refused as such.
+            with np.errstate(all="ignore"):
+                draft = OPERATORS[node.operator](self, node)
+        except (FileFormatError, NetworkError) as error:
+            if node.label in str(error):
+                raise
+            text = str(error).removeprefix("from_onnx: ")
+            raise type(error)(f"from_onnx: {node.label}: {text}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # An attribute of a strange type, an operand of a strange shape.
-            raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error!r}") from error
+            raise FileFormatError(
+                f"from_onnx: {node.label} makes no sense: {error!r:.300}"
+            ) from error
         self.values[node.outputs[0]] = draft
         if node.operator in ("Identity", "Dropout", "Cast"):
             self._sources[node.outputs[0]] = node.inputs[0]
@@ -264,23 +284,41 @@ class Reader:
         return node.inputs[position]
 
 
-def _folded(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+def _folded(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
+    """What a node makes of constants; only Cast and Constant take memory."""
     match node.operator:
         case "Constant":
             (value,) = node.attributes.values()
-            return np.asarray(value)
+            folded = np.asarray(value)
+            budget.spend(folded.nbytes, node.label)
         case "Reshape":
             sizes = [int(size) for size in inputs[1].ravel()]
             own = inputs[0].shape
-            return inputs[0].reshape([own[i] if n == 0 else n for i, n in enumerate(sizes)])
+            folded = inputs[0].reshape([own[i] if n == 0 else n for i, n in enumerate(sizes)])
+            if not np.may_share_memory(folded, inputs[0]):
+                budget.spend(folded.nbytes, node.label)
         case "Transpose":
-            return inputs[0].transpose(node.attributes.get("perm"))
+            folded = inputs[0].transpose(node.attributes.get("perm"))
         case "Unsqueeze":
             axes = inputs[1].ravel() if len(inputs) > 1 else node.attributes["axes"]
-            return np.expand_dims(inputs[0], tuple(int(axis) for axis in axes))
+            folded = np.expand_dims(inputs[0], tuple(int(axis) for axis in axes))
         case "Cast":
-            return inputs[0].astype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
-    return inputs[0]
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"])
+            if dtype.kind not in "biuf" or inputs[0].dtype.kind in "OSU":
+                raise ValueError(f"{inputs[0].dtype} as {dtype}")
+            budget.spend(inputs[0].size * dtype.itemsize, node.label)
+            folded = inputs[0].astype(dtype)
+        case _:
+            folded = inputs[0]
+    if folded.ndim > MAX_DIMENSIONS:
+        raise ValueError(
+            f"a constant of {folded.ndim} dimensions; at most {MAX_DIMENSIONS} are read"
+        )
+    return folded
+
+
+#: What float32 holds in full.
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def _extractor(
@@ -292,6 +330,10 @@ def _extractor(
             f"from_onnx: the model takes inputs of shape {(None, *board.input.shape)}, not images."
         )
     channels, height, width = board.input.shape
+    if not _SMALLEST <= reader.input_scale <= _LARGEST:
+        raise FileFormatError(
+            f"from_onnx: the input is multiplied by {reader.input_scale}, which is no scale."
+        )
     features = last.name if feature_layer is None else feature_layer
     extractor = pretrained_extractor(
         board.specs(), (channels, height, width), reader.input_scale, features, engine

@@ -17,7 +17,7 @@ import numpy as np
 from ..exceptions import NetworkError
 from ..kernels.contract import Pool2DSpec
 from ..layers import BatchNormLayer
-from .drafts import Draft, check_activations
+from .drafts import Draft, check_activations, finite_weights
 from .nonlinearities import nonlinearity_of
 from .reading import Node
 
@@ -41,7 +41,46 @@ def supported_operators() -> list[str]:
 
 
 def _unsupported(node: Node, what: str) -> NetworkError:
-    return NetworkError(f"from_onnx: {node.label}: {what} cannot be read.")
+    return NetworkError(f"from_onnx: {node.label}: {what:.300} cannot be read.")
+
+
+def _integers(node: Node, values: Any, what: str) -> list[int]:
+    """An attribute or a constant as whole numbers of Python's."""
+    array = np.asarray(values).ravel()
+    if array.size and array.dtype.kind not in "iu":
+        raise _unsupported(node, f"{what} of {array.dtype}")
+    return array.tolist()
+
+
+def _axis(
+    node: Node, axis: int, rank: int, text: str = "the axis {} of a value of {} dimensions"
+) -> int:
+    """An axis (or another place) counted from the front, where there are `rank` of them."""
+    if not -rank <= axis < rank:
+        raise _unsupported(node, text.format(axis, rank))
+    return axis % rank
+
+
+def _axes(node: Node, axes: Any, rank: int) -> list[int]:
+    """The same for several, none of them twice."""
+    found = [_axis(node, axis, rank) for axis in _integers(node, axes, "axes")]
+    if len(set(found)) < len(found):
+        raise _unsupported(node, f"the axes {found}, one of them twice,")
+    return found
+
+
+def _given_axes(reader: Any, node: Node) -> Any:
+    """Axes, which became an input in later revisions; empty where none are given."""
+    given = reader.optional_constant(node, 1)
+    return node.attributes.get("axes", ()) if given is None else given
+
+
+def _number(node: Node, name: str, default: float) -> float:
+    """An attribute that is a finite number."""
+    value = float(node.attributes.get(name, default))
+    if not np.isfinite(np.float32(value)):
+        raise _unsupported(node, f"{name}={value}")
+    return value
 
 
 @_reads("Conv")
@@ -56,10 +95,12 @@ def _convolution(reader: Any, node: Node) -> Draft:
     if int(node.attributes.get("group", 1)) != 1:
         raise _unsupported(node, "group other than 1")
     _check_dilations(node)
+    if tuple(node.attributes.get("kernel_shape", extents)) != tuple(extents):
+        raise _unsupported(node, f"kernel_shape={node.attributes['kernel_shape']} of {extents}")
     strides = _steps(node, "strides", len(sizes))
     pads = _pads(node, sizes, extents, strides)
-    padded = [size + sum(pad) for size, pad in zip(sizes, pads, strict=True)]
-    check_activations(padded, node.outputs[0])
+    padded = _padded_sizes(node, sizes, pads)
+    strides = _within(strides, padded)
     if any(before != after for before, after in pads):
         x, pads = _padded(reader, node, x, pads, 0.0), [(0, 0)] * len(pads)
     return reader.board.add(
@@ -79,15 +120,28 @@ def _convolution(reader: Any, node: Node) -> Draft:
     )
 
 
+def _padded_sizes(
+    node: Node, sizes: Sequence[int], pads: Sequence[tuple[int, int]]
+) -> tuple[int, ...]:
+    padded = tuple(size + sum(pad) for size, pad in zip(sizes, pads, strict=True))
+    check_activations(padded, node.outputs[0])
+    return padded
+
+
+def _within(strides: Sequence[int], padded: Sequence[int]) -> tuple[int, ...]:
+    """Strides without what leads beyond the image: the one position there is, is the same."""
+    return tuple(min(step, size) for step, size in zip(strides, padded, strict=True))
+
+
 def _check_dilations(node: Node) -> None:
-    dilations = [int(step) for step in node.attributes.get("dilations", ())]
+    dilations = _integers(node, node.attributes.get("dilations", ()), "dilations")
     if any(step != 1 for step in dilations):
         raise _unsupported(node, f"dilations={dilations}")
 
 
 def _steps(node: Node, attribute: str, count: int) -> tuple[int, ...]:
     """An attribute with one number an axis, each at least 1."""
-    values = tuple(int(value) for value in node.attributes.get(attribute, (1,) * count))
+    values = tuple(_integers(node, node.attributes.get(attribute, (1,) * count), attribute))
     if len(values) != count or min(values) < 1:
         raise _unsupported(node, f"{attribute}={list(values)}")
     return values
@@ -106,7 +160,7 @@ def _pads(
             pads.append((less, more) if automatic == "SAME_UPPER" else (more, less))
         return pads
     count = len(sizes)
-    given = [int(pad) for pad in node.attributes.get("pads", (0,) * (2 * count))]
+    given = _integers(node, node.attributes.get("pads", (0,) * (2 * count)), "pads")
     if automatic == "VALID":
         given = [0] * (2 * count)
     if automatic not in ("NOTSET", "VALID") or len(given) != 2 * count or min(given) < 0:
@@ -138,6 +192,11 @@ def _pooling(reader: Any, node: Node) -> Draft:
     pads = _pads(node, sizes, window, strides)
     if any(max(pad) >= extent for pad, extent in zip(pads, window, strict=True)):
         raise _unsupported(node, f"pads={pads}, not smaller than the window {window},")
+    padded = _padded_sizes(node, sizes, pads)
+    strides = _within(strides, padded)
+    # Rounded up, a last window may reach beyond the padding, but must begin in front of its end.
+    if any(w >= size + s for w, size, s in zip(window, padded, strides, strict=True)):
+        raise _unsupported(node, f"the window {window} on {padded} pixels")
     # PyTorch says that padding counts where there is none, too.
     counted = bool(node.attributes.get("count_include_pad", 0)) and any(map(any, pads))
     params: dict[str, Any] = {"pool_size": window, "stride": strides}
@@ -241,9 +300,7 @@ def _reduction(reader: Any, node: Node) -> Draft:
 
     x = reader.draft(node, 0)
     rank = 1 + len(x.shape)
-    given = reader.optional_constant(node, 1)
-    given = node.attributes.get("axes", ()) if given is None else given.ravel()
-    axes = sorted(int(axis) % rank for axis in given)
+    axes = sorted(_axes(node, _given_axes(reader, node), rank))
     keep = bool(node.attributes.get("keepdims", 1))
     function = node.operator.removeprefix("Reduce").lower()
     if not axes or 0 in axes:
@@ -288,13 +345,13 @@ def _dense(reader: Any, node: Node) -> Draft:
         weights = weights.T
     bias = reader.optional_constant(node, 2)
     if bias is not None:
-        beta = np.float32(node.attributes.get("beta", 1.0))
+        beta = np.float32(_number(node, "beta", 1.0))
         bias = beta * np.broadcast_to(bias.reshape(-1), (weights.shape[1],))
     return reader.board.add(
         node.outputs[0],
         DenseLayer,
         x,
-        {"W": np.float32(node.attributes.get("alpha", 1.0)) * weights, "b": bias},
+        {"W": np.float32(_number(node, "alpha", 1.0)) * weights, "b": bias},
         num_units=weights.shape[1],
         nonlinearity=nonlinearities.identity,
     )
@@ -306,7 +363,7 @@ def _normalisation(reader: Any, node: Node) -> Draft:
     scale, offset, mean, variance = (
         np.float64(reader.constant(node, position)).ravel() for position in range(1, 5)
     )
-    factor = scale / np.sqrt(variance + float(node.attributes.get("epsilon", 1e-5)))
+    factor = scale / np.sqrt(variance + _number(node, "epsilon", 1e-5))
     if node.attributes.get("training_mode", 0):
         raise _unsupported(node, "training_mode=1")
     return _affine(reader, node, x, factor, offset - mean * factor)
@@ -317,6 +374,8 @@ def _affine(reader: Any, node: Node, x: Draft, factor: np.ndarray, offset: np.nd
     channels = x.shape[0]
     if factor.shape != (channels,) or offset.shape != (channels,):
         raise _unsupported(node, f"{factor.size} numbers for {channels} channels")
+    # As many channels as the values have, which may be more than there are numbers in the file.
+    reader.budget.spend(16 * channels, node.label)
     if not reader.may_join(x, node) or x.params.get("untie_biases"):
         if len(x.shape) not in (1, 3):
             raise _unsupported(node, f"arithmetic on values of shape {(None, *x.shape)}")
@@ -326,8 +385,9 @@ def _affine(reader: Any, node: Node, x: Draft, factor: np.ndarray, offset: np.nd
     weights, bias = np.asarray(x.weights["W"]), x.weights["b"]
     # Filters come first, units last.
     by_unit = factor if weights.ndim == 2 else factor.reshape(-1, *[1] * (weights.ndim - 1))
-    x.weights["W"] = (weights * by_unit).astype(np.float32)
-    x.weights["b"] = (offset if bias is None else bias * factor + offset).astype(np.float32)
+    x.weights["W"] = finite_weights(weights * by_unit, node.outputs[0])
+    moved = offset if bias is None else bias * factor + offset
+    x.weights["b"] = finite_weights(moved, node.outputs[0])
     return reader.board.rename(x, node.outputs[0])
 
 
@@ -355,7 +415,7 @@ def _addition(reader: Any, node: Node) -> Draft:
         constant = -constant
     offset = _by_channel(constant, x)
     if offset is not None:
-        return _affine(reader, node, x, np.ones(x.shape[0]), offset)
+        return _affine(reader, node, x, np.broadcast_to(1.0, x.shape[:1]), offset)
     return _untied(reader, node, x, constant)
 
 
@@ -366,7 +426,7 @@ def _untied(reader: Any, node: Node, x: Draft, constant: np.ndarray) -> Draft:
     joins = reader.may_join(x, node) and x.layer_class is Conv2DLayer
     if not joins or constant.size != math.prod(x.shape) or constant.shape[-3:] != x.shape:
         raise _unsupported(node, f"a constant of shape {constant.shape} added to {x.shape}")
-    bias, constant = x.weights["b"], constant.reshape(x.shape).astype(np.float32)
+    bias, constant = x.weights["b"], finite_weights(constant.reshape(x.shape), node.outputs[0])
     if bias is not None:
         constant = constant + (bias if bias.ndim == 3 else bias[:, None, None])
     x.weights["b"] = constant
@@ -388,12 +448,14 @@ def _multiplication(reader: Any, node: Node) -> Draft:
         if constant_first or not constant.all():
             raise _unsupported(node, "this quotient")
         constant = 1.0 / np.float64(constant)
+    if not np.isfinite(np.float32(constant)).all():
+        raise _unsupported(node, "a product with numbers that are not finite")
     if constant.size == 1 and x is reader.board.input and constant.item() > 0:
         reader.input_scale *= constant.item()
         return x
     factor = _by_channel(constant, x)
     if factor is not None and (reader.may_join(x, node) or constant.size > 1):
-        return _affine(reader, node, x, factor, np.zeros(x.shape[0]))
+        return _affine(reader, node, x, factor, np.broadcast_to(0.0, x.shape[:1]))
     if constant.size != 1:
         raise _unsupported(node, f"a constant of shape {constant.shape} times {x.shape}")
     return reader.board.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[float(constant.item())])
@@ -418,7 +480,7 @@ def _concatenation(reader: Any, node: Node) -> Draft:
     from lasagne.layers import ConcatLayer
 
     inputs = reader.drafts(node)
-    axis = int(node.attributes.get("axis", 1)) % (1 + len(inputs[0].shape))
+    axis = _axis(node, int(node.attributes.get("axis", 1)), 1 + len(inputs[0].shape))
     if axis == 0:
         raise _unsupported(node, "samples put behind one another")
     if len(inputs) == 1:
@@ -438,6 +500,7 @@ def _nonlinearity(reader: Any, node: Node) -> Draft:
         axis = int(node.attributes.get("axis", -1))
         if len(x.shape) != 1 or axis not in (-1, 1):
             raise _unsupported(node, f"the axis {axis} of a value of shape {(None, *x.shape)}")
+    _number(node, "alpha", 0.01)
     function = nonlinearity_of(node.operator, node.attributes)
     if reader.may_join(x, node):
         x.params["nonlinearity"] = function
@@ -461,7 +524,9 @@ def _reshape(reader: Any, node: Node) -> Draft:
             raise _unsupported(node, f"axis={node.attributes['axis']}")
         sizes = [size]
     else:
-        first, *sizes = (int(each) for each in reader.constant(node, 1).ravel())
+        first, *sizes = _integers(node, reader.constant(node, 1), "a shape")
+        if node.attributes.get("allowzero", 0) and 0 in (first, *sizes):
+            raise _unsupported(node, f"the empty shape {[first, *sizes]}")
         if first not in (-1, 0, reader.declared_samples):
             raise _unsupported(node, f"samples reshaped to {[first, *sizes]}")
         sizes = [
@@ -486,15 +551,18 @@ def _dimshuffle(reader: Any, node: Node) -> Draft:
     x = reader.draft(node, 0)
     rank = 1 + len(x.shape)
     if node.operator == "Transpose":
-        pattern: list[Any] = [int(axis) for axis in node.attributes.get("perm", range(rank)[::-1])]
+        perm = node.attributes.get("perm", range(rank)[::-1])
+        pattern: list[Any] = _integers(node, perm, "perm")
+        if sorted(pattern) != list(range(rank)):
+            raise _unsupported(node, f"the axes in the order {pattern}")
     else:
-        given = reader.optional_constant(node, 1)
-        given = node.attributes.get("axes", ()) if given is None else given.ravel()
+        given = _integers(node, _given_axes(reader, node), "axes")
         if node.operator == "Squeeze":
-            dropped = [int(axis) % rank for axis in given]
+            ones = [axis for axis, size in enumerate(x.shape, 1) if size == 1]
+            dropped = _axes(node, given, rank) if given else ones
             pattern = [axis for axis in range(rank) if axis not in dropped]
         else:
-            added = sorted(int(axis) % (rank + len(given)) for axis in given)
+            added = sorted(_axes(node, given, rank + len(given)))
             pattern = list(range(rank))
             for position in added:
                 pattern.insert(position, "x")
@@ -510,10 +578,10 @@ def _padding(reader: Any, node: Node) -> Draft:
     x = reader.draft(node, 0)
     rank = 1 + len(x.shape)
     pads, value = reader.optional_constant(node, 1), reader.optional_constant(node, 2)
-    pads = [int(pad) for pad in (node.attributes.get("pads", ()) if pads is None else pads.ravel())]
+    pads = _integers(node, node.attributes.get("pads", ()) if pads is None else pads, "pads")
     mode = node.attributes.get("mode", "constant")
     axes = reader.optional_constant(node, 3)
-    axes = range(rank) if axes is None else [int(axis) % rank for axis in axes.ravel()]
+    axes = range(rank) if axes is None else _axes(node, axes, rank)
     if mode != "constant" or len(pads) != 2 * len(axes) or min(pads, default=0) < 0:
         raise _unsupported(node, f"mode={mode!r}, pads={pads}")
     widths = [(0, 0)] * rank
@@ -521,10 +589,10 @@ def _padding(reader: Any, node: Node) -> Draft:
         widths[axis] = (before, after)
     if widths[0] != (0, 0):
         raise _unsupported(node, "more samples")
-    fill = node.attributes.get("value", 0.0) if value is None else value.item()
-    return reader.board.add(
-        node.outputs[0], PadLayer, x, width=widths[1:], val=float(fill), batch_ndim=1
-    )
+    fill = float(node.attributes.get("value", 0.0) if value is None else value.item())
+    if np.isnan(fill) or np.float32(fill) == math.inf:  # -inf stands in front of a max pooling
+        raise _unsupported(node, f"a border of {fill}")
+    return reader.board.add(node.outputs[0], PadLayer, x, width=widths[1:], val=fill, batch_ndim=1)
 
 
 @_reads("Slice")
@@ -533,14 +601,15 @@ def _slice(reader: Any, node: Node) -> Draft:
 
     x = reader.draft(node, 0)
     rank = 1 + len(x.shape)
-    starts, ends = (reader.constant(node, i).ravel().tolist() for i in (1, 2))
+    starts, ends = (_integers(node, reader.constant(node, i), "bounds") for i in (1, 2))
     axes, steps = (reader.optional_constant(node, i) for i in (3, 4))
-    axes = list(range(len(starts))) if axes is None else [int(axis) % rank for axis in axes.ravel()]
-    steps = [1] * len(starts) if steps is None else steps.ravel().tolist()
+    axes = _axes(node, range(len(starts)) if axes is None else axes, rank)
+    steps = [1] * len(starts) if steps is None else _integers(node, steps, "steps")
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         if axis == 0 or step == 0:
             raise _unsupported(node, "a slice of the samples" if step else "a step of 0")
         size = x.shape[axis - 1]
+        step = max(-size, min(size, step))  # a longer one leads out of the value as well
         first, last, step = slice(start, end, step).indices(size)
         part = slice(first, last if last >= 0 else None, step)
         x = reader.board.add(node.outputs[0], SliceLayer, x, indices=part, axis=axis)
@@ -552,10 +621,12 @@ def _gather(reader: Any, node: Node) -> Draft:
     from lasagne.layers import SliceLayer
 
     x, index = reader.draft(node, 0), reader.constant(node, 1)
-    axis = int(node.attributes.get("axis", 0)) % (1 + len(x.shape))
+    axis = _axis(node, int(node.attributes.get("axis", 0)), 1 + len(x.shape))
     if axis == 0 or index.ndim:
         raise _unsupported(node, f"the axis {axis}, indices of shape {index.shape}")
-    return reader.board.add(node.outputs[0], SliceLayer, x, indices=int(index), axis=axis)
+    (place,) = _integers(node, index, "an index")
+    place = _axis(node, place, x.shape[axis - 1], "the index {} of {} values")
+    return reader.board.add(node.outputs[0], SliceLayer, x, indices=place, axis=axis)
 
 
 @_reads("LRN")
@@ -571,8 +642,8 @@ def _response_normalisation(reader: Any, node: Node) -> Draft:
         LocalResponseNormalization2DLayer,
         x,
         # ONNX divides alpha by the number of channels summed over; Lasagne does not.
-        alpha=float(node.attributes.get("alpha", 1e-4)) / size,
-        beta=float(node.attributes.get("beta", 0.75)),
-        k=float(node.attributes.get("bias", 1.0)),
+        alpha=_number(node, "alpha", 1e-4) / size,
+        beta=_number(node, "beta", 0.75),
+        k=_number(node, "bias", 1.0),
         n=size,
     )

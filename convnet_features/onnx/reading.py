@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..exceptions import FileFormatError
+from .budget import Budget
 
 __all__ = ["Node", "ReadGraph", "read_graph"]
 
 #: Protocol buffers end at two gigabytes anyway; a small network has some megabytes.
 MAX_BYTES = 1 << 30
 MAX_NODES = 10_000
+MAX_CONSTANTS = 20_000
+MAX_DIMENSIONS = 8
+#: Of one node: networks that join the most have some hundred.
+MAX_OPERANDS = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class ReadGraph:
     outputs : list of str
     nodes : list of Node
     constants : dict of str to ndarray
+    budget : Budget
+        What is left for numbers that are made of these.
     """
 
     input_name: str
@@ -60,6 +68,7 @@ class ReadGraph:
     outputs: list[str]
     nodes: list[Node]
     constants: dict[str, np.ndarray]
+    budget: Budget
 
 
 def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> ReadGraph:
@@ -78,26 +87,53 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
     FileNotFoundError
         If there is no such file.
     FileFormatError
-        If it is not an ONNX model with one input, is larger than `MAX_BYTES`
-        or `MAX_NODES`, keeps weights in other files, or lies about them.
+        If it is not an ONNX model with one input, is larger than `MAX_BYTES`,
+        `MAX_NODES`, `MAX_CONSTANTS` or `MAX_OPERANDS`, keeps weights in other
+        files, lies about them, or gives two values one name.
     """
-    graph = _parsed(source).graph
-    if len(graph.node) > MAX_NODES:
-        raise FileFormatError(
-            f"from_onnx: the model has {len(graph.node)} nodes; at most {MAX_NODES} are read."
-        )
-    constants = {tensor.name: _array(tensor) for tensor in graph.initializer}
+    model = _parsed(source)
+    graph = model.graph
+    for what, found, limit in (
+        ("nodes", graph.node, MAX_NODES),
+        ("constants", graph.initializer, MAX_CONSTANTS),
+    ):
+        if len(found) > limit:
+            raise FileFormatError(
+                f"from_onnx: the model has {len(found)} {what}; at most {limit} are read."
+            )
+    budget = Budget(model.ByteSize())
+    constants: dict[str, np.ndarray] = {}
+    for tensor in graph.initializer:
+        if tensor.name in constants:
+            raise FileFormatError(f"from_onnx: two constants are called {tensor.name!r:.80}.")
+        constants[tensor.name] = _array(tensor)
+        budget.spend(constants[tensor.name].nbytes, f"constant {tensor.name!r:.80}")
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
-        names = ", ".join(repr(value.name) for value in inputs) or "none"
+        names = ", ".join(repr(value.name) for value in inputs[:10]) or "none"
         raise FileFormatError(f"from_onnx: the model must have one input; it has {names}.")
+    nodes = [_node(node, position) for position, node in enumerate(graph.node)]
+    _check_names({inputs[0].name, *constants}, nodes)
     return ReadGraph(
         inputs[0].name,
         _declared_shape(inputs[0]),
         [value.name for value in graph.output],
-        [_node(node, position) for position, node in enumerate(graph.node)],
+        nodes,
         constants,
+        budget,
     )
+
+
+def _check_names(taken: set[str], nodes: Sequence[Node]) -> None:
+    """That every value is computed once."""
+    for node in nodes:
+        for name in node.outputs:
+            if name in taken:
+                raise FileFormatError(
+                    f"from_onnx: {node.label} computes {name!r:.80}, which there is already."
+                )
+            if name:  # one that is left out has none
+                taken.add(name)
 
 
 def _parsed(source: Any) -> onnx.ModelProto:
@@ -127,7 +163,10 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
             "its weights inside (onnx.save_model(..., save_as_external_data=False))."
         )
     try:
-        return numpy_helper.to_array(tensor)
+        array = numpy_helper.to_array(tensor)
+        if array.ndim > MAX_DIMENSIONS:
+            raise ValueError(f"at most {MAX_DIMENSIONS} dimensions are read")
+        return array
     except Exception as error:  # sizes that do not match the bytes, unknown dtypes
         raise FileFormatError(
             f"from_onnx: the constant {tensor.name!r}, said to be of shape {tuple(tensor.dims)}, "
@@ -149,7 +188,12 @@ def _node(node: onnx.NodeProto, position: int) -> Node:
     # Operators of other domains (vendors', classical models') share names with the standard ones.
     domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}:"
     operator = f"{domain}{node.op_type}"
-    label = f"node {node.name or position!r} ({operator})"
+    label = f"node {node.name[:80] or position!r} ({operator[:80]})"
+    if not node.output or max(len(node.input), len(node.output)) > MAX_OPERANDS:
+        raise FileFormatError(
+            f"from_onnx: {label} has {len(node.input)} inputs and {len(node.output)} outputs; 0 to "
+            f"{MAX_OPERANDS} and 1 to {MAX_OPERANDS} are read."
+        )
     attributes = {}
     for attribute in node.attribute:
         try:

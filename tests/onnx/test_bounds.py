@@ -1,0 +1,443 @@
+"""Models that ask for more than they hold: refused, by the name of the node, before it is done."""
+
+from __future__ import annotations
+
+import re
+import time
+import tracemalloc
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from convnet_features.exceptions import FileFormatError, NetworkError
+from convnet_features.onnx import from_onnx
+from convnet_features.onnx.drafts import MAX_DEPTH
+
+from ..helpers import assert_close
+from .foreign import Foreign
+
+pytestmark = pytest.mark.onnx
+
+HUGE = 1 << 62
+
+
+@pytest.fixture
+def foreign(rng):
+    return Foreign(rng)
+
+
+def integers(foreign, *values):
+    return foreign.constant(np.array(values, np.int64))
+
+
+#: What a model does with its input of (2, 9, 11), and what is said about it.
+REFUSED = {
+    "a window beyond the image": (
+        lambda f: f("MaxPool", kernel_shape=[1 << 40, 1]),
+        "MaxPool",
+        "the window (1099511627776, 1) on (9, 11) pixels cannot be read.",
+    ),
+    "a window beyond the image, rounded up": (
+        lambda f: f("MaxPool", kernel_shape=[1 << 40, 1], strides=[1 << 41, 1], ceil_mode=1),
+        "MaxPool",
+        "the window (1099511627776, 1) on (9, 11) pixels cannot be read.",
+    ),
+    "a window on padding": (
+        lambda f: f("MaxPool", kernel_shape=[1 << 40, 1], pads=[1 << 39, 0, 1 << 39, 0]),
+        "MaxPool",
+        "the value '/0/MaxPool_output_0' would have the shape (1099511627785, 11)",
+    ),
+    "a window of an average": (
+        lambda f: f("AveragePool", kernel_shape=[1, HUGE], auto_pad="SAME_UPPER"),
+        "AveragePool",
+        "would have the shape",
+    ),
+    "a negative window": (
+        lambda f: f("MaxPool", kernel_shape=[-1, 1]),
+        "MaxPool",
+        "kernel_shape=[-1, 1] cannot be read.",
+    ),
+    "a window of fractions": (
+        lambda f: f("MaxPool", kernel_shape=[1.5, 1.5]),
+        "MaxPool",
+        "kernel_shape of float64 cannot be read.",
+    ),
+    "dilations": (
+        lambda f: f("MaxPool", kernel_shape=[2, 2], dilations=[HUGE, 1]),
+        "MaxPool",
+        f"dilations=[{HUGE}, 1] cannot be read.",
+    ),
+    "filters of another size": (
+        lambda f: f("Conv", f.weights(1, 2, 3, 3), kernel_shape=[HUGE, 3]),
+        "Conv",
+        f"kernel_shape=[{HUGE}, 3] of (3, 3) cannot be read.",
+    ),
+    "padding of a convolution": (
+        lambda f: f("Conv", f.weights(1, 2, 3, 3), pads=[HUGE, 0, 0, 0]),
+        "Conv",
+        "would have the shape",
+    ),
+    "an index": (
+        lambda f: f("Gather", f.constant(np.int64(HUGE)), axis=1),
+        "Gather",
+        f"the index {HUGE} of 2 values cannot be read.",
+    ),
+    "a negative index": (
+        lambda f: f("Gather", f.constant(np.int64(-3)), axis=1),
+        "Gather",
+        "the index -3 of 2 values cannot be read.",
+    ),
+    "an axis of Concat": (
+        lambda f: f("Concat", f.last, axis=5),
+        "Concat",
+        "the axis 5 of a value of 4 dimensions cannot be read.",
+    ),
+    "an axis of a reduction": (
+        lambda f: f("ReduceMean", axes=[HUGE]),
+        "ReduceMean",
+        f"the axis {HUGE} of a value of 4 dimensions cannot be read.",
+    ),
+    "an axis twice": (
+        lambda f: f("ReduceMean", axes=[2, -2]),
+        "ReduceMean",
+        "the axes [2, 2], one of them twice, cannot be read.",
+    ),
+    "an axis of Squeeze": (
+        lambda f: f("Squeeze", integers(f, 7)),
+        "Squeeze",
+        "the axis 7 of a value of 4 dimensions cannot be read.",
+    ),
+    "an axis of Unsqueeze": (
+        lambda f: f("Unsqueeze", integers(f, -9)),
+        "Unsqueeze",
+        "the axis -9 of a value of 5 dimensions cannot be read.",
+    ),
+    "dimensions without end": (
+        lambda f: f("Unsqueeze", integers(f, *range(1, 40))),
+        "Unsqueeze",
+        "in at most 8 dimensions.",
+    ),
+    "no order of axes": (
+        lambda f: f("Transpose", perm=[0, 1, 1, 3]),
+        "Transpose",
+        "the axes in the order [0, 1, 1, 3] cannot be read.",
+    ),
+    "an axis of Slice": (
+        lambda f: f("Slice", integers(f, 0), integers(f, 1), integers(f, 9)),
+        "Slice",
+        "the axis 9 of a value of 4 dimensions cannot be read.",
+    ),
+    "a slice of nothing": (
+        lambda f: f("Slice", integers(f, HUGE), integers(f, HUGE), integers(f, 2)),
+        "Slice",
+        "would have the shape (2, 0, 11)",
+    ),
+    "a shape": (
+        lambda f: f("Reshape", integers(f, -1, HUGE, 4)),
+        "Reshape",
+        f"values of shape (2, 9, 11) reshaped to [{HUGE}, 4] cannot be read.",
+    ),
+    "a shape of fractions": (
+        lambda f: f("Reshape", f.constant(np.float32([-1, 198]))),
+        "Reshape",
+        "a shape of float32 cannot be read.",
+    ),
+    "a border": (
+        lambda f: f("Pad", integers(f, 0, 0, HUGE, 0, 0, 0, 0, 0)),
+        "Pad",
+        "would have the shape",
+    ),
+    "a border of nothing": (
+        lambda f: f("Pad", integers(f, 0, 0, 1, 0, 0, 0, 0, 0), f.constant(np.float32(np.nan))),
+        "Pad",
+        "a border of nan cannot be read.",
+    ),
+    "neighbours": (lambda f: f("LRN", size=HUGE + 1), "LRN", f"size={HUGE + 1} cannot be read."),
+    "an exponent": (lambda f: f("LRN", size=3, beta=np.inf), "LRN", "beta=inf cannot be read."),
+    "a slope": (lambda f: f("LeakyRelu", alpha=np.nan), "LeakyRelu", "alpha=nan cannot be read."),
+    "a factor": (
+        lambda f: f("Mul", f.constant(np.float32(np.inf))),
+        "Mul",
+        "a product with numbers that are not finite cannot be read.",
+    ),
+    "a divisor": (
+        lambda f: f("Div", f.constant(np.float64(1e-300))),
+        "Div",
+        "a product with numbers that are not finite cannot be read.",
+    ),
+    "a negative variance": (
+        lambda f: f(
+            "BatchNormalization",
+            *[f.constant(np.full(2, each, np.float32)) for each in (1, 0, 0, -1)],
+        ),
+        "BatchNormalization",
+        "must be finite floats; they are float64 with NaN or infinity.",
+    ),
+    "weights that overflow when they are joined": (
+        lambda f: [
+            f("Conv", f.constant(np.full((1, 2, 3, 3), 1e30, np.float32))),
+            f("Mul", f.constant(np.full((1, 1, 1), 1e30, np.float32))),
+        ],
+        "Mul",
+        "must be finite floats; they are float64 with NaN or infinity.",
+    ),
+    "a name twice": (
+        lambda f: f.nodes.extend([helper.make_node("Relu", ["input.1"], ["y"]) for _ in range(2)]),
+        "Relu",
+        "computes 'y', which there is already.",
+    ),
+    "the input's name": (
+        lambda f: f.nodes.append(helper.make_node("Relu", ["input.1"], ["input.1"])),
+        "Relu",
+        "computes 'input.1', which there is already.",
+    ),
+    "a constant's name": (
+        lambda f: f.nodes.append(helper.make_node("Relu", ["input.1"], [f.weights(3)])),
+        "Relu",
+        "computes 'onnx::c0', which there is already.",
+    ),
+    "a circle": (
+        lambda f: [f("Add", "/1/Relu_output_0"), f("Relu")],
+        "Add",
+        "needs '/1/Relu_output_0', which no node before it computes.",
+    ),
+    "a node without a result": (
+        lambda f: f.nodes.append(helper.make_node("Relu", ["input.1"], [])),
+        "Relu",
+        "has 1 inputs and 0 outputs;",
+    ),
+    "operands without end": (
+        lambda f: f("Sum", *["input.1"] * 5000),
+        "Sum",
+        "has 5001 inputs and 1 outputs; 0 to 1000 and 1 to 1000 are read.",
+    ),
+    "a cast to text": (
+        lambda f: f("Conv", f("Cast", first=f.weights(1, 2, 3, 3), to=8), first="input.1"),
+        "Cast",
+        "float32 as object",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name, foreign):
+    spoil, operator, text = REFUSED[name]
+    spoil(foreign)
+    began = time.perf_counter()
+    with pytest.raises((FileFormatError, NetworkError)) as caught:
+        from_onnx(foreign.model())
+    assert time.perf_counter() - began < 5
+    assert re.match(rf"from_onnx: node \S+ \({operator}\)", str(caught.value))
+    assert text in str(caught.value)
+
+
+def casts(foreign):
+    """One constant, cast a thousand times: 4 GB."""
+    name = foreign.constant(np.zeros(1_000_000, np.int8))
+    for _ in range(1000):
+        foreign("Cast", first=name, to=1)
+
+
+def chained_casts(foreign):
+    foreign.last = foreign.constant(np.zeros(1_000_000, np.int8))
+    for number in range(1000):
+        foreign("Cast", to=11 if number % 2 else 1)
+
+
+def transposed_copies(foreign):
+    name = foreign.constant(np.zeros((1000, 1000), np.int8))
+    size = integers(foreign, 1_000_000)
+    for _ in range(1000):
+        foreign("Reshape", size, first=foreign("Transpose", first=name))
+
+
+def one_weight_in_many_layers(foreign):
+    """Each layer has a copy: 4 GB of parameters."""
+    filters = foreign.weights(100, 100, 10, 10)
+    foreign("Conv", foreign.weights(100, 2, 1, 1))
+    for _ in range(700):
+        foreign("Conv", filters, auto_pad="SAME_UPPER")
+
+
+def channels_without_end(foreign):
+    """Four numbers a channel, of a value with 67 million channels."""
+    foreign.shape = (1 << 26, 1, 1)
+    foreign("Add", foreign.constant(np.float32(1)))
+
+
+def packed_dimensions(foreign):
+    """A constant whose numbers take a byte each in the file, and eight in memory."""
+    model_constant = helper.make_tensor(
+        "t", TensorProto.INT64, [1_000_000], np.ones(1_000_000, int)
+    )
+    foreign.constants.append(model_constant)
+    for _ in range(300):
+        foreign("Cast", first="t", to=11)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        casts,
+        chained_casts,
+        transposed_copies,
+        one_weight_in_many_layers,
+        channels_without_end,
+        packed_dimensions,
+    ],
+)
+def test_numbers_are_bounded_by_the_file(spoil, foreign):
+    spoil(foreign)
+    data = foreign.model().SerializeToString()
+    limit = 16 * len(data) + 2**24
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError) as caught:
+            from_onnx(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert re.match(
+        r"from_onnx: node \S+ \(\w+\): .*the constants and weights up to here take more than "
+        rf"{limit} bytes, far more than are in the file\.$|"
+        r"from_onnx: node \S+ \(\w+\): the constants and weights",
+        str(caught.value),
+    )
+    assert peak < 2 * limit
+
+
+def test_half_precision_weights_are_no_amplification(foreign, run, images):
+    """What exporters write: float16 constants, cast, transposed and reshaped before their use."""
+    weights = foreign.rng.normal(size=(3, 3, 2, 16)).astype(np.float16)
+    name = foreign("Cast", first=foreign.constant(weights), to=1)
+    name = foreign("Transpose", first=name, perm=[3, 2, 0, 1])
+    foreign("Conv", name, first="input.1")
+    model = foreign.model()
+    (expected,) = run(model, images).values()
+    assert_close(from_onnx(model).transform(images), expected.reshape(len(images), -1), "float32")
+
+
+def test_rows_of_layers(foreign, images):
+    """As deep as anybody's network, and no deeper than the compiler goes."""
+    for _ in range(MAX_DEPTH):
+        foreign("Relu")
+    model = foreign.model()
+    extractor = from_onnx(model, engine="portable")
+    assert len(extractor.layers_) == MAX_DEPTH + 1
+    foreign("Relu")
+    with pytest.raises(FileFormatError) as caught:
+        from_onnx(foreign.model())
+    assert str(caught.value) == (
+        "from_onnx: node 800 (Relu): '/800/Relu_output_0' would be layer 801 of a row; at most 800 "
+        "are read."
+    )
+
+
+@pytest.mark.slow
+def test_the_deepest_network_computes(foreign, images):
+    for _ in range(MAX_DEPTH // 2):
+        foreign("Conv", foreign.constant(np.eye(2, dtype=np.float32).reshape(2, 2, 1, 1)))
+        foreign("Relu")
+        foreign("LeakyRelu", alpha=0.5)
+    found = from_onnx(foreign.model(), engine="portable").transform(images)
+    assert_close(found, np.maximum(images, 0).reshape(len(images), -1), "float32")
+
+
+def test_nine_thousand_nodes_in_a_row(foreign):
+    for _ in range(9000):
+        foreign("Relu")
+    with pytest.raises(FileFormatError, match=r"would be layer 801 of a row; at most 800 are read"):
+        from_onnx(foreign.model())
+
+
+def test_nine_thousand_nodes_that_do_nothing(foreign, images):
+    for _ in range(9000):
+        foreign("Identity")
+    foreign("Relu")
+    extractor = from_onnx(foreign.model())
+    assert_close(extractor.transform(images), np.maximum(images, 0).reshape(len(images), -1))
+
+
+def test_outputs_without_end(foreign):
+    """Looking for one that can be read takes one walk, not one for each."""
+    for _ in range(700):
+        foreign("Relu")
+    foreign("Unknown")
+    model = foreign.model()
+    model.graph.output.extend([model.graph.output[0]] * 20_000)
+    began = time.perf_counter()
+    with pytest.raises(NetworkError, match=r"\(Unknown\) cannot be read"):
+        from_onnx(model)
+    assert time.perf_counter() - began < 20
+
+
+def test_too_many_constants(foreign):
+    foreign("Relu")
+    model = foreign.model()
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.float32(0), str(i)) for i in range(20_001)
+    )
+    with pytest.raises(FileFormatError) as caught:
+        from_onnx(model)
+    assert str(caught.value) == "from_onnx: the model has 20001 constants; at most 20000 are read."
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([numpy_helper.from_array(np.float32(0), "same")] * 2)
+    with pytest.raises(FileFormatError, match=r"from_onnx: two constants are called 'same'\."):
+        from_onnx(model)
+
+
+@pytest.mark.parametrize("shape", [(1 << 40, 1, 1), (1 << 20, 1 << 20, 3)])
+def test_inputs_without_end(foreign, shape):
+    foreign("Relu")
+    foreign.shape = shape
+    with pytest.raises(FileFormatError, match=r"the value 'input' would have the shape \(10"):
+        from_onnx(foreign.model())
+
+
+@pytest.mark.parametrize("factors", [[1e38, 1e38], [1e-38, 1e-38]])
+def test_scales_that_are_none(foreign, factors):
+    for factor in factors:
+        foreign("Mul", foreign.constant(np.float32(factor)))
+    foreign("Relu")
+    with pytest.raises(
+        FileFormatError, match=r"the input is multiplied by .*, which is no scale\."
+    ):
+        from_onnx(foreign.model())
+
+
+# What is strange, but can only mean one thing.
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda f: f("MaxPool", kernel_shape=[3, 3], strides=[1 << 40, 1 << 40]),
+        lambda f: f("Conv", f.weights(3, 2, 3, 3), strides=[1 << 30, 1 << 30]),
+        lambda f: f(
+            "Slice",
+            integers(f, 1),
+            integers(f, (1 << 63) - 1),
+            integers(f, 2),
+            integers(f, 1 << 40),
+        ),
+        lambda f: f("MaxPool", kernel_shape=[9, 11], ceil_mode=1, strides=[5, 5]),
+        lambda f: f("Gather", f.constant(np.int64(-1)), axis=-1),
+    ],
+)
+def test_read_all_the_same(build, foreign, run, images):
+    build(foreign)
+    model = foreign.model()
+    (expected,) = run(model, images).values()
+    found = from_onnx(model, engine="portable").transform(images)
+    assert_close(found, expected.reshape(len(images), -1), "float32")
+
+
+def test_squeeze_without_axes(foreign, images):
+    """All axes of size 1."""
+    foreign("ReduceMean", axes=[2, 3])
+    foreign("Squeeze")
+    found = from_onnx(foreign.model(), engine="portable").transform(images)
+    assert_close(found, images.mean((2, 3)), "float32")
+    assert onnx.__version__
