@@ -107,6 +107,8 @@ def _check_same_network(estimator: Any, model: Model, data: TrainingData) -> Non
     layer_names(model.network, estimator.feature_layer, "feature_layer")
     declared = network_layers(estimator, data.input_shape)
     changed = "layers" if isinstance(model.layers, list) and declared != model.layers else None
+    if estimator.target not in ("auto", model.target):
+        changed = changed or "target"
     if estimator.input_scale != "auto":
         scale = _input_scale(estimator.input_scale, data)
         changed = changed if scale == model.input_scale else "input_scale"

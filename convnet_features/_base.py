@@ -49,25 +49,28 @@ __all__ = ["BaseConvNet"]
 
 
 def _learnt(*kinds: str) -> Callable[[Any], bool]:
-    """Whether an estimator was fitted (or is bound) to one of these targets."""
+    """Whether an estimator was fitted to, or is bound to, one of these targets."""
 
     def check(self: BaseConvNet) -> bool:
         model = getattr(self, "_model", None)
-        kind = self._kind if model is None else model.target
-        if kind != "auto" and kind not in kinds:
-            raise AttributeError(
-                f"{type(self).__name__} learnt {kind}, which have no probabilities."
-            )
+        kind = self._meaning() if model is None else model.target
+        if kind not in kinds:
+            what = "has no probabilities" if kind == "numbers" else "has no decision_function"
+            raise AttributeError(f"{type(self).__name__} with target={kind!r} {what}.")
         return True
 
     return check
 
 
+#: What has probabilities, or may turn out to have them.
+_PROBABLE = ("auto", "discrete", "classes", "labels")
+
+
 class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters, LayerParameters):
     """A network behind scikit-learn's interface; `ConvNetFeatureExtractor` documents it."""
 
-    #: What y may be: 'auto', 'classes' or 'numbers'.
-    _kind = "auto"
+    #: What target="auto" stands for: 'auto', 'discrete' (classes or labels) or 'numbers'.
+    _automatic_target = "auto"
     #: `fit_transform` takes it; scikit-learn reads requests off the signature of `fit`.
     __metadata_request__fit: ClassVar = {"cross_fit": None}
 
@@ -76,6 +79,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         layers: Any = None,
         *,
         feature_layer: str | Sequence[str] = "dense",
+        target: str = "auto",
         input_shape: tuple[int, int, int] | None = None,
         input_scale: float | str = "auto",
         update: str | Callable[..., Any] = "nesterov_momentum",
@@ -106,6 +110,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     ) -> None:
         self.layers = layers
         self.feature_layer = feature_layer
+        self.target = target
         self.input_shape = input_shape
         self.input_scale = input_scale
         self.update = update
@@ -154,8 +159,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
                 (n_samples, channels, height, width)
             Images of any numeric dtype.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Classes (integers, strings or booleans), floats to predict, or a 0/1
-            matrix of labels.
+            Classes (whole numbers, strings or booleans), floats to predict, or a
+            0/1 matrix of labels.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies each sample's loss, relative to the mean weight; samples
             of weight 0 count as absent.
@@ -227,10 +232,11 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         like = self._targets_like if going_on else None
         if classes is not None:
             classes = np.unique(np.asarray(classes))
-            if like is not None and not np.array_equal(classes, np.asarray(like.classes)):
+            known = None if like is None else like.known_classes
+            if like is not None and not np.array_equal(classes, np.asarray(known)):
                 raise ValueError(
                     f"classes={classes.tolist()} is not the same as on last call to partial_fit, "
-                    f"was: {np.asarray(like.classes).tolist()}."
+                    f"was: {np.asarray(known).tolist()}."
                 )
         data = self._checked(X, y, sample_weight, classes, like, reset=not going_on)
         trainer = self._trainer_for(data, going_on)
@@ -248,8 +254,19 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     ) -> TrainingData:
         get_provider(self.engine)
         return check_training_data(
-            self, X, y, sample_weight, kind=self._kind, classes=classes, like=like, reset=reset
+            self,
+            X,
+            y,
+            sample_weight,
+            target=self._meaning(),
+            classes=classes,
+            like=like,
+            reset=reset,
         )
+
+    def _meaning(self) -> str:
+        """What y may be."""
+        return self._automatic_target if self.target == "auto" else self.target
 
     def _trainer_for(self, data: TrainingData, going_on: bool) -> Trainer:
         """The trainer of the last training, one for what it left behind, or a new one."""
@@ -292,8 +309,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         for name in (*FEATURES_IN, "classes_", "_trainer"):
             self.__dict__.pop(name, None)
         self.__dict__.update(data.features_in)
-        if data.targets.classes is not None:
-            self.classes_ = data.targets.classes
+        if data.targets.known_classes is not None:
+            self.classes_ = data.targets.known_classes
         if keep:
             self._trainer = trainer
         self._model = trainer.model
@@ -501,7 +518,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         outputs = self._outputs(X)
         return self._targets_like.predictions(outputs)
 
-    @available_if(_learnt("classes", "labels"))
+    @available_if(_learnt(*_PROBABLE))
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities.
 
@@ -517,6 +534,40 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         outputs = self._outputs(X)
         return self._targets_like.scores(outputs)
 
+    @available_if(_learnt(*_PROBABLE))
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict the logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            float32; -inf where a probability is 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    @available_if(_learnt("labels"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Each label's probability, less one half: positive where the label is predicted.
+
+        By it scikit-learn's scorers rank labels; where there are two of them,
+        probabilities would be taken for those of two classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels)
+            float32.
+        """
+        return self.predict_proba(X) - np.float32(0.5)
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy (of classes, or of whole rows of labels), or R² of numbers.
 
@@ -531,8 +582,10 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         float
         """
         predicted = self.predict(X)
-        measure = r2_score if self._targets_like.kind == "numbers" else accuracy_score
-        return float(measure(y, predicted, sample_weight=sample_weight))
+        like = self._targets_like
+        measure = r2_score if like.kind == "numbers" else accuracy_score
+        truth = like.compared(type(self).__name__, y)
+        return float(measure(truth, predicted, sample_weight=sample_weight))
 
     def summary(self) -> str:
         """The layers, their sizes and parameters, as a table of text."""
@@ -562,7 +615,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.target_tags.multi_output = self._kind != "classes"
+        tags.target_tags.multi_output = self._automatic_target != "discrete"
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
         tags.non_deterministic = False

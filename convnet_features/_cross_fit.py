@@ -64,14 +64,18 @@ def cross_fitted_features(
     ValueError
         If the parts do not cover every row exactly once.
     """
-    y = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    like = fitted._targets_like
+    y = like.compared(type(fitted).__name__, y)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     target = fitted._features(images)
     result = empty_like(target)
     times_seen = np.zeros(len(images), dtype=int)
     for seen, unseen in _parts(fitted, images, y, cross_fit):
         part = clone(fitted).set_params(
-            input_shape=fitted.input_shape_, input_scale=fitted.input_scale_, warm_start=False
+            target=like.kind,
+            input_shape=fitted.input_shape_,
+            input_scale=fitted.input_scale_,
+            warm_start=False,
         )
         kept = None if weights is None else weights[seen]
         part.fit(images[seen], y[seen], sample_weight=kept, **fit_params)
@@ -98,7 +102,7 @@ def _parts(
             f"cross_fit must be at least 2 and at most the number of samples ({len(images)}), "
             f"a splitter, or an iterable of splits; got {cross_fit!r}."
         )
-    has_classes = hasattr(fitted, "classes_")
+    has_classes = fitted._targets_like.kind == "classes"
     splitter = (StratifiedKFold if has_classes else KFold)(
         int(cross_fit), shuffle=True, random_state=fitted.random_state
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -23,6 +24,12 @@ class LayerParameters(BaseEstimator):
     """
 
     layers: Any
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Parameters that a pickle does not know yet have their defaults."""
+        declared = inspect.signature(type(self).__init__).parameters
+        defaults = {name: declared[name].default for name in self._get_param_names()}
+        super().__setstate__({**defaults, **state})
 
     def _undeclared_params(self) -> dict[str, Any]:
         declared = self._get_param_names()

@@ -15,13 +15,18 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
     """A convolutional network as a scikit-learn classifier, which also transforms.
 
     Parameters, attributes and methods are those of `ConvNetFeatureExtractor`,
-    whose documentation explains each. Here y holds classes, also where it holds
-    whole floats, or is a matrix of 0 and 1: one yes-or-no label a column.
+    whose documentation explains each. Here y holds classes, or is a matrix of 0
+    and 1: one yes-or-no label a column. `target` says which, where it is not
+    "auto".
 
     Parameters
     ----------
     layers, feature_layer, input_shape, input_scale
         The network, the layer that `transform` gives, and its images.
+    target : {"auto", "classes", "labels"}, default="auto"
+        What y means. "auto" leaves it to scikit-learn's `type_of_target`, and
+        warns where every row of a matrix has exactly one 1: "classes" takes each
+        row for the number of its column.
     update, update_learning_rate, update_momentum
         The update rule and its arguments; any other as ``update_<argument>``.
     loss, l1, l2, max_grad_norm, label_smoothing
@@ -44,7 +49,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        The classes, sorted; the numbers of the columns, where y was labels.
     network_, layers_, input_shape_, input_scale_, n_features_in_, feature_names_in_
         The network, and the images it takes.
     history_, loss_curve_, validation_scores_, loss_, n_iter_
@@ -70,7 +75,9 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
     np.True_
     """
 
-    _kind = "classes"
+    _automatic_target = "discrete"
+    #: The mixin's would not take rows with one 1 for the classes that they stand for.
+    score = BaseConvNet.score
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

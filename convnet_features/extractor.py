@@ -28,6 +28,9 @@ class ConvNetFeatureExtractor(BaseConvNet):
     feature_layer : str or list of str, default="dense"
         The layer whose activations are the features, by name. Those of several
         layers stand side by side.
+    target : {"auto", "classes", "numbers", "labels"}, default="auto"
+        What y means. "auto" leaves it to scikit-learn's `type_of_target`, and
+        warns where y could be read in two ways: see the notes.
     input_shape : tuple of int, default=None
         (channels, height, width) of the images. None takes it from X: 4-D as it
         is; 3-D has one channel; 2-D is a square image if the number of columns
@@ -115,7 +118,8 @@ class ConvNetFeatureExtractor(BaseConvNet):
     layers_ : dict of str to lasagne.layers.Layer
         Every layer by name, inputs first.
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; where y was classes.
+        The classes, sorted, where y was classes; the numbers of the columns,
+        where it was labels.
     history_ : list of dict
         One record an epoch: epoch, train_loss, valid_loss, valid_score,
         learning_rate, duration. It has a ``to_frame()``.
@@ -143,10 +147,14 @@ class ConvNetFeatureExtractor(BaseConvNet):
 
     Notes
     -----
-    What is learnt depends on y. Integers, strings and booleans are classes.
-    Floats are numbers, which are standardised for training; several columns of
-    them are learnt together. A matrix of 0 and 1 with several columns is one
-    yes-or-no label a column.
+    What is learnt depends on y. Whole numbers of any dtype (floats too),
+    strings and booleans are classes. Floats that are not whole are numbers,
+    which are standardised for training; several columns of them are learnt
+    together. A matrix of 0 and 1 with several columns, dense or sparse, is one
+    yes-or-no label a column. A `ConvNetFeaturesWarning` says how else y could
+    be meant where every row has exactly one 1 (``target="classes"`` takes each
+    row for the number of its column), where there are more than 20 different
+    whole numbers, and where rows sum to 1.
 
     A network has seen the labels of its training rows, whose features are
     therefore better than those of new rows. ``fit_transform(X, y, cross_fit=5)``

@@ -21,6 +21,8 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
     ----------
     layers, feature_layer, input_shape, input_scale
         The network, the layer that `transform` gives, and its images.
+    target : {"auto", "numbers"}, default="auto"
+        Both say that y holds numbers.
     update, update_learning_rate, update_momentum
         The update rule and its arguments; any other as ``update_<argument>``.
     loss, l1, l2, max_grad_norm
@@ -67,4 +69,4 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
     True
     """
 
-    _kind = "numbers"
+    _automatic_target = "numbers"

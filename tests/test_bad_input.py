@@ -44,7 +44,7 @@ BAD_DATA = {
     "a matrix of classes": (
         X,
         np.column_stack([Y, Y]),
-        r"y has 2 columns and values other than 0 and 1|got an array of shape \(60, 2\)",
+        "y has 2 columns and values other than 0 and 1|y has 2 columns, and one class a sample",
     ),
 }
 

@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from ..exceptions import NotANumberError
 from ..kernels.magnitude import are_finite, magnitude
 from ..network.build import Target
+from .meaning import (
+    holds_one_hot_rows,
+    holds_zeros_and_ones,
+    meaning,
+    warn_of_another_meaning,
+)
+from .plain import plain_target
 
 __all__ = ["Targets", "encode_targets", "most_probable"]
 
@@ -48,6 +54,11 @@ class Targets:
         """What is needed to make sense of predictions: everything but the values."""
         return replace(self, values=None)
 
+    @property
+    def known_classes(self) -> np.ndarray | None:
+        """The attribute ``classes_``: as scikit-learn has it, labels are numbered by column."""
+        return np.arange(self.n_outputs) if self.kind == "labels" else self.classes
+
     def scores(self, outputs: np.ndarray) -> np.ndarray:
         """The output layer's activations: probabilities, or numbers on y's own scale."""
         return outputs if self.scale is None else outputs * self.scale + self.offset
@@ -67,6 +78,13 @@ class Targets:
             return (outputs > 0.5).astype(np.int64)
         numbers = self.scores(outputs)
         return numbers[:, 0] if self.one_dimensional else numbers
+
+    def compared(self, name: str, y: Any) -> np.ndarray:
+        """y as `predictions` are: one class for each row with exactly one 1."""
+        y = plain_target(name, y)
+        if self.kind == "classes" and holds_one_hot_rows(y):
+            return y.argmax(axis=1)
+        return y
 
 
 def most_probable(outputs: np.ndarray) -> np.ndarray:
@@ -102,7 +120,7 @@ def check_are_numbers(outputs: np.ndarray) -> None:
 def encode_targets(
     name: str,
     y: Any,
-    kind: str,
+    target: str,
     n_samples: int,
     *,
     classes: np.ndarray | None = None,
@@ -116,9 +134,9 @@ def encode_targets(
     name : str
         What errors call the estimator.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-    kind : {'auto', 'classes', 'numbers'}
-        'auto' takes floats as numbers, a 0/1 matrix as labels, and anything
-        else as classes. 'classes' admits labels too.
+    target : {'auto', 'discrete', 'classes', 'numbers', 'labels'}
+        What y means. 'auto' leaves it to scikit-learn's `type_of_target`; so
+        does 'discrete', which rules out numbers.
     n_samples : int
         The length of X.
     classes : ndarray of shape (n_classes,), optional
@@ -136,97 +154,129 @@ def encode_targets(
     Raises
     ------
     ValueError
-        If y is missing, has another length, holds NaN, or one class only.
+        If y is missing, has another length, holds NaN, one class only, or
+        something else than `target` says.
+
+    Warns
+    -----
+    ConvNetFeaturesWarning
+        If y could have another meaning, and nothing says which is meant.
     """
     if y is None:
         raise ValueError(
             f"{name} requires y to be passed, but the target y is None. The network learns its "
             "features from labels."
         )
-    y = _as_array(y)
+    y = plain_target(name, y)
     if len(y) != n_samples:
         raise ValueError(
             f"{name}: X and y have different lengths: inconsistent numbers of samples: "
             f"{n_samples} in X, {len(y)} in y."
         )
-    resolved = like.kind if like is not None else _resolved_kind(y, kind)
-    if resolved == "classes":
-        return _encode_classes(name, y, like.classes if like is not None else classes)
-    values = check_array(
-        y.reshape(len(y), -1), dtype=np.float64, input_name="y", ensure_all_finite=True
-    )
-    if like is not None and values.shape[1] != like.n_outputs:
+    if like is not None:
+        return _encode_like(name, y, like)
+    understood = meaning(name, y, target)
+    warn_of_another_meaning(name, y, target, understood, classes_given=classes is not None)
+    if understood == "classes":
+        return _encode_classes(name, y, classes)
+    if understood == "labels":
+        return _encode_labels(name, y, classes)
+    if classes is not None:
+        raise ValueError(f"{name}: classes={classes.tolist()} are given, and y holds numbers.")
+    return _encode_numbers(name, _as_numbers(name, y), y.ndim == 1, weights)
+
+
+def _encode_like(name: str, y: np.ndarray, like: Targets) -> Targets:
+    if like.kind == "classes":
+        return _encode_classes(name, y, like.classes)
+    n_columns = 1 if y.ndim == 1 else y.shape[1]
+    if n_columns != like.n_outputs:
         raise ValueError(
-            f"{name}: y has {values.shape[1]} columns, and the network gives {like.n_outputs} "
+            f"{name}: y has {n_columns} columns, and the network gives {like.n_outputs} "
             f"{like.kind}."
         )
-    one_dimensional = y.ndim == 1
-    if resolved == "labels":
-        if not np.isin(values, (0, 1)).all():
-            raise ValueError(
-                f"{name}: y must be a matrix of 0 and 1, as the network was fitted to."
-            )
-        return Targets("labels", values.astype(np.float32), values.shape[1], one_dimensional=False)
-    return _encode_numbers(name, values, one_dimensional, weights, like)
-
-
-def _as_array(y: Any) -> np.ndarray:
-    if hasattr(y, "to_numpy"):
-        y = y.to_numpy()
-    array = np.asarray(y)
-    if array.ndim == 0:
-        raise ValueError(f"y is a single value ({array!r}); expected one target a sample.")
-    return array
-
-
-def _resolved_kind(y: np.ndarray, kind: str) -> Target:
-    if y.ndim > 2:
-        raise ValueError(f"y has {y.ndim} dimensions; expected 1 or 2.")
-    is_float = y.dtype.kind == "f"
-    if kind == "numbers":
-        return "numbers"
-    if y.ndim == 2 and y.shape[1] > 1:
-        numeric = y.dtype.kind in "biuf"
-        if numeric and np.isin(np.unique(y), (0, 1)).all():
-            return "labels"
-        if kind == "auto" and is_float:
-            return "numbers"
-        check_classification_targets(y)
-        raise ValueError(
-            f"y has {y.shape[1]} columns and values other than 0 and 1; give one column of "
-            "classes, a 0/1 matrix of labels, or floats to predict."
-        )
-    if kind == "auto" and is_float:
-        return "numbers"
-    return "classes"
+    if like.kind == "labels":
+        return _encode_labels(name, y.reshape(len(y), -1))
+    return _encode_numbers(name, _as_numbers(name, y), y.ndim == 1, like=like)
 
 
 def _encode_classes(name: str, y: np.ndarray, known: np.ndarray | None) -> Targets:
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError(f"{name}: Input y contains NaN or infinity.")
-    if type_of_target(y, input_name="y") not in ("binary", "multiclass"):
-        check_classification_targets(y)
-    classes, codes = np.unique(y, return_inverse=True)
+    column, known = _one_column(name, y, known)
+    if column.dtype.kind == "f" and (column != np.floor(column)).any():
+        raise ValueError(
+            f"{name}: Unknown label type: continuous. y holds numbers that are not whole, and "
+            "classes are learnt; set target='numbers' or use ConvNetRegressor to predict numbers."
+        )
+    classes, codes = np.unique(column, return_inverse=True)
     if known is not None:
-        strange = np.setdiff1d(classes, known)
-        if len(strange):
+        strange = [each for each in classes.tolist() if each not in set(known.tolist())]
+        if strange:
             raise ValueError(
-                f"{name}: y holds classes that are not among the known ones: {strange.tolist()}; "
-                f"known are {known.tolist()}."
+                f"{name}: y holds classes that are not among the known ones: {strange}; known are "
+                f"{known.tolist()}."
             )
-        codes, classes = np.searchsorted(known, y), known
+        codes, classes = np.searchsorted(known, column), known
     if len(classes) < 2:
         raise ValueError(_TOO_FEW.format(name=name, label=classes.tolist()[0]))
     return Targets("classes", codes.astype(np.int32), len(classes), classes=classes)
+
+
+def _one_column(
+    name: str, y: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """One class a sample, and all classes: rows with one 1 stand for the number of its column."""
+    if y.ndim == 1 or y.shape[1] == 1:
+        return column_or_1d(y, warn=True), known
+    columns = np.arange(y.shape[1])
+    if not holds_one_hot_rows(y):
+        raise ValueError(
+            f"{name}: y has {len(columns)} columns, and one class a sample is learnt; give one "
+            "column of classes, or rows of 0 with exactly one 1."
+        )
+    if known is not None and not np.array_equal(known, columns):
+        raise ValueError(
+            f"{name}: the rows of y have one 1 in {len(columns)} columns, and the known classes "
+            f"are {known.tolist()}; give one column of these."
+        )
+    return y.argmax(axis=1), columns
+
+
+def _encode_labels(name: str, y: np.ndarray, classes: np.ndarray | None = None) -> Targets:
+    if y.ndim == 1:
+        raise ValueError(
+            f"{name}: y has one dimension, and target='labels' needs a matrix of 0 and 1, one "
+            "column a label; of a single label, give y.reshape(-1, 1)."
+        )
+    n_labels = y.shape[1]
+    if not holds_zeros_and_ones(y):
+        values = np.unique(y)
+        found = " and ".join(map(str, values.tolist())) if len(values) == 2 else "other values"
+        remedy = f" Give (y == {values.tolist()[-1]}).astype(int)." if len(values) == 2 else ""
+        raise ValueError(f"{name}: labels must be a matrix of 0 and 1; y holds {found}.{remedy}")
+    if classes is not None and not np.array_equal(classes, np.arange(n_labels)):
+        raise ValueError(
+            f"{name}: classes={classes.tolist()}, and y is a matrix of {n_labels} labels, whose "
+            f"classes are the numbers of its columns, 0 to {n_labels - 1}."
+        )
+    return Targets("labels", y.astype(np.float32), n_labels, one_dimensional=False)
+
+
+def _as_numbers(name: str, y: np.ndarray) -> np.ndarray:
+    """float64 of shape (n_samples, n_outputs)."""
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name}: y holds {y.flat[0]!r}, and numbers are predicted; give numbers, or use "
+            "ConvNetClassifier."
+        )
+    return y.reshape(len(y), -1).astype(np.float64)
 
 
 def _encode_numbers(
     name: str,
     values: np.ndarray,
     one_dimensional: bool,
-    weights: np.ndarray | None,
-    like: Targets | None,
+    weights: np.ndarray | None = None,
+    like: Targets | None = None,
 ) -> Targets:
     if like is not None:
         offset, scale = like.offset, like.scale

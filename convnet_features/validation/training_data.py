@@ -50,7 +50,7 @@ def check_training_data(
     y: Any,
     sample_weight: Any,
     *,
-    kind: str,
+    target: str,
     classes: np.ndarray | None = None,
     like: Targets | None = None,
     reset: bool = True,
@@ -64,7 +64,7 @@ def check_training_data(
     X : array-like of shape (n_samples, ...)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : array-like of shape (n_samples,), or None
-    kind : {'auto', 'classes', 'numbers'}
+    target : {'auto', 'discrete', 'classes', 'numbers', 'labels'}
         What y may be.
     classes : ndarray of shape (n_classes,), optional
         All classes there are; those of y if not given.
@@ -90,7 +90,9 @@ def check_training_data(
     images, input_shape = check_images(taken, X, expected, reset=reset)
     weights = check_sample_weight(images, sample_weight)
     counts = None if weights is None or np.ptp(weights) == 0 else weights
-    targets = encode_targets(name, y, kind, len(images), classes=classes, weights=counts, like=like)
+    targets = encode_targets(
+        name, y, target, len(images), classes=classes, weights=counts, like=like
+    )
     features_in = {key: vars(taken)[key] for key in FEATURES_IN if key in vars(taken)}
     if estimator.class_weight is not None:
         balance = weights_of_classes(estimator.class_weight, targets, weights)
