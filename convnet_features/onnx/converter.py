@@ -68,7 +68,9 @@ def _feature_shapes(operator: Any) -> None:
 
 
 def _class_shapes(operator: Any) -> None:
-    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
+
+    from .export import label_values
 
     model = operator.raw_operator
     n_outputs = model._targets_like.n_outputs
@@ -76,10 +78,16 @@ def _class_shapes(operator: Any) -> None:
     probabilities.type = FloatTensorType([None, n_outputs])
     if model._targets_like.kind == "labels":
         label.type = Int64TensorType([None, n_outputs])
-    elif model.classes_.dtype.kind in "iu":
-        label.type = Int64TensorType([None])
     else:
-        label.type = StringTensorType([None])
+        label.type = _tensor_type(label_values(model.classes_).dtype)([None])
+
+
+def _tensor_type(dtype: np.dtype) -> Any:
+    """skl2onnx's type of labels."""
+    from skl2onnx.common import data_types
+
+    names = {"i": "Int64TensorType", "u": "UInt64TensorType", "f": "DoubleTensorType"}
+    return getattr(data_types, names.get(dtype.kind, "StringTensorType"))
 
 
 def _number_shapes(operator: Any) -> None:
@@ -113,10 +121,32 @@ def _begin(scope: Any, operator: Any, container: Any) -> tuple[GraphBuilder, str
 
     prefix = scope.get_unique_variable_name("convnet") + "/"
     graph = GraphBuilder(prefix, min(container.target_opset, OPSET))
-    (x,) = operator.inputs
-    dtype = np.dtype(_numpy_dtype(x.type))
-    shape = [None, *x.type.shape[1:]]
-    return graph, write_images(graph, operator.raw_operator, x.full_name, shape, dtype)
+    x, shape, dtype = _joined(graph, operator)
+    return graph, write_images(graph, operator.raw_operator, x, shape, dtype)
+
+
+def _joined(graph: GraphBuilder, operator: Any) -> tuple[str, list[int | None], np.dtype]:
+    """The operator's input, its shape and its dtype; of one input a column, their table."""
+    from onnx import TensorProto
+
+    if len(operator.inputs) == 1:
+        (x,) = operator.inputs
+        return x.full_name, [None, *x.type.shape[1:]], np.dtype(_numpy_dtype(x.type))
+    columns = []
+    for column in operator.inputs:
+        dtype = np.dtype(_numpy_dtype(column.type))
+        if dtype.kind not in "biuf":
+            raise TypeError(
+                f"{type(operator.raw_operator).__name__}: the column {column.raw_name!r} is "
+                f"{type(column.type).__name__}, and a network takes numbers; encode it in a step "
+                "in front."
+            )
+        name = column.full_name
+        if dtype != np.float32:
+            name = graph.add("Cast", name, to=TensorProto.FLOAT)
+        columns.append(name)
+    table = graph.add("Concat", *columns, axis=1)
+    return table, [None, None], np.dtype(np.float32)
 
 
 def _numpy_dtype(kind: Any) -> Any:

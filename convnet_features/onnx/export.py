@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._base import BaseConvNet
 from .._features import layer_names
 from .._version import __version__
 from ..network.pixels import fits_float32
 from .graph import OPSET, GraphBuilder
 from .layers import write_layer
 
-__all__ = ["to_onnx", "write_features", "write_images", "write_predictions"]
+__all__ = ["label_values", "to_onnx", "write_features", "write_images", "write_predictions"]
 
 #: The revision of the file format that came with opset 18.
 _IR_VERSION = 8
@@ -47,7 +49,8 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
     onnx.ModelProto
         With the input ``X``, and the output ``features`` of shape
         (n_samples, n_features_out); or, for predictions of classes or labels,
-        ``label`` and ``probabilities``; of numbers, ``variable`` of shape
+        ``label`` (int64 for whole numbers and for False and True, float64 for
+        other numbers, or text) and ``probabilities``; of numbers, ``variable`` of shape
         (n_samples, n_outputs), float64.
 
     Raises
@@ -56,6 +59,9 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
         If the estimator is not fitted.
     NetworkError
         If a layer has no ONNX form; the text names the layer.
+    TypeError
+        If `estimator` is something else, as a Pipeline is; the text says who
+        writes it.
     ValueError
         If X does not hold images of the size that the network was fitted to.
 
@@ -75,6 +81,7 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
     >>> [output.name for output in model.graph.output]
     ['features']
     """
+    estimator = _network_of(estimator)
     check_is_fitted(estimator)
     graph = GraphBuilder()
     graph.reserve("X", *_OUTPUTS)
@@ -96,6 +103,19 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
         ir_version=_IR_VERSION,
         producer_name="convnet_features",
         producer_version=__version__,
+    )
+
+
+def _network_of(estimator: Any) -> BaseConvNet:
+    """`estimator`, or the one that is frozen in it; an error says who writes others."""
+    inner = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    if isinstance(inner, BaseConvNet):
+        return inner
+    raise TypeError(
+        f"to_onnx writes a ConvNetFeatureExtractor, ConvNetClassifier or ConvNetRegressor; got "
+        f"{type(inner).__name__}. skl2onnx writes Pipelines and what else holds a network: call "
+        "convnet_features.onnx.register_converters() once, then skl2onnx.to_onnx(fitted, X[:1]); "
+        "of a search, give it best_estimator_."
     )
 
 
@@ -195,12 +215,28 @@ def write_predictions(graph: GraphBuilder, estimator: Any, images: str, outputs:
     label, probabilities = outputs
     if like.kind == "classes":
         best = graph.add("ArgMax", scores, axis=1, keepdims=0)
-        classes = graph.constant(estimator.classes_, "classes")
+        classes = graph.constant(label_values(estimator.classes_), "classes")
         graph.add("Gather", classes, best, output=label, axis=0)
     else:
         likely = graph.add("Greater", scores, graph.constant(np.float32(0.5), "half"))
         graph.add("Cast", likely, output=label, to=TensorProto.INT64)
     graph.add("Identity", scores, output=probabilities)
+
+
+def label_values(classes: np.ndarray) -> np.ndarray:
+    """Classes in a type that every runtime has: int64, float64 or text.
+
+    Whole numbers too large for int64 stay as they are.
+    """
+    match classes.dtype.kind:
+        case "b" | "i":
+            return classes.astype(np.int64)
+        case "u":
+            fits = classes.max(initial=0) <= np.iinfo(np.int64).max
+            return classes.astype(np.int64) if fits else classes
+        case "f":
+            return classes.astype(np.float64)
+    return classes
 
 
 def _predictions(graph: GraphBuilder, estimator: Any, images: str) -> list[onnx.ValueInfoProto]:
@@ -211,7 +247,7 @@ def _predictions(graph: GraphBuilder, estimator: Any, images: str) -> list[onnx.
         return [_declared("variable", np.float64, [None, n_outputs])]
     write_predictions(graph, estimator, images, ["label", "probabilities"])
     if like.kind == "classes":
-        label = _declared("label", estimator.classes_.dtype, [None])
+        label = _declared("label", label_values(estimator.classes_).dtype, [None])
     else:
         label = _declared("label", np.int64, [None, n_outputs])
     return [label, _declared("probabilities", np.float32, [None, n_outputs])]

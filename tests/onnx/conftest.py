@@ -26,7 +26,8 @@ def run():
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, {session.get_inputs()[0].name: X}), strict=True))
+        given = X if isinstance(X, dict) else {session.get_inputs()[0].name: X}
+        return dict(zip(names, session.run(names, given), strict=True))
 
     return outputs
 

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from lasagne import layers as ll
 from lasagne import nonlinearities as nl
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
 from convnet_features.exceptions import NetworkError
@@ -16,6 +20,8 @@ from ..helpers import assert_close
 from .networks import NETWORKS
 
 pytestmark = pytest.mark.onnx
+
+LABELS = ["uint8", "bool", "int8", "uint16", "int32", "int64", "uint64", "float32", "float64", "U3"]
 
 LAYERS = [
     ("conv", ll.Conv2DLayer, {"num_filters": 2, "filter_size": 3}),
@@ -99,6 +105,57 @@ def test_classes(classes, fitted, rng, run):
     assert list(outputs) == ["label", "probabilities"]
     assert_same(outputs["probabilities"], classifier.predict_proba(X))
     np.testing.assert_array_equal(outputs["label"], classifier.predict(X))
+
+
+@pytest.mark.parametrize("dtype", LABELS)
+def test_types_of_labels(dtype, fitted, rng, run):
+    """Runtimes know few types of labels: int64, float64 and text."""
+    X = rng.normal(size=(30, 1, 6, 7)).astype(np.float32)
+    classifier = fitted(ConvNetClassifier, X, (np.arange(30) % 2).astype(dtype))
+    outputs = run(to_onnx(classifier, features=False), X)
+    expected = classifier.predict(X)
+    assert expected.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(outputs["label"], expected)
+    kind = np.dtype(dtype).kind
+    wide = {"f": np.float64, "U": object}.get(kind, np.int64)
+    assert outputs["label"].dtype == wide
+
+
+def test_labels_beyond_int64(fitted, rng, run):
+    X = rng.normal(size=(30, 1, 6, 7)).astype(np.float32)
+    y = np.array([1, 2**64 - 1], np.uint64)[np.arange(30) % 2]
+    classifier = fitted(ConvNetClassifier, X, y)
+    label = run(to_onnx(classifier, features=False), X)["label"]
+    np.testing.assert_array_equal(label, classifier.predict(X))
+
+
+def test_a_frozen_network(fitted, rng, run):
+    X = rng.normal(size=(12, 1, 6, 7)).astype(np.float32)
+    extractor = fitted(ConvNetFeatureExtractor, X, np.arange(12) % 3)
+    features = run(to_onnx(FrozenEstimator(extractor)), X)["features"]
+    assert_same(features, extractor.transform(X))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda net: Pipeline([("net", net)]),
+        lambda net: GridSearchCV(net, {"max_epochs": [1]}, cv=2),
+        lambda net: StandardScaler(),
+        lambda net: "net.onnx",
+    ],
+    ids=["Pipeline", "GridSearchCV", "StandardScaler", "str"],
+)
+def test_what_others_write(wrap):
+    other = wrap(ConvNetClassifier(LAYERS))
+    with pytest.raises(TypeError) as caught:
+        to_onnx(other)
+    assert str(caught.value) == (
+        "to_onnx writes a ConvNetFeatureExtractor, ConvNetClassifier or ConvNetRegressor; got "
+        f"{type(other).__name__}. skl2onnx writes Pipelines and what else holds a network: call "
+        "convnet_features.onnx.register_converters() once, then skl2onnx.to_onnx(fitted, X[:1]); "
+        "of a search, give it best_estimator_."
+    )
 
 
 def test_labels(fitted, rng, run):
