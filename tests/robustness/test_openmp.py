@@ -72,7 +72,7 @@ def of_threads():
     return find
 
 
-@pytest.mark.parametrize("sizes", [{}, {"times": 3, "epochs": 2}], ids=["digits", "larger"])
+@pytest.mark.parametrize("sizes", [{}, {"times": 3, "epochs": 8}], ids=["digits", "larger"])
 @pytest.mark.parametrize(
     ("environment", "call", "number"),
     [
