@@ -10,9 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from convnet_features.kernels import machine
-from convnet_features.kernels.machine import LEVELS, Limit, Machine, always, find_machine, never
-from convnet_features.kernels.onednn.library import load_library
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    Pool2DSpec,
+    PoolStage,
+)
+from convnet_features.kernels.machine import (
+    LEVELS,
+    Limit,
+    Machine,
+    always,
+    find_machine,
+    find_vendor,
+    never,
+)
+from convnet_features.kernels.onednn import OneDNNProvider, generated
+from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.portable import PortableProvider
+
+from ..helpers import assert_close
+from .machines import MACHINES, here
 
 #: What oneDNN says of processors, from the least to one with everything.
 BITS = {"sse41": 0x1, "avx": 0x3, "avx2": 0x7, "avx2_vnni": 0xF, "avx512": 0x27, "amx": 0xFEF}
@@ -103,7 +122,7 @@ class TestMachine:
     def test_the_vendor_of_this_processor(self, text, found):
         if text not in Path("/proc/cpuinfo").read_text():
             pytest.skip(f"not a processor of {text}")
-        assert machine.find_vendor() == found
+        assert find_vendor() == found
 
     def test_no_code_where_none_can_be_made(self):
         assert Machine("avx512").generates
@@ -188,7 +207,7 @@ for _ in range(2):
 
     def test_too_late_is_an_error(self):
         """oneDNN listens before its first use only."""
-        if load_library().machine.isa == "sse41":
+        if here().isa == "sse41":
             pytest.skip("this process is held to the least level already")
         done = run(
             """
@@ -209,3 +228,41 @@ except EngineError as error:
             "process has used it before, or it was built without limits: set ONEDNN_MAX_CPU_ISA "
             "as well, before the process starts, or use engine='portable'.\n"
         )
+
+
+SEED_NETWORK = (
+    ConvStage(Conv2DSpec()),
+    PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify"),
+    ConvStage(Conv2DSpec()),
+    PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify"),
+    DenseStage(activation="rectify"),
+    DenseStage(),
+)
+SEED_SHAPES = [(32, 1, 5, 5), (32,), (32, 32, 5, 5), (32,), (512, 256), (256,), (256, 10), (10,)]
+
+
+def training_step(kernel, x, params, gy):
+    y, workspace = kernel.forward_training(x, params)
+    gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
+    return [y, gx, *gradients]
+
+
+@pytest.mark.onednn
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+def test_choices_for_another_machine_give_the_same_numbers(machine, rng, monkeypatch):
+    """oneDNN computes as on the machine at hand; what we choose is chosen as on the other."""
+    if machine.lanes > here().lanes:
+        pytest.skip(f"this processor cannot run code for {machine}")
+    monkeypatch.setattr(generated, "WORTH_GENERATING", 0)
+    kernel = OneDNNProvider(machine).stack(SEED_NETWORK)
+    portable = PortableProvider().stack(SEED_NETWORK)
+    x = rng.standard_normal((7, 1, 28, 28)).astype("float32")
+    params = [0.1 * rng.standard_normal(shape).astype("float32") for shape in SEED_SHAPES]
+    gy = rng.standard_normal((7, 10)).astype("float32")
+    assert_close(kernel.forward(x, params), portable.forward(x, params))
+    steps = (training_step(each, x, params, gy) for each in (kernel, portable))
+    for mine, expected in zip(*steps, strict=True):
+        assert_close(mine, expected)
+    plans = kernel._forward_plans._entries.values()
+    by_code = [isinstance(step, Routine) for plan in plans for step, _ in plan.program.steps]
+    assert machine.generates or not any(by_code)
