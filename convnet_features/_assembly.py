@@ -55,7 +55,7 @@ _SEEDS = np.iinfo(np.int32).max
 
 def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
     """A trainer of a network with fresh parameters."""
-    random = check_random_state(estimator.random_state)
+    random = check_random_state(_seed(estimator))
     init_seed, seed = (int(each) for each in random.randint(_SEEDS, size=2))
     model = Model(
         layers=network_layers(estimator, data.input_shape),
@@ -72,6 +72,15 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
     report = load_pretrained(estimator, model)
     model.freeze(check_frozen(model.network, estimator.freeze or ()))
     return Trainer(model, settings, seed, load_report=report)
+
+
+def _seed(estimator: Any) -> Any:
+    """The random_state; where it is None, the seed of trainings that are to be gone on with."""
+    if estimator.random_state is not None:
+        return estimator.random_state
+    keepers = (getattr(each, "kept_seed", None) for each in estimator.callbacks or ())
+    kept = (keeper() for keeper in keepers if keeper is not None)
+    return next((seed for seed in kept if seed is not None), None)
 
 
 def resumed_trainer(estimator: Any, trainer: Trainer, data: TrainingData) -> Trainer:

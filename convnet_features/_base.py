@@ -240,7 +240,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
                 )
         data = self._checked(X, y, sample_weight, classes, like, reset=not going_on)
         trainer = self._trainer_for(data, going_on)
-        self._train(trainer, data, whole_set(data), None, 1, self._callbacks(), keep=True)
+        training, callbacks = whole_set(data), self._callbacks()
+        self._train(trainer, data, training, None, 1, callbacks, keep=True, open_ended=True)
         return self
 
     def _checked(
@@ -285,11 +286,12 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         n_epochs: int,
         callbacks: Sequence[Any],
         keep: bool,
+        open_ended: bool = False,
     ) -> None:
         """Run the trainer; what it had finished counts, whatever ended it."""
         finished = len(trainer.history)
         try:
-            trainer.run(training, validation, n_epochs, callbacks)
+            trainer.run(training, validation, n_epochs, callbacks, open_ended)
         except BaseException:
             if len(trainer.history) > finished:
                 self._adopt(trainer, data, keep)

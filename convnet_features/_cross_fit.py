@@ -24,6 +24,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from .kernels.memory import empty_like
+from .training.callbacks.base import changes_training
 
 __all__ = ["cross_fitted_features"]
 
@@ -70,12 +71,15 @@ def cross_fitted_features(
     target = fitted._features(images)
     result = empty_like(target)
     times_seen = np.zeros(len(images), dtype=int)
+    if fit_params.get("X_val") is not None:
+        fit_params["X_val"] = fitted._images(fit_params["X_val"])
     for seen, unseen in _parts(fitted, images, y, cross_fit):
         part = clone(fitted).set_params(
             target=like.kind,
             input_shape=fitted.input_shape_,
             input_scale=fitted.input_scale_,
             warm_start=False,
+            callbacks=_without_files(fitted.callbacks),
         )
         kept = None if weights is None else weights[seen]
         part.fit(images[seen], y[seen], sample_weight=kept, **fit_params)
@@ -88,6 +92,11 @@ def cross_fitted_features(
             f"{np.count_nonzero(times_seen != 1)} of {len(images)} rows never or more than once."
         )
     return result
+
+
+def _without_files(callbacks: Iterable[Any] | None) -> list[Any]:
+    """Those that a training depends on: the files of the others are the kept network's."""
+    return [clone(each, safe=False) for each in callbacks or () if changes_training(each)]
 
 
 def _parts(

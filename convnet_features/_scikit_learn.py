@@ -43,6 +43,8 @@ class EpochTasks(Callback):
         From an estimator and a trainer; makes the estimator fitted as of now.
     """
 
+    changes_training = False
+
     def __init__(
         self, estimator: Any, X: Any, y: Any, fitted_as_of: Callable[[Any, Trainer], None]
     ) -> None:

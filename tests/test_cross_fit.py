@@ -11,6 +11,8 @@ from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import make_pipeline
 
 from convnet_features import ConvNetFeatureExtractor
+from convnet_features.callbacks import Checkpoint, CSVLog
+from convnet_features.persistence import read_arrays
 
 from .images import bright_corners, quick
 
@@ -115,3 +117,28 @@ def test_parts_must_cover_every_row_once():
     splits = [(np.arange(30), np.arange(30, 60))]
     with pytest.raises(ValueError, match=r"must leave out every row exactly once.*30 of 60"):
         quick(ConvNetFeatureExtractor, max_epochs=1).fit_transform(X, Y, cross_fit=splits)
+
+
+def test_the_files_of_callbacks_are_the_kept_networks(tmp_path):
+    kept, alone = tmp_path / "kept", tmp_path / "alone"
+
+    def callbacks(folder):
+        return [Checkpoint(folder, resume=True), CSVLog(folder / "log.csv")]
+
+    alone.mkdir()
+    quick(ConvNetFeatureExtractor, callbacks=callbacks(alone)).fit(X, Y)
+    kept.mkdir()
+    crossed = quick(ConvNetFeatureExtractor, callbacks=callbacks(kept))
+    crossed.fit_transform(X, Y, cross_fit=3)
+    assert [p.name for p in sorted(kept.iterdir())] == [p.name for p in sorted(alone.iterdir())]
+    expected, _ = read_arrays(alone / "last.safetensors")
+    found, _ = read_arrays(kept / "last.safetensors")
+    np.testing.assert_equal(found, expected)
+
+
+def test_flat_validation_data_are_taken():
+    flat = X.reshape(len(X), -1)
+    one = quick(ConvNetFeatureExtractor).fit_transform(
+        flat, Y, cross_fit=2, X_val=flat[:12], y_val=Y[:12]
+    )
+    assert np.isfinite(one).all()

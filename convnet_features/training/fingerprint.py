@@ -2,49 +2,103 @@
 
 from __future__ import annotations
 
-import zlib
+import functools
+import hashlib
+import json
+import uuid
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..exceptions import ConvNetFeaturesWarning
 from .batches import Dataset
+from .callbacks.base import changes_training
+from .identity import UnknownIdentityError, array_identity, identity
+from .state import TrainingState
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-__all__ = ["fingerprint"]
-
-#: Rows whose pixels are looked at.
-_SAMPLE = 1000
+__all__ = ["digest", "fingerprint"]
 
 
-def fingerprint(trainer: Trainer) -> dict[str, Any]:
-    """A training's network, settings and data, as JSON: equal for equal trainings.
+def fingerprint(trainer: Trainer) -> dict[str, str]:
+    """What a training that is about to begin depends on: a hash of each part, by its name.
 
-    The number of epochs is not part of it, and neither are callbacks.
+    Equal for equal trainings, in whatever process. The number of epochs is part
+    of it where something changes with the share of them that is done. What only
+    watches a training is not.
     """
-    model, settings = trainer.model, trainer.settings
-    return {
-        "parameters": {name: list(value.shape) for name, value in model.named_values.items()},
-        "frozen": list(model.frozen),
-        "input_shape": list(model.input_shape),
-        "input_scale": model.input_scale,
-        "target": model.target,
-        "random_state": trainer.seed,
-        "update": settings.rule.__name__,
-        "batch_size": settings.batch_size,
-        "shuffle": bool(settings.shuffle),
-        "training data": _of_data(trainer.training),
-        "validation data": None if trainer.validation is None else _of_data(trainer.validation),
+    model = trainer.model
+    shaping = [each for each in trainer.callbacks if changes_training(each)]
+    length = trainer.last_epoch if any(map(_needs_length, shaping)) else None
+    parts: dict[str, Callable[[], str]] = {
+        "network": _lazily(
+            [model.layers, model.input_shape, model.n_outputs, model.target, model.input_scale],
+            [model.engine, model.frozen],
+        ),
+        "settings": _lazily(*(getattr(trainer.settings, f.name) for f in fields(trainer.settings))),
+        "random_state": _lazily(trainer.seed),
+        "beginning": lambda: _beginning(trainer),
+        "callbacks": _lazily(*shaping),
+        "max_epochs": _lazily(length),
+        "training data": lambda: _of_data(trainer.training),
+        "validation data": lambda: _of_data(trainer.validation),
+        "versions": _versions,
     }
+    return {name: _known(name, part) for name, part in parts.items()}
 
 
-def _of_data(data: Dataset) -> list[int]:
-    """The number of rows, and checksums of targets, weights and some of the images."""
-    sample = data.rows[:: max(1, len(data) // _SAMPLE)]
-    weights = np.zeros(0) if data.weights is None else data.weights[data.rows]
-    return [len(data), *map(_checksum, (data.targets[data.rows], weights, data.images[sample]))]
+def digest(parts: Mapping[str, Any]) -> str:
+    """A fingerprint as one short word."""
+    return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _checksum(array: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).tobytes())
+def _lazily(*values: Any) -> Callable[[], str]:
+    return lambda: identity(list(values))
+
+
+def _known(name: str, part: Callable[[], str]) -> str:
+    """A part's hash; where there is none, something that no other training has."""
+    try:
+        return part()
+    except (UnknownIdentityError, RecursionError) as error:
+        warnings.warn(
+            f"Checkpoint: the {name} of this training cannot be compared with another "
+            f"one's ({error}), so it begins anew each time. A function of a module, or an object "
+            "that can be pickled, can be compared.",
+            ConvNetFeaturesWarning,
+            stacklevel=2,
+        )
+        return uuid.uuid4().hex
+
+
+def _beginning(trainer: Trainer) -> str:
+    """The parameters and the update rule's memory, whatever they come from."""
+    state = TrainingState.of(trainer)
+    parts = [state.theta, state.optimiser, state.arguments, state.order, state.generators]
+    return identity([*parts, len(state.history)])
+
+
+def _of_data(data: Dataset | None) -> str:
+    if data is None:
+        return identity(None)
+    arrays = [data.images, data.targets] + ([] if data.weights is None else [data.weights])
+    return identity([array_identity(each, data.rows) for each in arrays])
+
+
+@functools.cache
+def _versions() -> str:
+    """Of what decides what numbers come out."""
+    import pytensor
+
+    from .._version import __version__
+
+    return identity([__version__, np.__version__, pytensor.__version__])
+
+
+def _needs_length(callback: Any) -> bool:
+    return bool(getattr(callback, "depends_on_length", True))

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interruption", "interruptible"]
+from joblib.memory import NotMemorizedFunc
+
+__all__ = ["Interruption", "interruptible", "is_one_of_many"]
+
+#: Modules of scikit-learn's and joblib's that pass on one fit, and do not make many of one.
+_PASSING_ON = (
+    "sklearn.base",
+    "sklearn.callback",
+    "sklearn.compose._target",
+    "sklearn.pipeline",
+    "sklearn.utils",
+)
+#: Those that fit many estimators, or keep what was fitted.
+_GATHERING = ("sklearn", "joblib", "dask_ml", "convnet_features._cross_fit")
 
 
 class Interruption:
@@ -24,16 +38,39 @@ class Interruption:
         self.requested = True
 
 
+def is_one_of_many() -> bool:
+    """Whether this training is one of those of a search, a cross-validation or an ensemble.
+
+    There the user who presses Ctrl-C means the whole: a training that was cut
+    short would be scored, or kept in a cache, as if it was whole.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        passes_on = _within(module, _PASSING_ON) or (
+            module == "joblib.memory" and isinstance(frame.f_locals.get("self"), NotMemorizedFunc)
+        )
+        if _within(module, _GATHERING) and not passes_on:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == each or module.startswith(f"{each}.") for each in packages)
+
+
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
     """Take Ctrl-C for the duration, where it would raise KeyboardInterrupt.
 
     Only the main thread gets signals, and a handler that somebody else put in
-    place stays: there, nothing is taken.
+    place stays: there, nothing is taken, and neither in one training of many.
     """
     interruption = Interruption()
     ours = (
-        threading.current_thread() is threading.main_thread()
+        not is_one_of_many()
+        and threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
     if ours:

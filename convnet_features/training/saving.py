@@ -18,20 +18,22 @@ import numpy as np
 from ..exceptions import FileFormatError
 from ..network.transfer import finite_float32
 from ..persistence import read_arrays, write_arrays
-from .fingerprint import fingerprint
 from .state import TrainingState
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-__all__ = ["resume_training", "save_training"]
+__all__ = ["epochs_in", "fingerprint_in", "resume_training", "save_training"]
 
 _VERSION = 1
 _ARRAYS = ("theta", "optimiser")
 
 
-def save_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
-    """Write everything that a running training needs to go on, atomically."""
+def save_training(trainer: Trainer, path: str | os.PathLike[str], known: Mapping[str, str]) -> None:
+    """Write everything that a running training needs to go on, atomically.
+
+    `known` is the fingerprint with which it began.
+    """
     state = TrainingState.of(trainer)
     arrays = {**trainer.model.named_values, "training/theta": state.theta}
     arrays |= {f"training/optimiser/{i}": each for i, each in enumerate(state.optimiser)}
@@ -40,10 +42,15 @@ def save_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         held = {key: value for key, value in kept.items() if isinstance(value, np.ndarray)}
         arrays |= {f"callback/{name}/{key}": value for key, value in held.items()}
         callbacks[name] = {key: value for key, value in kept.items() if key not in held}
-    write_arrays(path, arrays, _notes(trainer, state, callbacks))
+    write_arrays(path, arrays, _notes(trainer, state, callbacks, known))
 
 
-def _notes(trainer: Trainer, state: TrainingState, callbacks: dict[str, Any]) -> dict[str, Any]:
+def _notes(
+    trainer: Trainer,
+    state: TrainingState,
+    callbacks: dict[str, Any],
+    known: Mapping[str, str],
+) -> dict[str, Any]:
     model = trainer.model
     names = [each.name for each in fields(state) if each.name not in _ARRAYS]
     return {
@@ -52,13 +59,32 @@ def _notes(trainer: Trainer, state: TrainingState, callbacks: dict[str, Any]) ->
         "input_shape": list(model.input_shape),
         "n_outputs": model.n_outputs,
         "target": model.target,
-        "fingerprint": fingerprint(trainer),
+        "fingerprint": dict(known),
         "state": {name: getattr(state, name) for name in names},
         "callbacks": callbacks,
     }
 
 
-def resume_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+def fingerprint_in(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The fingerprint of the training that a checkpoint is of; raises FileFormatError."""
+    _, notes = read_arrays(path)
+    _check_format(path, notes)
+    return dict(notes["fingerprint"])
+
+
+def epochs_in(path: str | os.PathLike[str]) -> int:
+    """How many epochs a checkpoint has behind it; raises FileFormatError."""
+    _, notes = read_arrays(path)
+    _check_format(path, notes)
+    try:
+        return len(notes["state"]["history"])
+    except (TypeError, KeyError):
+        return 0  # which is no checkpoint, as resuming it says
+
+
+def resume_training(
+    trainer: Trainer, path: str | os.PathLike[str], present: Mapping[str, str]
+) -> None:
     """Bring a training that has just begun to where a file says it was.
 
     Raises
@@ -71,7 +97,7 @@ def resume_training(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     """
     arrays, notes = read_arrays(path)
     _check_format(path, notes)
-    _check_fingerprint(path, trainer, notes["fingerprint"])
+    _check_fingerprint(path, present, notes["fingerprint"])
     before = TrainingState.of(trainer), _states(trainer.callbacks)
     try:
         _restore(trainer, _state(trainer, arrays, notes), _callback_states(arrays, notes))
@@ -141,9 +167,8 @@ def _check_format(path: str | os.PathLike[str], notes: Any) -> None:
 
 
 def _check_fingerprint(
-    path: str | os.PathLike[str], trainer: Trainer, known: dict[str, Any]
+    path: str | os.PathLike[str], present: Mapping[str, str], known: dict[str, Any]
 ) -> None:
-    present = fingerprint(trainer)
     different = [key for key, value in present.items() if known.get(key) != value]
     if different:
         raise ValueError(

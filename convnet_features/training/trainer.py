@@ -23,7 +23,7 @@ from .divergence import divergence
 from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
 from .history import History
-from .interruption import Interruption, interruptible
+from .interruption import Interruption, interruptible, is_one_of_many
 from .objectives import smoothed
 from .settings import Settings, penalised
 from .state import TrainingState
@@ -66,6 +66,8 @@ class Trainer:
         The epoch that this run ends with, if nothing stops it.
     cut_short : bool
         Whether the current epoch was stopped before its last batch.
+    open_ended : bool
+        Whether nobody knows how many epochs there are to be, as in `partial_fit`.
     declared : Settings
         The settings as the user last gave them.
     callbacks : list of Callback
@@ -85,7 +87,7 @@ class Trainer:
         self.order, self._seeds = _streams(self.seed)
         self.generators: list[np.random.Generator] = []
         self.batch = self.n_batches = self.last_epoch = 0
-        self.cut_short = False
+        self.cut_short = self.open_ended = False
         self.callbacks: list[Callback] = []
         self.declared = self.settings
         self._optimiser: list[np.ndarray] | None = None
@@ -212,24 +214,35 @@ class Trainer:
         validation: Dataset | None,
         n_epochs: int,
         callbacks: Sequence[Callback] = (),
+        open_ended: bool = False,
     ) -> None:
         """Train for `n_epochs` more epochs, or until a callback or Ctrl-C ends it.
 
-        Ctrl-C ends training after the current batch, with a warning. If
-        something raises, everything is left as of the last finished epoch.
+        Ctrl-C ends training after the current batch, with a warning; where
+        this training is one of many, it ends all of them. If something raises,
+        everything is left as of the last finished epoch.
+
+        Parameters
+        ----------
+        training : Dataset
+        validation : Dataset or None
+        n_epochs : int
+        callbacks : sequence of Callback
+        open_ended : bool, default=False
+            Whether more epochs may follow in other runs, nobody knows how many.
         """
         self.prepare()
         self._prepare_step(training.weights is not None)
         self.training, self.validation = training, validation
         self.callbacks = in_order(callbacks)
-        self.last_epoch = len(self.history) + n_epochs
+        self.last_epoch, self.open_ended = len(self.history) + n_epochs, open_ended
         self._finished = TrainingState.of(self)
         try:
             interrupted = self._run_epochs()
         except BaseException as error:
             self._finished.restore(self)
             interrupted = isinstance(error, KeyboardInterrupt) and bool(self.history)
-            if not interrupted:
+            if not interrupted or is_one_of_many():
                 raise
         finally:
             del self.training, self.validation, self._finished

@@ -307,3 +307,23 @@ class TestCSVLog:
         net = make_net(callbacks=[CSVLog(tmp_path / "log.csv")], warm_start=True)
         net.fit(*digits).fit(*digits)
         assert len((tmp_path / "log.csv").read_text().splitlines()) == 1 + 6
+
+
+@pytest.mark.parametrize("schedule", [Linear(0.03, 0.01), Cosine(0.1), OneCycle(0.1)], ids=repr)
+def test_a_schedule_without_a_known_end_is_refused(digits, make_net, schedule):
+    net = make_net(callbacks=[LearningRateSchedule(schedule)])
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        net.partial_fit(*digits)
+    assert str(caught.value) == (
+        f"LearningRateSchedule: {schedule!r} depends on the number of epochs, which partial_fit "
+        "does not know; give a schedule of the epoch alone (Step, or a function of one argument), "
+        "or train with fit."
+    )
+
+
+@pytest.mark.parametrize("schedule", [Step(0.04, 0.5, every=1), lambda epoch: 0.08 / 2**epoch])
+def test_schedules_of_the_epoch_alone_are_obeyed_by_partial_fit(digits, make_net, schedule):
+    net = make_net(callbacks=[LearningRateSchedule(schedule)])
+    for _ in range(3):
+        net.partial_fit(*digits)
+    assert net.history_.column("learning_rate") == [0.04, 0.02, 0.01]

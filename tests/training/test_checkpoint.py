@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from convnet_features.callbacks import (
     Linear,
     ReduceOnPlateau,
 )
-from convnet_features.exceptions import FileFormatError
+from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
 from convnet_features.persistence import read_arrays, write_arrays
 from convnet_features.training.state import TrainingState
 
@@ -163,30 +164,211 @@ def test_the_best_is_as_good_as_early_stopping_says(digits, make_net, tmp_path):
     np.testing.assert_array_equal(other.predict_proba(digits[0]), net.predict_proba(digits[0]))
 
 
+def halved_loss(prediction, target):
+    from lasagne.objectives import categorical_crossentropy
+
+    return categorical_crossentropy(prediction, target) / 2
+
+
+def lower_loss(share):
+    return lambda prediction, target: halved_loss(prediction, target) * share
+
+
+def darker(images, generator):
+    return images * np.float32(0.5)
+
+
 @pytest.mark.parametrize(
-    ("params", "what"),
+    "params",
     [
-        ({"random_state": 1}, "random_state"),
-        ({"batch_size": 7}, "batch_size"),
-        ({"update": "sgd", "update_learning_rate": 0.1}, "update"),
-        ({"conv2d1_num_filters": 5}, "parameters"),
-        ({"validation_fraction": None}, "training data, another validation data"),
-        ({"freeze": ["conv2d1"]}, "frozen"),
+        {"random_state": 1},
+        {"batch_size": 7},
+        {"update": "sgd"},
+        {"update_learning_rate": 0.01},
+        {"update_momentum": 0.5},
+        {"conv2d1_num_filters": 5},
+        {"dropout1_p": 0.1},
+        {"dense_nonlinearity": np.tanh},
+        {"validation_fraction": None},
+        {"freeze": ["conv2d1"]},
+        {"l1": 0.01},
+        {"l2": 0.01},
+        {"l2": {"dense": 0.01}},
+        {"loss": halved_loss},
+        {"loss": "squared_error"},
+        {"augment": darker},
+        {"label_smoothing": 0.1},
+        {"max_grad_norm": 0.1},
+        {"class_weight": {0: 2.0}},
+        {"shuffle": False},
+        {"input_scale": 0.5},
+        {"engine": "portable"},
+        {"early_stopping": True},
+        {"callbacks": [LearningRateSchedule(Linear(0.02, 0.01))]},
+        {"callbacks": [ReduceOnPlateau(patience=1)]},
     ],
+    ids=str,
 )
-def test_another_training_is_not_gone_on_with(digits, make_net, tmp_path, params, what):
-    make_net(callbacks=[Checkpoint(tmp_path)], max_epochs=1).fit(*digits)
-    net = make_net(**({"callbacks": [Checkpoint(tmp_path, resume=True)]} | params))
-    with pytest.raises(ValueError, match=f"belongs to a training with another {what}.*; give the"):
-        net.fit(*digits)
+def test_another_training_begins_anew_in_a_folder_of_its_own(digits, make_net, tmp_path, params):
+    if params.get("dense_nonlinearity") is np.tanh:
+        from lasagne.nonlinearities import tanh
+
+        params = {"dense_nonlinearity": tanh}
+    others = params.get("callbacks", [])
+    first = Checkpoint(tmp_path, resume=True)
+    make_net(callbacks=[first], max_epochs=2).fit(*digits)
+    before = (tmp_path / "last.safetensors").read_bytes()
+    saving = Checkpoint(tmp_path, resume=True)
+    net = make_net(**({"max_epochs": 2} | params | {"callbacks": [*others, saving]})).fit(*digits)
+    alone = make_net(**({"max_epochs": 2} | params)).fit(*digits)
+    np.testing.assert_array_equal(net._model.theta, alone._model.theta)
+    assert first.folder_ == tmp_path
+    assert saving.folder_.parent == tmp_path
+    assert (tmp_path / "last.safetensors").read_bytes() == before
+    again = make_net(**({"max_epochs": 2} | params | {"callbacks": [*others, saving]}))
+    again.fit(*digits)  # of which nothing is trained
+    assert again.history_.column("duration") == net.history_.column("duration")
 
 
-def test_another_image_is_other_data(digits, make_net, tmp_path):
+def test_another_image_is_another_training(digits, make_net, tmp_path):
     make_net(callbacks=[Checkpoint(tmp_path)], max_epochs=1).fit(*digits)
     X = digits[0].copy()
     X[5, 20] += 1
-    with pytest.raises(ValueError, match=r"another (training|validation) data"):
-        make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(X, digits[1])
+    net = make_net(callbacks=[Checkpoint(tmp_path, resume=True)]).fit(X, digits[1])
+    np.testing.assert_array_equal(net._model.theta, make_net().fit(X, digits[1])._model.theta)
+
+
+def test_functions_are_compared_by_what_they_do(digits, make_net, tmp_path):
+    """Closures too, and their values; two of one make are the same."""
+    saving = Checkpoint(tmp_path, resume=True)
+    places = []
+    for share in (0.5, 0.5, 0.25):
+        make_net(callbacks=[saving], loss=lower_loss(share), max_epochs=1).fit(*digits)
+        places.append(saving.folder_)
+    assert places[0] == places[1] != places[2]
+
+
+def test_what_cannot_be_compared_begins_anew_with_a_warning(digits, make_net, tmp_path):
+    lines = (line for line in "ab")
+
+    def loss(prediction, target):
+        assert lines
+        return halved_loss(prediction, target)
+
+    net = make_net(callbacks=[Checkpoint(tmp_path, resume=True)], loss=loss, max_epochs=1)
+    with pytest.warns(ConvNetFeaturesWarning) as caught:
+        net.fit(*digits)
+    assert str(caught[0].message) == (
+        "Checkpoint: the settings of this training cannot be compared with another one's (there "
+        "is a generator, which cannot be told from others), so it begins anew each time. A "
+        "function of a module, or an object that can be pickled, can be compared."
+    )
+
+
+def test_a_longer_training_goes_on_and_a_shorter_one_does_not(digits, make_net, tmp_path):
+    saving = Checkpoint(tmp_path, resume=True)
+    for n_epochs in (2, 4, 3):
+        net = make_net(callbacks=[saving], max_epochs=n_epochs).fit(*digits)
+        alone = make_net(max_epochs=n_epochs).fit(*digits)
+        np.testing.assert_array_equal(net._model.theta, alone._model.theta)
+        assert net.n_iter_ == n_epochs
+        assert (saving.folder_ == tmp_path) == (n_epochs != 3)
+
+
+def test_where_a_schedule_asks_for_the_end_another_length_is_another_training(
+    digits, make_net, tmp_path
+):
+    def callbacks():
+        return [LearningRateSchedule(Linear(0.05, 0.01))]
+
+    for n_epochs in (2, 3):
+        saving = Checkpoint(tmp_path, resume=True)
+        net = make_net(callbacks=[*callbacks(), saving], max_epochs=n_epochs).fit(*digits)
+        alone = make_net(callbacks=callbacks(), max_epochs=n_epochs).fit(*digits)
+        np.testing.assert_array_equal(net._model.theta, alone._model.theta)
+
+
+def test_without_a_random_state_the_folder_keeps_the_seed(digits, make_net, tmp_path):
+    params = {"random_state": None, "max_epochs": 4}
+    interrupted(make_net, digits, tmp_path / "other", 1, **params)
+    dying = [Checkpoint(tmp_path, resume=True), DieAfter(2)]
+    with pytest.raises(CrashError):
+        make_net(callbacks=dying, **params).fit(*digits)
+    net = make_net(callbacks=[Checkpoint(tmp_path, resume=True)], **params).fit(*digits)
+    seed = int((tmp_path / "seed.txt").read_text())
+    whole = make_net(**(params | {"random_state": seed})).fit(*digits)
+    np.testing.assert_array_equal(net._model.theta, whole._model.theta)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "best.safetensors",
+        "last.safetensors",
+        "seed.txt",
+        "training.txt",
+    ]
+
+
+#: A search that writes down each epoch; its arguments are the folder, n_jobs and two files.
+SEARCH = textwrap.dedent(
+    """
+    import json, sys
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import GridSearchCV
+    from convnet_features import ConvNetClassifier
+    from convnet_features.callbacks import Callback, Checkpoint
+
+    folder, n_jobs, epochs, results = sys.argv[1:]
+
+    class Count(Callback):
+        changes_training = False
+        def __init__(self, path):
+            self.path = path
+        def on_epoch_end(self, trainer, record):
+            with open(self.path, "a") as file:
+                file.write("x")
+
+    X, y = load_digits(return_X_y=True)
+    saving = [Checkpoint(folder, resume=True)] if folder else []
+    net = ConvNetClassifier(
+        conv2d1_num_filters=4, conv2d2_num_filters=4, dense_num_units=16, max_epochs=6,
+        random_state=0, callbacks=[*saving, Count(epochs)],
+    )
+    grid = {"update_learning_rate": [1e-4, 0.01, 0.1]}
+    search = GridSearchCV(net, grid, cv=2, n_jobs=int(n_jobs)).fit(X[:240] / 16, y[:240])
+    scores = {k: v.tolist() for k, v in search.cv_results_.items() if k.endswith("test_score")}
+    with open(results, "w") as file:
+        json.dump(scores, file)
+    """
+)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_search_that_is_killed(tmp_path, n_jobs):
+    """Run again, it has the scores of a search without checkpoints, and repeats no epoch."""
+    epochs, results = tmp_path / "epochs", tmp_path / "results"
+
+    def start(folder, jobs):
+        arguments = [str(folder), str(jobs), str(epochs), str(results)]
+        return subprocess.Popen([sys.executable, "-c", SEARCH, *arguments], start_new_session=True)
+
+    assert start("", 1).wait() == 0
+    expected = json.loads(results.read_text())
+    assert len(set(expected["mean_test_score"])) > 1
+    epochs.unlink()
+    process = start(tmp_path / "run", n_jobs)
+    while not (epochs.exists() and len(epochs.read_text()) >= 15):
+        assert process.poll() is None
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert start(tmp_path / "run", n_jobs).wait() == 0
+    assert json.loads(results.read_text()) == expected
+    # Six fits and the last one, of six epochs; each process may lose the one it was killed in.
+    assert 42 - n_jobs <= len(epochs.read_text()) <= 42 + n_jobs
+    epochs.write_text("")
+    assert start(tmp_path / "run", n_jobs).wait() == 0
+    assert epochs.read_text() == ""
+    assert json.loads(results.read_text()) == expected
 
 
 class Watched(Checkpoint):

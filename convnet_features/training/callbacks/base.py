@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["Callback", "in_order", "listening", "told"]
+__all__ = ["Callback", "changes_training", "in_order", "listening", "told"]
 
 
 class Callback(BaseEstimator):
@@ -31,6 +31,10 @@ class Callback(BaseEstimator):
 
     #: Callbacks of a later place are told after the others.
     place = 0
+    #: Whether a training depends on it; one that only watches, or writes files, says False.
+    changes_training = True
+    #: Whether what it does to an epoch depends on how many there are to be.
+    depends_on_length = True
 
     def on_training_begin(self, trainer: Trainer) -> Any:
         """Before the first epoch."""
@@ -73,6 +77,11 @@ class Callback(BaseEstimator):
 def _is_computed(attribute: Any) -> bool:
     """Whether a class's attribute stands between its objects and their values, as properties do."""
     return hasattr(attribute, "__get__")
+
+
+def changes_training(callback: Any) -> bool:
+    """Whether a training depends on a callback; one that does not say so, if its place is 0."""
+    return bool(getattr(callback, "changes_training", getattr(callback, "place", 0) < 1))
 
 
 def in_order(callbacks: Iterable[Any]) -> list[Any]:

@@ -27,6 +27,8 @@ class CSVLog(Callback):
     path : str or path-like
     """
 
+    changes_training = False
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
 

@@ -51,6 +51,8 @@ class EarlyStopping(Monitor):
     True
     """
 
+    depends_on_length = False
+
     def __init__(
         self,
         monitor: str = "auto",

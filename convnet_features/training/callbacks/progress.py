@@ -54,6 +54,8 @@ class ProgressTable(Callback):
         1  ...
     """
 
+    changes_training = False
+
     def __init__(self, file: TextIO | None = None) -> None:
         self.file = file
 

@@ -33,6 +33,8 @@ class ReduceOnPlateau(Monitor):
         As for `EarlyStopping`.
     """
 
+    depends_on_length = False
+
     def __init__(
         self,
         monitor: str = "auto",

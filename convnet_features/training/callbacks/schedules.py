@@ -176,6 +176,19 @@ class LearningRateSchedule(Callback):
         self.argument = argument
         self.by_batch = by_batch
 
+    @property
+    def depends_on_length(self) -> bool:  # type: ignore[override]
+        """Whether the schedule asks how many epochs there are."""
+        return _n_arguments(self.schedule) == 2 and not isinstance(self.schedule, Step)
+
+    def on_training_begin(self, trainer: Trainer) -> None:
+        if trainer.open_ended and self.depends_on_length:
+            raise ValueError(
+                f"LearningRateSchedule: {self.schedule!r} depends on the number of epochs, which "
+                "partial_fit does not know; give a schedule of the epoch alone (Step, or a "
+                "function of one argument), or train with fit."
+            )
+
     def on_epoch_begin(self, trainer: Trainer) -> None:
         self._set(trainer, trainer.epoch)
 
