@@ -7,6 +7,7 @@ differentiated, so that only costs need be known, and again when a function is c
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -45,6 +46,7 @@ def _of_the_same_type(
 ) -> Callable[[FunctionGraph | None, Apply], Variable | None]:
     """`rule` as rules are called; its result in the dtype, and of the axes, of the original."""
 
+    @functools.wraps(rule)  # so that pickle finds it
     def typed(fgraph: FunctionGraph | None, node: Apply) -> Variable | None:
         original = node.outputs[0].type
         if not str(getattr(original, "dtype", "")).startswith("float"):
@@ -58,8 +60,6 @@ def _of_the_same_type(
             return None
         return replacement
 
-    typed.__name__ = rule.__name__
-    typed.__doc__ = rule.__doc__
     return typed
 
 

@@ -20,6 +20,7 @@ Conventions that every provider keeps:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ __all__ = [
     "StackKernel",
     "Stage",
     "check_gradient",
+    "check_product",
     "learnt",
     "stack_output_shape",
     "stack_params",
@@ -238,6 +240,21 @@ def stack_output_shape(
         elif isinstance(stage, DenseStage):
             shape = (shape[0], own[0][1])
     return shape
+
+
+def check_product(left: Sequence[int], right: Sequence[int]) -> None:
+    """Raise ValueError unless arrays of these shapes have a matrix product.
+
+    Of more than two axes on the left, all but the first count as one row: a
+    dense layer takes images so.
+    """
+    n_columns = math.prod(left[1:])
+    if n_columns != right[0]:
+        raise ValueError(
+            f"a matrix product (theano.tensor.dot, or a dense layer): the left matrix, of shape "
+            f"{tuple(left)}, has {n_columns} columns, and the right one, of shape {tuple(right)}, "
+            f"has {right[0]} rows; the two numbers must be equal."
+        )
 
 
 def check_gradient(gy: np.ndarray, y_shape: Sequence[int]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from lasagne.init import Constant
 from lasagne.layers import Layer, NonlinearityLayer
 from lasagne.nonlinearities import identity
+from pytensor import tensor
 
 from ..ops.batch_norm import batch_normalisation, channel_affine
 from ..theano_facade import theano_scope
@@ -31,7 +32,11 @@ class BatchNormLayer(Layer):
     ----------
     incoming : Layer, or tuple
         What it stands on: a layer of 2 dimensions (a number a unit) or of 4
-        (a number a channel), or the shape of one.
+        (a number a channel), say, or the shape of one.
+    axes : 'auto', int, or tuple of int, default='auto'
+        The axes over which mean and variance are taken; the others have a mean and a
+        variance for each of their entries. 'auto' is all but the second: each unit or
+        channel has its own.
     epsilon : float, default=1e-4
         Added to the variance, so that it is never divided by zero.
     alpha : float, default=0.1
@@ -46,9 +51,16 @@ class BatchNormLayer(Layer):
     Attributes
     ----------
     beta, gamma : shared variables of shape (n_channels,), or None
-        Trained; beta is not penalised by L1 or L2, gamma is.
-    mean, inv_std : shared variables of shape (n_channels,)
+        Trained; beta is not penalised by L1 or L2, gamma is. Their shape is that of the
+        input without `axes`.
+    mean, inv_std : shared variables of the same shape
         The running averages: parameters that are not trained.
+
+    Raises
+    ------
+    ValueError
+        If an axis does not exist, or if the size of an axis that is not normalised over is
+        not known.
 
     See Also
     --------
@@ -71,6 +83,7 @@ class BatchNormLayer(Layer):
     def __init__(
         self,
         incoming: Any,
+        axes: Any = "auto",
         epsilon: float = 1e-4,
         alpha: float = 0.1,
         beta: Any = Constant(0),  # noqa: B008  (as Lasagne writes defaults)
@@ -80,14 +93,10 @@ class BatchNormLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, **kwargs)
-        if len(self.input_shape) not in (2, 4) or self.input_shape[1] is None:
-            raise ValueError(
-                f"BatchNormLayer: its input has the shape {self.input_shape}; it needs 2 or 4 "
-                "dimensions with a known number of channels."
-            )
+        self.axes = _axes(axes, self.input_shape)
         self.epsilon = float(epsilon)
         self.alpha = float(alpha)
-        shape = (self.input_shape[1],)
+        shape = tuple(size for axis, size in enumerate(self.input_shape) if axis not in self.axes)
         self.beta = self.gamma = None
         if beta is not None:
             self.beta = self.add_param(beta, shape, "beta", regularizable=False)
@@ -97,22 +106,103 @@ class BatchNormLayer(Layer):
         self.mean = self.add_param(mean, shape, "mean", **kept)
         self.inv_std = self.add_param(inv_std, shape, "inv_std", **kept)
 
-    def get_output_for(self, input: Any, deterministic: bool = False, **kwargs: Any) -> Any:
-        """The symbolic output; unless `deterministic`, compiled training moves the averages."""
+    def get_output_for(
+        self,
+        input: Any,
+        deterministic: bool = False,
+        batch_norm_use_averages: bool | None = None,
+        batch_norm_update_averages: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The symbolic output.
+
+        Parameters
+        ----------
+        input : tensor
+        deterministic : bool, default=False
+            Whether this is inference: what the other two are by default.
+        batch_norm_use_averages : bool, optional
+            Normalise with the running averages, not with the batch's own statistics.
+        batch_norm_update_averages : bool, optional
+            Let functions that are compiled of this output move the running averages.
+
+        Returns
+        -------
+        tensor of the shape of `input`
+        """
+        use = deterministic if batch_norm_use_averages is None else batch_norm_use_averages
+        update = batch_norm_update_averages
+        update = not deterministic if update is None else update
         with theano_scope():
-            n_channels = self.input_shape[1]
-            gamma = np.ones(n_channels, input.dtype) if self.gamma is None else self.gamma
-            beta = np.zeros(n_channels, input.dtype) if self.beta is None else self.beta
-            if deterministic:
-                scale = gamma * self.inv_std
-                return channel_affine(input, scale, beta - self.mean * scale)
-            averages = [_running(each) for each in (self.mean, self.inv_std)]
-            # Compiled training updates the averages if the output depends on them.
-            beta = beta + 0 * averages[0] + 0 * averages[1]
+            of_channels = self.axes == _axes("auto", self.input_shape) and input.ndim in (2, 4)
+            normalise = self._each_channel if of_channels else self._over_axes
+            return normalise(input, use, update)
+
+    def _each_channel(self, input: Any, use: bool, update: bool) -> Any:
+        """Batch normalisation of units or channels, by the operations that are fused."""
+        n_channels = self.input_shape[1]
+        gamma = np.ones(n_channels, input.dtype) if self.gamma is None else self.gamma
+        beta = np.zeros(n_channels, input.dtype) if self.beta is None else self.beta
+        statistics: list[Any] = []
+        if update or not use:
             output, *statistics = batch_normalisation(input, gamma, beta, self.epsilon)
-            for average, value in zip(averages, statistics, strict=True):
-                _update(average, average + np.float32(self.alpha) * (value - average))
-            return output
+        if update:
+            beta = self._moving(beta, statistics)
+        if use:
+            scale = gamma * self.inv_std
+            return channel_affine(input, scale, beta - self.mean * scale)
+        return batch_normalisation(input, gamma, beta, self.epsilon)[0] if update else output
+
+    def _over_axes(self, input: Any, use: bool, update: bool) -> Any:
+        """Batch normalisation over any axes."""
+        statistics = [
+            input.mean(self.axes),
+            1 / tensor.sqrt(input.var(self.axes) + self.epsilon),
+        ]
+        mean, inv_std = (self.mean, self.inv_std) if use else statistics
+        if update:
+            mean = self._moving(mean, statistics)
+        kept = iter(range(input.ndim - len(self.axes)))
+        pattern = ["x" if axis in self.axes else next(kept) for axis in range(input.ndim)]
+        scale = inv_std if self.gamma is None else self.gamma * inv_std
+        output = (input - mean.dimshuffle(pattern)) * scale.dimshuffle(pattern)
+        return output if self.beta is None else output + self.beta.dimshuffle(pattern)
+
+    def _moving(self, value: Any, statistics: list[Any]) -> Any:
+        """`value`, as something that moves the running averages wherever it is computed."""
+        for average, statistic in zip((self.mean, self.inv_std), statistics, strict=True):
+            running = _running(average)
+            _update(running, running + np.float32(self.alpha) * (statistic - running))
+            value = value + 0 * running
+        return value
+
+
+def _axes(axes: Any, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    """The axes to normalise over, none of them negative."""
+    n_axes = len(shape)
+    if isinstance(axes, str) and axes == "auto":
+        found = (0, *range(2, n_axes))
+    else:
+        given = axes if isinstance(axes, list | tuple) else (axes,)
+        wrong = [each for each in given if not _is_axis(each, n_axes)]
+        if wrong:
+            raise ValueError(
+                f"BatchNormLayer: axes={axes!r}: its input has the shape {shape}; axes must be "
+                f"'auto', or integers from {-n_axes} to {n_axes - 1}."
+            )
+        found = tuple(sorted({each % n_axes for each in given}))
+    unknown = [axis for axis, size in enumerate(shape) if axis not in found and size is None]
+    if unknown:
+        raise ValueError(
+            f"BatchNormLayer: its input has the shape {shape}; the size of axis {unknown[0]}, "
+            "which it does not normalise over, must be known. Give the input layer that size, or "
+            f"take axis {unknown[0]} into axes."
+        )
+    return found
+
+
+def _is_axis(value: Any, n_axes: int) -> bool:
+    return isinstance(value, int | np.integer) and bool(-n_axes <= value < n_axes)
 
 
 def _running(average: Any) -> Any:

@@ -334,6 +334,8 @@ def _response_normalisation(
 
 @_writes("BatchNormLayer")
 def _normalisation(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    if layer.axes != (0, *range(2, len(layer.input_shape))):
+        raise _unsupported(layer, f"axes={layer.axes}")
     count = layer.input_shape[1]
     gamma = np.ones(count, np.float32) if layer.gamma is None else _value(layer.gamma)
     beta = np.zeros(count, np.float32) if layer.beta is None else _value(layer.beta)

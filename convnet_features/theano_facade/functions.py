@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 import pytensor
 from pytensor.compile.io import In as PyTensorIn
-from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable, equal_computations
 from pytensor.graph.replace import clone_replace
 
+from .compiled import compiled
 from .config import config
-from .loops import without_deprecation
 from .scope import adopt, theano_scope, within_scope
 
 __all__ = [
     "In",
     "Param",
     "clone",
-    "evaluation_mode",
     "function",
     "ifelse",
     "is_same_graph",
@@ -30,13 +28,6 @@ __all__ = [
 
 #: Names of modes that scripts of 2015 pass. There is one way to compile here.
 _MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode", "DEBUG_MODE", "Mode", "ProfileMode")
-
-
-def evaluation_mode() -> Mode:
-    """The mode of every function that the facade compiles: no C, no Numba."""
-    from .. import compilation
-
-    return compilation.mode()
 
 
 def function(
@@ -86,24 +77,20 @@ def function(
     """
     if isinstance(mode, str) and mode not in _MODES:
         raise ValueError(f"theano.function: mode must be one of {_MODES} or a Mode; got {mode!r}.")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {
+        "mode": None if isinstance(mode, str) else mode,
+        "accept_inplace": accept_inplace,
+        "name": name,
+        "rebuild_strict": rebuild_strict,
+        "allow_input_downcast": allow_input_downcast,
+        "profile": False,
+        "on_unused_input": on_unused_input,
+    }
     if no_default_updates is not False:
         options["no_default_updates"] = no_default_updates
-    with theano_scope(), without_deprecation("The no_default_updates parameter"):
-        inner = pytensor.function(
-            [_input(each, allow_input_downcast) for each in inputs],
-            list(outputs.values()) if isinstance(outputs, Mapping) else outputs,
-            mode=evaluation_mode() if mode is None or isinstance(mode, str) else mode,
-            updates=updates,
-            givens=givens,
-            accept_inplace=accept_inplace,
-            name=name,
-            rebuild_strict=rebuild_strict,
-            allow_input_downcast=allow_input_downcast,
-            profile=False,
-            on_unused_input=on_unused_input,
-            **options,
-        )
+    taken = [_input(each, allow_input_downcast) for each in inputs]
+    results = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
+    inner = compiled(taken, results, updates, givens, options)
     defaults = [getattr(each, "default", None) for each in inputs]
     names = list(outputs) if isinstance(outputs, Mapping) else None
     if names is None and all(default is None for default in defaults):

@@ -1,8 +1,9 @@
-"""What Lasagne 0.1 needs while it is imported, and only then.
+"""What Lasagne 0.1 needs when it is imported.
 
 - Its last lines ask ``pkg_resources`` for its own version. New setuptools no
   longer has that module, and an old one's is slow and warns. A stand-in that
   stayed would be found by setuptools and by PyTensor.
+- Its ``get_output`` is silent about keywords that no layer takes; later Lasagne's warns.
 - Its docstrings hold invalid escape sequences, of which Python warns when it
   compiles them: of no use to someone who cannot change them.
 """
@@ -18,6 +19,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import version
 from types import ModuleType, SimpleNamespace
 
+from .unused_keywords import with_unused_keywords_named
+
 __all__ = ["lasagne_spec"]
 
 
@@ -31,6 +34,7 @@ class LasagneLoader(SourceFileLoader):
             warnings.simplefilter("ignore", SyntaxWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             super().exec_module(module)
+        _announce_unused_keywords()
 
 
 def lasagne_spec(path: Sequence[str] | None) -> ModuleSpec | None:
@@ -39,6 +43,17 @@ def lasagne_spec(path: Sequence[str] | None) -> ModuleSpec | None:
     if spec is not None and isinstance(spec.loader, SourceFileLoader):
         spec.loader = LasagneLoader(spec.loader.name, spec.loader.path)
     return spec
+
+
+def _announce_unused_keywords() -> None:
+    """Let ``get_output``, where scripts call it, name keywords that no layer takes.
+
+    Recurrent layers call Lasagne's own, in ``lasagne.layers.helper``, for networks within them.
+    """
+    layers = sys.modules["lasagne.layers"]
+    checked = with_unused_keywords_named(layers.get_output)
+    for module in (layers, sys.modules["lasagne.objectives"]):
+        module.get_output = checked  # type: ignore[attr-defined]
 
 
 @contextmanager

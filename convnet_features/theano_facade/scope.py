@@ -194,7 +194,7 @@ def _scoped_eval(evaluate: Callable[..., Any]) -> Callable[..., Any]:
     def scoped(self: Any, inputs_to_values: Any = None, **kwargs: Any) -> Any:
         if "mode" in kwargs or not descends(self):
             return evaluate(self, inputs_to_values, **kwargs)
-        from .functions import evaluation_mode
+        from .compiled import evaluation_mode
 
         with theano_scope():
             return evaluate(self, inputs_to_values, mode=evaluation_mode(), **kwargs)

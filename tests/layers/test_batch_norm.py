@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -235,11 +236,120 @@ class TestLayer:
         assert_close(y, (x - mean[:, None, None]) * inv_std[:, None, None], "float32")
         np.testing.assert_array_equal(infer(x), y)  # inference moves nothing
 
-    def test_input_of_three_dimensions(self):
-        with pytest.raises(
-            ValueError, match=r"its input has the shape \(2, 3, 4\); it needs 2 or 4"
+    @pytest.mark.parametrize(
+        ("shape", "axes", "expected"),
+        [
+            ((2, 3), 2, "axes=2: its input has the shape (2, 3); "),
+            ((2, 3), "all", "axes='all': its input has the shape (2, 3); "),
+            ((2, 3), (0, -3), "axes=(0, -3): its input has the shape (2, 3); "),
+        ],
+    )
+    def test_axes_that_do_not_exist(self, shape, axes, expected):
+        text = f"BatchNormLayer: {expected}axes must be 'auto', or integers from -2 to 1."
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            BatchNormLayer(shape, axes=axes)
+
+    @pytest.mark.parametrize(("shape", "axes", "axis"), [((2, None), "auto", 1), ((None, 2), 1, 0)])
+    def test_axes_of_unknown_size(self, shape, axes, axis):
+        text = (
+            f"BatchNormLayer: its input has the shape {shape}; the size of axis {axis}, which it "
+            "does not normalise over, must be known. Give the input layer that size, or take axis "
+            f"{axis} into axes."
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            BatchNormLayer(shape, axes=axes)
+
+    @pytest.mark.parametrize(
+        ("shape", "axes"),
+        [
+            ((5, 3, 4, 2), (0, 2)),
+            ((5, 3, 4, 2), 0),
+            ((5, 3, 4, 2), (0, 1, -1)),
+            ((5, 3, 4, 2), (0, 2, 3)),
+            ((5, 3, 4), "auto"),
+            ((5, 3), "auto"),
+            ((5, 3), (0, 1)),
+            ((5, 3, 4, 2, 3), "auto"),
+        ],
+    )
+    def test_any_axes(self, rng, shape, axes):
+        import theano
+        import theano.tensor as T
+
+        layer = BatchNormLayer(shape, axes=axes, alpha=0.25)
+        over = (0, *range(2, len(shape))) if axes == "auto" else tuple(np.atleast_1d(axes))
+        over = tuple(axis % len(shape) for axis in over)
+        kept = tuple(size for axis, size in enumerate(shape) if axis not in over)
+        gamma, beta = rng.uniform(1, 2, kept), rng.normal(size=kept)
+        layer.gamma.set_value(gamma.astype(np.float32))
+        layer.beta.set_value(beta.astype(np.float32))
+        symbol = T.TensorType("float32", [False] * len(shape))()
+        train = theano.function([symbol], layer.get_output_for(symbol))
+        infer = theano.function([symbol], layer.get_output_for(symbol, deterministic=True))
+        x = rng.normal(2, 3, shape).astype(np.float32)
+        mean, var = np.float64(x).mean(over), np.float64(x).var(over)
+        inv_std = 1 / np.sqrt(var + EPSILON)
+
+        def by_hand(mean, inv_std):
+            wide = [np.expand_dims(each, over) for each in (mean, inv_std, gamma, beta)]
+            return (x - wide[0]) * wide[1] * wide[2] + wide[3]
+
+        assert_close(train(x), by_hand(mean, inv_std), "float32")
+        running = 0.25 * mean, 0.75 + 0.25 * inv_std
+        assert_close(layer.mean.get_value(), running[0], "float32")
+        assert_close(layer.inv_std.get_value(), running[1], "float32")
+        assert_close(infer(x), by_hand(*running), "float32")
+        assert_close(layer.mean.get_value(), running[0], "float32")
+
+    @pytest.mark.parametrize("axes", ["auto", (0, 2)])
+    @pytest.mark.parametrize("use", [None, False, True])
+    @pytest.mark.parametrize("update", [None, False, True])
+    @pytest.mark.parametrize("deterministic", [False, True])
+    def test_averages_are_used_and_updated_as_get_output_says(
+        self, rng, axes, use, update, deterministic
+    ):
+        import theano
+        from lasagne.init import Constant
+        from lasagne.layers import InputLayer, get_output
+
+        incoming = InputLayer((5, 3, 4, 2))
+        layer = BatchNormLayer(
+            incoming, axes=axes, alpha=0.25, mean=Constant(1.5), inv_std=Constant(0.5)
+        )
+        output = get_output(
+            layer,
+            deterministic=deterministic,
+            batch_norm_use_averages=use,
+            batch_norm_update_averages=update,
+        )
+        x = rng.normal(2, 3, (5, 3, 4, 2)).astype(np.float32)
+        y = theano.function([incoming.input_var], output)(x)
+        over = (0, 2, 3) if axes == "auto" else axes
+        mean = np.float64(x).mean(over, keepdims=True)
+        inv_std = 1 / np.sqrt(np.float64(x).var(over, keepdims=True) + EPSILON)
+        uses = deterministic if use is None else use
+        updates = not deterministic if update is None else update
+        expected = (x - 1.5) * 0.5 if uses else (x - mean) * inv_std
+        assert_close(y, expected, "float32")
+        moved = (0.75 * 1.5 + 0.25 * mean, 0.75 * 0.5 + 0.25 * inv_std)
+        still = (np.full_like(mean, 1.5), np.full_like(mean, 0.5))
+        for average, value in zip(
+            (layer.mean, layer.inv_std), moved if updates else still, strict=True
         ):
-            BatchNormLayer((2, 3, 4))
+            assert_close(average.get_value(), value.squeeze(over), "float32")
+
+    def test_other_axes_have_no_onnx_form(self):
+        from lasagne.layers import InputLayer
+
+        from convnet_features.exceptions import NetworkError
+        from convnet_features.onnx.layers import _normalisation
+
+        layer = BatchNormLayer(InputLayer((5, 3, 4, 2)), axes=(0, 2), name="norm")
+        with pytest.raises(NetworkError) as error:
+            _normalisation(None, layer, ["x"], "y")
+        assert str(error.value) == (
+            "to_onnx: layer 'norm' (BatchNormLayer, axes=(0, 2)) has no ONNX form."
+        )
 
     def test_batch_norm_takes_the_place_of_bias_and_nonlinearity(self):
         from lasagne.layers import DenseLayer, InputLayer

@@ -26,6 +26,7 @@ from convnet_features.kernels.contract import (
     NormStage,
     PoolStage,
     Stage,
+    check_product,
 )
 from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
 from convnet_features.kernels.onednn.buffers import BufferPool
@@ -267,11 +268,7 @@ class _Builder:
         w_name, w_shape, b_name, b_desc = self._params(stage)
         n_samples = value.desc.shape[0]
         n_inputs = math.prod(value.desc.shape[1:])
-        if n_inputs != w_shape[0]:
-            raise ValueError(
-                f"a dense stage has weights of shape {w_shape} for {n_inputs} inputs per sample "
-                f"(images of shape {value.desc.shape}): their first size must be {n_inputs}"
-            )
+        check_product(value.desc.shape, w_shape)
         x = self._input(value, primitives.strided(value.desc.shape))
         if len(x.desc.shape) != 2:
             x = self.program.view(x, primitives.strided((n_samples, n_inputs)))
@@ -392,8 +389,9 @@ class _Builder:
         n_units = w_shape[0] if isinstance(stage, ConvStage) else w_shape[1]
         if self.key.param_shapes[index + 1] != (n_units,):
             raise ValueError(
-                f"a stage with {n_units} filters or units has biases of shape "
-                f"{self.key.param_shapes[index + 1]}: they must be of shape ({n_units},)"
+                f"biases of shape {self.key.param_shapes[index + 1]} are added to "
+                f"{n_units} units (columns of a matrix product) or filters: they must be of "
+                f"shape ({n_units},)"
             )
         return f"p{index}", w_shape, f"p{index + 1}", self.primitives.strided((n_units,))
 

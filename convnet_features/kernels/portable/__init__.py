@@ -16,6 +16,7 @@ from convnet_features.kernels.contract import (
     Provider,
     StackKernel,
     Stage,
+    check_product,
 )
 from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.portable.convolution import PortableConv2D
@@ -45,6 +46,7 @@ class PortableProvider(Provider):
 
     @memory_for_blas()
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        check_product(a.shape, b.shape)
         return a @ b
 
     def softmax(self, x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convnet_features.kernels.contract import ConvStage, DenseStage, PoolStage
+from convnet_features.kernels.contract import ConvStage, DenseStage, PoolStage, check_product
 from convnet_features.kernels.portable.convolution import PortableConv2D
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
 from convnet_features.kernels.portable.pooling import PortablePool2D
@@ -83,6 +83,7 @@ class DenseStep:
         self._stage = stage
 
     def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
+        check_product(x.shape, params[0].shape)
         rows = x.reshape(len(x), int(np.prod(x.shape[1:])))
         y = rows @ params[0].astype(x.dtype, copy=False)
         if self._stage.bias:
