@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import theano
 import theano.tensor as T
 
 from tests.helpers import assert_close
@@ -86,3 +89,52 @@ def test_gradients_are_float32():
     x, y = T.matrix("x"), T.ivector("y")
     loss = (T.mean(T.tanh(x) * 0.3) + T.sum(x[T.arange(2), y]) * 0.01) ** 2
     assert T.grad(loss, x).dtype == "float32"
+
+
+class TestProductsThatDoNotFit:
+    """The error speaks of the matrices, whichever kernel or layer computes their product."""
+
+    @pytest.mark.parametrize("engine", ["auto", "portable"])
+    @pytest.mark.parametrize("fuse", [True, False])
+    @pytest.mark.parametrize(
+        ("build", "shapes"),
+        [
+            (lambda x, y: T.dot(x, y), ((2, 4), (3, 2))),
+            (lambda x, y: T.nnet.sigmoid(T.dot(x, y) + 1), ((2, 4), (3, 5))),
+            (lambda x, y: T.grad(T.dot(x, y).sum(), x), ((2, 4), (3, 2))),
+            (lambda x, y: T.dot(x, y[0]), ((2, 4), (2, 3))),
+            (lambda x, y: T.dot(y[0], x), ((2, 4), (2, 3))),
+        ],
+        ids=["product", "layer", "gradient", "with a vector", "of a vector"],
+    )
+    def test_what_is_said(self, build, shapes, fuse, engine):
+        from convnet_features.compilation import mode
+
+        x, y = T.matrices("x", "y")
+        function = theano.function([x, y], build(x, y), mode=mode(engine, fuse))
+        with pytest.raises(ValueError, match="matri") as error:
+            function(*(np.ones(shape, "float32") for shape in shapes))
+        assert re.fullmatch(
+            r"a matrix product \(theano\.tensor\.dot, or a dense layer\): the left matrix, of shape "
+            r"\(\d, \d\), has \d columns, and the right one, of shape \(\d, \d\), has \d rows; the "
+            r"two numbers must be equal\.",
+            str(error.value),
+        )
+
+    def test_the_numbers(self):
+        x, y = T.matrices("x", "y")
+        text = (
+            "a matrix product (theano.tensor.dot, or a dense layer): the left matrix, of shape "
+            "(2, 4), has 4 columns, and the right one, of shape (3, 5), has 3 rows; the two "
+            "numbers must be equal."
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+            theano.function([x, y], T.dot(x, y))(
+                np.ones((2, 4), "float32"), np.ones((3, 5), "float32")
+            )
+
+    def test_a_bias(self):
+        x, b = T.matrix("x"), theano.shared(np.ones(4, "float32"))
+        w = theano.shared(np.ones((3, 3), "float32"))
+        with pytest.raises(ValueError, match=r"\(4,\)"):
+            theano.function([x], T.dot(x, w) + b)(np.ones((2, 3), "float32"))
