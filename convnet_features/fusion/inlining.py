@@ -28,13 +28,19 @@ class InlineGraphs(GraphRewriter):
             for node in fgraph.toposort():
                 if not isinstance(node.op, OpFromGraph):
                     continue
-                inner = dict(zip(node.op.inner_inputs, node.inputs, strict=True))
-                outputs = clone_replace(node.op.inner_outputs, inner)
                 pairs = [
                     (old, old.type.filter_variable(new, allow_convert=True))
-                    for old, new in zip(node.outputs, outputs, strict=True)
+                    for old, new in zip(node.outputs, _inner_outputs(node), strict=True)
                 ]
                 fgraph.replace_all(pairs, reason="inline", import_missing=True)
+
+
+def _inner_outputs(node: Apply) -> list[Variable]:
+    """The outputs of the node's inner graph, of the node's own inputs."""
+    inner = dict(zip(node.op.inner_inputs, node.inputs, strict=True))
+    if hasattr(node.op.fgraph, "bind"):  # PyTensor since 3.1: its inner graphs do not change
+        return list(node.op.fgraph.bind(inner))
+    return list(clone_replace(node.op.inner_outputs, inner))
 
 
 def without_view(fgraph: Any, node: Apply) -> Variable | None:

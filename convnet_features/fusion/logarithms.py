@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
+import pytensor.tensor.subtensor as selection
 from pytensor.gradient import zero_grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.scalar import basic as scalar
@@ -21,7 +22,6 @@ from pytensor.tensor.basic import Alloc, Join
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from pytensor.tensor.reshape import JoinDims, SplitDims
 from pytensor.tensor.shape import Reshape, SpecifyShape
-from pytensor.tensor.subtensor import AdvancedSubtensor, AdvancedSubtensor1, Subtensor
 
 from ..ops.softmax import LogSoftmax, Softmax
 from .patterns import constant_value, elemwise_inputs
@@ -39,14 +39,14 @@ __all__ = [
 
 #: Operations that only choose or arrange entries of their first input.
 _MOVES = (
-    AdvancedSubtensor,
-    AdvancedSubtensor1,
+    selection.AdvancedSubtensor,
+    getattr(selection, "AdvancedSubtensor1", selection.AdvancedSubtensor),  # PyTensor before 3.1
+    selection.Subtensor,
     DimShuffle,
     JoinDims,
     Reshape,
     SpecifyShape,
     SplitDims,
-    Subtensor,
 )
 #: How far back from a logarithm it is worth looking.
 _DEPTH = 8

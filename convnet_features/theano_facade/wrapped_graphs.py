@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytensor
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import graph_inputs
 
 from ..fusion import StableCopy
 from .scope import adopt, theano_scope
@@ -81,10 +83,17 @@ class OpFromGraph(pytensor.compile.builders.OpFromGraph):
         if not _is_default(lop_overrides):
             self._overrides = lop_overrides
         copy = StableCopy(list(outputs))
+        stable = [copy[each] for each in outputs]
+        #: Shared variables in the graph: further inputs, which callers need not give.
+        self.held = [
+            each
+            for each in dict.fromkeys(graph_inputs(stable))
+            if isinstance(each, SharedVariable) and each not in inputs
+        ]
         with theano_scope():
             super().__init__(
-                list(inputs),
-                [copy[each] for each in outputs],
+                [*inputs, *self.held],
+                stable,
                 inline=inline,
                 connection_pattern=connection_pattern,
                 name=name,
@@ -92,6 +101,8 @@ class OpFromGraph(pytensor.compile.builders.OpFromGraph):
             )
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+        if len(inputs) + len(self.held) == len(self.inner_inputs):
+            inputs = (*inputs, *self.held)
         with theano_scope():
             return adopt(super().__call__(*inputs, **kwargs))
 
@@ -105,12 +116,6 @@ class OpFromGraph(pytensor.compile.builders.OpFromGraph):
         else:
             super().__setattr__(name, value)
 
-    def make_node(self, *inputs: Any) -> Any:
-        node = super().make_node(*inputs)
-        if node.op is not self:  # on other shared variables: PyTensor made a new Op of this one
-            node.op._overrides = self._overrides
-        return node
-
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         """The gradients of `inputs`, from whoever says what they are."""
         overrides = self._overrides
@@ -120,14 +125,14 @@ class OpFromGraph(pytensor.compile.builders.OpFromGraph):
             output.zeros_like() if isinstance(gradient.type, DisconnectedType) else gradient
             for output, gradient in zip(outputs, output_grads, strict=True)
         ]
-        n_own = len(inputs) - len(self.shared_inputs)
+        n_own = len(inputs) - len(self.held)
         arguments = (list(inputs), list(outputs), gradients)
         if not isinstance(overrides, list | tuple):
             results = _overridden(overrides, arguments, len(inputs))
             if len(results) == n_own:
                 results += [each.zeros_like() for each in inputs[n_own:]]
             return _with_zeros(self._complete(results, len(inputs)), inputs)
-        overrides = self._complete(list(overrides), n_own) + ["default"] * len(self.shared_inputs)
+        overrides = self._complete(list(overrides), n_own) + ["default"] * len(self.held)
         defaults: Sequence[Any] = [None] * len(inputs)
         if any(map(_is_default, overrides)):
             defaults = super().pullback(inputs, outputs, output_grads)

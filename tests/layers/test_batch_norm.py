@@ -341,6 +341,7 @@ class TestLayer:
     def test_other_axes_have_no_onnx_form(self):
         from lasagne.layers import InputLayer
 
+        pytest.importorskip("onnx")
         from convnet_features.exceptions import NetworkError
         from convnet_features.onnx.layers import _normalisation
 
