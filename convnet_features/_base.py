@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -44,6 +45,7 @@ from .validation import (
     check_scaled_images,
     check_training_data,
 )
+from .validation.layout import channels_first
 
 __all__ = ["BaseConvNet"]
 
@@ -60,6 +62,17 @@ def _learnt(*kinds: str) -> Callable[[Any], bool]:
         return True
 
     return check
+
+
+def _in_shape(
+    estimator: BaseConvNet, batch: np.ndarray, input_shape: tuple[int, ...]
+) -> np.ndarray:
+    """Flat rows and images with their channels last as the network takes them."""
+    name = type(estimator).__name__
+    batch = channels_first(name, batch, estimator.data_format, input_shape)
+    flat = batch.ndim == 2 and batch.shape[1] == math.prod(input_shape)
+    grey = batch.ndim == 3 and (1, *batch.shape[1:]) == input_shape
+    return batch.reshape(len(batch), *input_shape) if flat or grey else batch
 
 
 #: What has probabilities, or may turn out to have them.
@@ -81,6 +94,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         feature_layer: str | Sequence[str] = "dense",
         target: str = "auto",
         input_shape: tuple[int, int, int] | None = None,
+        data_format: str = "auto",
         input_scale: float | str = "auto",
         update: str | Callable[..., Any] = "nesterov_momentum",
         update_learning_rate: float | str = "auto",
@@ -112,6 +126,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         self.feature_layer = feature_layer
         self.target = target
         self.input_shape = input_shape
+        self.data_format = data_format
         self.input_scale = input_scale
         self.update = update
         self.update_learning_rate = update_learning_rate
@@ -155,9 +170,10 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
-                (n_samples, channels, height, width)
-            Images of any numeric dtype.
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width), \
+                (n_samples, channels, height, width) or (n_samples, height, width, channels)
+            Images of any numeric dtype; lists of arrays, or of PIL's images, of one
+            size.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Classes (whole numbers, strings or booleans), floats to predict, or a
             0/1 matrix of labels.
@@ -468,8 +484,9 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         Returns
         -------
         callable
-            Takes an array of shape (n_samples, channels, height, width), on the
-            scale of the X that was fitted, and gives a float32 array. It checks
+            Takes images of the size that was fitted, on the scale of the X that was
+            fitted: of shape (n_samples, channels, height, width), with their
+            channels last, or as flat rows. Gives a float32 array. It checks
             the shape, and that pixels are finite, and nothing else, so it is the
             quickest way to one answer. Errors are ValueErrors.
         """
@@ -481,6 +498,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
         def layer_output(batch: Any) -> np.ndarray:
             given = np.asarray(batch)
+            if given.shape[1:] != input_shape:
+                given = _in_shape(self, given, input_shape)
             with np.errstate(over="ignore"):  # which is what is checked
                 batch = to_network(given)
             if batch.shape[1:] != input_shape:

@@ -77,6 +77,7 @@ def cross_fitted_features(
         part = clone(fitted).set_params(
             target=like.kind,
             input_shape=fitted.input_shape_,
+            data_format="channels_first",
             input_scale=fitted.input_scale_,
             warm_start=False,
             callbacks=_without_files(fitted.callbacks),

@@ -21,7 +21,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
 
     Parameters
     ----------
-    layers, feature_layer, input_shape, input_scale
+    layers, feature_layer, input_shape, data_format, input_scale
         The network, the layer that `transform` gives, and its images.
     target : {"auto", "classes", "labels"}, default="auto"
         What y means. "auto" leaves it to scikit-learn's `type_of_target`, and

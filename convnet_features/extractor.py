@@ -35,6 +35,11 @@ class ConvNetFeatureExtractor(BaseConvNet):
         (channels, height, width) of the images. None takes it from X: 4-D as it
         is; 3-D has one channel; 2-D is a square image if the number of columns
         is a square number, and otherwise one row of pixels.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where a 4-D X has its channels. "auto" takes (n_samples, height, width,
+        channels) for what it is where there are 1, 3 or 4 channels and the
+        second axis cannot be channels, and asks where both readings are
+        possible. No copy is made.
     input_scale : float or "auto", default="auto"
         Pixels are multiplied by it, batch by batch, and X is never copied as a
         whole. "auto" is 1 where the root mean square of the training pixels is

@@ -19,7 +19,7 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
 
     Parameters
     ----------
-    layers, feature_layer, input_shape, input_scale
+    layers, feature_layer, input_shape, data_format, input_scale
         The network, the layer that `transform` gives, and its images.
     target : {"auto", "numbers"}, default="auto"
         Both say that y holds numbers.

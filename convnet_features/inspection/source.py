@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ..network.model import Model
 from ..validation import check_scaled_images, infer_input_shape
 from ..validation.images import check_range
+from ..validation.layout import channels_first
 
 __all__ = [
     "Source",
@@ -49,7 +50,7 @@ class Source:
     @property
     def classes(self) -> np.ndarray | None:
         """The classes that the network's outputs stand for; None for numbers and labels."""
-        return getattr(self.net, "classes_", None)
+        return getattr(self.net, "classes_", None) if self.model.target == "classes" else None
 
     @property
     def feature_layers(self) -> list[str]:
@@ -65,7 +66,8 @@ class Source:
         """
         shape = self.net.input_shape_
         reaching = as_batch(X, shape) if self.before is None else self.before.transform(X)
-        checked = checked_images(reaching)
+        layout = getattr(self.net, "data_format", "channels_first")
+        checked = channels_first("X", checked_images(reaching), layout, shape)
         check_scaled_images("X", checked, self.model.input_scale)
         if math.prod(checked.shape[1:]) != math.prod(shape):
             return self.net._images(reaching)  # which says what is wrong

@@ -6,10 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn import config_context
 from sklearn.utils.validation import validate_data
 
 from ..kernels.magnitude import magnitude
 from ..kernels.memory import empty
+from .layout import channels_first, describe, gathered, warn_of_colours
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -37,8 +40,8 @@ def check_images(
     estimator : BaseEstimator
         Whose ``n_features_in_`` and ``feature_names_in_`` are set (`reset`) or
         compared.
-    X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
-            (n_samples, channels, height, width)
+    X : array-like of shape (n_samples, n_features), (n_samples, height, width), \
+            (n_samples, channels, height, width) or (n_samples, height, width, channels)
     input_shape : (int, int, int) or None
         (channels, height, width); None infers it.
     reset : bool
@@ -58,17 +61,25 @@ def check_images(
         came and what was expected.
     """
     name = type(estimator).__name__
+    X = gathered(name, X)
+    if isinstance(X, list | tuple):
+        X = _as_array(X)
+    X = channels_first(name, X, estimator.data_format, input_shape)
     _check_numeric(name, X)
     if not reset:
-        _check_rank(estimator, X, input_shape)
+        X = _as_fitted(estimator, X, input_shape)
     try:
-        X = validate_data(
-            estimator, X, reset=reset, dtype="numeric", allow_nd=True, ensure_min_samples=1
-        )
+        # Tensors under scikit-learn's array_api_dispatch would stay tensors.
+        with config_context(array_api_dispatch=False):
+            X = validate_data(
+                estimator, X, reset=reset, dtype="numeric", allow_nd=True, ensure_min_samples=1
+            )
     except OverflowError:
         raise ValueError(_too_large(name, "a whole number beyond those of float64")) from None
     check_range(name, X)
     if input_shape is None:
+        if X.ndim == 2:
+            warn_of_colours(name, X.shape[1])
         input_shape = infer_input_shape(X.shape)
     images = _as_images(name, X, input_shape)
     _, channels, height, width = images.shape
@@ -143,27 +154,61 @@ def _too_large(name: str, value: str) -> str:
     )
 
 
-def _check_rank(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> None:
-    """Images of another size are reported as such, before scikit-learn counts channels."""
-    shape = getattr(X, "shape", ())
+def _as_array(X: Any) -> Any:
+    """Nested lists as an array, if they are one; what they are instead, scikit-learn says."""
+    try:
+        return np.asarray(X)
+    except ValueError:
+        return X
+
+
+def _as_fitted(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> Any:
+    """X in the form that was fitted, flat rows or images, where it has the right size.
+
+    Raises
+    ------
+    ValueError
+        If it has another; the text says so of images, before scikit-learn
+        counts columns or channels.
+    """
+    name, shape = type(estimator).__name__, tuple(getattr(X, "shape", ()))
     if len(shape) > 4:
         infer_input_shape(shape)
-    if len(shape) < 3 or input_shape is None:
-        return
-    given = (1, *shape[1:]) if len(shape) == 3 else tuple(shape[1:])
-    if given != tuple(input_shape):
-        raise ValueError(_other_size(type(estimator).__name__, given, input_shape))
+    if len(shape) < 2 or input_shape is None or issparse(X):
+        return X
+    expected = tuple(int(size) for size in input_shape)
+    n_pixels, n_features = math.prod(expected), getattr(estimator, "n_features_in_", None)
+    if len(shape) > 2:
+        given = (1, *shape[1:]) if len(shape) == 3 else shape[1:]
+        if given != expected:
+            raise ValueError(_other_size(name, given, expected) + _one_image(shape, expected))
+    elif shape[1] != n_pixels and n_features != n_pixels:
+        raise ValueError(
+            f"{name}: X has the shape {shape}, rows of {shape[1]} numbers, and the network was "
+            f"fitted to images of {describe(expected)} (channels x height x width); give the shape "
+            f"(n_samples, {', '.join(map(str, expected))}), or rows of {n_pixels} numbers."
+            f"{_one_image(shape, expected)}"
+        )
+    elif shape[1] != n_pixels:
+        return X  # scikit-learn says how many columns were expected
+    form = {n_pixels: (n_pixels,), expected[0]: expected}.get(n_features, expected[1:])
+    if n_features is None or len(shape) == len(form) + 1:
+        return X
+    return np.asarray(X).reshape(-1, *form) if len(X) else X
+
+
+def _one_image(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What to do with a single image."""
+    channels, height, width = expected
+    single = [expected, (height, width, channels), *([(height, width)] if channels == 1 else [])]
+    return " If it is one image, give a batch of it: X[numpy.newaxis]." if shape in single else ""
 
 
 def _other_size(name: str, given: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return (
-        f"{name}: X has images of {_size(given)} (channels x height x width), and the network was "
-        f"fitted to images of {_size(expected)}; resize the images, or fit again."
+        f"{name}: X has images of {describe(given)} (channels x height x width), and the network "
+        f"was fitted to images of {describe(expected)}; resize the images, or fit again."
     )
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(str(size) for size in shape)
 
 
 def infer_input_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -196,8 +241,9 @@ def _as_images(name: str, X: np.ndarray, input_shape: tuple[int, ...]) -> np.nda
     if X.ndim == 2:
         if X.shape[1] != channels * height * width:
             raise ValueError(
-                f"{name}: X has {X.shape[1]} features, and input_shape {_size(tuple(input_shape))} "
-                f"needs {channels * height * width}; give another input_shape, or none."
+                f"{name}: X has {X.shape[1]} features, and input_shape "
+                f"{describe(tuple(input_shape))} needs "
+                f"{channels * height * width}; give another input_shape, or none."
             )
         return X.reshape(len(X), channels, height, width)
     given = infer_input_shape(X.shape)

@@ -1,0 +1,159 @@
+"""Which axis of X holds what: channels first or last, flat rows, single images."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..exceptions import ConvNetFeaturesWarning
+
+__all__ = ["channels_first", "describe", "gathered", "warn_of_colours"]
+
+#: Grey, RGB and RGBA: what an axis of channels is recognised by.
+CHANNELS = (1, 3, 4)
+#: The smallest side of colour images that flat rows are suspected to be.
+SMALLEST_SIDE = 4
+
+
+def gathered(name: str, X: Any) -> Any:
+    """Lists and columns of images as one array; anything else as it is.
+
+    Raises
+    ------
+    ValueError
+        If the images have different sizes, X holds names of files, or values
+        are masked; the text says what to do.
+    """
+    if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
+        count = np.count_nonzero(np.ma.getmaskarray(X))
+        raise ValueError(
+            f"{name}: X is a masked array with {count} masked values; give these pixels values: "
+            "X.filled(0), say."
+        )
+    if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+        _check_cells(name, X)
+        return X
+    if hasattr(X, "shape") and np.ndim(X) != 1:
+        return X
+    items = X if isinstance(X, list | tuple) or _is_column(X) else ()
+    first = next(iter(items), None)
+    if isinstance(first, str) or hasattr(first, "__fspath__"):
+        raise ValueError(
+            f"{name}: X holds text, such as {str(first)!r}. If these are names of files, read the "
+            "images first, and give them one size: numpy.stack([numpy.asarray(PIL.Image.open(file)"
+            ".convert('RGB').resize((64, 64))) for file in X])."
+        )
+    if first is None or not _is_image(first):
+        return X
+    images = [np.asarray(item) for item in items]
+    shapes = sorted({image.shape for image in images})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{name}: X has images of different sizes, such as {shapes[0]} and {shapes[-1]}; a "
+            "network takes one size. Resize, crop or pad them to it, and stack them: "
+            "numpy.stack(images)."
+        )
+    return np.stack(images)
+
+
+def _is_column(X: Any) -> bool:
+    """A series, or a one-dimensional array, of objects or text."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "O")
+    return np.ndim(X) == 1 and kind in "OUT" and hasattr(X, "__iter__")
+
+
+def _is_image(item: Any) -> bool:
+    """A matrix, a stack of them, or one of PIL's images."""
+    if hasattr(item, "__array_interface__") or hasattr(item, "shape"):
+        return len(np.shape(item)) >= 2
+    return False
+
+
+def _check_cells(name: str, X: Any) -> None:
+    for column in X.columns:
+        first = next(iter(X[column]), None)
+        if first is not None and (_is_image(first) or len(np.shape(first)) == 1):
+            raise ValueError(
+                f"{name}: the cells of column {column!r} hold arrays; give these as X: "
+                f"numpy.stack(list(X[{column!r}]))."
+            )
+
+
+def channels_first(name: str, X: Any, data_format: str, expected: tuple[int, ...] | None) -> Any:
+    """X of four dimensions with its channels second: itself, or a view of it.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the estimator.
+    X : array-like
+        What has another number of dimensions stays as it is.
+    data_format : {'auto', 'channels_first', 'channels_last'}
+        'auto' takes the last axis for channels where it has 1, 3 or 4 of them
+        and the second cannot be channels.
+    expected : (int, int, int) or None
+        (channels, height, width), where they are known: of two readings, the
+        one that fits.
+
+    Raises
+    ------
+    ValueError
+        If both readings are possible.
+    """
+    shape = tuple(getattr(X, "shape", ()))
+    if len(shape) != 4 or data_format == "channels_first":
+        return X
+    if data_format == "channels_last" or _are_last(name, shape, expected):
+        return X.transpose(0, 3, 1, 2) if isinstance(X, np.ndarray) else _moved(X)
+    return X
+
+
+def _moved(X: Any) -> Any:
+    return np.asarray(X).transpose(0, 3, 1, 2)
+
+
+def _are_last(name: str, shape: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:
+    _, second, third, last = shape
+    if last not in CHANNELS or second == third == last == 1:
+        return False
+    as_last = (last, second, third)
+    if expected is not None:
+        fits_first, fits_last = shape[1:] == tuple(expected), as_last == tuple(expected)
+        if not (fits_first and fits_last):
+            return fits_last
+    elif second not in CHANNELS and third != last:
+        return True
+    raise ValueError(
+        f"{name}: X has the shape {shape}, which may be images of {describe(shape[1:])} with their "
+        f"channels first, or of {describe(as_last)} with their channels last (channels x height x "
+        "width); set data_format='channels_first' or data_format='channels_last'."
+    )
+
+
+def warn_of_colours(name: str, n_columns: int) -> None:
+    """Flat rows may be colour images.
+
+    Warns
+    -----
+    ConvNetFeaturesWarning
+        If there are 3·k² columns.
+    """
+    side = math.isqrt(n_columns // 3)
+    if n_columns != 3 * side * side or side < SMALLEST_SIDE:
+        return
+    warnings.warn(
+        f"{name}: each row of X is taken for one row of {n_columns} pixels. If it is a colour "
+        f"image of {side}x{side} pixels, set input_shape=(3, {side}, {side}), where the channels "
+        f"come one after the other, or give X.reshape(-1, {side}, {side}, 3), where the colours of "
+        f"a pixel stand together; input_shape=(1, 1, {n_columns}) says that rows are meant.",
+        ConvNetFeaturesWarning,
+        stacklevel=2,
+    )
+
+
+def describe(shape: tuple[int, ...]) -> str:
+    """Sizes in words: ``3x28x28``."""
+    return "x".join(str(size) for size in shape)
