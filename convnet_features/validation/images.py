@@ -191,7 +191,8 @@ def _as_fitted(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> A
         )
     elif shape[1] != n_pixels:
         return X  # scikit-learn says how many columns were expected
-    form = {n_pixels: (n_pixels,), expected[0]: expected}.get(n_features, expected[1:])
+    forms: dict[Any, tuple[int, ...]] = {expected[0]: expected, n_pixels: (n_pixels,)}
+    form = forms.get(n_features, expected[1:])
     if n_features is None or len(shape) == len(form) + 1:
         return X
     return np.asarray(X).reshape(-1, *form) if len(X) else X
