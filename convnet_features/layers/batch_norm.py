@@ -143,15 +143,17 @@ class BatchNormLayer(Layer):
         n_channels = self.input_shape[1]
         gamma = np.ones(n_channels, input.dtype) if self.gamma is None else self.gamma
         beta = np.zeros(n_channels, input.dtype) if self.beta is None else self.beta
-        statistics: list[Any] = []
+        running = [_running(each) for each in (self.mean, self.inv_std)] if update else []
+        for average in running:
+            # Compiled functions move the averages if the output depends on them.
+            beta = beta + 0 * average
         if update or not use:
             output, *statistics = batch_normalisation(input, gamma, beta, self.epsilon)
-        if update:
-            beta = self._moving(beta, statistics)
+            self._move(running, statistics)
         if use:
             scale = gamma * self.inv_std
-            return channel_affine(input, scale, beta - self.mean * scale)
-        return batch_normalisation(input, gamma, beta, self.epsilon)[0] if update else output
+            output = channel_affine(input, scale, beta - self.mean * scale)
+        return output
 
     def _over_axes(self, input: Any, use: bool, update: bool) -> Any:
         """Batch normalisation over any axes."""
@@ -161,20 +163,19 @@ class BatchNormLayer(Layer):
         ]
         mean, inv_std = (self.mean, self.inv_std) if use else statistics
         if update:
-            mean = self._moving(mean, statistics)
+            running = [_running(each) for each in (self.mean, self.inv_std)]
+            self._move(running, statistics)
+            mean = mean + 0 * running[0] + 0 * running[1]
         kept = iter(range(input.ndim - len(self.axes)))
         pattern = ["x" if axis in self.axes else next(kept) for axis in range(input.ndim)]
         scale = inv_std if self.gamma is None else self.gamma * inv_std
         output = (input - mean.dimshuffle(pattern)) * scale.dimshuffle(pattern)
         return output if self.beta is None else output + self.beta.dimshuffle(pattern)
 
-    def _moving(self, value: Any, statistics: list[Any]) -> Any:
-        """`value`, as something that moves the running averages wherever it is computed."""
-        for average, statistic in zip((self.mean, self.inv_std), statistics, strict=True):
-            running = _running(average)
-            _update(running, running + np.float32(self.alpha) * (statistic - running))
-            value = value + 0 * running
-        return value
+    def _move(self, running: list[Any], statistics: list[Any]) -> None:
+        """Let `running` go towards a batch's statistics."""
+        for average, statistic in zip(running, statistics, strict=False):
+            _update(average, average + np.float32(self.alpha) * (statistic - average))
 
 
 def _axes(axes: Any, shape: tuple[int | None, ...]) -> tuple[int, ...]:

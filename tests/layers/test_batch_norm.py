@@ -20,6 +20,7 @@ from convnet_features.ops.batch_norm import (
     batch_normalisation,
     channel_affine,
 )
+from convnet_features.ops.stack import Stack
 from convnet_features.theano_facade import theano_scope
 
 from ..helpers import assert_close, assert_derivative, scattered
@@ -337,6 +338,16 @@ class TestLayer:
             (layer.mean, layer.inv_std), moved if updates else still, strict=True
         ):
             assert_close(average.get_value(), value.squeeze(over), "float32")
+
+    def test_training_normalises_once(self):
+        import theano
+        from lasagne.layers import InputLayer, get_output
+
+        incoming = InputLayer((5, 3, 4, 2))
+        layer = BatchNormLayer(incoming)
+        function = theano.function([incoming.input_var], get_output(layer))
+        nodes = function.maker.fgraph.apply_nodes
+        assert sum(isinstance(node.op, BatchNorm | Stack) for node in nodes) == 1
 
     def test_other_axes_have_no_onnx_form(self):
         from lasagne.layers import InputLayer
