@@ -49,8 +49,8 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
     onnx.ModelProto
         With the input ``X``, and the output ``features`` of shape
         (n_samples, n_features_out); or, for predictions of classes or labels,
-        ``label`` (int64 for whole numbers and for False and True, float64 for
-        other numbers, or text) and ``probabilities``; of numbers, ``variable`` of shape
+        ``label`` (int64 for numbers and for False and True, or text) and
+        ``probabilities``; of numbers, ``variable`` of shape
         (n_samples, n_outputs), float64.
 
     Raises
@@ -224,19 +224,12 @@ def write_predictions(graph: GraphBuilder, estimator: Any, images: str, outputs:
 
 
 def label_values(classes: np.ndarray) -> np.ndarray:
-    """Classes in a type that every runtime has: int64, float64 or text.
-
-    Whole numbers too large for int64 stay as they are.
-    """
-    match classes.dtype.kind:
-        case "b" | "i":
-            return classes.astype(np.int64)
-        case "u":
-            fits = classes.max(initial=0) <= np.iinfo(np.int64).max
-            return classes.astype(np.int64) if fits else classes
-        case "f":
-            return classes.astype(np.float64)
-    return classes
+    """Classes in a type that every runtime has, int64 or text; uint64 where int64 is too small."""
+    if classes.dtype.kind not in "biuf":
+        return classes
+    # Those that are floats are whole numbers: scikit-learn takes no others for classes.
+    fits = classes.max(initial=0) <= np.iinfo(np.int64).max
+    return classes.astype(np.int64) if fits else classes
 
 
 def _predictions(graph: GraphBuilder, estimator: Any, images: str) -> list[onnx.ValueInfoProto]:

@@ -94,8 +94,6 @@ def test_types_of_labels(dtype, zipmap, data, run):
     X, y = data
     labels = (y % 2).astype(dtype)
     classifier = ConvNetClassifier(LAYERS, **SETTINGS).fit(X, labels)
-    if zipmap and labels.dtype.kind == "f":
-        zipmap = False  # ONNX has no dictionary whose keys are fractions
     model = skl2onnx.to_onnx(classifier, X[:1], options={"zipmap": zipmap})
     outputs = run(model, X)
     label = next(value for name, value in outputs.items() if "label" in name)

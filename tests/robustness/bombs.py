@@ -1,0 +1,266 @@
+"""Files of at most 1 MiB that ask for as much memory as they can, one set for each reader.
+
+Usage: python -m tests.robustness.bombs READER BOMB LIMIT
+
+reads one of them with no more memory of its own than LIMIT bytes, and prints
+how many it took and what came of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import json
+import pickle
+import resource
+import struct
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["BOMBS", "SIZE"]
+
+SIZE = 1 << 20
+
+
+def zeros_gzipped(n_bytes):
+    """A gzip file of zeros, of members that are all the same."""
+    part = gzip.compress(bytes(1 << 24), 9)
+    return part * (n_bytes >> 24)
+
+
+def idx(code, *shape):
+    return struct.pack(f">4B{len(shape)}I", 0, 0, code, len(shape), *shape)
+
+
+def tensors(entries, metadata=None, data=b""):
+    """A safetensors file."""
+    header = {"__metadata__": metadata} if metadata else {}
+    text = json.dumps({**header, **entries}, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def with_notes(notes):
+    text = notes if isinstance(notes, str) else json.dumps(notes)
+    return tensors({}, {"convnet_features": text})
+
+
+def archive(*arrays, level=9):
+    """An .npz whose arrays are deflated."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as members:
+        for number, array in enumerate(arrays):
+            stored = io.BytesIO()
+            np.save(stored, array)
+            members.writestr(f"dense/{number}.npy", stored.getvalue())
+    return file.getvalue()
+
+
+ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nK\x00\x85U\x01b\x87q\x02"
+    b"(K\x01J%b\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R"
+    b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+)
+
+
+def text_in_arrays(count):
+    """One long text, of which `count` arrays are made."""
+    n_bytes = 900_000
+    state = ARRAY.replace(b"%b", struct.pack("<i", n_bytes // 4)) + b"X"
+    state += struct.pack("<I", n_bytes) + b"x" * n_bytes + b"tq\x03"
+    entries = [b"U\x02" + struct.pack("<H", i) + b"]h\x01h\x02Rh\x03ba" for i in range(count)]
+    return b"\x80\x02" + state + b"}(" + b"".join(entries) + b"u."
+
+
+def rare_text(n_bytes):
+    text = b"x" * (n_bytes - 4) + "\U0001f600".encode()
+    return b"\x80\x02X" + struct.pack("<I", n_bytes) + text + b"."
+
+
+def pairs_in_dictionaries():
+    pairs = b"(" + b"K\x01K\x02\x86" * 500 + b"lq\x05"
+    entries = [b"K\x01ccollections\nOrderedDict\nh\x05\x85R" for _ in range(700)]
+    return b"\x80\x02" + pairs + b"}(" + b"".join(entries) + b"u."
+
+
+def onnx_model(nodes, constants=(), shape=(1, 4, 4)):
+    from onnx import TensorProto, helper
+
+    last = nodes[-1].output[0] if nodes and nodes[-1].output else "x"
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
+        [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)],
+        initializer=list(constants),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+def casts():
+    from onnx import helper, numpy_helper
+
+    constant = numpy_helper.from_array(np.zeros(900_000, np.int8), "c")
+    nodes = [helper.make_node("Cast", ["c"], [str(i)], to=11) for i in range(1000)]
+    return onnx_model(nodes, [constant])
+
+
+def one_weight_in_layers(count):
+    from onnx import helper, numpy_helper
+
+    first = numpy_helper.from_array(np.zeros((500, 1, 1, 1), np.float32), "f")
+    weights = numpy_helper.from_array(np.zeros((500, 500, 1, 1), np.float16), "w")
+    nodes = [
+        helper.make_node("Conv", ["x", "f"], ["y0"]),
+        helper.make_node("Cast", ["w"], ["w32"], to=1),
+    ]
+    nodes += [helper.make_node("Conv", [f"y{i}", "w32"], [f"y{i + 1}"]) for i in range(count)]
+    return onnx_model(nodes, [weights, first])
+
+
+def repeated_field(tag, inside=b""):
+    """A model whose graph has as many entries of a field as there is room for."""
+    entry = bytes([tag, len(inside)]) + inside
+    graph = entry * ((SIZE - 100) // len(entry))
+    length, size = b"", len(graph)
+    while size:
+        length += bytes([size & 127 | (128 if size > 127 else 0)])
+        size >>= 7
+    return b"\x08\x08\x3a" + length + graph
+
+
+NOTES = {"kind": "parameters", "input_shape": [1, 8, 8], "n_outputs": 2, "target": "classes"}
+HUGE = NOTES | {"input_shape": [3, 30_000, 30_000], "n_outputs": 10**9}
+EMPTY = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+SAFETENSORS = {
+    "empty arrays": lambda: tensors({f"{i:x}": EMPTY for i in range(16_000)}),
+    "notes of lists": lambda: with_notes("[" + ",".join(["[]"] * 300_000) + "]"),
+    "notes of dictionaries": lambda: with_notes("[" + ",".join(["{}"] * 300_000) + "]"),
+    "notes of names": lambda: with_notes(json.dumps({f"{i:x}": 0 for i in range(80_000)})),
+    "text": lambda: with_notes(json.dumps("x" * 900_000 + "\U0001f600", ensure_ascii=False)),
+    "sizes in notes": lambda: with_notes(HUGE),
+    "arrays": lambda: tensors(
+        {"a": {"dtype": "F64", "shape": [120_000], "data_offsets": [0, 960_000]}},
+        data=bytes(960_000),
+    ),
+}
+PICKLES = {
+    "text in arrays": lambda: text_in_arrays(900),
+    "rare text": lambda: rare_text(1_000_000),
+    "pairs in dictionaries": pairs_in_dictionaries,
+    "a huge number": lambda: b"\x80\x02\x8b" + struct.pack("<i", 10**6) + b"\x7f" * 10**6 + b".",
+    "bytes": lambda: pickle.dumps(bytes(1_000_000), 4),
+}
+BOMBS = {
+    "read_idx": {
+        "zeros": lambda: gzip.compress(idx(8, 1 << 30)) + zeros_gzipped(1 << 30),
+        "zeros below the limit": lambda: (
+            gzip.compress(idx(8, 70 << 20)) + zeros_gzipped(64 << 20)
+        ).ljust(SIZE, b"\0"),
+        "a promise": lambda: idx(14, 1 << 26) + bytes(1_000_000),
+        "an array": lambda: idx(8, 1_000_000) + bytes(1_000_000),
+    },
+    "load_mnist's pickle": {
+        "zeros": lambda: zeros_gzipped(1 << 30),
+        "bytes": lambda: (
+            gzip.compress(b"T" + struct.pack("<i", 75 << 20)) + zeros_gzipped(64 << 20)
+        ),
+        "text": lambda: gzip.compress(rare_text(70 << 20)).ljust(SIZE, b"\0"),
+        **PICKLES,
+    },
+    "load_params_from, a pickle": PICKLES,
+    "load_params_from, .npz": {
+        "zeros": lambda: archive(np.zeros(1 << 28, np.uint8)),
+        "zeros below the limit": lambda: archive(
+            np.zeros(60 << 20, np.uint8), np.frombuffer(np.random.default_rng(0).bytes(900_000))
+        ),
+        "members": lambda: archive(*[np.zeros(0, np.float32)] * 4000),
+    },
+    "load_params": SAFETENSORS,
+    "load_params, unfitted": SAFETENSORS,
+    "Checkpoint": SAFETENSORS,
+    "from_onnx": {
+        "casts": casts,
+        "one weight in 20 layers": lambda: one_weight_in_layers(20),
+        "one weight in 10 layers": lambda: one_weight_in_layers(10),
+        "nodes": lambda: repeated_field(0x0A),
+        "nodes with empty attributes": lambda: repeated_field(0x0A, b"\x2a\x00" * 50),
+        "constants": lambda: repeated_field(0x2A),
+        "inputs": lambda: repeated_field(0x5A),
+        "outputs": lambda: repeated_field(0x62),
+        "an immense input": lambda: onnx_model([], shape=(1 << 26, 1, 1)),
+    },
+}
+
+
+def readers(folder):
+    """By name, functions of a file's path; whatever they need is imported and made."""
+    from convnet_features import ConvNetClassifier
+    from convnet_features.callbacks import Checkpoint
+    from convnet_features.datasets.idx import read_idx
+    from convnet_features.datasets.tutorial_pickle import read_tutorial_pickle
+    from convnet_features.nolearn.parameters import read_values
+
+    rng = np.random.default_rng(0)
+    X, y = rng.random((20, 1, 6, 5)), np.arange(20) % 2
+    small = {"conv2d1_num_filters": 2, "conv2d2_num_filters": 2, "dense_num_units": 3}
+    saving = Checkpoint(folder)
+    fitted = ConvNetClassifier(max_epochs=1, callbacks=[saving], random_state=0, **small).fit(X, y)
+
+    def resume(path):
+        (folder / "last.safetensors").write_bytes(path.read_bytes())
+        again = Checkpoint(folder, resume=True)
+        ConvNetClassifier(max_epochs=2, callbacks=[again], random_state=0, **small).fit(X, y)
+
+    # A network of 400 MB, as nobody's small file should believe.
+    expected = {"dense": [np.broadcast_to(np.float32(0), (10_000, 10_000))]}
+    known = {
+        "read_idx": read_idx,
+        "load_mnist's pickle": lambda p: read_tutorial_pickle(p, (50_000, 10_000, 10_000), 784),
+        "load_params_from, a pickle": lambda path: read_values(path, expected),
+        "load_params_from, .npz": lambda path: read_values(path, expected),
+        "load_params": fitted.load_params,
+        "load_params, unfitted": lambda path: ConvNetClassifier().load_params(path),
+        "Checkpoint": resume,
+    }
+    if "from_onnx" in sys.argv:
+        from convnet_features.onnx import from_onnx
+
+        known["from_onnx"] = functools.partial(from_onnx, engine="portable")
+    return known
+
+
+def status(key):
+    """A line of /proc/self/status, in bytes."""
+    return int(Path("/proc/self/status").read_text().split(f"{key}:")[1].split()[0]) * 1024
+
+
+def main(reader, bomb, limit):
+    folder = Path(tempfile.mkdtemp())
+    path = folder / "bomb"
+    path.write_bytes(BOMBS[reader][bomb]())
+    assert path.stat().st_size <= 1.05 * SIZE, path.stat().st_size
+    read = readers(folder)[reader]
+    # What was touched before counts no more.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmHWM")
+    ceiling = status("VmData") + int(limit)
+    resource.setrlimit(resource.RLIMIT_DATA, (ceiling, ceiling))
+    from sklearn.exceptions import NotFittedError
+
+    from convnet_features.exceptions import ConvNetFeaturesError
+
+    try:
+        outcome = f"read, {type(read(path)).__name__}"
+    except (ConvNetFeaturesError, NotFittedError) as error:
+        outcome = f"{type(error).__name__}: {str(error).replace(str(path), 'it')[:60]}"
+    print(status("VmHWM") - before, outcome)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

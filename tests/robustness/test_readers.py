@@ -1,0 +1,50 @@
+"""The largest memory that a file of 1 MiB causes, reader by reader, under a limit of the system."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from . import counts
+from .bombs import BOMBS
+
+#: Bytes of its own that a process may take for a file of 1 MiB.
+LIMIT = 256 << 20
+#: One bomb of each reader is tried in every run, the others in long ones.
+QUICK = {
+    ("read_idx", "zeros"),
+    ("load_mnist's pickle", "text"),
+    ("load_params_from, a pickle", "text in arrays"),
+    ("load_params_from, .npz", "zeros below the limit"),
+    ("load_params, unfitted", "sizes in notes"),
+    ("from_onnx", "casts"),
+}
+TRIED = [
+    pytest.param(
+        reader,
+        bomb,
+        id=f"{reader}: {bomb}",
+        marks=[] if (reader, bomb) in QUICK else pytest.mark.slow,
+    )
+    for reader, bombs in BOMBS.items()
+    for bomb in bombs
+]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
+@pytest.mark.parametrize(("reader", "bomb"), TRIED)
+def test_memory_is_bounded_by_the_file(reader, bomb):
+    if reader == "from_onnx" and find_spec("onnx") is None:
+        pytest.skip("onnx is not installed")
+    command = [sys.executable, "-m", "tests.robustness.bombs", reader, bomb, str(LIMIT)]
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2]
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    taken, outcome = result.stdout.strip().split(" ", 1)
+    assert int(taken) < LIMIT
+    counts.note(f"1 MiB to {reader}: {bomb}", f"{int(taken) / 2**20:.0f} MiB, {outcome}")
