@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
-from convnet_features.exceptions import NotANumberError
+from convnet_features.exceptions import DivergenceError, NotANumberError
 from convnet_features.kernels.registry import available_engines
+from convnet_features.layers import batch_norm
 from convnet_features.nolearn import NeuralNet
 from convnet_features.out_of_core import transform_batches
 
@@ -384,3 +385,100 @@ class TestWeights:
             "sample_weight, up to 1e+300, times class_weight, up to 1e+300, gives weights up to "
             "inf; they must be finite, and not all of them 0."
         )
+
+
+def sampler(inputs, n_outputs):
+    """One layer of each kind that oneDNN, generated code or JAX computes with a maximum."""
+    from lasagne import layers, nonlinearities
+
+    below = layers.Conv2DLayer(inputs, 4, 3, nonlinearity=nonlinearities.linear, name="linear")
+    below = layers.NonlinearityLayer(below, nonlinearities.rectify, name="rectify")
+    below = layers.MaxPool2DLayer(below, 2, name="pool")
+    below = batch_norm(layers.Conv2DLayer(below, 4, 2, name="conv"))
+    below = layers.MaxPool2DLayer(below, 2, stride=1, name="overlapping")
+    for name in ("rectify", "tanh", "sigmoid", "leaky_rectify"):
+        below = layers.DenseLayer(
+            below, 8, nonlinearity=getattr(nonlinearities, name), name=f"dense_{name}"
+        )
+    below = layers.DropoutLayer(below, name="dropout")
+    return layers.DenseLayer(below, n_outputs, nonlinearity=nonlinearities.softmax, name="output")
+
+
+class TestNonFinitePixelsThatGetThrough:
+    """With the check turned off, in every engine, every layer."""
+
+    @pytest.fixture(params=["onednn", "portable", "jax"])
+    def made(self, request):
+        if request.param == "jax":
+            pytest.importorskip("jax")
+        elif request.param not in available_engines():
+            pytest.skip(f"{request.param} is not on this machine")
+        images = np.random.default_rng(0).random((12, 1, 12, 12)).astype(np.float32)
+        estimator = ConvNetClassifier(
+            sampler, feature_layer="pool", max_epochs=1, engine=request.param, random_state=0
+        )
+        return estimator.fit(images, np.arange(12) % 3), images
+
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    @pytest.mark.parametrize("place", [(5, 5), (6, 5), (5, 6), (0, 0)])
+    def test_nan(self, made, place):
+        """Of one image; the others are as they were."""
+        estimator, images = made
+        spoilt = images.copy()
+        spoilt[2, 0, *place] = np.nan
+        for name in estimator.layers_:
+            function = estimator.layer_function(name, check_finite=False)
+            found, clean = function(spoilt), function(images)
+            assert np.isnan(found[2]).any(), name
+            np.testing.assert_allclose(found[np.arange(12) != 2], clean[np.arange(12) != 2], 1e-4)
+            if name in ("linear", "rectify"):  # 3x3 filters see a pixel from these places
+                (row, column), expected = place, np.zeros((10, 10), bool)
+                expected[max(0, row - 2) : row + 1, max(0, column - 2) : column + 1] = True
+                np.testing.assert_array_equal(np.isnan(found[2]), np.stack([expected] * 4))
+            if name == "pool":
+                windows = expected.reshape(5, 2, 5, 2).any(axis=(1, 3))
+                np.testing.assert_array_equal(np.isnan(found[2]), np.stack([windows] * 4))
+        assert np.isnan(found[2]).all()
+
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
+    def test_infinity(self, made, value):
+        """Times a positive and a negative weight it is both infinities, whose sum is NaN."""
+        estimator, images = made
+        spoilt = images.astype(np.float64)
+        spoilt[2, 0, 5, 5] = value
+        linear = estimator.layer_function("linear", check_finite=False)(spoilt)[2]
+        w = estimator.layers_["linear"].W.get_value()[:, 0]
+        # Theano flips filters: pixel (5, 5) meets w[a, b] in the result at (3 + a, 3 + b).
+        expected = np.sign(np.float64(value)) * np.sign(w) * np.inf
+        np.testing.assert_array_equal(linear[:, 3:6, 3:6], expected)
+        rectified = estimator.layer_function("rectify", check_finite=False)(spoilt)[2]
+        np.testing.assert_array_equal(rectified[:, 3:6, 3:6], np.maximum(expected, 0))
+        output = estimator.layer_function("output", check_finite=False)(spoilt)
+        assert np.isnan(output[2]).all()
+        assert np.isfinite(output[np.arange(12) != 2]).all()
+
+    def test_a_function_of_theano(self, made):
+        """Which nobody checks."""
+        import theano
+        from lasagne.layers import get_output
+
+        estimator, images = made
+        layers = estimator.layers_
+        inputs = layers["input"] if "input" in layers else next(iter(layers.values()))
+        function = theano.function(
+            [inputs.input_var], get_output(layers["dense_rectify"], deterministic=True)
+        )
+        images[2, 0, 5, 5] = np.nan
+        found = function(images)
+        assert np.isnan(found[2]).all()
+        assert np.isfinite(found[:2]).all()
+
+
+@pytest.mark.parametrize("engine", available_engines())
+def test_parameters_that_are_nan_are_seen_by_training(engine):
+    """A rectify that makes 0 of NaN would hide them from the loss."""
+    made = quick(ConvNetClassifier, max_epochs=1, warm_start=True, engine=engine).fit(X, Y)
+    made.layers_["conv"].W.get_value(borrow=True)[0, 0, 0, 0] = np.nan
+    with pytest.raises(DivergenceError, match="The loss became nan at epoch 2, batch 1"):
+        made.fit(X, Y)

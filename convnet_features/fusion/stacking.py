@@ -21,7 +21,7 @@ from ..kernels.contract import (
     PoolStage,
     Stage,
 )
-from ..ops.random import Draw
+from ..ops.random import Bernoulli, Draw
 from ..ops.stack import Stack
 from ..ops.static import static_vector
 from .patterns import only_client, rectified, split_by
@@ -166,7 +166,9 @@ def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     if mask.type.shape[0] not in (None, y.type.shape[0]):
         return None
-    return _extended(fgraph, y, node, MaskStage(), mask)
+    draw = mask.owner.op
+    largest = abs(draw.one) if isinstance(draw, Bernoulli) else None
+    return _extended(fgraph, y, node, MaskStage(largest), mask)
 
 
 def shape_of_stack(fgraph: FunctionGraph, node: Apply) -> Variable | None:

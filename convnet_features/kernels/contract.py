@@ -176,7 +176,13 @@ class DenseStage:
 
 @dataclass(frozen=True)
 class MaskStage:
-    """x times a mask of its own shape, which is taken as a parameter but gets no gradient."""
+    """x times a mask of its own shape, which is taken as a parameter but gets no gradient.
+
+    `largest` is known where the mask is made of zeros and one other number.
+    """
+
+    #: No number of the mask is larger, nor NaN; None where nothing is known of it.
+    largest: float | None = None
 
     @property
     def n_params(self) -> int:

@@ -186,7 +186,7 @@ def check_routines(kernel, input_grad=True):
 
 def generated(stages, x, params, gy, input_grad=True):
     """What the generated code computes, where there is any: it is certain that it did."""
-    kernel = get_provider("onednn").stack(stages)
+    kernel = get_provider("onednn").stack(stages).fast
     results = gradients(kernel, x, params, gy, input_grad)
     check_routines(kernel, input_grad)
     return results
@@ -196,7 +196,7 @@ def without(stages, x, params, gy):
     """What oneDNN's own path computes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(code, "WORTH_GENERATING", 10**15)
-        kernel = get_provider("onednn").stack(stages)
+        kernel = get_provider("onednn").stack(stages).fast
         results = gradients(kernel, x, params, gy)
         assert routines(kernel) == []
     return results
@@ -272,7 +272,7 @@ def check_exact(case, seed=0):
     rng = np.random.default_rng(seed)
     x, gy = integers(rng, case.x), integers(rng, case.y)
     params = [integers(rng, shape) for shape in case.shapes]
-    kernel = get_provider("onednn").stack(case.stages)
+    kernel = get_provider("onednn").stack(case.stages).fast
     mine, expected = gradients(kernel, x, params, gy), by_loops(case, x, params, gy)
     for actual, right in zip(mine, expected, strict=True):
         assert actual.dtype == np.float32
@@ -322,7 +322,7 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
         """Between numbers that would be missed if overwritten, and seen if they were used."""
         case = CASES[name]
         x, gy, *params = (integers(rng, each) for each in (case.x, case.y, *case.shapes))
-        kernel = get_provider("onednn").stack(case.stages)
+        kernel = get_provider("onednn").stack(case.stages).fast
         with threads.openmp_threads(1):
             gradients(kernel, x, params, gy)
         for routine, arguments in routines(kernel):
@@ -364,7 +364,7 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
             if 0 in case.y:
                 continue
             x, gy, *params = (integers(rng, each) for each in (case.x, case.y, *case.shapes))
-            kernel = get_provider("onednn").stack(case.stages)
+            kernel = get_provider("onednn").stack(case.stages).fast
             mine = gradients(kernel, x, params, gy)
             by_onednn = any(kernel._backward_programs._entries.values())
             if not by_onednn or not routines(kernel):
@@ -449,7 +449,7 @@ class TestNumbers:
         x, *params = normal(rng, x_shape, *shapes)
         params = [param / max(1, param[0].size) ** 0.5 for param in params]
         (gy,) = normal(rng, stack_output_shape(stages, x_shape, shapes))
-        kernel = get_provider("onednn").stack(stages)
+        kernel = get_provider("onednn").stack(stages).fast
         mine = gradients(kernel, x, params, gy)
         check_routines(kernel)
         portable = PortableProvider().stack(stages)
@@ -495,7 +495,7 @@ class TestNumbers:
         x, *params = (np.ones(shape, "float32") for shape in (case.x, *case.shapes))
         x[0, 0, 1, 1] = -np.inf
         gy = np.ones(case.y, "float32")
-        kernel = get_provider("onednn").stack(case.stages)
+        kernel = get_provider("onednn").stack(case.stages).fast
         gw = gradients(kernel, x, params, gy)[1]
         assert np.isfinite(gw).all() == check_routines(kernel)
         assert np.isnan(without(case.stages, x, params, gy)[1]).any()
@@ -513,7 +513,7 @@ class TestThreads:
     def test_their_number_changes_no_bit(self, rng, several, n_samples):
         case = Case((n_samples, 17, 14, 13), 21, (5, 3), Conv2DSpec((1, 1), ((2, 2), (0, 1))))
         x, gy, *params = normal(rng, case.x, case.y, *case.shapes)
-        kernel = get_provider("onednn").stack(case.stages)
+        kernel = get_provider("onednn").stack(case.stages).fast
         results, given = [], []
         for number in (1, 2, 3):
             threads.set_num_threads(number)
@@ -535,7 +535,7 @@ class TestThreads:
         case = CASES["another padding on each side"]
         params = normal(rng, *case.shapes)
         batches = [normal(rng, case.x, case.y) for _ in range(8)]
-        kernel = get_provider("onednn").stack(case.stages)
+        kernel = get_provider("onednn").stack(case.stages).fast
         barrier = Barrier(8)
 
         def steps(index):
@@ -556,7 +556,7 @@ class TestThreads:
 def uses_generated_code(stages, x_shape, shapes, fill=1.0):
     x, *params = (np.full(shape, fill, "float32") for shape in (x_shape, *shapes))
     gy = np.ones(stack_output_shape(stages, x_shape, shapes), "float32")
-    kernel = get_provider("onednn").stack(stages)
+    kernel = get_provider("onednn").stack(stages).fast
     for actual, right in zip(
         gradients(kernel, x, params, gy),
         gradients(PortableProvider().stack(stages), x, params, gy),
@@ -654,7 +654,7 @@ class TestCode:
     def test_it_stays_while_a_program_needs_it(self, code_is_generated, forgotten, rng):
         case = CASES["padding"]
         x, gy, *params = normal(rng, case.x, case.y, *case.shapes)
-        kernel = get_provider("onednn").stack(case.stages)
+        kernel = get_provider("onednn").stack(case.stages).fast
         before = gradients(kernel, x, params, gy)
         code.clear_generated()
         check_exact(CASES["one image"])

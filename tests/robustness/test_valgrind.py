@@ -61,7 +61,7 @@ steps = list(program.steps)
 for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
     stages = (ConvStage(Conv2DSpec((1, 1), padding)), PoolStage(Pool2DSpec((2, 3), (2, 3))))
     x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 3, 9, 11), (16, 3, 3, 2), (16,)))
-    kernel = provider.stack(stages)
+    kernel = provider.stack(stages).fast
     kernel.forward(x, [w, b])
     y, workspace = kernel.forward_training(x, [w, b])
     kernel.backward(workspace, x, [w, b], y, y, True)
@@ -77,7 +77,7 @@ for stages, shapes in (
 ):
     x = rng.random((2, 8, 9, 8), dtype=np.float32)
     params = [rng.random(shape, dtype=np.float32) for shape in shapes]
-    kernel = provider.stack(stages)
+    kernel = provider.stack(stages).fast
     y, workspace = kernel.forward_training(x, params)
     kernel.backward(workspace, x, params, y, y, True)
     steps += [step for plan in kernel._forward_plans._entries.values() for step in plan.program.steps]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -41,7 +42,10 @@ def convolve(spec: Conv2DSpec, x: Any, w: Any) -> Any:
 def pool(spec: Pool2DSpec, x: Any) -> Any:
     """The maximum, sum or average of windows; ties as the contract wants them."""
     if spec.mode == "max":
-        return _reduced(spec, x, -np.inf, lax.max)
+        # XLA's maximum overlooks NaN on processors, where that is quicker.
+        return lax.cond(
+            jnp.isnan(x).any(), partial(_greatest_or_nan, spec), partial(_greatest, spec), x
+        )
     total = _reduced(spec, x, 0, lax.add)
     if spec.mode == "sum":
         return total
@@ -49,6 +53,16 @@ def pool(spec: Pool2DSpec, x: Any) -> Any:
         return total / math.prod(spec.window)
     # Neither padding nor what overhangs the image counts.
     return total / _reduced(spec, jnp.ones((1, 1, *x.shape[2:]), x.dtype), 0, lax.add)
+
+
+def _greatest(spec: Pool2DSpec, x: Any) -> Any:
+    return _reduced(spec, x, -np.inf, lax.max)
+
+
+def _greatest_or_nan(spec: Pool2DSpec, x: Any) -> Any:
+    """The maximum; NaN where there is one in the window."""
+    strange = _reduced(spec, jnp.isnan(x).astype(x.dtype), 0, lax.add)
+    return jnp.where(strange > 0, jnp.nan, _greatest(spec, x))
 
 
 def _reduced(spec: Pool2DSpec, x: Any, initial: float, function: Any) -> Any:
@@ -73,7 +87,8 @@ def activated(name: str, x: Any) -> Any:
     """A nonlinearity of the kernels' contract."""
     match name:
         case "rectify":
-            return jax.nn.relu(x)  # whose derivative at 0 is 0, as the kernels' is
+            # NaN stays, whatever XLA's maximum does; the derivative at 0 is 0, as the kernels' is.
+            return jnp.where(x <= 0, jnp.zeros((), x.dtype), x)
         case "tanh":
             return jnp.tanh(x)
         case "sigmoid":

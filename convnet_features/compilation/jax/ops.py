@@ -27,7 +27,7 @@ from ...ops.softmax import (
     SoftmaxGrad,
 )
 from ...ops.stack import Stack, StackGrad
-from .images import convolve, gradients_of, normalise, pool, run_stack, spread
+from .images import activated, convolve, gradients_of, normalise, pool, run_stack, spread
 
 __all__: list[str] = []
 
@@ -142,7 +142,7 @@ def _softmax_crossentropy_grad(op: SoftmaxCrossentropyGrad, **kwargs: Any) -> Tr
 def _channel_affine(op: ChannelAffine, **kwargs: Any) -> Translation:
     def channel_affine(x: Any, scale: Any, shift: Any) -> Any:
         y = x * spread(scale, x) + spread(shift, x)
-        return jax.nn.relu(y) if op.rectify else y
+        return activated("rectify", y) if op.rectify else y
 
     return channel_affine
 
@@ -151,7 +151,7 @@ def _channel_affine(op: ChannelAffine, **kwargs: Any) -> Translation:
 def _batch_norm(op: BatchNorm, **kwargs: Any) -> Translation:
     def batch_norm(x: Any, gamma: Any, beta: Any) -> Any:
         y, mean, inv_std = normalise(op.epsilon, x, gamma, beta)
-        return jax.nn.relu(y) if op.rectify else y, mean, inv_std
+        return activated("rectify", y) if op.rectify else y, mean, inv_std
 
     return batch_norm
 

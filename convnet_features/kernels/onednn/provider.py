@@ -17,9 +17,11 @@ from convnet_features.kernels.contract import (
     Stage,
 )
 from convnet_features.kernels.machine import Machine
+from convnet_features.kernels.magnitude import are_finite
 from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.careful import CarefulStack
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.generated import clear_generated
@@ -42,7 +44,7 @@ class OneDNNProvider(Provider):
     """oneDNN for float32; the portable kernels for all else.
 
     What goes to the portable kernels: other dtypes, empty arrays, sum pooling,
-    and whatever oneDNN has only reference code for.
+    NaN and infinity, and whatever oneDNN has only reference code for.
 
     Parameters
     ----------
@@ -80,10 +82,13 @@ class OneDNNProvider(Provider):
 
     def stack(self, stages: tuple[Stage, ...]) -> StackKernel:
         """See `Provider.stack`."""
-        stages = tuple(stages)
-        kernel = OneDNNStack(stages, self._primitives, self._pool, self._portable.stack(stages))
+        return CarefulStack(tuple(stages), self._kernels_of_stack)
+
+    def _kernels_of_stack(self, stages: tuple[Stage, ...]) -> tuple[OneDNNStack, StackKernel]:
+        portable = self._portable.stack(stages)
+        kernel = OneDNNStack(stages, self._primitives, self._pool, portable)
         self._stacks.add(kernel)
-        return kernel
+        return kernel, portable
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """See `Provider.dot`; transposed matrices are taken as they are."""
@@ -122,7 +127,7 @@ class OneDNNProvider(Provider):
         self._pool.clear()
 
     def _softmax(self, x: np.ndarray, logarithm: bool) -> np.ndarray | None:
-        if x.dtype != FLOAT32 or x.ndim != 2 or not fits(x.shape):
+        if x.dtype != FLOAT32 or x.ndim != 2 or not fits(x.shape) or not are_finite(x):
             return None
         program = self._programs.get(
             ("softmax", x.shape, logarithm),

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from convnet_features.kernels.contract import Activation, ConvStage, PoolStage
+from convnet_features.kernels.magnitude import are_finite
 from convnet_features.kernels.memory import empty
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
 from convnet_features.kernels.portable.patches import PatchGrid
@@ -83,7 +84,9 @@ class ConvPoolStep:
 
     def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
         phases = _Phases(self._conv, self._pool, x.shape, params[0].shape)
-        if len(x) < MIN_SAMPLES or phases.redundancy > MAX_REDUNDANCY:
+        apart = len(x) < MIN_SAMPLES or phases.redundancy > MAX_REDUNDANCY
+        # Shifted filters have zeros, and zero times infinity is NaN.
+        if apart or not are_finite(x):
             return self._apart.forward(x, params, training)
         filters = phases.shifted(params[0].astype(x.dtype, copy=False))
         bias = params[1][:, None] if self._conv.bias else None

@@ -1,0 +1,278 @@
+"""NaN and infinity go through every kernel as through NumPy, in inference and in training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convnet_features.kernels.contract import (
+    ACTIVATIONS,
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    MaskStage,
+    NormStage,
+    Pool2DSpec,
+    PoolStage,
+)
+from convnet_features.kernels.registry import get_provider
+
+from ..helpers import assert_close
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+HALF = Pool2DSpec((2, 2), (2, 2))
+CONV = Conv2DSpec()
+#: (stages but for the first's activation, shape of the images, of the parameters).
+STACKS = {
+    "convolution of one channel": ((ConvStage, CONV), (), (4, 1, 9, 9), [(8, 1, 3, 3), (8,)]),
+    "convolution of three": ((ConvStage, CONV), (), (4, 3, 9, 9), [(8, 3, 3, 3), (8,)]),
+    "convolution with padding": (
+        (ConvStage, Conv2DSpec(padding=((1, 1), (1, 1)))),
+        (),
+        (2, 16, 7, 7),
+        [(16, 16, 3, 3), (16,)],
+    ),
+    "1x1": ((ConvStage, CONV), (), (4, 32, 9, 9), [(32, 32, 1, 1), (32,)]),
+    "with strides": (
+        (ConvStage, Conv2DSpec(stride=(2, 2))),
+        (),
+        (4, 16, 9, 9),
+        [(16, 16, 3, 3), (16,)],
+    ),
+    "minimal filtering": ((ConvStage, CONV), (), (16, 32, 12, 12), [(32, 32, 5, 5), (32,)]),
+    "minimal filtering, pooled": (
+        (ConvStage, CONV),
+        (PoolStage(HALF),),
+        (16, 32, 12, 12),
+        [(32, 32, 5, 5), (32,)],
+    ),
+    "first convolution, pooled": (
+        (ConvStage, CONV),
+        (PoolStage(HALF),),
+        (64, 1, 28, 28),
+        [(32, 1, 5, 5), (32,)],
+    ),
+    "a little one, pooled": (
+        (ConvStage, CONV),
+        (PoolStage(HALF),),
+        (8, 1, 28, 28),
+        [(32, 1, 5, 5), (32,)],
+    ),
+    "two": (
+        (ConvStage, CONV),
+        (PoolStage(HALF), DenseStage(True, "rectify")),
+        (8, 3, 10, 10),
+        [(8, 3, 3, 3), (8,), (128, 5), (5,)],
+    ),
+    "dense": ((DenseStage, True), (), (4, 30), [(30, 20), (20,)]),
+    "a larger dense": ((DenseStage, True), (), (128, 256), [(256, 128), (128,)]),
+    "maximum": ((PoolStage, HALF), (), (4, 16, 8, 8), []),
+    "overlapping maximum": ((PoolStage, Pool2DSpec((3, 3), (2, 2))), (), (2, 5, 9, 9), []),
+    "sum": ((PoolStage, Pool2DSpec((2, 2), (2, 2), mode="sum")), (), (4, 16, 8, 8), []),
+    "average": (
+        (PoolStage, Pool2DSpec((2, 2), (2, 2), mode="average_inc_pad")),
+        (),
+        (4, 16, 8, 8),
+        [],
+    ),
+}
+FUNCTIONS = {
+    "linear": lambda x: x,
+    "rectify": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
+VALUES = (np.nan, np.inf, -np.inf)
+ARRAYS = ("x", "w", "b")
+
+
+def windows(x, extent, stride):
+    found = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(2, 3))
+    return found[:, :, :: stride[0], :: stride[1]]
+
+
+def by_numpy(stages, x, params):
+    """In float64, term by term: nothing is multiplied that the definition does not multiply."""
+    remaining = iter([np.float64(param) for param in params])
+    x = np.float64(x)
+    for stage in stages:
+        match stage:
+            case ConvStage():
+                w = next(remaining)[:, :, ::-1, ::-1]
+                # Theano does not multiply padding either, but as zeros it does no harm to NaN
+                # elsewhere: w is finite wherever there is padding in this table, or x is.
+                patches = windows(
+                    np.pad(x, [(0, 0), (0, 0), *stage.conv.padding]), w.shape[2:], stage.conv.stride
+                )
+                x = np.einsum("ncyxrs,kcrs->nkyx", patches, w, optimize=False)
+                x = x + next(remaining)[:, None, None]
+            case DenseStage():
+                x = np.einsum("ni,ij->nj", x.reshape(len(x), -1), next(remaining), optimize=False)
+                x = x + next(remaining)
+            case PoolStage():
+                found = windows(x, stage.pool.window, stage.pool.stride)
+                reduce = {"max": np.max, "sum": np.sum, "average_inc_pad": np.mean}
+                x = reduce[stage.pool.mode](found, axis=(4, 5))
+        x = FUNCTIONS[stage.activation](x)
+    return x
+
+
+def assert_same_kinds(found, expected, what=""):
+    """NaN where there is NaN, infinities where there are those, and the same numbers elsewhere."""
+    found = np.float64(found)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected), err_msg=f"NaN: {what}")
+    infinite = np.isinf(expected)
+    np.testing.assert_array_equal(np.isinf(found), infinite, err_msg=f"infinity: {what}")
+    np.testing.assert_array_equal(found[infinite], expected[infinite], err_msg=what)
+    numbers = np.isfinite(expected)
+    np.testing.assert_allclose(found[numbers], expected[numbers], rtol=1e-3, atol=1e-3)
+
+
+def draw(rng, x_shape, param_shapes):
+    x = rng.standard_normal(x_shape).astype(np.float32)
+    return x, [rng.standard_normal(shape).astype(np.float32) * 0.2 for shape in param_shapes]
+
+
+def kinds_of_call(kernel, x, params):
+    yield "forward", kernel.forward(x, params)
+    yield "training", kernel.forward_training(x, params)[0]
+    yield "prepared", kernel.prepare(params)(x)
+    if x.ndim == 4:
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        yield "channels last", kernel.forward(last, params)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("case", STACKS)
+def test_stacks(case, activation, provider, rng):
+    (first, argument), following, x_shape, param_shapes = STACKS[case]
+    if x_shape[0] > 8 and activation in ("tanh", "sigmoid"):
+        pytest.skip("large for the sake of generated code, which knows no such activation")
+    if first is PoolStage:
+        stages = (PoolStage(argument, activation),)
+    elif first is ConvStage:
+        stages = (ConvStage(argument, True, activation), *following)
+    else:
+        stages = (DenseStage(argument, activation),)
+    kernel = provider.stack(stages)
+    for value in VALUES:
+        for shift in range(2 if following else 1):
+            for array in ARRAYS[: 1 + len(param_shapes[:2])]:
+                x, params = draw(rng, x_shape, param_shapes)
+                spoilt = x if array == "x" else params[ARRAYS.index(array) - 1]
+                spoilt.reshape(-1)[spoilt.size // 2 + shift * (1 + 3 * (spoilt.ndim == 4))] = value
+                expected = by_numpy(stages, x, params)
+                for call, found in kinds_of_call(kernel, x, params):
+                    assert_same_kinds(found, expected, f"{value} in {array}, {call}")
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_in_each_place_of_a_window(value, provider, rng):
+    """All four: a comparison with NaN keeps whichever came first."""
+    stages = (ConvStage(CONV, True, "rectify"), PoolStage(HALF))
+    kernel = provider.stack(stages)
+    for row in range(8):
+        for column in range(8):
+            x, params = draw(rng, (5, 1, 8, 8), [(8, 1, 1, 1), (8,)])
+            x[2, 0, row, column] = value
+            expected = by_numpy(stages, x, params)
+            for call, found in kinds_of_call(kernel, x, params):
+                assert_same_kinds(found, expected, f"{row}, {column}, {call}")
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("mode", ["max", "sum", "average_inc_pad"])
+def test_poolings(value, mode, provider, rng):
+    spec = Pool2DSpec((2, 2), (2, 2), mode=mode)
+    x = rng.standard_normal((3, 16, 6, 6)).astype(np.float32)
+    x[1, 5, 3, 2] = value
+    expected = by_numpy([PoolStage(spec)], x, [])
+    assert_same_kinds(provider.pool2d(spec).forward(x), expected)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_convolutions(value, provider, rng):
+    for shape in ((3, 1, 9, 9), (3, 16, 9, 9), (16, 32, 12, 12)):
+        w_shape = (32, shape[1], 3, 3)
+        for where in "xw":
+            x, (w,) = draw(rng, shape, [w_shape])
+            array = x if where == "x" else w
+            array.reshape(-1)[array.size // 2] = value
+            expected = by_numpy([ConvStage(CONV)], x, [w, np.zeros(32)])
+            assert_same_kinds(provider.conv2d(CONV).forward(x, w), expected, where)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_softmax_and_products(value, provider, rng):
+    for rows in (3, 200):
+        x = rng.standard_normal((rows, 7)).astype(np.float32)
+        x[2, 3] = value
+        wide = np.float64(x)
+        shifted = wide - wide.max(axis=1, keepdims=True)
+        total = np.exp(shifted).sum(axis=1, keepdims=True)
+        assert_same_kinds(provider.softmax(x), np.exp(shifted) / total)
+        assert_same_kinds(provider.log_softmax(x), shifted - np.log(total))
+        b = rng.standard_normal((7, 90)).astype(np.float32)
+        expected = np.einsum("ij,jk->ik", wide, np.float64(b), optimize=False)
+        assert_same_kinds(provider.dot(x, b), expected)
+
+
+DEEP = (
+    (
+        ConvStage(CONV, True, "rectify"),
+        NormStage(1e-3, "rectify"),
+        PoolStage(HALF),
+        MaskStage(),
+        DenseStage(True, "rectify"),
+        DenseStage(True, "linear"),
+    ),
+    (6, 3, 10, 10),
+    [(8, 3, 3, 3), (8,), (8,), (8,), (6, 8, 4, 4), (128, 20), (20,), (20, 4), (4,)],
+)
+
+
+class TestNumbersThatAreTooLargeForABound:
+    """A stack is computed in halves then; the numbers, and the gradients, are those of the whole."""
+
+    def problem(self, rng, factor):
+        stages, x_shape, param_shapes = DEEP
+        x, params = draw(rng, x_shape, param_shapes)
+        params[5] *= np.float32(factor)
+        params[7] /= np.float32(factor)
+        return stages, x, params
+
+    @pytest.mark.parametrize("factor", [1, 1e27, 1e34])
+    def test_results_and_gradients(self, factor, provider, rng):
+        stages, x, params = self.problem(rng, factor)
+        wide = [np.float64(param) for param in params]
+        exact = get_provider("portable").stack(stages)
+        expected, of_exact = exact.forward_training(np.float64(x), wide)
+        kernel = provider.stack(stages)
+        y, workspace = kernel.forward_training(x, params)
+        assert_close(y, expected, "float32")
+        assert_close(kernel.forward(x, params), expected, "float32")
+        assert_close(kernel.prepare(params)(x), expected, "float32")
+        gy = rng.standard_normal(y.shape).astype(np.float32)
+        right = exact.backward(of_exact, np.float64(x), wide, expected, np.float64(gy), True)
+        gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
+        for mine, its in zip([gx, *gradients], [right[0], *right[1]], strict=True):
+            largest = np.abs(its).max()
+            assert_close(mine / np.float32(largest), its / largest, "float32")
+        for mine, its in zip(kernel.statistics(workspace), exact.statistics(of_exact), strict=True):
+            assert_close(mine, its, "float32")
+
+    def test_overflow_on_the_way_is_as_in_float32_by_numpy(self, provider, rng):
+        """inf - inf is NaN, and a rectify keeps it."""
+        stages = (DenseStage(True, "rectify"), DenseStage(True, "rectify"))
+        x, params = draw(rng, (3, 8), [(8, 6), (6,), (6, 5), (5,)])
+        params[0][...] = 3e38
+        x[...] = 2.0
+        params[2][:, 0], params[2][3, 0] = 1.0, -1.0
+        infinite = np.full((3, 6), np.inf)
+        expected = np.maximum(
+            np.einsum("ij,jk->ik", infinite, np.float64(params[2]), optimize=False), 0
+        )
+        assert np.isnan(expected[:, 0]).all()
+        for call, found in kinds_of_call(provider.stack(stages), x, params):
+            assert_same_kinds(found, expected, call)
