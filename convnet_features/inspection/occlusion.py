@@ -119,15 +119,16 @@ class OcclusionDisplay(Display):
             `target` fits neither the samples nor the classes.
         """
         source = find_source(estimator)
-        X = np.asarray(as_batch(X, source.net.input_shape_))
+        given, X = X, np.asarray(as_batch(X, source.net.input_shape_))
         images = X.reshape(len(X), *image_shape(source, X))
         square = _checked_square(square, images.shape[2:])
-        before = scores(estimator, X)
+        before = scores(estimator, _like(given, X))
         columns = chosen_columns(target, getattr(estimator, "classes_", None), before)
         covered = empty((len(X), images.shape[2] * images.shape[3]), np.float64)
         for row, column in enumerate(columns):
             batches = _covered(images[row], square, fill, batch_size)
-            each = [scores(estimator, b.reshape(len(b), *X.shape[1:]))[:, column] for b in batches]
+            rows = (_like(given, batch.reshape(len(batch), *X.shape[1:])) for batch in batches)
+            each = [scores(estimator, batch)[:, column] for batch in rows]
             covered[row] = np.concatenate(each)
         return cls(
             images,
@@ -163,6 +164,14 @@ class OcclusionDisplay(Display):
             ax, self.images, self.drops, "score lost", figsize, options
         )
         return self
+
+
+def _like(given: Any, rows: np.ndarray) -> Any:
+    """Rows as a frame where the user gave one: steps in front may ask for columns by name."""
+    if not hasattr(given, "columns"):
+        return rows
+    name = "schema" if type(given).__module__.startswith("polars") else "columns"
+    return type(given)(rows, **{name: list(given.columns)})
 
 
 def draw_explanations(

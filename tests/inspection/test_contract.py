@@ -137,3 +137,20 @@ def test_drawing_without_matplotlib_says_what_to_install(extractor, monkeypatch)
     display = FiltersDisplay.from_estimator(extractor)
     with pytest.raises(ImportError, match=r"pip install 'convnet-features\[plot\]'"):
         display.plot()
+
+
+def test_a_frame_stays_a_frame_for_the_steps_in_front():
+    from sklearn.compose import ColumnTransformer
+    from sklearn.datasets import load_digits
+    from sklearn.pipeline import make_pipeline
+
+    from convnet_features import ConvNetClassifier
+
+    pandas = pytest.importorskip("pandas")
+    X, y = load_digits(return_X_y=True)
+    frame = pandas.DataFrame(X[:80], columns=[f"p{i}" for i in range(64)])
+    front = ColumnTransformer([("all", "passthrough", list(frame.columns))])
+    model = make_pipeline(front, ConvNetClassifier(max_epochs=1, random_state=0)).fit(frame, y[:80])
+    shown = OcclusionDisplay.from_estimator(model, frame[:1], square=3)
+    plain = OcclusionDisplay.from_estimator(model[-1], X[:1], square=3)
+    np.testing.assert_array_equal(shown.drops, plain.drops)
