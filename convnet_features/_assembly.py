@@ -184,7 +184,9 @@ def network_layers(
             )
         return layers
     return with_parameters(
-        seed_network(input_shape) if layers is None else parse_layers(layers), params
+        seed_network(input_shape) if layers is None else parse_layers(layers),
+        params,
+        estimator._get_param_names(),
     )
 
 

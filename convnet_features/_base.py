@@ -22,6 +22,7 @@ from ._assembly import (
     training_sets,
     whole_set,
 )
+from ._constraints import CONSTRAINTS, check_callbacks
 from ._cross_fit import cross_fitted_features
 from ._display import Block, estimator_block, network_block
 from ._features import feature_names, features, layer_names
@@ -84,6 +85,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
     #: What target="auto" stands for: 'auto', 'discrete' (classes or labels) or 'numbers'.
     _automatic_target = "auto"
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
     #: `fit_transform` takes it; scikit-learn reads requests off the signature of `fit`.
     __metadata_request__fit: ClassVar = {"cross_fit": None}
 
@@ -239,7 +241,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         DivergenceError
             If the loss leaves the finite numbers.
         """
-        if isinstance(self.class_weight, str):
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all of y at once, which partial_fit "
                 "does not have; give a dict of weights by class."
@@ -269,6 +271,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         like: Targets | None = None,
         reset: bool = True,
     ) -> TrainingData:
+        self._validate_params()
+        check_callbacks(self.callbacks)
         get_provider(self.engine)
         return check_training_data(
             self,

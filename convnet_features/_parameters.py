@@ -82,7 +82,7 @@ class LayerParameters(BaseEstimator):
 
     def _check(self, specs: list[LayerSpec], undeclared: Mapping[str, Any]) -> None:
         try:
-            with_parameters(specs, without_update_params(undeclared))
+            with_parameters(specs, without_update_params(undeclared), self._get_param_names())
         except NetworkError as error:
             declared = ", ".join(self._get_param_names())
             raise NetworkError(

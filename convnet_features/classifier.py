@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.base import ClassifierMixin
+from sklearn.utils._param_validation import StrOptions
 
 from ._base import BaseConvNet
+from ._constraints import CONSTRAINTS
 
 __all__ = ["ConvNetClassifier"]
 
@@ -76,6 +78,10 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
     """
 
     _automatic_target = "discrete"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CONSTRAINTS,
+        "target": [StrOptions({"auto", "classes", "labels"})],
+    }
     #: The mixin's would not take rows with one 1 for the classes that they stand for.
     score = BaseConvNet.score
 

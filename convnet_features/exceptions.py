@@ -28,7 +28,7 @@ class NetworkError(ConvNetFeaturesError, ValueError):
     """A network that cannot be built: a misfit between layers, or an unknown layer or argument."""
 
 
-class DivergenceError(ConvNetFeaturesError, ArithmeticError):
+class DivergenceError(ConvNetFeaturesError, ArithmeticError, ValueError):
     """Training that left the finite numbers."""
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from sklearn.base import RegressorMixin
+from sklearn.utils._param_validation import StrOptions
 
 from ._base import BaseConvNet
+from ._constraints import CONSTRAINTS
 
 __all__ = ["ConvNetRegressor"]
 
@@ -70,3 +74,7 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
     """
 
     _automatic_target = "numbers"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **CONSTRAINTS,
+        "target": [StrOptions({"auto", "numbers"})],
+    }

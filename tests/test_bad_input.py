@@ -62,14 +62,18 @@ BAD_PARAMETERS = {
     "batch_size": (
         {"batch_size": 0},
         ValueError,
-        "batch_size must be 'auto' or a whole number of at least 1; got 0",
+        r"'batch_size' parameter of ConvNetFeatureExtractor must be an int in the range \[1, inf\) or a str among {'auto'}. Got 0 instead",
     ),
     "max_epochs": (
         {"max_epochs": 0},
         ValueError,
-        "max_epochs must be 'auto' or a whole number of at least 1; got 0",
+        r"'max_epochs' parameter of ConvNetFeatureExtractor must be an int in the range \[1, inf\) or a str among {'auto'}. Got 0 instead",
     ),
-    "half an epoch": ({"max_epochs": 1.5}, ValueError, "max_epochs must be .* got 1.5"),
+    "half an epoch": (
+        {"max_epochs": 1.5},
+        ValueError,
+        "'max_epochs' parameter of .* must be .* Got 1.5 instead",
+    ),
     "engine": ({"engine": "abacus"}, EngineError, "engine='abacus' is unknown; the engines are"),
     "update": ({"update": "adam2"}, ValueError, "update must be .*'adam'.*; got 'adam2'"),
     "update argument": (
@@ -88,11 +92,15 @@ BAD_PARAMETERS = {
         ValueError,
         r"input_shape must be \(channels, height, width\), each at least 1; got \(6, 6\)",
     ),
-    "input_scale": ({"input_scale": -1}, ValueError, "input_scale must be .* got -1"),
+    "input_scale": (
+        {"input_scale": -1},
+        ValueError,
+        "'input_scale' parameter of .* must be .* Got -1 instead",
+    ),
     "validation_fraction": (
         {"validation_fraction": 1.5},
         ValueError,
-        "validation_fraction must be between 0 and 1, or None",
+        r"'validation_fraction' parameter of .* must be a float in the range \(0.0, 1.0\) or None",
     ),
     "l2": ({"l2": -1.0}, ValueError, "l2"),
     "layers": ({"layers": 3}, NetworkError, "layers must be None, a list of layers, or a function"),
@@ -106,7 +114,7 @@ BAD_PARAMETERS = {
     "a parameter": (
         {"max_epoch": 3},
         NetworkError,
-        "unknown parameter 'max_epoch': it begins with none of the layers' names",
+        "unknown parameter 'max_epoch': it begins with none of the layers' names .*Did you mean 'max_epochs'",
     ),
 }
 

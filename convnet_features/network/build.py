@@ -265,6 +265,7 @@ def _output_params(spec: LayerSpec, n_outputs: int | None, target: Target) -> di
 
 def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any]) -> Any:
     incoming = _incoming(spec, params, built)
+    _check_values(spec, params)
     try:
         layer = spec.layer_class(incoming, name=spec.name, **params)
         layer.output_shape  # noqa: B018  (merging layers compare their inputs only here)
@@ -277,6 +278,27 @@ def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any])
         ) from error
     _check_size(spec.name, layer, params)
     return layer
+
+
+def _check_values(spec: LayerSpec, params: dict[str, Any]) -> None:
+    """What Lasagne's layers take without a look: units that are no whole number, p beyond 1."""
+    from lasagne.layers import DropoutLayer
+
+    for key in ("num_units", "num_filters"):
+        value = params.get(key, 1)
+        if isinstance(value, bool | float | str) or (isinstance(value, int) and value < 1):
+            raise NetworkError(
+                f"{_described(spec.name, spec.layer_class, {key: value})}: {key} must be a whole "
+                f"number of at least 1; got {value!r}."
+            )
+    p = params.get("p", 0.5)
+    if issubclass(spec.layer_class, DropoutLayer) and (
+        isinstance(p, bool | str | None) or (isinstance(p, int | float) and not 0 <= p < 1)
+    ):
+        raise NetworkError(
+            f"{_described(spec.name, spec.layer_class, {'p': p})}: p, the share of units that is "
+            f"dropped, must be at least 0 and below 1; got {p!r}."
+        )
 
 
 def _incoming(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any]) -> Any:

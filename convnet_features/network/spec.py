@@ -166,8 +166,12 @@ def split_parameter(key: str, specs: Sequence[LayerSpec]) -> tuple[LayerSpec, st
     return spec, key[len(spec.name) + 1 :]
 
 
-def with_parameters(specs: Sequence[LayerSpec], layer_params: Mapping[str, Any]) -> list[LayerSpec]:
+def with_parameters(
+    specs: Sequence[LayerSpec], layer_params: Mapping[str, Any], others: Sequence[str] = ()
+) -> list[LayerSpec]:
     """`specs` with ``<layer name>_<argument>`` parameters put in.
+
+    `others` are parameters that no layer has, and that may have been meant.
 
     Raises
     ------
@@ -179,7 +183,7 @@ def with_parameters(specs: Sequence[LayerSpec], layer_params: Mapping[str, Any])
     for key, value in layer_params.items():
         found = split_parameter(key, specs)
         if found is None:
-            raise NetworkError(_unknown_layer(key, specs))
+            raise NetworkError(_unknown_layer(key, specs, others))
         spec, argument = found
         known = [*layer_arguments(spec.layer_class), "incoming", "incomings"]
         if argument not in known:
@@ -191,14 +195,14 @@ def with_parameters(specs: Sequence[LayerSpec], layer_params: Mapping[str, Any])
     ]
 
 
-def _unknown_layer(key: str, specs: Sequence[LayerSpec]) -> str:
+def _unknown_layer(key: str, specs: Sequence[LayerSpec], others: Sequence[str]) -> str:
     names = [spec.name for spec in specs]
     possible = [
         f"{s.name}_{argument}" for s in specs for argument in layer_arguments(s.layer_class)
     ]
     return (
         f"unknown parameter {key!r}: it begins with none of the layers' names "
-        f"({', '.join(names)}).{_nearest(key, possible)}"
+        f"({', '.join(names)}).{_nearest(key, [*others, *possible])}"
     )
 
 

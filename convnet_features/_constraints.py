@@ -1,0 +1,110 @@
+"""What every parameter of the estimators may be: one table, in scikit-learn's form."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+
+__all__ = ["CONSTRAINTS", "Number", "check_callbacks"]
+
+
+class Number(Interval):
+    """An interval of numbers, among which True and False do not count."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether `val` is a number, and in the interval."""
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
+_AUTO = StrOptions({"auto"})
+_POSITIVE = Number(numbers.Real, 0, None, closed="neither")
+_NOT_NEGATIVE = Number(numbers.Real, 0, None, closed="left")
+_COUNT = Number(numbers.Integral, 1, None, closed="left")
+
+CONSTRAINTS: dict[str, Any] = {
+    "layers": "no_validation",  # read by whoever builds them, who names the layer
+    "feature_layer": [str, list, tuple, None],
+    "target": [StrOptions({"auto", "classes", "numbers", "labels"})],
+    "input_shape": [tuple, list, None],
+    "data_format": [StrOptions({"auto", "channels_first", "channels_last"})],
+    "input_scale": [_POSITIVE, _AUTO],
+    "update": [str, callable],
+    "update_learning_rate": [_NOT_NEGATIVE, _AUTO],
+    "update_momentum": [_NOT_NEGATIVE],
+    "loss": [str, callable],
+    "l1": [_NOT_NEGATIVE, Mapping],
+    "l2": [_NOT_NEGATIVE, Mapping],
+    "class_weight": [Mapping, StrOptions({"balanced"}), None],
+    "max_epochs": [_COUNT, _AUTO],
+    "batch_size": [_COUNT, _AUTO],
+    "shuffle": ["boolean"],
+    "validation_fraction": [Number(numbers.Real, 0, 1, closed="neither"), None],
+    "early_stopping": ["boolean"],
+    "n_iter_no_change": [_COUNT],
+    "tol": [_NOT_NEGATIVE],
+    "max_grad_norm": [_POSITIVE, None],
+    "label_smoothing": [Number(numbers.Real, 0, 1, closed="left")],
+    "augment": [callable, list, tuple, None],
+    "callbacks": "no_validation",  # see `check_callbacks`
+    "warm_start": ["boolean"],
+    "pretrained": "no_validation",
+    "freeze": [list, tuple, None],
+    "engine": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+_EVENTS = (
+    "on_training_begin",
+    "on_epoch_begin",
+    "on_batch_end",
+    "on_epoch_end",
+    "on_training_end",
+)
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """That `callbacks` is a list of callbacks, or None.
+
+    Raises
+    ------
+    InvalidParameterError
+        (A ValueError and a TypeError.) If something else is given; the text says what to write.
+    """
+    if callbacks is None:
+        return
+    if _listens(callbacks):
+        raise InvalidParameterError(
+            f"callbacks must be a list; got one callback. Write callbacks=[{callbacks!r}]."
+        )
+    if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
+        raise InvalidParameterError(
+            f"callbacks must be a list of callbacks, or None; got {callbacks!r}."
+        )
+    for each in callbacks:
+        if isinstance(each, type):
+            raise InvalidParameterError(
+                f"callbacks holds the class {each.__name__}, not a callback; write "
+                f"{each.__name__}()."
+            )
+        if not _listens(each):
+            raise InvalidParameterError(
+                f"callbacks holds {each!r}, which is no callback: it has none of the methods "
+                f"{', '.join(_EVENTS)}. {_remedy(each)}"
+            )
+
+
+def _remedy(each: Any) -> str:
+    if isinstance(each, Callable):  # type: ignore[arg-type]
+        return (
+            "A function is called by a class: derive one from "
+            "convnet_features.callbacks.Callback, whose method on_epoch_end calls it."
+        )
+    return "convnet_features.callbacks has some."
+
+
+def _listens(candidate: Any) -> bool:
+    return not isinstance(candidate, type) and any(hasattr(candidate, name) for name in _EVENTS)
