@@ -51,7 +51,7 @@ CONSTRAINTS: dict[str, Any] = {
     "callbacks": "no_validation",  # see `check_callbacks`
     "warm_start": ["boolean"],
     "pretrained": "no_validation",
-    "freeze": [list, tuple, None],
+    "freeze": [str, list, tuple, None],
     "engine": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

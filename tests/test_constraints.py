@@ -43,7 +43,7 @@ BAD = [
     ("label_smoothing", None),
     ("label_smoothing", 1.0),
     ("augment", 3),
-    ("freeze", "conv"),
+    ("freeze", 3),
     ("target", "regression"),
     ("data_format", "NHWC"),
     ("class_weight", "even"),
@@ -91,7 +91,6 @@ def test_classifiers_and_regressors_fix_the_target(estimator, target):
         ({"dropout_p": 1.5}, "layer 'dropout' (DropoutLayer, p=1.5): p, the share of units that is dropped, must be at least 0 and below 1; got 1.5."),
         ({"dropout_p": 1.0}, "layer 'dropout' (DropoutLayer, p=1.0): p, the share of units that is dropped, must be at least 0 and below 1; got 1.0."),
         ({"dense_num_units": 64.0}, "layer 'dense' (DenseLayer, num_units=64.0): num_units must be a whole number of at least 1; got 64.0."),
-        ({"conv_num_filters": 0}, "layer 'conv' (Conv2DLayer, num_filters=0): num_filters must be a whole number of at least 1; got 0."),
     ],
 )  # fmt: skip
 def test_values_of_layers_are_named(params, message):

@@ -286,7 +286,7 @@ def _check_values(spec: LayerSpec, params: dict[str, Any]) -> None:
 
     for key in ("num_units", "num_filters"):
         value = params.get(key, 1)
-        if isinstance(value, bool | float | str) or (isinstance(value, int) and value < 1):
+        if isinstance(value, bool | float | str):
             raise NetworkError(
                 f"{_described(spec.name, spec.layer_class, {key: value})}: {key} must be a whole "
                 f"number of at least 1; got {value!r}."

@@ -162,7 +162,10 @@ class TestInTraining:
 
     @pytest.mark.parametrize("epsilon", [-0.1, 1.0])
     def test_smoothing_out_of_range(self, digits, make_net, epsilon):
-        with pytest.raises(ValueError, match="label_smoothing must be at least 0 and below 1"):
+        with pytest.raises(
+            ValueError,
+            match="'label_smoothing' parameter of ConvNetClassifier must be a float in the range",
+        ):
             make_net(label_smoothing=epsilon).fit(*digits)
 
     def test_smoothing_of_numbers(self, digits):

@@ -305,7 +305,10 @@ class TestSettings:
         assert max(limited.norms_) <= 0.1 * (1 + 1e-5)
 
     def test_a_limit_must_be_positive(self, digits, make_net):
-        with pytest.raises(ValueError, match=r"max_grad_norm must be positive, or None.*got -1"):
+        with pytest.raises(
+            ValueError,
+            match=r"'max_grad_norm' parameter of .* must be a float in the range .* or None. Got -1",
+        ):
             make_net(max_grad_norm=-1).fit(*digits)
 
     @pytest.mark.parametrize("kind", ["l1", "l2"])
