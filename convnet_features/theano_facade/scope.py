@@ -145,6 +145,7 @@ def patch() -> None:
     import pytensor
     from pytensor.compile.sharedvalue import SharedVariable
     from pytensor.graph.basic import Variable
+    from pytensor.tensor import basic
     from pytensor.tensor.elemwise import Elemwise
     from pytensor.tensor.variable import _tensor_py_operators as operators
 
@@ -158,6 +159,7 @@ def patch() -> None:
     _replace(operators, "__bool__", truth_of(operators.__bool__, _is_ours))
     default_update: Any = SharedVariable.default_update
     _replace(SharedVariable, "default_update", default_update_of(default_update, descends))
+    _replace(basic, "infer_static_shape", _scoped_static_shape(basic.infer_static_shape))
 
 
 def unpatch() -> None:
@@ -166,10 +168,33 @@ def unpatch() -> None:
         _undo.pop()()
 
 
-def _replace(owner: type, name: str, value: Any) -> None:
+def _replace(owner: Any, name: str, value: Any) -> None:
     old = owner.__dict__[name]
     setattr(owner, name, value)
     _undo.append(lambda: setattr(owner, name, old))
+
+
+def _scoped_static_shape(infer: Callable[..., Any]) -> Callable[..., Any]:
+    """What an array of zeros, say, knows of its shape before it is made.
+
+    PyTensor rewrites a copy of everything that the shape is computed from, which
+    may be the whole network in front: n layers would take n² time.
+    """
+
+    @functools.wraps(infer)
+    def scoped(shape: Any) -> Any:
+        from pytensor.tensor.basic import as_tensor_variable
+        from pytensor.tensor.type import integer_dtypes
+
+        from ..ops.static import static_int
+
+        sizes = [as_tensor_variable(size, ndim=0) for size in shape]
+        ours = _scope.get() is not None or any(map(descends, sizes))
+        if not ours or any(size.type.dtype not in integer_dtypes for size in sizes):
+            return infer(shape)
+        return sizes, tuple(static_int(size) for size in sizes)
+
+    return scoped
 
 
 def _scoped_make_node(make_node: Callable[..., Any]) -> Callable[..., Any]:
