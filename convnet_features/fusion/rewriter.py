@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pytensor.compile.ops import ViewOp
@@ -111,9 +111,11 @@ class ForwardPass(GraphRewriter):
 
     def apply(self, fgraph: FunctionGraph) -> None:
         changed = False
+        fgraph.inputs = _Inputs(fgraph.inputs)
         for node in fgraph.toposort():
             if node in fgraph.apply_nodes:
                 changed |= self._rewrite(fgraph, node)
+        fgraph.inputs = list(fgraph.inputs)
         if changed and self.merge:
             MergeOptimizer().rewrite(fgraph)
 
@@ -140,6 +142,20 @@ def replacement_of(
             # A rule may know more of the shape than the graph did.
             return rule.__name__, original.type.filter_variable(replacement, allow_convert=True)
     return "", None
+
+
+class _Inputs(list[Variable]):
+    """The inputs of a graph to which nothing is lost, and among which one is found at once.
+
+    A graph asks for each input of each node that comes in: a list would take n² time.
+    """
+
+    def __init__(self, variables: Iterable[Variable]) -> None:
+        super().__init__(variables)
+        self._known = set(self)
+
+    def __contains__(self, variable: object) -> bool:
+        return variable in self._known or super().__contains__(variable)
 
 
 def _kind(op: Op) -> Any:

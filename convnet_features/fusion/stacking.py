@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+#: A longer run of layers becomes several stacks: each one that grows by a stage is built anew.
+LONGEST = 64
+
+
 def stack_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """conv2d(x, w) as a stage behind the stack that made x, if there is one."""
     if not _float32(node):
@@ -71,7 +75,7 @@ def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     x, w = node.inputs
     images = _flattened_images(fgraph, x, node)
-    if images is not None:
+    if images is not None and len(images.owner.op.stages) < LONGEST:
         inner = images.owner
         stages = (*inner.op.stages, DenseStage(bias=False))
         return _rebuilt(fgraph, inner, stages, *inner.inputs, w)
@@ -212,7 +216,7 @@ def _extended(
     fgraph: FunctionGraph, x: Variable, client: Apply, stage: Stage, *params: Variable
 ) -> Variable:
     inner = _stack_of(fgraph, x, client)
-    if inner is None:
+    if inner is None or len(inner.op.stages) >= LONGEST:
         return Stack((stage,))(x, *params)[0]
     return _rebuilt(fgraph, inner, (*inner.op.stages, stage), *inner.inputs, *params)
 

@@ -54,9 +54,14 @@ class Network:
     @property
     def params(self) -> list[Any]:
         """Every parameter, as Lasagne orders them: shared variables."""
-        from lasagne.layers import get_all_params
+        return self.params_tagged()
 
-        return get_all_params(self.output)
+    def params_tagged(self, **tags: bool) -> list[Any]:
+        """``lasagne.layers.get_all_params`` of the output; that takes n² time for n of them."""
+        from lasagne.layers import get_all_layers
+
+        layers = get_all_layers(self.output)
+        return list(dict.fromkeys(param for each in layers for param in each.get_params(**tags)))
 
     @property
     def named_params(self) -> dict[str, Any]:

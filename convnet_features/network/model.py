@@ -233,21 +233,17 @@ def _check_types(network: Network) -> None:
 
 
 def _trained(network: Network, frozen: Sequence[str]) -> list[Any]:
-    from lasagne.layers import get_all_params
-
     held = {id(param) for name in frozen for param in network.layers[name].params}
-    trainable = get_all_params(network.output, trainable=True)
+    trainable = network.params_tagged(trainable=True)
     return [param for param in trainable if id(param) not in held]
 
 
 def _by_trainability(network: Network, frozen: Sequence[str]) -> list[Any]:
-    from lasagne.layers import get_all_params
-
     trained = _trained(network, frozen)
     front = {id(param) for param in trained}
     ordered = [
-        *get_all_params(network.output, trainable=True),
-        *get_all_params(network.output, trainable=False),
+        *network.params_tagged(trainable=True),
+        *network.params_tagged(trainable=False),
     ]
     return [*trained, *(param for param in ordered if id(param) not in front)]
 

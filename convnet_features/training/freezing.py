@@ -20,17 +20,14 @@ def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
     NetworkError
         If there is no such layer, or nothing is left to train.
     """
-    from lasagne.layers import get_all_params
-
     names = (frozen,) if isinstance(frozen, str) else tuple(frozen)
     for name in names:
         if name not in network.layers:
             raise NetworkError(
                 f"freeze: there is no layer {name!r}; the network has {', '.join(network.layers)}."
             )
-    still = frozen_positions(network, names)
-    trainable = get_all_params(network.output, trainable=True)
-    if all(network.params.index(param) in still for param in trainable):
+    held = {id(param) for name in names for param in network.layers[name].params}
+    if all(id(param) in held for param in network.params_tagged(trainable=True)):
         raise NetworkError(
             f"freeze={list(names)}: no layer with parameters is left to train; leave one out."
         )

@@ -154,7 +154,6 @@ def differentiated(
     -------
     GradientProgram
     """
-    from lasagne.layers import get_all_params
     from pytensor.gradient import grad
     from pytensor.graph.rewriting.utils import rewrite_graph
 
@@ -163,10 +162,11 @@ def differentiated(
     still = frozen_positions(network, frozen)
     updates = {k: v for k, v in _default_updates(network, loss).items() if k not in still}
     params, (loss, *new_values), generators = as_inputs(network, [loss, *updates.values()])
+    positions = {param: position for position, param in enumerate(network.params)}
     trainable = [
-        params[position]
-        for param in get_all_params(network.output, trainable=True)
-        if (position := network.params.index(param)) not in still
+        params[positions[param]]
+        for param in network.params_tagged(trainable=True)
+        if positions[param] not in still
     ]
     # Fusing comes before differentiating: each fused operation brings its own gradient.
     rewritten: Any = rewrite_graph(
