@@ -7,6 +7,11 @@ and ``import lasagne`` work.
 
 from __future__ import annotations
 
+from .environment import readable_environment
+
+with readable_environment():
+    import pytensor  # noqa: F401
+
 from . import theano_facade
 from ._version import __version__
 from .classifier import ConvNetClassifier

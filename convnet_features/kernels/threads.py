@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..environment import first_thread_count
+
 __all__ = ["THREADS_VARIABLE", "get_num_threads", "openmp_threads", "set_num_threads"]
 
 #: An environment variable with the number of threads to use.
@@ -191,10 +193,9 @@ def _find_default() -> int:
     chosen = os.environ.get(THREADS_VARIABLE)
     if chosen:
         return _at_least_one(chosen, THREADS_VARIABLE)
-    openmp = os.environ.get("OMP_NUM_THREADS")
-    if openmp:
-        # A list gives the numbers of nested levels.
-        return _state.unlimited or _at_least_one(openmp.split(",")[0], "OMP_NUM_THREADS")
+    openmp = first_thread_count()
+    if openmp is not None:
+        return _state.unlimited or openmp
     # Known to every process that uses scikit-learn.
     import joblib
 

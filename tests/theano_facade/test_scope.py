@@ -142,3 +142,28 @@ print('numba' in sys.modules)
 )
 def test_promotions_are_theanos(expression, dtype):
     assert expression(T.vector("x"), T.ivector("i")).dtype == dtype
+
+
+def test_zeros_of_a_computed_size_cost_the_same_behind_any_number_of_operations(monkeypatch):
+    """PyTensor copies and rewrites everything in front to learn a shape."""
+    from pytensor.tensor import basic
+
+    copied = []
+
+    class Counted(basic.FunctionGraph):
+        def __init__(self, *args, **kwargs):
+            copied.append(kwargs)
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(basic, "FunctionGraph", Counted)
+    x = T.specify_shape(T.tensor4("x"), (None, 3, 5, 7))
+    for make in (T.zeros, T.ones, lambda shape: T.alloc(0.5, *shape)):
+        rows, columns = x.shape[2] + 2, x.shape[3] * 2
+        made = make([x.shape[0], x.shape[1], rows, columns])
+        assert made.type.shape == (None, 3, 7, 14)
+    assert not copied
+
+
+def test_sizes_that_are_no_integers_are_pytensors_to_refuse():
+    with pytest.raises(TypeError, match=r"^Shapes must be scalar integers; got half$"):
+        T.zeros([T.scalar("half")])

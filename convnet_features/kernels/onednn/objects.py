@@ -7,7 +7,6 @@ compiles it.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from convnet_features.kernels.onednn.declarations import Query
@@ -58,6 +57,7 @@ class Primitive:
             f"asking for the implementation of the {description}",
         )
         self.implementation = library.text(name[0])
+        self._handle: Any = None
 
     def __repr__(self) -> str:
         return f"<{self.description}: {self.implementation}>"
@@ -73,9 +73,17 @@ class Primitive:
         )
         return MemoryDesc(library, clone[0], shape)
 
-    @cached_property
+    @property
     def handle(self) -> Any:
-        """The compiled primitive."""
+        """The compiled primitive, made when first asked for.
+
+        No lock: two threads may both make one, and a forked child waits for neither.
+        """
+        if self._handle is None:
+            self._handle = self._created()
+        return self._handle
+
+    def _created(self) -> Any:
         library = self.library
         handle = library.ffi.new("dnnl_primitive_t *")
         library.check(

@@ -1,0 +1,57 @@
+"""Environment variables that other libraries misread, and the global state that nobody moves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from convnet_features.environment import first_thread_count
+
+
+def run(code, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("2", 2), (" 2 ", 2), ("2,1", 2), ("3 , 2", 3), ("", None), ("two", None), ("0", None)]
+    + [(value, None) for value in ("-1", "2,,1", "2,x", "1e3", "²", ",")],
+)
+def test_threads_are_counted_as_openmp_counts_them(value, number, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert first_thread_count() == number
+
+
+@pytest.mark.parametrize("value", ["2,1", "two", "0"])
+def test_importing_takes_any_number_of_threads_and_leaves_it(value):
+    code = "import convnet_features, lasagne, os; print(os.environ['OMP_NUM_THREADS'])"
+    assert run(code, OMP_NUM_THREADS=value) == [value]
+
+
+@pytest.mark.parametrize("engine", ["portable", "jax", "auto"])
+def test_a_first_fit_leaves_global_sources_of_numbers_as_they_are(engine):
+    if engine == "jax" and find_spec("jax") is None:
+        pytest.skip("JAX is not installed")
+    code = f"""
+import random, numpy as np
+random.seed(1)
+np.random.seed(1)
+from convnet_features import ConvNetClassifier
+X = np.random.default_rng(0).normal(size=(8, 1, 8, 8)).astype("float32")
+ConvNetClassifier(engine={engine!r}, max_epochs=1, random_state=0).fit(X, np.arange(8) % 2)
+print(random.random(), np.random.random())
+"""
+    # What CPython and NumPy give first after seed(1).
+    assert run(code) == ["0.13436424411240122", "0.417022004702574"]
