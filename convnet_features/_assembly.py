@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._features import layer_names
+from ._features import check_feature_layer, layer_names
 from ._transfer import load_pretrained
 from .exceptions import NetworkError
 from .kernels.magnitude import magnitude
@@ -67,7 +67,7 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
         seed=init_seed,
     )
     _check_scaled(estimator, data, model.input_scale)
-    layer_names(model.network, estimator.feature_layer, "feature_layer")
+    check_feature_layer(model.network, estimator.feature_layer)
     settings = _settings(estimator, data, model.network)
     report = load_pretrained(estimator, model)
     model.freeze(check_frozen(model.network, estimator.freeze or ()))
@@ -113,7 +113,7 @@ def continuing_trainer(estimator: Any, data: TrainingData) -> Trainer:
 
 def _check_same_network(estimator: Any, model: Model, data: TrainingData) -> None:
     """Training can go on with what the parameters say now."""
-    layer_names(model.network, estimator.feature_layer, "feature_layer")
+    check_feature_layer(model.network, estimator.feature_layer)
     declared = network_layers(estimator, data.input_shape)
     changed = "layers" if isinstance(model.layers, list) and declared != model.layers else None
     if estimator.target not in ("auto", model.target):

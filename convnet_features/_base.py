@@ -25,7 +25,7 @@ from ._assembly import (
 from ._constraints import CONSTRAINTS, check_callbacks
 from ._cross_fit import cross_fitted_features
 from ._display import Block, estimator_block, network_block
-from ._features import feature_names, features, layer_names
+from ._features import feature_layers, feature_names, features, layer_names
 from ._parameters import LayerParameters
 from ._scikit_learn import CallbackSupportMixin, EpochTasks, with_callbacks
 from ._transfer import TransferableParameters
@@ -93,7 +93,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         self,
         layers: Any = None,
         *,
-        feature_layer: str | Sequence[str] = "dense",
+        feature_layer: str | Sequence[str] | None = None,
         target: str = "auto",
         input_shape: tuple[int, int, int] | None = None,
         data_format: str = "auto",
@@ -437,8 +437,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         model = self._current_model()
-        names = layer_names(model.network, self.feature_layer, "feature_layer")
-        return features(model.outputs(names, images))
+        return features(model.outputs(feature_layers(model.network, self.feature_layer), images))
 
     def _current_model(self) -> Model:
         """The network, to be computed by the engine that `engine` names now."""
@@ -619,6 +618,9 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features: ``dense0`` …, and ``<layer>_<c>_<y>_<x>`` for maps.
 
+        Where two features of several layers would have one name, all of them
+        have a point behind the layer's: ``dense.11``, ``dense1.1``.
+
         Parameters
         ----------
         input_features : ignored
@@ -630,7 +632,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         """
         check_is_fitted(self)
         network = self._model.network
-        return feature_names(network, layer_names(network, self.feature_layer, "feature_layer"))
+        return feature_names(network, feature_layers(network, self.feature_layer))
 
     def _sk_visual_block_(self) -> Block:
         if self.__sklearn_is_fitted__():

@@ -25,9 +25,11 @@ class ConvNetFeatureExtractor(BaseConvNet):
         function from the input layer (and ``n_outputs``, if it has an argument
         of that name) to the output layer. An output layer that is a DenseLayer
         gets its number of units and its nonlinearity from y.
-    feature_layer : str or list of str, default="dense"
+    feature_layer : str or list of str, default=None
         The layer whose activations are the features, by name. Those of several
-        layers stand side by side.
+        layers stand side by side. None is the layer ``dense`` where there is
+        one; otherwise the last before the layer that predicts (the last with
+        weights), without dropout and noise. Only `transform` needs it.
     target : {"auto", "classes", "numbers", "labels"}, default="auto"
         What y means. "auto" leaves it to scikit-learn's `type_of_target`, and
         warns where y could be read in two ways: see the notes.

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from ._features import layer_names
+from ._features import feature_layers
 
 __all__ = ["is_dask_array", "iterate_blocks", "transform_batches", "transform_blocks"]
 
@@ -106,7 +106,7 @@ def _block_features(block: Any, estimator: Any, width: int) -> np.ndarray:
 
 def _n_features(estimator: Any) -> int:
     network = estimator._model.network
-    names = layer_names(network, estimator.feature_layer, "feature_layer")
+    names = feature_layers(network, estimator.feature_layer)
     return sum(math.prod(network.layers[name].output_shape[1:]) for name in names)
 
 

@@ -11,6 +11,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from .._features import feature_layers
+from ..network.head import last_features
 from ..network.model import Model
 from ..validation import check_scaled_images, infer_input_shape
 from ..validation.images import check_range
@@ -54,9 +56,16 @@ class Source:
 
     @property
     def feature_layers(self) -> list[str]:
-        """The layers that ``transform`` gives; without it, the one that the output stands on."""
-        names = getattr(self.net, "feature_layer", None) or self.net.network_.input_layer.name
-        return [names] if isinstance(names, str) else list(names)
+        """The layers that ``transform`` gives; without it, the one that the output stands on.
+
+        Where the output stands on the images, it is the output itself.
+        """
+        if not hasattr(self.net, "feature_layer"):  # nolearn's
+            return [self.net.network_.input_layer.name]
+        network, chosen = self.model.network, self.net.feature_layer
+        if chosen is None and last_features(network) is None:
+            return [network.output.name]
+        return feature_layers(network, chosen)
 
     def images(self, X: Any) -> np.ndarray:
         """X as it reaches the network: images of shape (n_samples, channels, height, width).

@@ -112,7 +112,7 @@ def small_resnet(widths: Sequence[int] = (16, 32, 64), n_blocks: int = 1) -> lis
     Returns
     -------
     list of LayerSpec
-        Of every input size; give it to an estimator with ``feature_layer="pool"``.
+        Of every input size. An estimator's features are those of ``pool``.
 
     References
     ----------
@@ -123,7 +123,7 @@ def small_resnet(widths: Sequence[int] = (16, 32, 64), n_blocks: int = 1) -> lis
     --------
     >>> from convnet_features import ConvNetFeatureExtractor
     >>> from convnet_features.network.presets import small_resnet
-    >>> extractor = ConvNetFeatureExtractor(small_resnet(), feature_layer="pool")
+    >>> extractor = ConvNetFeatureExtractor(small_resnet())
     >>> [spec.name for spec in extractor.layers][-4:]
     ['block3_sum', 'block3_rectify', 'pool', 'output']
     """

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseConvNet
-from .._features import layer_names
+from .._features import feature_layers
 from .._version import __version__
 from ..network.pixels import fits_float32
 from .graph import OPSET, GraphBuilder
@@ -143,7 +143,7 @@ def _declared(name: str, dtype: Any, shape: list[int | None]) -> onnx.ValueInfoP
 
 def _n_features(estimator: Any) -> int:
     network = estimator._model.network
-    names = layer_names(network, estimator.feature_layer, "feature_layer")
+    names = feature_layers(network, estimator.feature_layer)
     return sum(math.prod(network.layers[name].output_shape[1:]) for name in names)
 
 
@@ -169,7 +169,7 @@ def write_images(
 def write_features(graph: GraphBuilder, estimator: Any, images: str, output: str) -> None:
     """What `transform` gives, as the value `output`."""
     network = estimator._model.network
-    names = layer_names(network, estimator.feature_layer, "feature_layer")
+    names = feature_layers(network, estimator.feature_layer)
     values = _write_layers(graph, network, names, images)
     flat = [
         value

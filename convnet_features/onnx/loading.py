@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .._features import layer_names
+from .._features import check_feature_layer
 from ..exceptions import FileFormatError, NetworkError
 from ..extractor import ConvNetFeatureExtractor
 from ..network.model import Model
@@ -355,7 +355,7 @@ def pretrained_extractor(
 ) -> ConvNetFeatureExtractor:
     """An extractor that counts as fitted, with the weights that the specs give or draw."""
     model = Model(list(specs), input_shape, None, "numbers", input_scale, engine)
-    layer_names(model.network, feature_layer, "feature_layer")
+    check_feature_layer(model.network, feature_layer)
     extractor = ConvNetFeatureExtractor(
         [(spec.name, spec.layer_class, dict(spec.params)) for spec in specs],
         feature_layer=feature_layer,
