@@ -186,7 +186,7 @@ def network_layers(
     return with_parameters(
         seed_network(input_shape) if layers is None else parse_layers(layers),
         params,
-        estimator._get_param_names(),
+        estimator._settings(),
     )
 
 
@@ -226,15 +226,10 @@ def _settings(
     objective = resolve_loss(estimator.loss, kind)
     smoothed(objective, estimator.label_smoothing, kind)  # says so if this cannot be
     rule = resolve_update(estimator.update)
-    declared = estimator._get_param_names()
-    given = {
-        key.removeprefix("update_"): value
-        for key, value in estimator.get_params(deep=False).items()
-        if key.startswith("update_")
-    }
+    given = estimator._update_params()
     if isinstance(given["learning_rate"], str) and given["learning_rate"] == "auto":
         given["learning_rate"] = automatic_learning_rate(rule, kind)
-    defaulted = [name for name in given if f"update_{name}" in declared]
+    defaulted = [name for name in given if f"update_{name}" in estimator._settings()]
     return Settings(
         objective=objective,
         rule=rule,

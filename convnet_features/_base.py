@@ -154,7 +154,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         self.engine = engine
         self.random_state = random_state
         self.verbose = verbose
-        self.__dict__.update(layer_params)
+        self._give(layer_params)
 
     # Fitting
 

@@ -74,7 +74,8 @@ def cross_fitted_features(
     if fit_params.get("X_val") is not None:
         fit_params["X_val"] = fitted._images(fit_params["X_val"])
     for seen, unseen in _parts(fitted, images, y, cross_fit):
-        part = clone(fitted).set_params(
+        part = clone(fitted)
+        vars(part).update(  # not all of them are parameters of a subclass
             target=like.kind,
             input_shape=fitted.input_shape_,
             data_format="channels_first",

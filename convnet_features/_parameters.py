@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from .exceptions import NetworkError
 from .network.presets import seed_network
-from .network.spec import LayerSpec, parse_layers, with_parameters
+from .network.spec import LayerSpec, is_layer_argument, parse_layers, with_parameters
+from .training.updates import resolve_update
 
 __all__ = ["LayerParameters"]
 
@@ -19,28 +21,111 @@ class LayerParameters(BaseEstimator):
     """An estimator whose parameters include ``<layer>_<argument>`` and ``update_<argument>``.
 
     scikit-learn reads parameters off the signature of ``__init__``, which does
-    not list these. Here every other public attribute without a trailing
-    underscore is one.
+    not list these. They are the ones that ``__init__`` or `set_params` were
+    given, and attributes that are arguments of a layer or of the update rule;
+    any other attribute is the user's own.
+
+    A subclass may have an ``__init__`` with other arguments. They are its
+    parameters then, as scikit-learn has it; with ``**params`` among them, so
+    are those of this class.
     """
 
     layers: Any
+    update: Any
+    _parameter_constraints: ClassVar[dict[str, Any]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_given": self._given_names()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Parameters that a pickle does not know yet have their defaults."""
-        declared = inspect.signature(type(self).__init__).parameters
-        defaults = {name: declared[name].default for name in self._get_param_names()}
-        super().__setstate__({**defaults, **state})
+        super().__setstate__({**_defaults(type(self)), **state})
+        given = self.__dict__.pop("_given", None)
+        if given is None:  # of a time when every public attribute was a parameter
+            given = self._other_attributes()
+        self._remember(given)
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """The arguments of ``__init__``; where it passes others on, those of its base's too."""
+        names: set[str] = set(super()._get_param_names())
+        for init in _constructors(cls):
+            names.update(_named(init))
+            if not _passes_on(init):
+                break
+        return sorted(names)
+
+    @classmethod
+    def _takes_layer_params(cls) -> bool:
+        return all(map(_passes_on, _constructors(cls)))
+
+    @classmethod
+    def _settings(cls) -> list[str]:
+        """The parameters that a network has, whatever the arguments of a subclass are."""
+        return list(_named(_constructors(cls)[-1]))
+
+    def _give(self, params: Mapping[str, Any]) -> None:
+        """Set parameters of layers, and of the update rule, that no signature lists."""
+        self.__dict__.update(params)
+        self._remember(params)
+
+    def _remember(self, names: Iterable[str]) -> None:
+        given = sorted({*self._given_names(), *names})
+        if given:  # nothing else is to be seen on an estimator that has none
+            self._given = tuple(given)
+
+    def _given_names(self) -> tuple[str, ...]:
+        return getattr(self, "_given", ())
+
+    def _other_attributes(self) -> list[str]:
+        """Public attributes that are no settings, and nothing that was learnt."""
+        known = self._settings()
+        return [
+            name
+            for name in vars(self)
+            if name not in known and not name.startswith("_") and not name.endswith("_")
+        ]
+
+    def _more_params(self) -> dict[str, Any]:
+        """Every parameter of layers and of the update rule, however it came here."""
+        given = self._given_names()
+        others = [each for each in self._other_attributes() if each not in given]
+        specs = _readable(self.layers) if others else None
+        known = [each for each in others if self._is_argument(each, specs or [])]
+        return {name: getattr(self, name) for name in (*given, *known)}
+
+    def _is_argument(self, name: str, specs: Sequence[LayerSpec]) -> bool:
+        """Whether an attribute is called as an argument of a layer or of the update rule."""
+        if name.startswith("update_"):
+            return name.removeprefix("update_") in _arguments(self.update)
+        return is_layer_argument(name, specs)
 
     def _undeclared_params(self) -> dict[str, Any]:
         declared = self._get_param_names()
-        return {
-            key: value
-            for key, value in vars(self).items()
-            if key not in declared and not key.startswith("_") and not key.endswith("_")
-        }
+        return {key: value for key, value in self._more_params().items() if key not in declared}
 
     def _layer_params(self) -> dict[str, Any]:
-        return without_update_params(self._undeclared_params())
+        return without_update_params(self._more_params())
+
+    def _update_params(self) -> dict[str, Any]:
+        """The arguments of the update rule, those that every rule has first."""
+        params = {**self._setting_values(), **self._more_params()}
+        return {
+            key.removeprefix("update_"): value
+            for key, value in params.items()
+            if key.startswith("update_")
+        }
+
+    def _setting_values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._settings()}
+
+    def _validate_params(self) -> None:
+        """Check what the table of constraints knows, parameters of a subclass included."""
+        validate_parameter_constraints(
+            self._parameter_constraints,
+            {**self._setting_values(), **self.get_params(deep=False)},
+            caller_name=type(self).__name__,
+        )
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name, those of the layers and of the update rule included.
@@ -54,7 +139,8 @@ class LayerParameters(BaseEstimator):
         -------
         dict
         """
-        return {**super().get_params(deep=deep), **self._undeclared_params()}
+        params = super().get_params(deep=deep)
+        return {**params, **self._undeclared_params()} if self._takes_layer_params() else params
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name: ``set_params(conv2d1_num_filters=64, update_momentum=0.95)``.
@@ -72,12 +158,17 @@ class LayerParameters(BaseEstimator):
         declared = set(self._get_param_names())
         own = {key: value for key, value in params.items() if key.partition("__")[0] in declared}
         undeclared = {key: value for key, value in params.items() if key not in own}
+        if undeclared and not self._takes_layer_params():
+            raise NetworkError(
+                f"unknown parameter {next(iter(undeclared))!r}: {type(self).__name__}'s own "
+                f"parameters are {', '.join(sorted(declared))}. With **params in its __init__, "
+                "which it passes on, it has those of layers too."
+            )
         specs = _readable(own.get("layers", self.layers)) if undeclared else None
         if specs is not None:
             self._check(specs, {**self._undeclared_params(), **undeclared})
         super().set_params(**own)
-        for key, value in undeclared.items():
-            setattr(self, key, value)
+        self._give(undeclared)
         return self
 
     def _check(self, specs: list[LayerSpec], undeclared: Mapping[str, Any]) -> None:
@@ -88,6 +179,43 @@ class LayerParameters(BaseEstimator):
             raise NetworkError(
                 f"{error} {type(self).__name__}'s own parameters are {declared}."
             ) from None
+
+
+def _constructors(cls: type) -> list[Any]:
+    """The ``__init__`` of a class, and of those that it comes from."""
+    return [vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)]
+
+
+def _passes_on(init: Any) -> bool:
+    """Whether a constructor takes other arguments than it lists."""
+    parameters = inspect.signature(init).parameters.values()
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _named(init: Any) -> dict[str, inspect.Parameter]:
+    """The arguments that a constructor lists."""
+    parameters = dict(inspect.signature(init).parameters)
+    del parameters[next(iter(parameters))]  # self
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return {name: each for name, each in parameters.items() if each.kind not in variable}
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """The defaults of a class's arguments, and of those that it comes from."""
+    return {
+        name: parameter.default
+        for init in reversed(_constructors(cls))
+        for name, parameter in _named(init).items()
+        if parameter.default is not parameter.empty
+    }
+
+
+def _arguments(update: Any) -> Collection[str]:
+    """What an update rule takes; nothing, where `fit` will say that it is none."""
+    try:
+        return inspect.signature(resolve_update(update)).parameters
+    except (TypeError, ValueError):
+        return ()
 
 
 def without_update_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,10 @@ def _parameters_of(
             return read_pickled_arrays(source), None
         arrays, notes = read_arrays(source)
         known = notes if isinstance(notes, dict) and "input_shape" in notes else None
-        return {k: v for k, v in arrays.items() if "/" not in k}, known
+        if known and known.get("kind") == "checkpoint":
+            # What else a training needs is under names without a point.
+            arrays = {name: value for name, value in arrays.items() if "." in name}
+        return arrays, known
     model = getattr(source, "_model", None)
     if not isinstance(model, Model):
         raise ValueError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import re
 import subprocess
 import sys
 
@@ -10,8 +12,10 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
+from convnet_features.exceptions import NetworkError
 from convnet_features.network import LayerSpec
 
 from .images import bright_corners, quick, small_network
@@ -122,3 +126,139 @@ def test_the_hash_tells_estimators_apart():
     ]
     assert len({joblib.hash(each) for each in made}) == len(made)
     assert joblib.hash(made[3]) == joblib.hash(clone(made[3]))
+
+
+class Wide(ConvNetClassifier):
+    """By scikit-learn's rules: its own arguments, and no others."""
+
+    def __init__(self, width=8, max_epochs=15, random_state=None):
+        super().__init__(
+            small_network(), max_epochs=max_epochs, batch_size=16, random_state=random_state
+        )
+        self.width = width
+
+    def fit(self, X, y, **fit_params):
+        self.layers = [
+            *small_network()[:2],
+            LayerSpec("dense", lasagne_layers().DenseLayer, {"num_units": self.width}),
+            small_network()[-1],
+        ]
+        return super().fit(X, y, **fit_params)
+
+
+class Noted(ConvNetFeatureExtractor):
+    """Its own arguments, and all others."""
+
+    def __init__(self, note="none", update_every=3, **params):
+        super().__init__(**params)
+        self.note = note
+        self.update_every = update_every
+
+
+class Narrow(ConvNetRegressor):
+    """An argument that a layer of its network has, and the update rule."""
+
+    def __init__(self, dense_num_units=5, update_rho=0.8):
+        super().__init__(
+            small_network(), update="rmsprop", max_epochs=1, dropout_p=0.1, random_state=0
+        )
+        self.dense_num_units = dense_num_units
+        self.update_rho = update_rho
+
+
+def lasagne_layers():
+    from lasagne import layers
+
+    return layers
+
+
+class TestSubclasses:
+    def test_have_the_parameters_of_their_constructor(self):
+        made = Wide(width=4)
+        assert made.get_params() == {"width": 4, "max_epochs": 15, "random_state": None}
+        assert repr(made) == "Wide(width=4)"
+        assert clone(made.set_params(width=6)).width == 6
+
+    def test_are_cloned_searched_and_pickled(self):
+        search = GridSearchCV(Wide(random_state=0), {"width": [3, 9]}, cv=2).fit(X, Y)
+        best = search.best_estimator_
+        assert best.layers_["dense"].num_units == search.best_params_["width"]
+        assert cross_val_score(Wide(random_state=0), X, Y, cv=2).mean() > 0.8
+        again = pickle.loads(pickle.dumps(best))
+        assert again.get_params() == best.get_params()
+        np.testing.assert_array_equal(again.predict_proba(X), best.predict_proba(X))
+        clone(again).fit(X, Y)
+
+    def test_cross_fit(self):
+        features = Wide(max_epochs=1, random_state=0).fit_transform(X, Y, cross_fit=2)
+        assert features.shape == (len(X), 8)
+
+    def test_do_not_take_what_their_constructor_does_not(self):
+        message = re.escape(
+            "unknown parameter 'dense_num_units': Wide's own parameters are max_epochs, "
+            "random_state, width. With **params in its __init__, which it passes on, it has "
+            "those of layers too."
+        )
+        with pytest.raises(NetworkError, match=f"^{message}$"):
+            Wide().set_params(dense_num_units=3)
+
+    def test_their_other_settings_are_checked(self):
+        class Wrong(ConvNetClassifier):
+            def __init__(self, depth=1):
+                super().__init__(early_stopping="yes")
+                self.depth = depth
+
+        with pytest.raises(ValueError, match=r"^The 'early_stopping' parameter of Wrong must be"):
+            Wrong().fit(X, Y)
+
+    def test_that_pass_on_the_rest_have_all_parameters(self):
+        made = quick(Noted, note="mine", max_epochs=1, dense_num_units=7, update_momentum=0.5)
+        params = made.get_params()
+        assert params["note"] == "mine"
+        assert params["dense_num_units"] == 7
+        assert params.keys() > ConvNetFeatureExtractor().get_params().keys()
+        copy = clone(made).set_params(conv_num_filters=3, note="other").fit(X, Y)
+        assert copy.layers_["conv"].num_filters == 3
+        assert copy.transform(X).shape == (len(X), 7)
+        assert copy.note == "other"
+
+    def test_may_name_an_argument_of_a_layer_as_their_own(self):
+        made = Narrow(dense_num_units=6)
+        assert made.get_params() == {"dense_num_units": 6, "update_rho": 0.8}
+        copy = clone(made).set_params(dense_num_units=9).fit(X, Y + 0.5)
+        assert copy.layers_["dense"].num_units == 9
+        assert copy.layers_["dropout"].p == 0.1
+        assert copy._update_params()["rho"] == 0.8
+
+
+class TestAttributes:
+    def test_of_a_users_own_are_no_parameters(self):
+        made = quick(ConvNetClassifier, max_epochs=1)
+        before = made.get_params()
+        made.comment, made.dense_note, made.update_of = "x", "y", "z"
+        assert made.get_params() == before
+        assert repr(made) == repr(quick(ConvNetClassifier, max_epochs=1))
+        again = pickle.loads(pickle.dumps(made.fit(X, Y)))
+        assert again.comment == "x"
+        assert again.get_params() == before
+        assert not hasattr(clone(again), "comment")
+        again.set_params(max_epochs=2, dense_num_units=3).fit(X, Y)
+
+    def test_that_are_arguments_are_parameters(self):
+        """As with scikit-learn's estimators, whose parameters may be assigned."""
+        made = quick(ConvNetClassifier, update="adam", max_epochs=1)
+        made.dense_num_units, made.update_beta1 = 5, 0.7
+        assert clone(made).fit(X, Y).layers_["dense"].num_units == 5
+        assert clone(made).get_params()["update_beta1"] == 0.7
+
+    def test_that_were_given_are_parameters_whatever_they_are(self):
+        with pytest.raises(NetworkError, match=r"Did you mean 'dense_num_units'\?$"):
+            quick(ConvNetClassifier, dense_num_unit=5).fit(X, Y)
+
+    def test_of_a_stored_pickle_are_parameters(self):
+        """As they were when it was written; since then a pickle says which."""
+        state = quick(ConvNetClassifier, dense_num_units=5).__getstate__()
+        del state["_given"]
+        again = ConvNetClassifier.__new__(ConvNetClassifier)
+        again.__setstate__(state)
+        assert again.get_params()["dense_num_units"] == 5

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..locks import new_lock
-from .spec import LayerSpec, automatic_name
+from .spec import LayerSpec, automatic_name, check_layer_name
 
 __all__ = ["Network", "Target", "build_network", "initialisation"]
 
@@ -163,6 +163,7 @@ def _from_layer(output: Any, input_shape: tuple[int, ...]) -> Network:
     named: dict[str, Any] = {}
     for position, layer in enumerate(get_all_layers(output)):
         name = layer.name or automatic_name(type(layer), position)
+        check_layer_name(name)
         if name in named:
             raise NetworkError(f"layers: two layers have the name {name!r}; give each its own.")
         named[name] = layer
@@ -185,6 +186,7 @@ def _from_callable(
     for position, layer in enumerate(get_all_layers(output)):
         name = layer.name or ("output" if layer is output else None)
         name = name or automatic_name(type(layer), position)
+        check_layer_name(name)
         if name in named:
             raise NetworkError(f"layers: two layers of {_name(builder)} have the name {name!r}.")
         layer.name = name
@@ -281,6 +283,7 @@ def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any])
             f"{_described(spec.name, spec.layer_class, params)}: it cannot stand on "
             f"{_stands_on(incoming)}: {error}"
         ) from error
+    layer.name = spec.name  # which a class of a user's own may have forgotten
     _check_size(spec.name, layer, params)
     return layer
 

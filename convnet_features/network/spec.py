@@ -12,7 +12,15 @@ import numpy as np
 
 from ..exceptions import NetworkError
 
-__all__ = ["LayerSpec", "layer_arguments", "parse_layers", "split_parameter", "with_parameters"]
+__all__ = [
+    "LayerSpec",
+    "check_layer_name",
+    "is_layer_argument",
+    "layer_arguments",
+    "parse_layers",
+    "split_parameter",
+    "with_parameters",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +99,8 @@ def parse_layers(layers: Iterable[Any]) -> list[LayerSpec]:
     Raises
     ------
     NetworkError
-        If `layers` cannot be iterated, an entry has none of these forms, or two
-        layers have one name.
+        If `layers` cannot be iterated, an entry has none of these forms, a name
+        cannot be written to files, or two layers have one name.
     """
     if not isinstance(layers, Iterable):
         raise NetworkError(
@@ -103,6 +111,8 @@ def parse_layers(layers: Iterable[Any]) -> list[LayerSpec]:
     for position, entry in enumerate(layers):
         specs.append(_parse_entry(entry, position))
     names = [spec.name for spec in specs]
+    for name in names:
+        check_layer_name(name)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise NetworkError(
@@ -124,7 +134,8 @@ def _parse_entry(entry: Any, position: int) -> LayerSpec:
             return LayerSpec(name, layer_class, dict(params))
         case (type() as layer_class, Mapping() as params):
             params = dict(params)
-            name = params.pop("name", None) or automatic_name(layer_class, position)
+            given = params.pop("name", None)
+            name = automatic_name(layer_class, position) if given is None else given
             return LayerSpec(name, layer_class, params)
         case type() as layer_class:
             return LayerSpec(automatic_name(layer_class, position), layer_class)
@@ -132,6 +143,29 @@ def _parse_entry(entry: Any, position: int) -> LayerSpec:
         f"layers: entry {position} is {entry!r}; use (name, LayerClass), "
         "(name, LayerClass, {...}) or (LayerClass, {...})."
     )
+
+
+def check_layer_name(name: Any) -> None:
+    """That a layer's name is text which files, tables and errors can hold.
+
+    Raises
+    ------
+    NetworkError
+        If it is something else, empty, or no Unicode text (half a surrogate pair).
+    """
+    if not isinstance(name, str) or not name or not _is_unicode(name):
+        raise NetworkError(
+            f"layers: {name!r} is no name for a layer; names are Unicode text of at least one "
+            "character."
+        )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def automatic_name(layer_class: type, position: int) -> str:
@@ -157,13 +191,37 @@ def layer_arguments(layer_class: type) -> list[str]:
     return [name for name in names if name not in ("self", "incoming", "incomings", "name")]
 
 
+def is_layer_argument(key: str, specs: Sequence[LayerSpec]) -> bool:
+    """Whether `key` is ``<layer name>_<argument>`` of a layer that has such an argument."""
+    return any(
+        key.startswith(f"{spec.name}_") and key[len(spec.name) + 1 :] in _taken_by(spec)
+        for spec in specs
+    )
+
+
 def split_parameter(key: str, specs: Sequence[LayerSpec]) -> tuple[LayerSpec, str] | None:
-    """``'conv2d1_num_filters'`` as (the layer 'conv2d1', 'num_filters'), or None."""
-    candidates = [spec for spec in specs if key.startswith(f"{spec.name}_")]
-    if not candidates:
-        return None
-    spec = max(candidates, key=lambda candidate: len(candidate.name))
-    return spec, key[len(spec.name) + 1 :]
+    """``'conv2d1_num_filters'`` as (the layer 'conv2d1', 'num_filters'), or None.
+
+    Of layers ``dense`` and ``dense_num``, ``'dense_num_units'`` is of the one that
+    has such an argument; where none has, of the one with the longer name.
+
+    Raises
+    ------
+    NetworkError
+        If two layers have such an argument.
+    """
+    found = [(spec, key[len(spec.name) + 1 :]) for spec in specs if key.startswith(f"{spec.name}_")]
+    known = [(spec, argument) for spec, argument in found if argument in _taken_by(spec)]
+    if len(known) > 1:
+        meanings = " and ".join(f"{argument!r} of layer {spec.name!r}" for spec, argument in known)
+        raise NetworkError(
+            f"parameter {key!r} may be {meanings}; rename a layer, or give the argument in layers."
+        )
+    return max(known or found, key=lambda each: len(each[0].name), default=None)
+
+
+def _taken_by(spec: LayerSpec) -> list[str]:
+    return [*layer_arguments(spec.layer_class), "incoming", "incomings"]
 
 
 def with_parameters(
@@ -185,9 +243,9 @@ def with_parameters(
         if found is None:
             raise NetworkError(_unknown_layer(key, specs, others))
         spec, argument = found
-        known = [*layer_arguments(spec.layer_class), "incoming", "incomings"]
-        if argument not in known:
-            raise NetworkError(_unknown_argument(key, argument, spec, known[:-2]))
+        if argument not in _taken_by(spec):
+            known = layer_arguments(spec.layer_class)
+            raise NetworkError(_unknown_argument(key, argument, spec, known))
         updates[spec.name][argument] = value
     return [
         LayerSpec(spec.name, spec.layer_class, {**spec.params, **updates[spec.name]})

@@ -124,7 +124,7 @@ def _by_our_names(shapes: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[
     positions = _by_position(shapes)
     known: dict[str, Any] = {}
     for name, value in arrays.items():
-        ours = positions.get(name, name)
+        ours = name if name in shapes else positions.get(name, name)
         if ours in known:
             raise ValueError(
                 f"the parameter {ours!r} is given twice, by its name and its position."

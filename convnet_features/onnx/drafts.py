@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,22 +70,27 @@ class DraftBoard:
 
     Parameters
     ----------
-    name : str
-        Of the input.
+    value : str
+        The input.
     shape : (int, int, int)
         (channels, height, width).
     budget : Budget
         For the layers' weights.
+    names : mapping of str to str
+        What layers are called, by the values that they compute, where it is known.
     """
 
-    def __init__(self, name: str, shape: tuple[int, ...], budget: Budget) -> None:
+    def __init__(
+        self, value: str, shape: tuple[int, ...], budget: Budget, names: Mapping[str, str]
+    ) -> None:
         from lasagne.layers import InputLayer
 
-        check_activations(shape, name)
         self.budget = budget
         self.drafts: list[Draft] = []
+        self.names = {value: "input", **names}
         self._taken: dict[str, int] = {}
-        self.input = Draft(self._unique(name), InputLayer, {}, [], shape=shape)
+        self.input = Draft(self._unique(value), InputLayer, {}, [], shape=shape)
+        check_activations(shape, self.input.name)
         self.drafts.append(self.input)
 
     def add(
@@ -152,9 +157,14 @@ class DraftBoard:
         return shape
 
     def _unique(self, value: str, besides: Draft | None = None) -> str:
-        """`value` as a layer's name: letters, digits and underscores, and nobody else's."""
-        stem = name = re.sub(r"\W", "_", value)[:100] or "layer"
+        """The name of the layer that computes `value`, which is nobody else's.
+
+        Where it is not known, it is `value` in letters, digits and underscores.
+        """
         taken = {draft.name for draft in self.drafts if draft is not besides}
+        if value not in self.names:
+            taken.update(self.names.values())
+        stem = name = self.names.get(value) or re.sub(r"\W", "_", value)[:100] or "layer"
         while name in taken:
             self._taken[stem] = self._taken.get(stem, 1) + 1
             name = f"{stem}_{self._taken[stem]}"

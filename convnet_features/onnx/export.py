@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -15,7 +16,7 @@ from .._base import BaseConvNet
 from .._features import feature_layers
 from .._version import __version__
 from ..network.pixels import fits_float32
-from .graph import OPSET, GraphBuilder
+from .graph import LAYER_NAMES, OPSET, GraphBuilder
 from .layers import write_layer
 
 __all__ = ["label_values", "to_onnx", "write_features", "write_images", "write_predictions"]
@@ -97,13 +98,17 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
     body = helper.make_graph(
         graph.nodes, "convnet_features", inputs, outputs, initializer=graph.constants
     )
-    return helper.make_model(
+    model = helper.make_model(
         body,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="convnet_features",
         producer_version=__version__,
     )
+    # Two layers' values may not be called alike, nor as the model's outputs: names may differ.
+    names = {"X": estimator._model.network.input.name, **graph.layers}
+    helper.set_model_props(model, {LAYER_NAMES: json.dumps(names)})
+    return model
 
 
 def _network_of(estimator: Any) -> BaseConvNet:
@@ -195,7 +200,9 @@ def _write_layers(graph: GraphBuilder, network: Any, names: list[str], images: s
             continue
         incoming = getattr(layer, "input_layers", None) or [layer.input_layer]
         inputs = [values[each] for each in incoming]
-        values[layer] = write_layer(graph, layer, inputs, graph.fresh(layer.name))
+        value = values[layer] = write_layer(graph, layer, inputs, graph.fresh(layer.name))
+        if value not in inputs:  # as that of a dropout is
+            graph.layers[value] = layer.name
     return [values[layer] for layer in wanted]
 
 

@@ -8,7 +8,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-__all__ = ["OPSET", "GraphBuilder"]
+__all__ = ["LAYER_NAMES", "OPSET", "GraphBuilder"]
+
+#: The model's property that holds which value is which layer's: a JSON object.
+LAYER_NAMES = "convnet_features.layers"
 
 #: Of the default domain: that of 2022, which every runtime in use knows.
 OPSET = 18
@@ -30,6 +33,8 @@ class GraphBuilder:
         self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        #: The layers whose results are values, by the names of these.
+        self.layers: dict[str, str] = {}
         self._taken: set[str] = set()
 
     def reserve(self, *names: str) -> None:

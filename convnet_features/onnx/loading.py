@@ -39,7 +39,8 @@ def from_onnx(
     Reads every model that `to_onnx` writes, and models of other origin made of
     convolutions, poolings, batch normalisations, rectifiers, dense layers and
     what lies between them. A batch normalisation, a bias or a nonlinearity
-    becomes part of the layer in front of it. Layers are called after the values
+    becomes part of the layer in front of it. Layers keep the names that they had
+    when `to_onnx` wrote them. Those of other models are called after the values
     that they compute; what is no letter, digit or underscore becomes an
     underscore.
 
@@ -162,7 +163,7 @@ class Reader:
                 f"{graph.input_shape}; give input_shape=(channels, height, width)."
             )
         self.declared_samples = graph.input_shape[0] if graph.input_shape else None
-        self.board = DraftBoard("input", sizes, graph.budget)
+        self.board = DraftBoard(graph.input_name, sizes, graph.budget, graph.layers)
         self.values = {graph.input_name: self.board.input}
         self._fold_constants()
         self.nodes = _behind(graph, value)

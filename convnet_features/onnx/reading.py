@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..exceptions import FileFormatError
+from ..network.spec import check_layer_name
 from .budget import Budget
+from .graph import LAYER_NAMES
 
 __all__ = ["Node", "ReadGraph", "read_graph"]
 
@@ -61,6 +64,9 @@ class ReadGraph:
     constants : dict of str to ndarray
     budget : Budget
         What is left for numbers that are made of these.
+    layers : dict of str to str
+        What `to_onnx` calls the layers whose results are values, by the names
+        of these; empty in models of other origin.
     """
 
     input_name: str
@@ -69,6 +75,7 @@ class ReadGraph:
     nodes: list[Node]
     constants: dict[str, np.ndarray]
     budget: Budget
+    layers: dict[str, str]
 
 
 def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> ReadGraph:
@@ -121,7 +128,23 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         nodes,
         constants,
         budget,
+        _layer_names(model),
     )
+
+
+def _layer_names(model: onnx.ModelProto) -> dict[str, str]:
+    texts = [each.value for each in model.metadata_props if each.key == LAYER_NAMES]
+    if not texts:
+        return {}
+    try:
+        names = json.loads(texts[0])
+        for name in names.values():
+            check_layer_name(name)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise FileFormatError(
+            f"from_onnx: the model's names of layers make no sense: {error}"
+        ) from error
+    return names
 
 
 def _check_names(taken: set[str], nodes: Sequence[Node]) -> None:

@@ -1,7 +1,7 @@
 """A training as a file, and a file as a training that goes on.
 
 The file is safetensors: the parameters under ``<layer>.<parameter>``, so that
-it can also be loaded as parameters, and under names with a slash what else
+it can also be loaded as parameters, and under names without a point what else
 changes while training runs. Numbers and text are JSON in its header.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -40,9 +41,14 @@ def save_training(trainer: Trainer, path: str | os.PathLike[str], known: Mapping
     callbacks = {}
     for name, kept in _states(trainer.callbacks).items():
         held = {key: value for key, value in kept.items() if isinstance(value, np.ndarray)}
-        arrays |= {f"callback/{name}/{key}": value for key, value in held.items()}
+        arrays |= {f"callback/{name}/{_pointless(key)}": value for key, value in held.items()}
         callbacks[name] = {key: value for key, value in kept.items() if key not in held}
     write_arrays(path, arrays, _notes(trainer, state, callbacks, known))
+
+
+def _pointless(key: str) -> str:
+    """`key` without points, by which parameters are known; `unquote` gives it back."""
+    return key.replace("%", "%25").replace(".", "%2E")
 
 
 def _notes(
@@ -144,10 +150,9 @@ def _callback_states(arrays: Mapping[str, np.ndarray], notes: Any) -> dict[str, 
     """The same, of a file."""
     states = {name: dict(state) for name, state in notes["callbacks"].items()}
     for key, array in arrays.items():
-        kind, _, place = key.partition("/")
-        name, _, attribute = place.rpartition("/")
-        if kind == "callback":
-            states[name][attribute] = array
+        if "." not in key and key.startswith("callback/"):
+            _, kind, number, attribute = key.split("/", 3)
+            states[f"{kind}/{number}"][unquote(attribute)] = array
     return states
 
 
