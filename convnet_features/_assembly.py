@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ._features import check_feature_layer, layer_names
-from ._transfer import load_pretrained
+from ._transfer import load_pretrained, plain_classes
 from .exceptions import NetworkError
 from .kernels.magnitude import magnitude
 from .network.build import Network
@@ -19,7 +19,7 @@ from .network.presets import seed_network
 from .network.spec import LayerSpec, parse_layers, with_parameters
 from .training.augmentation import as_augment
 from .training.batches import Dataset
-from .training.freezing import check_frozen
+from .training.freezing import check_frozen, warn_of_random
 from .training.history import History
 from .training.objectives import resolve_loss, smoothed
 from .training.schedule import (
@@ -65,12 +65,16 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
         input_scale=_input_scale(estimator.input_scale, data),
         engine=estimator.engine,
         seed=init_seed,
+        classes=plain_classes(data.targets.known_classes),
     )
     _check_scaled(estimator, data, model.input_scale)
     check_feature_layer(model.network, estimator.feature_layer)
     settings = _settings(estimator, data, model.network)
     report = load_pretrained(estimator, model)
-    model.freeze(check_frozen(model.network, estimator.freeze or ()))
+    frozen = check_frozen(model.network, estimator.freeze or ())
+    if report is not None:
+        warn_of_random(model.network, frozen, report.loaded)
+    model.freeze(frozen)
     return Trainer(model, settings, seed, load_report=report)
 
 

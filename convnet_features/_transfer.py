@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .exceptions import NetworkError
+from .exceptions import ConvNetFeaturesWarning, NetworkError
+from .network.head import head
 from .network.model import Model
 from .network.sketch import parameter_shapes
 from .network.transfer import LoadReport, load_values, matching_values
 from .persistence import errors_naming, read_arrays, read_pickled_arrays, write_arrays
 
-__all__ = ["TransferableParameters", "load_pretrained"]
+__all__ = ["TransferableParameters", "load_pretrained", "plain_classes"]
 
 
 class TransferableParameters:
@@ -40,16 +42,14 @@ class TransferableParameters:
         """
         check_is_fitted(self)
         model: Model = self._model  # type: ignore[attr-defined]
-        notes = {
-            "kind": "parameters",
-            "input_shape": list(model.input_shape),
-            "n_outputs": model.n_outputs,
-            "target": model.target,
-        }
+        notes = {"kind": "parameters", **_described(model)}
         write_arrays(path, model.named_values, notes)
 
     def load_params(self, source: Any, *, unsafe_pickle: bool = False) -> LoadReport:
         """Take over parameters that have the same layer's name and the same shape.
+
+        Those of the layers that predict are left alone, with a warning, where
+        the source's outputs stand for other classes.
 
         A fitted estimator's network changes at once. Either way, every later
         `fit` begins with these parameters in the place of random ones; what it
@@ -86,10 +86,10 @@ class TransferableParameters:
         with errors_naming(source):
             mine: Model | None = getattr(self, "_model", None)
             if mine is not None:
-                report = load_values(mine, arrays)
+                report = load_values(mine, arrays, _apart(mine, described, "load_params"))
             else:
                 report, _ = matching_values(self._parameter_shapes(source, described), arrays)
-        self._loaded = arrays
+        self._loaded, self._loaded_from = arrays, described
         return report
 
     def _parameter_shapes(self, source: Any, described: Any) -> dict[str, tuple[int, ...]]:
@@ -147,12 +147,13 @@ def _is_size(value: Any) -> bool:
 def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
     """Put into a new model what the estimator was told to begin with, if anything."""
     source, arrays = estimator.pretrained, getattr(estimator, "_loaded", None)
+    described = getattr(estimator, "_loaded_from", None)
     if source is not None:
-        arrays, _ = _parameters_of(source, unsafe_pickle=False)
+        arrays, described = _parameters_of(source, unsafe_pickle=False)
     if arrays is None:
         return None
     with errors_naming(source):
-        report = load_values(model, arrays)
+        report = load_values(model, arrays, _apart(model, described, "pretrained"))
     if not report.loaded:
         raise ValueError(f"None of the parameters to begin with belongs to this network.\n{report}")
     return report
@@ -183,9 +184,63 @@ def _parameters_of(
             "sklearn.frozen.FrozenEstimator to have it survive a grid search."
         )
     arrays = {name: value.copy() for name, value in model.named_values.items()}
-    notes = {
-        "input_shape": model.input_shape,
+    return arrays, _described(model)
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """What a network's images are, and its outputs."""
+    return {
+        "input_shape": list(model.input_shape),
         "n_outputs": model.n_outputs,
         "target": model.target,
+        "classes": model.classes,
     }
-    return arrays, notes
+
+
+def _apart(model: Model, described: dict[str, Any] | None, what: str) -> list[str]:
+    """The layers that predict, with a warning, if those of a source stand for something else."""
+    mine, theirs = _meaning(_described(model)), _meaning(described or {})
+    if mine is None or theirs is None or mine == theirs:
+        return []
+    layers = head(model.network)
+    if described and described["n_outputs"] == model.n_outputs:
+        warnings.warn(
+            f"{what}: the parameters of {', '.join(map(repr, layers))} are left as they are: the "
+            f"source's outputs stand for {_shown(*theirs)}, and those of this network for "
+            f"{_shown(*mine)}. A mapping from names to arrays is taken whatever it stands for.",
+            ConvNetFeaturesWarning,
+            stacklevel=2,
+        )
+        return layers
+    return []  # their shapes tell them apart
+
+
+def _meaning(described: Mapping[str, Any]) -> tuple[str, list[Any] | None] | None:
+    """What outputs stand for; None where it is not known."""
+    target, classes = described.get("target"), described.get("classes")
+    if target == "numbers" and described.get("n_outputs") is not None:
+        return target, None
+    if target in _TARGETS and isinstance(classes, list):
+        return target, classes
+    return None
+
+
+def _shown(target: str, classes: list[Any] | None) -> str:
+    if classes is None:
+        return "numbers"
+    more = ", ..." if len(classes) > _MANY else ""
+    return f"the {target} {', '.join(f'{each!r:.40}' for each in classes[:_MANY])}{more}"
+
+
+#: Classes that a warning lists.
+_MANY = 10
+
+
+def plain_classes(classes: np.ndarray | None) -> list[Any] | None:
+    """Classes as JSON has them."""
+    if classes is None:
+        return None
+    return [
+        each if isinstance(each, bool | int | float | str) else str(each)
+        for each in classes.tolist()
+    ]

@@ -101,9 +101,12 @@ class ConvNetFeatureExtractor(BaseConvNet):
         Whether another `fit` goes on with the network of the last one.
     pretrained : estimator, path or mapping, default=None
         Parameters to begin with where layer, name and shape agree: of a fitted
-        estimator, of a file of `save_params`, or by name.
+        estimator, of a file of `save_params`, or by name. The layers that
+        predict are left alone, with a warning, where the source's outputs stand
+        for other classes.
     freeze : list of str, default=None
-        Layers that keep their parameters.
+        Layers that keep their parameters: the initial ones, which are random,
+        or those of `pretrained`. A warning says which of them it did not fill.
     engine : {"auto", "onednn", "portable"}, default="auto"
         What computes: oneDNN, or NumPy and BLAS. "auto" is oneDNN where it
         works.

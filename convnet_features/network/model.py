@@ -49,6 +49,9 @@ class Model:
         Of the initial parameters, where `theta` is not given.
     frozen : tuple of str
         Layers whose parameters are not trained.
+    classes : list or None
+        What the outputs stand for, where they are classes or labels and it is
+        known: numbers, truth values and text, as JSON has them.
     """
 
     layers: list[LayerSpec] | Callable[..., Any] | Any
@@ -60,6 +63,7 @@ class Model:
     theta: np.ndarray | None = None
     seed: int | None = 0
     frozen: tuple[str, ...] = ()
+    classes: list[Any] | None = None
     _network: Network | None = field(default=None, repr=False)
     _params: list[tuple[Any, np.ndarray]] = field(default_factory=list, repr=False)
     _programs: dict[Any, Program] = field(default_factory=dict, repr=False)

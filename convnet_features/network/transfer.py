@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,12 +28,16 @@ class LoadReport:
         Parameters of the network that the source does not have.
     unused : list of str
         Parameters of the source that the network does not have.
+    apart : tuple of str
+        Parameters of the layers that predict, which were left alone because
+        the source's outputs stand for something else.
     """
 
     loaded: list[str]
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
     missing: list[str]
     unused: list[str]
+    apart: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"loaded: {', '.join(self.loaded) or 'nothing'}"]
@@ -41,6 +45,7 @@ class LoadReport:
             f"left alone: {name} has shape {there} in the source, {here} here"
             for name, (there, here) in self.mismatched.items()
         ]
+        lines += [f"left alone: {name} is for other classes in the source" for name in self.apart]
         if self.missing:
             lines.append(f"not in the source: {', '.join(self.missing)}")
         if self.unused:
@@ -48,7 +53,7 @@ class LoadReport:
         return "\n".join(lines)
 
 
-def load_values(model: Model, arrays: Mapping[str, Any]) -> LoadReport:
+def load_values(model: Model, arrays: Mapping[str, Any], apart: Collection[str] = ()) -> LoadReport:
     """Copy into `model` what has the name and the shape of one of its parameters, or nothing.
 
     Parameters
@@ -57,6 +62,8 @@ def load_values(model: Model, arrays: Mapping[str, Any]) -> LoadReport:
     arrays : mapping of str to array-like
         By ``<layer>.<parameter>``, or ``<layer>.<position>`` as nolearn's files
         have it.
+    apart : collection of str
+        Layers that are left alone.
 
     Returns
     -------
@@ -69,14 +76,15 @@ def load_values(model: Model, arrays: Mapping[str, Any]) -> LoadReport:
         numbers, or there are two of it; the model is as before.
     """
     ours = model.named_values
-    report, values = matching_values({name: each.shape for name, each in ours.items()}, arrays)
+    shapes = {name: each.shape for name, each in ours.items()}
+    report, values = matching_values(shapes, arrays, apart)
     for name, value in values.items():
         np.copyto(ours[name], value)
     return report
 
 
 def matching_values(
-    shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any], apart: Collection[str] = ()
 ) -> tuple[LoadReport, dict[str, np.ndarray]]:
     """What `load_values` would load into parameters of these shapes, as float32.
 
@@ -97,11 +105,15 @@ def matching_values(
         for name, value in matching.items()
         if name not in mismatched
     }
+    left = tuple(name for name in values if name.rpartition(".")[0] in apart)
+    for name in left:
+        del values[name]
     report = LoadReport(
         loaded=list(values),
         mismatched=mismatched,
         missing=[name for name in shapes if name not in known],
         unused=[name for name in known if name not in shapes],
+        apart=left,
     )
     return report, values
 

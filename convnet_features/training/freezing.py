@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..exceptions import NetworkError
+from ..exceptions import ConvNetFeaturesWarning, NetworkError
 from ..network.build import Network
 from ..network.outputs import symbolic_output
 
-__all__ = ["check_frozen", "frozen_positions", "training_output"]
+__all__ = ["check_frozen", "frozen_positions", "training_output", "warn_of_random"]
 
 
 def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
@@ -32,6 +33,23 @@ def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
             f"freeze={list(names)}: no layer with parameters is left to train; leave one out."
         )
     return names
+
+
+def warn_of_random(network: Network, frozen: Sequence[str], loaded: Collection[str]) -> None:
+    """Warn of frozen layers whose parameters are not among those that were loaded."""
+    left = [
+        name
+        for name in network.named_params
+        if name.rpartition(".")[0] in frozen and name not in loaded
+    ]
+    if left:
+        warnings.warn(
+            f"freeze: {', '.join(left)} did not come with the other parameters, and keep their "
+            "random values for good; leave these layers out of freeze, or give pretrained what "
+            "they need. load_report_ says what there was.",
+            ConvNetFeaturesWarning,
+            stacklevel=2,
+        )
 
 
 def frozen_positions(network: Network, frozen: Sequence[str]) -> frozenset[int]:

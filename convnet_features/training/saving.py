@@ -65,6 +65,7 @@ def _notes(
         "input_shape": list(model.input_shape),
         "n_outputs": model.n_outputs,
         "target": model.target,
+        "classes": model.classes,
         "fingerprint": dict(known),
         "state": {name: getattr(state, name) for name in names},
         "callbacks": callbacks,

@@ -15,6 +15,7 @@ images and proves only that everything works.
 
 # %%
 import os
+import warnings
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -47,7 +48,10 @@ print(f"digits 0 to 4: validation accuracy {extractor.validation_scores_[-1]:.4f
 # -----------------
 # Three ways with what was learnt: as it is ahead of a logistic regression (a
 # `FrozenEstimator` is not trained again), with the convolutions frozen and the
-# rest trained, or all of it as no more than a beginning.
+# rest trained, or all of it as no more than a beginning. The output layer is not taken
+# over, as it is for other digits; a warning says so, once for each fit.
+
+warnings.filterwarnings("ignore", message="pretrained: the parameters of 'output'")
 
 
 def logistic_regression():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import tracemalloc
 
 import numpy as np
@@ -15,7 +16,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
-from convnet_features.exceptions import FileFormatError
+from convnet_features.callbacks import Checkpoint
+from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
 from convnet_features.persistence import write_arrays
 
 LAYERS = ("conv2d1", "conv2d2", "dense")
@@ -111,6 +113,109 @@ class TestReport:
         np.testing.assert_array_equal(
             other.predict_proba(digits[0]), trained.predict_proba(digits[0])
         )
+
+
+class TestOtherClasses:
+    """As many of them, so that shapes do not tell."""
+
+    @pytest.fixture
+    def theirs(self, digits, make_net):
+        X, y = digits
+        return make_net(max_epochs=1).fit(X[y < 3], y[y < 3])
+
+    @pytest.fixture
+    def others(self, digits):
+        X, y = digits
+        return X[(y > 2) & (y < 6)], y[(y > 2) & (y < 6)]
+
+    MESSAGE = re.escape(
+        "pretrained: the parameters of 'output' are left as they are: the source's outputs stand "
+        "for the classes 0, 1, 2, and those of this network for the classes 3, 4, 5. A mapping "
+        "from names to arrays is taken whatever it stands for."
+    )
+
+    @pytest.mark.parametrize("source", ["estimator", "file", "checkpoint", "load_params"])
+    def test_are_not_taken_for_these(self, theirs, others, digits, make_net, tmp_path, source):
+        net = make_net(random_state=7, max_epochs=1, update_learning_rate=0.0)
+        X, y = digits
+        if source == "estimator":
+            net.pretrained = theirs
+        elif source == "file":
+            theirs.save_params(tmp_path / "theirs")
+            net.pretrained = tmp_path / "theirs"
+        elif source == "checkpoint":
+            theirs.set_params(callbacks=[Checkpoint(tmp_path)]).fit(X[y < 3], y[y < 3])
+            net.pretrained = tmp_path / "last.safetensors"
+        else:
+            net.load_params(theirs)
+        with pytest.warns(ConvNetFeaturesWarning, match=f"^{self.MESSAGE}$"):
+            net.fit(*others)
+        fresh = make_net(random_state=7, max_epochs=1, update_learning_rate=0.0).fit(*others)
+        for name, value in net._model.named_values.items():
+            same = fresh if name.startswith("output") else theirs
+            np.testing.assert_array_equal(value, same._model.named_values[name])
+        report = net.load_report_
+        assert report.loaded == [f"{layer}.{p}" for layer in LAYERS for p in "Wb"]
+        assert report.apart == ("output.W", "output.b")
+        assert "left alone: output.W is for other classes in the source" in str(report)
+
+    def test_nor_when_a_fitted_net_loads_them(self, theirs, others, make_net):
+        net = make_net(max_epochs=1).fit(*others)
+        before = net.layers_["output"].W.get_value()
+        with pytest.warns(ConvNetFeaturesWarning, match="^load_params: the parameters of 'output'"):
+            assert net.load_params(theirs).apart == ("output.W", "output.b")
+        np.testing.assert_array_equal(net.layers_["output"].W.get_value(), before)
+
+    def test_nor_text_for_numbers(self, theirs, digits, make_net):
+        X, y = digits
+        with pytest.warns(ConvNetFeaturesWarning, match="for the classes '0', '1', '2'. A mapping"):
+            make_net(pretrained=theirs, max_epochs=1).fit(X[y < 3], y[y < 3].astype(str))
+
+    def test_nor_classes_for_labels(self, theirs, digits, make_net):
+        X, y = digits
+        labels = np.stack([y[y < 3] > 0, y[y < 3] < 2, y[y < 3] == 1], axis=1).astype(int)
+        with pytest.warns(ConvNetFeaturesWarning, match="for the labels 0, 1, 2. A mapping"):
+            make_net(pretrained=theirs, max_epochs=1).fit(X[y < 3], labels)
+
+    def test_the_same_ones_are_taken(self, theirs, digits, make_net):
+        X, y = digits
+        net = make_net(pretrained=theirs, max_epochs=1)
+        net.fit(X[y < 3], y[y < 3].astype(np.uint8))
+        assert "output.W" in net.load_report_.loaded
+        assert net.load_report_.apart == ()
+
+    def test_arrays_by_name_are_taken_as_they_are(self, theirs, others, make_net):
+        net = make_net(pretrained=theirs._model.named_values, max_epochs=1).fit(*others)
+        assert "output.W" in net.load_report_.loaded
+
+
+class TestFrozenLayersThatGotNothing:
+    @pytest.mark.parametrize("how", ["pretrained", "load_params"])
+    def test_are_warned_of(self, trained, digits, make_net, how):
+        arrays = {k: v for k, v in trained._model.named_values.items() if k != "conv2d2.W"}
+        net = make_net(freeze=["conv2d1", "conv2d2"], max_epochs=1)
+        if how == "pretrained":
+            net.set_params(pretrained=arrays)
+        else:
+            net.fit(*digits)
+            net.load_params(arrays)
+        message = re.escape(
+            "freeze: conv2d2.W did not come with the other parameters, and keep their random "
+            "values for good; leave these layers out of freeze, or give pretrained what they "
+            "need. load_report_ says what there was."
+        )
+        with pytest.warns(ConvNetFeaturesWarning, match=f"^{message}$"):
+            net.fit(*digits)
+
+    def test_of_another_shape_too(self, trained, digits, make_net):
+        net = make_net(pretrained=trained, freeze=["dense"], dense_num_units=9, max_epochs=1)
+        with pytest.warns(
+            ConvNetFeaturesWarning, match=r"^freeze: dense\.W, dense\.b did not come"
+        ):
+            net.fit(*digits)
+
+    def test_random_ones_that_nobody_wanted_to_fill_are_not(self, digits, make_net):
+        make_net(freeze=["conv2d1"], max_epochs=1).fit(*digits)
 
 
 class TestSources:
