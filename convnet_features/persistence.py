@@ -35,6 +35,8 @@ __all__ = [
 _NOTES = "convnet_features"
 #: That of the checksum, in hexadecimal digits.
 _CHECKSUM = "convnet_features.sha256"
+#: Bytes in front of a safetensors header, which say how long it is; a multiple of them is.
+_START = 8
 
 
 @contextlib.contextmanager
@@ -112,6 +114,8 @@ def write_arrays(
 ) -> None:
     """Write named arrays as a safetensors file with a checksum, atomically.
 
+    The same arrays and notes make the same bytes, whatever the order of the arrays.
+
     Parameters
     ----------
     path : str or path-like
@@ -126,7 +130,21 @@ def write_arrays(
     # ascontiguousarray makes vectors of numbers without dimensions.
     contiguous = {name: value.reshape(arrays[name].shape) for name, value in contiguous.items()}
     metadata = {_NOTES: text, _CHECKSUM: _checksum(contiguous, text)}
-    write_atomically(path, save(contiguous, metadata=metadata))
+    contents = memoryview(save(contiguous, metadata=metadata))
+    start = _START + int.from_bytes(contents[:_START], "little")
+    with atomic_file(path) as file:
+        file.write(_in_order(contents[_START:start]))
+        file.write(contents[start:])
+
+
+def _in_order(header: memoryview) -> bytes:
+    """A safetensors header, and its length in front, with its entries in the order of names.
+
+    The package writes texts in an order that differs from call to call.
+    """
+    text = json.dumps(json.loads(bytes(header)), sort_keys=True, separators=(",", ":"))
+    padded = text.encode().ljust(-(-len(text) // _START) * _START)
+    return len(padded).to_bytes(_START, "little") + padded
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], notes: str) -> str:

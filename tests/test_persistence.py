@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convnet_features import persistence
+from convnet_features import ConvNetClassifier, persistence
 from convnet_features.exceptions import FileFormatError
 from convnet_features.persistence import (
     read_arrays,
@@ -155,6 +155,34 @@ class TestChecksum:
         save_file(dict(reversed(small.items())), tmp_path / "b", metadata)
         found, notes = read_arrays(tmp_path / "b")
         np.testing.assert_equal((found, notes), (small, {"n": 3}))
+
+
+class TestSameBytes:
+    """Versions of a file can be compared, deduplicated and signed."""
+
+    def test_of_the_same_contents(self, arrays, tmp_path):
+        notes = {"layers": ["é", "b"], "n": 3}
+        files = set()
+        for number in range(20):
+            path = tmp_path / str(number)
+            write_arrays(path, dict(reversed(arrays.items())) if number % 2 else arrays, notes)
+            files.add(path.read_bytes())
+        assert len(files) == 1
+
+    def test_other_programs_read_them(self, arrays, tmp_path):
+        from safetensors.numpy import load_file
+
+        write_arrays(tmp_path / "a", arrays, {"layers": ["é"]})
+        np.testing.assert_equal(load_file(tmp_path / "a"), arrays)
+        size = int.from_bytes((tmp_path / "a").read_bytes()[:8], "little")
+        assert size % 8 == 0  # as the format recommends, for aligned numbers
+
+    def test_of_an_estimator(self, tmp_path):
+        X, y = np.random.default_rng(0).random((20, 1, 6, 5)), np.arange(20) % 2
+        fitted = ConvNetClassifier(max_epochs=1, dense_num_units=3, random_state=0).fit(X, y)
+        for name in "abcdefgh":
+            fitted.save_params(tmp_path / name)
+        assert len({(tmp_path / name).read_bytes() for name in "abcdefgh"}) == 1
 
 
 class TestAtomically:

@@ -95,14 +95,19 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         If there is no such file.
     FileFormatError
         If it is not an ONNX model with one input, is larger than `MAX_BYTES`,
-        `MAX_NODES`, `MAX_CONSTANTS` or `MAX_OPERANDS`, keeps weights in other
-        files, lies about them, or gives two values one name.
+        `MAX_NODES`, `MAX_CONSTANTS` (inputs and outputs among them) or
+        `MAX_OPERANDS`, keeps weights in other files, lies about them, or gives
+        two values one name.
     """
     model = _parsed(source)
     graph = model.graph
     for what, found, limit in (
         ("nodes", graph.node, MAX_NODES),
         ("constants", graph.initializer, MAX_CONSTANTS),
+        # Old files list their constants among the inputs. Counted before they are looked at: each
+        # that is makes an object in Python.
+        ("inputs", graph.input, MAX_CONSTANTS + 1),
+        ("outputs", graph.output, MAX_CONSTANTS + 1),
     ):
         if len(found) > limit:
             raise FileFormatError(

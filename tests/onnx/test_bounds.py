@@ -388,6 +388,17 @@ def test_too_many_constants(foreign):
         from_onnx(model)
 
 
+@pytest.mark.parametrize("what", ["input", "output"])
+def test_too_many_values_of_the_graph(foreign, what):
+    foreign("Relu")
+    model = foreign.model()
+    values = getattr(model.graph, what)
+    values.extend([values[0]] * 20_001)
+    with pytest.raises(FileFormatError) as caught:
+        from_onnx(model)
+    assert str(caught.value) == f"from_onnx: the model has 20002 {what}s; at most 20001 are read."
+
+
 @pytest.mark.parametrize("shape", [(1 << 40, 1, 1), (1 << 20, 1 << 20, 3)])
 def test_inputs_without_end(foreign, shape):
     foreign("Relu")
