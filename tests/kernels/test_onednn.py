@@ -295,7 +295,7 @@ class TestStack:
     @pytest.mark.parametrize(
         ("stages", "x_shape", "shapes", "message"),
         [
-            ((DenseStage(),), (2, 3, 5, 7), [(104, 11), (11,)], "104, 11.*105 inputs"),
+            ((DenseStage(),), (2, 3, 5, 7), [(104, 11), (11,)], "has 105 columns.*104 rows"),
             ((ConvStage(Conv2DSpec()),), (2, 3, 5, 7), [(4, 3, 2, 2), (5,)], r"\(5,\).*\(4,\)"),
             ((ConvStage(Conv2DSpec()),), (2, 3, 5, 7), [(4, 2, 2, 2), (4,)], "2 channels.*3"),
         ],
