@@ -17,6 +17,7 @@ from ..exceptions import FileFormatError
 from ..network.spec import check_layer_name
 from .budget import Budget
 from .graph import LAYER_NAMES
+from .wire import check_fields
 
 __all__ = ["Node", "ReadGraph", "read_graph"]
 
@@ -95,9 +96,9 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         If there is no such file.
     FileFormatError
         If it is not an ONNX model with one input, is larger than `MAX_BYTES`,
-        `MAX_NODES`, `MAX_CONSTANTS` (inputs and outputs among them) or
-        `MAX_OPERANDS`, keeps weights in other files, lies about them, or gives
-        two values one name.
+        `MAX_NODES`, `MAX_CONSTANTS` (inputs and outputs among them),
+        `MAX_OPERANDS` or `wire.MAX_FIELDS`, keeps weights in other files, lies
+        about them, or gives two values one name.
     """
     model = _parsed(source)
     graph = model.graph
@@ -168,6 +169,7 @@ def _parsed(source: Any) -> onnx.ModelProto:
     if isinstance(source, onnx.ModelProto):
         return source
     data = source if isinstance(source, bytes) else _contents(Path(source))
+    check_fields(data)
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's errors differ from release to release

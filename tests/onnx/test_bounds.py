@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from convnet_features.exceptions import FileFormatError, NetworkError
-from convnet_features.onnx import from_onnx
+from convnet_features.onnx import from_onnx, wire
 from convnet_features.onnx.drafts import MAX_DEPTH
 
 from ..helpers import assert_close
@@ -397,6 +397,43 @@ def test_too_many_values_of_the_graph(foreign, what):
     with pytest.raises(FileFormatError) as caught:
         from_onnx(model)
     assert str(caught.value) == f"from_onnx: the model has 20002 {what}s; at most 20001 are read."
+
+
+class TestFields:
+    """Two bytes of a file may be a message that the parser takes 200 bytes for."""
+
+    def test_too_many(self, monkeypatch):
+        """Refused before they are parsed, wherever they are."""
+        monkeypatch.setattr(onnx, "load_model_from_string", None)
+        nodes = onnx.GraphProto(node=[onnx.NodeProto(attribute=[onnx.AttributeProto()] * 500)] * 2)
+        data = onnx.ModelProto(graph=nodes).SerializeToString()
+        monkeypatch.setattr(wire, "MAX_FIELDS", 1002)
+        with pytest.raises(FileFormatError) as caught:
+            from_onnx(data)
+        assert str(caught.value) == (
+            "from_onnx: the model has more than 1002 fields; no more are read."
+        )
+        # The graph, its nodes, and their attributes.
+        monkeypatch.setattr(wire, "MAX_FIELDS", 1003)
+        wire.check_fields(data)
+
+    def test_numbers_are_not_counted(self, foreign, monkeypatch):
+        """Of constants: there is no end of them in a large network."""
+        foreign(
+            "Conv", foreign.constant(np.ones((4, 2, 50, 50), np.float32)), auto_pad="SAME_LOWER"
+        )
+        foreign.constants.append(helper.make_tensor("t", TensorProto.INT64, [9000], [1] * 9000))
+        monkeypatch.setattr(wire, "MAX_FIELDS", 100)
+        wire.check_fields(foreign.model().SerializeToString())
+
+    @pytest.mark.parametrize(
+        "data",
+        [b"\xff" * 100, b"\x3a\xff", b"\x3a\x05\x0a", b"\x3b\x3b", b"\x0d\x01", b"\x0f\x0f", b""],
+    )
+    def test_what_is_no_model_is_left_to_the_parser(self, data):
+        wire.check_fields(data)
+        with pytest.raises(FileFormatError, match="this is not an ONNX model"):
+            from_onnx(data)
 
 
 @pytest.mark.parametrize("shape", [(1 << 40, 1, 1), (1 << 20, 1 << 20, 3)])
