@@ -16,6 +16,7 @@ from .network.build import Network
 from .network.model import Model
 from .network.pixels import fits_float32
 from .network.presets import seed_network
+from .network.size import warn_if_large
 from .network.spec import LayerSpec, parse_layers, with_parameters
 from .training.augmentation import as_augment
 from .training.batches import Dataset
@@ -57,15 +58,17 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
     """A trainer of a network with fresh parameters."""
     random = check_random_state(_seed(estimator))
     init_seed, seed = (int(each) for each in random.randint(_SEEDS, size=2))
+    layers, targets = network_layers(estimator, data.input_shape), data.targets
+    warn_if_large(layers, data.input_shape, targets.n_outputs, targets.kind)
     model = Model(
-        layers=network_layers(estimator, data.input_shape),
+        layers=layers,
         input_shape=data.input_shape,
-        n_outputs=data.targets.n_outputs,
-        target=data.targets.kind,
+        n_outputs=targets.n_outputs,
+        target=targets.kind,
         input_scale=_input_scale(estimator.input_scale, data),
         engine=estimator.engine,
         seed=init_seed,
-        classes=plain_classes(data.targets.known_classes),
+        classes=plain_classes(targets.known_classes),
     )
     _check_scaled(estimator, data, model.input_scale)
     check_feature_layer(model.network, estimator.feature_layer)

@@ -53,4 +53,5 @@ def _names(network: Network) -> list[str]:
     from lasagne.layers import get_all_layers
 
     names = {id(layer): name for name, layer in network.layers.items()}
-    return [names[id(layer)] for layer in get_all_layers(network.output)]
+    # A list may have a layer stand on one that was built before, and has no name in it.
+    return [names[id(layer)] for layer in get_all_layers(network.output) if id(layer) in names]
