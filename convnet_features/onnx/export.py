@@ -129,11 +129,11 @@ def _declared_input(estimator: Any, X: Any) -> tuple[list[int | None], np.dtype]
     shape = estimator.input_shape_
     if X is None:
         return [None, *shape], np.dtype(np.float32)
-    X = np.asarray(X)
-    if X.dtype.kind not in "biuf":
-        X = X.astype(np.float32)
-    estimator._images(X[:1])
-    return [None, *X.shape[1:]], X.dtype
+    first = X[:1]
+    estimator._images(first)  # as it came, with the names of a frame's columns
+    array = np.asarray(first)
+    dtype = array.dtype if array.dtype.kind in "biuf" else np.dtype(np.float32)
+    return [None, *array.shape[1:]], dtype
 
 
 def _symbolic(shape: list[int | None]) -> list[int | str]:

@@ -35,6 +35,7 @@ def fingerprint(trainer: Trainer) -> dict[str, str]:
     model = trainer.model
     shaping = [each for each in trainer.callbacks if changes_training(each)]
     length = trainer.last_epoch if any(map(_needs_length, shaping)) else None
+    of_array = _each_once()
     parts: dict[str, Callable[[], str]] = {
         "network": _lazily(
             [model.layers, model.input_shape, model.n_outputs, model.target, model.input_scale],
@@ -45,8 +46,8 @@ def fingerprint(trainer: Trainer) -> dict[str, str]:
         "beginning": lambda: _beginning(trainer),
         "callbacks": _lazily(*shaping),
         "max_epochs": _lazily(length),
-        "training data": lambda: _of_data(trainer.training),
-        "validation data": lambda: _of_data(trainer.validation),
+        "training data": lambda: _of_data(trainer.training, of_array),
+        "validation data": lambda: _of_data(trainer.validation, of_array),
         "versions": _versions,
     }
     return {name: _known(name, part) for name, part in parts.items()}
@@ -83,11 +84,25 @@ def _beginning(trainer: Trainer) -> str:
     return identity([*parts, len(state.history)])
 
 
-def _of_data(data: Dataset | None) -> str:
+def _each_once() -> Callable[[np.ndarray], str]:
+    """`array_identity` for arrays that stay: what two sets are rows of is read once."""
+    known: dict[int, str] = {}
+
+    def of_array(array: np.ndarray) -> str:
+        if id(array) not in known:
+            known[id(array)] = array_identity(array)
+        return known[id(array)]
+
+    return of_array
+
+
+def _of_data(data: Dataset | None, of_array: Callable[[np.ndarray], str]) -> str:
+    """Of the arrays as they lie in memory, and of the rows that are looked at."""
     if data is None:
         return identity(None)
-    arrays = [data.images, data.targets] + ([] if data.weights is None else [data.weights])
-    return identity([array_identity(each, data.rows) for each in arrays])
+    arrays = [data.images, data.targets, data.rows]
+    arrays += [] if data.weights is None else [data.weights]
+    return identity([of_array(each) for each in arrays])
 
 
 @functools.cache

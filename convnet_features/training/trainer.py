@@ -17,7 +17,7 @@ from ..network.model import Model
 from ..network.transfer import LoadReport
 from .augmentation import seeded
 from .batches import Batch, Dataset, iterate_batches, processor_to_spare
-from .callbacks.base import Callback, in_order, listening, told
+from .callbacks.base import Callback, for_one_training, in_order, listening, told
 from .device import DeviceStep, can_be_compiled
 from .divergence import divergence
 from .evaluation import evaluate
@@ -230,6 +230,11 @@ class Trainer:
         callbacks : sequence of Callback
         open_ended : bool, default=False
             Whether more epochs may follow in other runs, nobody knows how many.
+
+        Raises
+        ------
+        ValueError
+            If a callback is in use by another training that has not ended.
         """
         self.prepare()
         self._prepare_step(training.weights is not None)
@@ -238,7 +243,8 @@ class Trainer:
         self.last_epoch, self.open_ended = len(self.history) + n_epochs, open_ended
         self._finished = TrainingState.of(self)
         try:
-            interrupted = self._run_epochs()
+            with for_one_training(self.callbacks):
+                interrupted = self._run_epochs()
         except BaseException as error:
             self._finished.restore(self)
             interrupted = isinstance(error, KeyboardInterrupt) and bool(self.history)

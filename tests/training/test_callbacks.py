@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import pickle
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from convnet_features.callbacks import (
     Step,
 )
 from convnet_features.training import callbacks as module
+from convnet_features.training.saving import fingerprint_in
 
 EVENTS = (
     "on_training_begin",
@@ -327,3 +331,85 @@ def test_schedules_of_the_epoch_alone_are_obeyed_by_partial_fit(digits, make_net
     for _ in range(3):
         net.partial_fit(*digits)
     assert net.history_.column("learning_rate") == [0.04, 0.02, 0.01]
+
+
+class TestFilesOfManyFits:
+    """Each fit of a search has its own file, which no other fit writes to."""
+
+    GRID: ClassVar = {"update_learning_rate": [0.01, 0.05]}
+
+    @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+    def test_logs(self, digits, make_net, tmp_path, n_jobs):
+        net = make_net(callbacks=[CSVLog(tmp_path / "log.csv")])
+        search = GridSearchCV(net, self.GRID, cv=2, n_jobs=n_jobs).fit(*digits)
+        files = sorted(tmp_path.iterdir())
+        assert len(files) == 5  # of two candidates, two folds, and the best on everything
+        rates = []
+        for file in files:
+            assert re.fullmatch(r"log-[0-9a-f]{16}\.csv", file.name)
+            rows = list(csv.DictReader(file.read_text().splitlines()))
+            assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+            (rate,) = {row["learning_rate"] for row in rows}
+            rates.append(float(rate))
+        assert sorted(rates.count(rate) for rate in self.GRID["update_learning_rate"]) == [2, 3]
+        (log,) = search.best_estimator_.callbacks
+        rows = list(csv.DictReader(log.path_.read_text().splitlines()))
+        history = search.best_estimator_.history_
+        assert [float(row["train_loss"]) for row in rows] == history.column("train_loss")
+
+    def test_logs_of_other_lengths(self, digits, make_net, tmp_path):
+        net = make_net(callbacks=[CSVLog(tmp_path / "log.csv")])
+        GridSearchCV(net, {"max_epochs": [1, 2]}, cv=2, refit=False).fit(*digits)
+        lengths = [len(file.read_text().splitlines()) - 1 for file in tmp_path.iterdir()]
+        assert sorted(lengths) == [1, 1, 2, 2]
+
+    @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+    def test_checkpoints_that_nobody_resumes(self, digits, make_net, tmp_path, n_jobs):
+        net = make_net(callbacks=[Checkpoint(tmp_path)])
+        GridSearchCV(net, self.GRID, cv=2, n_jobs=n_jobs).fit(*digits)
+        folders = [file.parent for file in tmp_path.rglob("last.safetensors")]
+        assert len(folders) == 5
+        known = [fingerprint_in(folder / "last.safetensors") for folder in folders]
+        assert known == [fingerprint_in(folder / "best.safetensors") for folder in folders]
+        assert len({str(each) for each in known}) == 5
+
+    def test_one_training_has_the_name_that_was_given(self, digits, make_net, tmp_path):
+        for rate in self.GRID["update_learning_rate"]:
+            callbacks = [CSVLog(tmp_path / "log.csv"), Checkpoint(tmp_path / "run")]
+            make_net(callbacks=callbacks, update_learning_rate=rate).fit(*digits)
+        files = [file.name for file in tmp_path.rglob("*") if file.is_file()]
+        assert sorted(files) == ["best.safetensors", "last.safetensors", "log.csv"]
+
+
+class FitsAnother(Callback):
+    """Has another estimator trained in the middle of a training."""
+
+    def __init__(self, other=None, data=None):
+        self.other = other
+        self.data = data
+
+    def on_epoch_end(self, trainer, record):
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self.other.fit, *self.data).result()
+
+
+def test_no_callback_is_told_of_two_trainings_at_once(digits, make_net):
+    shared = EarlyStopping(patience=2)
+    other = make_net(callbacks=[shared])
+    net = make_net(callbacks=[shared, FitsAnother(other, digits)])
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        net.fit(*digits)
+    assert str(caught.value) == (
+        "callbacks: this EarlyStopping is in use by another training, which has not ended, and "
+        "keeps that one's state; give each estimator callbacks of its own, as "
+        "sklearn.base.clone(estimator) does."
+    )
+    assert len(other.fit(*digits).history_) == 3  # nothing is left behind
+
+
+def test_clones_have_callbacks_of_their_own(digits, make_net):
+    shared = EarlyStopping(patience=2)
+    other = clone(make_net(callbacks=[shared]))
+    net = make_net(callbacks=[shared, FitsAnother(other, digits)])
+    assert len(net.fit(*digits).history_) == 3
+    assert other.callbacks[0] is not shared

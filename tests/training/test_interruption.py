@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
+import time
 
 import pytest
 from sklearn.ensemble import VotingClassifier
@@ -53,6 +57,91 @@ def search_of_pipelines(net, X, y):
 def test_it_ends_the_whole(digits, make_net, many):
     with pytest.raises(KeyboardInterrupt):
         many(make_net(callbacks=[PressCtrlC()]), *digits)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_it_ends_cross_fit(digits, make_net, part):
+    """In whichever of the networks it comes, apart from the one that is kept."""
+    net = make_net(callbacks=[PressCtrlCInFit(part + 1)])
+    with pytest.raises(KeyboardInterrupt):
+        net.fit_transform(*digits, cross_fit=2)
+
+
+class PressCtrlCInFit(PressCtrlC):
+    """In the second epoch of one of many fits, by number; of clones too."""
+
+    begun = 0
+
+    def __init__(self, fit=0):
+        self.fit = fit
+
+    def on_training_begin(self, trainer):
+        self.number = PressCtrlCInFit.begun
+        PressCtrlCInFit.begun += 1
+
+    def on_batch_end(self, trainer, loss):
+        if self.number == self.fit:
+            super().on_batch_end(trainer, loss)
+
+
+@pytest.fixture(autouse=True)
+def no_fit_has_begun():
+    PressCtrlCInFit.begun = 0
+
+
+#: A search by processes; its arguments are the folder where each epoch leaves a file.
+SEARCH = textwrap.dedent(
+    """
+    import os, sys, time
+    from pathlib import Path
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import GridSearchCV
+    from convnet_features import ConvNetClassifier
+    from convnet_features.callbacks import Callback
+
+    class Leave(Callback):
+        def __init__(self, folder):
+            self.folder = folder
+        def on_epoch_end(self, trainer, record):
+            Path(self.folder, f"{os.getpid()}-{time.monotonic_ns()}").touch()
+            time.sleep(0.01)
+
+    X, y = load_digits(return_X_y=True)
+    net = ConvNetClassifier(
+        conv2d1_num_filters=4, conv2d2_num_filters=4, dense_num_units=16, max_epochs=10_000,
+        random_state=0, callbacks=[Leave(sys.argv[1])],
+    )
+    try:
+        GridSearchCV(net, {"update_learning_rate": [0.01, 0.03]}, cv=2, n_jobs=2).fit(X, y)
+    except KeyboardInterrupt:
+        print("ended")
+    """
+)
+
+
+@pytest.mark.slow
+def test_it_ends_the_processes_of_a_search(tmp_path):
+    """A terminal sends the signal to all of them; none goes on, and nothing is scored."""
+    script = [sys.executable, "-c", SEARCH, str(tmp_path)]
+    process = subprocess.Popen(
+        script,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 240
+    while len({file.name.partition("-")[0] for file in tmp_path.iterdir()}) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert output == "ended\n"
+    left = len(list(tmp_path.iterdir()))
+    time.sleep(1)
+    assert len(list(tmp_path.iterdir())) == left
 
 
 def extractor():

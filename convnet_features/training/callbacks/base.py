@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
@@ -10,7 +12,7 @@ from sklearn.base import BaseEstimator
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["Callback", "changes_training", "in_order", "listening", "told"]
+__all__ = ["Callback", "changes_training", "for_one_training", "in_order", "listening", "told"]
 
 
 class Callback(BaseEstimator):
@@ -35,6 +37,8 @@ class Callback(BaseEstimator):
     changes_training = True
     #: Whether what it does to an epoch depends on how many there are to be.
     depends_on_length = True
+    #: What it keeps while training runs that is no state of the training, as places of files.
+    not_kept: tuple[str, ...] = ()
 
     def on_training_begin(self, trainer: Trainer) -> Any:
         """Before the first epoch."""
@@ -53,8 +57,8 @@ class Callback(BaseEstimator):
 
     def get_state(self) -> dict[str, Any]:
         """What this callback keeps while training runs: numbers, text, arrays, by name."""
-        parameters = self.get_params(deep=False)
-        return {key: value for key, value in vars(self).items() if key not in parameters}
+        others = {*self.get_params(deep=False), *self.not_kept}
+        return {key: value for key, value in vars(self).items() if key not in others}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Put back what `get_state` gave.
@@ -62,13 +66,13 @@ class Callback(BaseEstimator):
         Raises
         ------
         ValueError
-            If a name is that of a parameter or a method: a file of a stranger's
-            says no such thing.
+            If a name is that of a parameter or a method, or of where files are: a
+            file of a stranger's says no such thing.
         """
-        parameters = self._get_param_names()
+        others = {*self._get_param_names(), *self.not_kept}
         for name in state:
             held = getattr(type(self), name, None)
-            if name in parameters or name.startswith("__") or callable(held) or _is_computed(held):
+            if name in others or name.startswith("__") or callable(held) or _is_computed(held):
                 raise ValueError(f"{type(self).__name__} keeps no {name!r} while training runs.")
         for name, value in state.items():
             setattr(self, name, value)
@@ -105,3 +109,34 @@ def told(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
     listeners = [getattr(callback, event, None) for callback in callbacks]
     answers = [listener(*args) for listener in listeners if listener is not None]
     return any(answer is True for answer in answers)
+
+
+#: The addresses of the callbacks of all trainings that run.
+_in_use: set[int] = set()
+_claiming = threading.Lock()
+
+
+@contextmanager
+def for_one_training(callbacks: Iterable[Any]) -> Iterator[None]:
+    """Keep our callbacks from other trainings for the duration: their state is of one.
+
+    Raises
+    ------
+    ValueError
+        If another training, of another thread say, has one of them.
+    """
+    ours = {id(each): each for each in callbacks if isinstance(each, Callback)}
+    with _claiming:
+        for address, callback in ours.items():
+            if address in _in_use:
+                raise ValueError(
+                    f"callbacks: this {type(callback).__name__} is in use by another training, "
+                    "which has not ended, and keeps that one's state; give each estimator "
+                    "callbacks of its own, as sklearn.base.clone(estimator) does."
+                )
+        _in_use.update(ours)
+    try:
+        yield
+    finally:
+        with _claiming:
+            _in_use.difference_update(ours)

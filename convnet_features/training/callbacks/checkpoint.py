@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from ...persistence import write_atomically
 from ..fingerprint import digest, fingerprint
+from ..interruption import is_one_of_many
 from ..saving import epochs_in, fingerprint_in, resume_training, save_training
 from .monitor import Monitor
 
@@ -39,7 +40,9 @@ class Checkpoint(Monitor):
         for the epochs that are left of `max_epochs`: the weights at the end are
         those of a training that was never interrupted. Another training begins
         anew, in a subfolder of its own, so that each fit of a search goes on by
-        itself. Without `resume` the files in the folder are replaced.
+        itself. Without `resume` the files in the folder are replaced; within a
+        search, a cross-validation or an ensemble each fit has its subfolder then
+        too.
     every : int, default=1
         Write after every so many epochs, and after the last.
     monitor : str, default='auto'
@@ -89,6 +92,7 @@ class Checkpoint(Monitor):
     #: The others have done their work when the state is written, and begun when it is read.
     place = 1
     changes_training = False
+    not_kept = ("folder_", "_fingerprint")
 
     def __init__(
         self,
@@ -115,7 +119,7 @@ class Checkpoint(Monitor):
         self.forget()
         folder = self._made()
         self._fingerprint = fingerprint(trainer)
-        if self.resume:
+        if self.resume or is_one_of_many():
             folder = self._place(folder, trainer.last_epoch, digest(self._fingerprint))
         self.folder_ = folder
         if self.resume and self._path("last").exists():
@@ -129,18 +133,6 @@ class Checkpoint(Monitor):
             save_training(trainer, self._path("best"), self._fingerprint)
         if trainer.epoch % self.every == 0 or trainer.epoch == trainer.last_epoch:
             save_training(trainer, self._path("last"), self._fingerprint)
-
-    def get_state(self) -> dict[str, Any]:
-        """All but where the files are, and what training they are of."""
-        own = ("folder_", "_fingerprint")
-        return {name: value for name, value in super().get_state().items() if name not in own}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Put back what `get_state` gave; no file says where files are to be written."""
-        for name in ("folder_", "_fingerprint"):
-            if name in state:
-                raise ValueError(f"{type(self).__name__} keeps no {name!r} while training runs.")
-        super().set_state(state)
 
     def _place(self, folder: Path, n_epochs: int, name: str) -> Path:
         """The folder itself for the first training in it, and a subfolder for any other.
