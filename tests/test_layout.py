@@ -23,7 +23,7 @@ LAYERS = (
     {"fusion"},
     {"ops"},
     {"kernels"},
-    {"environment", "exceptions", "locks", "persistence"},
+    {"environment", "exceptions", "identity", "locks", "persistence"},
 )
 #: Where an import goes upward: only ever within a function, which runs when all is loaded.
 UPWARD = {("theano_facade", "compilation")}

@@ -1,14 +1,17 @@
 """A hashable description of a built network, by which compiled programs are shared.
 
 Two networks with equal signatures have the same graph up to the values of
-their parameters: classes, arguments and shapes are in it, values are not.
+their parameters: classes, arguments and shapes are in it, values are not. Of
+users' own classes and functions it has what they are made of now: they may be
+changed, as may the global variables that they read.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -17,6 +20,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.op import Op
 
+from ..identity import UnknownIdentityError, identity
 from .build import Network
 
 __all__ = ["description", "network_signature"]
@@ -60,7 +64,7 @@ def _layer(layer: Any, positions: Mapping[int, int], places: Mapping[int, int]) 
         raise _OpaqueError  # a layer that is none of the network's
     attributes = {key: value for key, value in vars(layer).items() if key not in _IRRELEVANT}
     return (
-        type(layer),
+        _made_of(type(layer)),
         tuple(positions.get(id(each), -1) for each in incoming),
         _describe(attributes, places, depth=4),
         tuple((places.get(id(param)), frozenset(tags)) for param, tags in layer.params.items()),
@@ -72,10 +76,14 @@ def _describe(value: Any, places: Mapping[int, int], depth: int) -> Hashable:
         if id(value) not in places:
             raise _OpaqueError  # read at every call: its value is this network's own
         return ("parameter", places[id(value)], value.get_value(borrow=True).shape)
-    if value is None or isinstance(value, type) or type(value) in _PLAIN:
+    if isinstance(value, float):
+        return (type(value), value, math.copysign(1.0, value))  # -0.0 is 0.0, to a dictionary
+    if value is None or type(value) in _PLAIN:
         return (type(value), value)
+    if isinstance(value, type):
+        return _made_of(value)
     if isinstance(value, np.generic):
-        return (type(value), value.item())
+        return (type(value), value.tobytes())
     if depth == 0:
         raise _OpaqueError
     if type(value) in (list, tuple, set, frozenset):
@@ -98,7 +106,7 @@ def _describe_object(value: Any, places: Mapping[int, int], depth: int) -> Hasha
             return _describe_function(value, places, depth)
         case MethodType():
             held = _describe(value.__self__, places, depth - 1)
-            return (value.__func__, held)
+            return (_made_of(value.__func__), held)
         case partial():
             parts = (value.func, value.args, value.keywords)
             return (partial, *(_describe(part, places, depth - 1) for part in parts))
@@ -109,27 +117,27 @@ def _describe_object(value: Any, places: Mapping[int, int], depth: int) -> Hasha
     if not _is_plain_instance(value):
         raise _OpaqueError
     # An instance with parameters, as lasagne.nonlinearities.LeakyRectify.
-    return (type(value), _describe(vars(value), places, depth - 1))
+    return (_made_of(type(value)), _describe(vars(value), places, depth - 1))
 
 
 def _describe_function(value: FunctionType, places: Mapping[int, int], depth: int) -> Hashable:
-    """A function is the same graph as long as it, and what it closes over, are the same."""
-    numbers = _global_numbers(value)
+    """A function is the same graph as long as it, and what it refers to, are the same."""
     if _is_global(value):
-        return (value, numbers)
+        return _made_of(value)
     try:
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
     except ValueError:  # an empty cell
         raise _OpaqueError from None
-    held = [_describe(content, places, depth - 1) for content in (*cells, value.__defaults__)]
-    return (value, numbers, *held)
+    held = (*cells, value.__defaults__, value.__kwdefaults__)
+    return (_made_of(value), *(_describe(each, places, depth - 1) for each in held))
 
 
-def _global_numbers(value: FunctionType) -> Hashable:
-    """The numbers and texts among the global variables that a function reads."""
-    names = [name for name in value.__code__.co_names if name in value.__globals__]
-    found = ((name, value.__globals__[name]) for name in names)
-    return tuple((name, type(held), held) for name, held in found if type(held) in _PLAIN)
+def _made_of(value: Callable[..., Any]) -> Hashable:
+    """A class or a function, and what users' own ones consist of at present."""
+    try:
+        return (value, identity(value))
+    except (UnknownIdentityError, RecursionError):
+        raise _OpaqueError from None
 
 
 def _is_global(value: FunctionType) -> bool:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..exceptions import ConvNetFeaturesWarning
+from ..identity import UnknownIdentityError, array_identity, identity
 from .batches import Dataset
 from .callbacks.base import changes_training
-from .identity import UnknownIdentityError, array_identity, identity
 from .state import TrainingState
 
 if TYPE_CHECKING:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from convnet_features import ConvNetFeatureExtractor
+from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.inspection import FiltersDisplay
 from convnet_features.inspection.source import find_layer, find_source, layer_output
 
@@ -68,3 +70,22 @@ def test_a_lasagne_layer_stands_for_itself(extractor, digits):
     np.testing.assert_allclose(
         layer_output(layer, scaled), extractor.get_output("maxpool1", digits[0][:3]), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("n_rows", [1, 3])
+def test_frames_reach_the_steps_in_front_whole(library, n_rows):
+    X, y = load_digits(return_X_y=True)
+    names = [f"pixel {i}" for i in range(64)]
+    frame_of = pytest.importorskip(library).DataFrame
+    frame = frame_of(dict(zip(names, X[:60].T / 16, strict=True)))
+
+    def from_a_frame(given):
+        assert isinstance(given, frame_of)
+        assert list(given.columns) == names
+        return given.to_numpy()
+
+    net = ConvNetClassifier(max_epochs=1, random_state=0)
+    model = make_pipeline(FunctionTransformer(from_a_frame), net).fit(frame, y[:60])
+    images = find_source(model).images(frame[:n_rows])
+    np.testing.assert_array_equal(images.reshape(n_rows, 64), X[:n_rows] / 16)

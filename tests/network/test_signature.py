@@ -8,7 +8,7 @@ import numpy as np
 import pytensor.tensor as pt
 import pytest
 
-import convnet_features  # noqa: F401  (makes `import lasagne` work)
+from convnet_features import ConvNetClassifier  # makes `import lasagne` work
 from convnet_features.network.build import build_network
 from convnet_features.network.signature import description, network_signature
 from convnet_features.network.spec import parse_layers
@@ -98,10 +98,115 @@ def test_a_function_whose_global_variable_changes(monkeypatch):
 
 
 FACTOR = 2
+TABLE = {"factor": 2}
+ARRAY = np.array([2.0])
 
 
 def _by_a_global(x):
     return rectify(x) * FACTOR
+
+
+class Scale(Layer):
+    """A user's layer, which may be changed between two fits."""
+
+    factor = 2
+
+    def get_output_for(self, input, **kwargs):
+        return input * self.factor * FACTOR
+
+
+class Slope:
+    factor = 2
+
+    def __call__(self, x):
+        return x * self.factor
+
+
+def by_an_argument(x, factor=2, *, other=3):
+    return x * factor * other
+
+
+def inner_keyword():
+    def scale(x, *, factor=2):
+        return x * factor
+
+    return scale
+
+
+LOCAL = inner_keyword()
+
+
+class TestWhatIsChangedBetweenTwoFits:
+    """As in a notebook: the same object, made of something else."""
+
+    @pytest.mark.parametrize(
+        ("function", "changed", "name", "value"),
+        [
+            (lambda x: x * TABLE["factor"], TABLE, "factor", 3),
+            (lambda x: x * ARRAY[0], globals(), "ARRAY", np.array([3.0])),
+            (lambda x: x * Slope.factor, Slope, "factor", 3),
+            (lambda x: (lambda z: z * FACTOR)(x), globals(), "FACTOR", 3),
+            (lambda x: scaled(x), globals(), "scaled", lambda x: x * 5),
+            (lambda x: _by_a_global(x), globals(), "FACTOR", 3),
+            (by_an_argument, by_an_argument, "__defaults__", (3,)),
+            (by_an_argument, by_an_argument, "__kwdefaults__", {"other": 4}),
+            (LOCAL, LOCAL, "__kwdefaults__", {"factor": 3}),
+            (Slope(), Slope, "factor", 3),
+            (Slope(), Slope, "__call__", lambda self, x: x),
+            (Slope().__call__, Slope, "factor", 3),
+        ],
+    )
+    def test_nonlinearities(self, monkeypatch, function, changed, name, value):
+        self.check(monkeypatch, standard(nonlinearity=function), changed, name, value)
+
+    @pytest.mark.parametrize(
+        ("changed", "name", "value"),
+        [
+            (Scale, "factor", 3),
+            (Scale, "get_output_for", lambda self, input, **kwargs: input),
+            (globals(), "FACTOR", 3),
+        ],
+    )
+    def test_layers(self, monkeypatch, changed, name, value):
+        layers = [("scale", Scale), ("output", DenseLayer)]
+        self.check(monkeypatch, layers, changed, name, value)
+
+    def check(self, monkeypatch, layers, changed, name, value):
+        before = signature(layers)
+        assert before is not None
+        assert signature(layers) == before
+        if isinstance(changed, dict):
+            monkeypatch.setitem(changed, name, value)
+        else:
+            monkeypatch.setattr(changed, name, value)
+        assert signature(layers) != before
+
+
+@pytest.mark.parametrize("values", [(1, 1.0, True), (0.0, -0.0), (np.float32(1), np.float64(1))])
+def test_equal_numbers_of_other_kinds(values):
+    def of(value):
+        def network(layer):
+            layer = Scale(layer)
+            layer.factor = value
+            return DenseLayer(layer, 3)
+
+        return signature(network)
+
+    assert len({of(value) for value in values}) == len(values)
+
+
+def test_predictions_after_a_change(monkeypatch):
+    """By NumPy: twice the factor is twice the output, in the same process."""
+    X, y = np.random.default_rng(0).random((30, 64), dtype=np.float32), np.arange(30) % 3
+    layers = [("scale", Scale), ("output", DenseLayer)]
+
+    def scale():
+        net = ConvNetClassifier(layers, max_epochs=1, random_state=0, input_shape=(1, 8, 8))
+        return net.fit(X, y).get_output("scale", X)
+
+    np.testing.assert_array_equal(scale().ravel(), X.ravel() * 4)
+    monkeypatch.setattr(Scale, "factor", 3)
+    np.testing.assert_array_equal(scale().ravel(), X.ravel() * 6)
 
 
 def test_shared_parameters():
