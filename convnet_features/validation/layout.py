@@ -62,7 +62,7 @@ def gathered(name: str, X: Any) -> Any:
 def _is_column(X: Any) -> bool:
     """A series, or a one-dimensional array, of objects or text."""
     kind = getattr(getattr(X, "dtype", None), "kind", "O")
-    return np.ndim(X) == 1 and kind in "OUT" and hasattr(X, "__iter__")
+    return len(getattr(X, "shape", ())) == 1 and kind in "OUT" and hasattr(X, "__iter__")
 
 
 def _is_image(item: Any) -> bool:
