@@ -55,7 +55,7 @@ def without_values() -> Iterator[None]:
     import lasagne.utils
     import theano
 
-    here, create = threading.get_ident(), lasagne.utils.create_param
+    here = threading.get_ident()
 
     def create_param(spec: Any, shape: Sequence[int], name: str | None = None) -> Any:
         drawn = callable(spec) and all(size > 0 for size in shape)
@@ -65,6 +65,8 @@ def without_values() -> Iterator[None]:
         return theano.shared(zeros, name=name, borrow=True)
 
     with _sketching:
+        # Not before: another thread's function, which it takes back, must not stay for good.
+        create = lasagne.utils.create_param
         lasagne.utils.create_param = create_param
         try:
             yield

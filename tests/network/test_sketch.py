@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Barrier, Thread
+
 import lasagne
 import numpy as np
 import pytest
@@ -61,3 +63,21 @@ def test_lasagne_is_as_before():
             parse_layers([("d", DenseLayer, {"num_units": -1})]), (1, 2, 2), 3, "numbers"
         )
     assert lasagne.utils.create_param is create
+
+
+def test_lasagne_is_as_before_several_threads():
+    """Two sketches at a time: neither may leave its function behind for the other's thread."""
+    before, entered, shapes = lasagne.utils.create_param, Barrier(8), []
+
+    def sketch():
+        entered.wait()
+        for _ in range(5):
+            shapes.append(len(parameter_shapes(seed_network((1, 8, 8)), (1, 8, 8), 4, "classes")))
+
+    threads = [Thread(target=sketch) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lasagne.utils.create_param is before
+    assert len(shapes) == 40
