@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lasagne.layers import Conv2DLayer, DenseLayer, ElemwiseSumLayer
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from convnet_features import ConvNetFeatureExtractor
 from convnet_features.network.build import build_network
 from convnet_features.network.presets import small_resnet
+
+from lasagne.layers import Conv2DLayer, DenseLayer, ElemwiseSumLayer  # isort: skip
 
 
 @pytest.mark.parametrize("n_blocks", [1, 2])

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from threading import Barrier, Thread
 
-import lasagne
 import numpy as np
 import pytest
-from lasagne.layers import DenseLayer
 
 from convnet_features.exceptions import NetworkError
 from convnet_features.layers import BatchNormLayer
@@ -15,6 +13,9 @@ from convnet_features.network.model import Model
 from convnet_features.network.presets import seed_network, small_resnet
 from convnet_features.network.sketch import parameter_shapes
 from convnet_features.network.spec import parse_layers
+
+import lasagne  # isort: skip
+from lasagne.layers import DenseLayer  # isort: skip
 
 
 class Doubled(DenseLayer):
