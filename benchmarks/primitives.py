@@ -104,9 +104,9 @@ class Step:
 
     def programs(self) -> Iterator[Program]:
         """The programs behind what was called so far."""
-        for plan in self.kernel._forward_plans._entries.values():
+        for plan in self.kernel.kernel._forward_plans._entries.values():
             yield plan.program
-        yield from self.kernel._backward_programs._entries.values()
+        yield from self.kernel.kernel._backward_programs._entries.values()
 
 
 def alone(program: Program, index: int) -> Callable[[], None]:

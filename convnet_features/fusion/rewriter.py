@@ -17,6 +17,7 @@ from pytensor.graph.rewriting.basic import (
 )
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
+from pytensor.tensor.basic import Join
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import Dot
@@ -30,6 +31,7 @@ from ..ops.softmax import Crossentropy
 from .borders import crop_of_convolution, padded_convolution
 from .dropout import scaled_mask, shape_before_scaling
 from .inlining import InlineGraphs, without_view
+from .merging import MergeStacks
 from .normalisation import rectified_normalisation
 from .stability import (
     crossentropy_of_known,
@@ -42,12 +44,14 @@ from .stacking import (
     shape_of_stack,
     stack_affine,
     stack_bias,
+    stack_concatenation,
     stack_convolution,
     stack_dense,
     stack_mask,
     stack_nonlinearity,
     stack_normalisation,
     stack_pooling,
+    stack_sum,
 )
 
 __all__ = [
@@ -82,6 +86,8 @@ STACKING: Sequence[Entry] = (
     ((Pool2D,), stack_pooling),
     ((Dot,), stack_dense),
     ((scalar.Add,), stack_bias),
+    ((scalar.Add,), stack_sum),
+    ((Join,), stack_concatenation),
     ((ChannelAffine,), stack_affine),
     ((BatchNorm,), stack_normalisation),
     ((scalar.Mul,), stack_mask),
@@ -173,7 +179,9 @@ def stability_rewriter() -> GraphRewriter:
 def fusion_rewriter() -> GraphRewriter:
     """Stability, borders, dropout, stacks: all that a gradient may be taken of afterwards."""
     return SequentialGraphRewriter(
-        stability_rewriter(), *(ForwardPass(entries) for entries in (BORDERS, DROPOUT, STACKING))
+        stability_rewriter(),
+        *(ForwardPass(entries) for entries in (BORDERS, DROPOUT, STACKING)),
+        MergeStacks(),
     )
 
 

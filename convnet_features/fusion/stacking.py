@@ -1,10 +1,16 @@
-"""Convolutions, poolings, dense layers, biases and nonlinearities gathered into stacks."""
+"""Layers gathered into stacks, each behind the one that it alone reads.
+
+Stacks grow at their end, so every one has a single result here; `merging` puts
+them together.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from pytensor.graph.basic import Apply, Variable
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
@@ -14,33 +20,40 @@ from pytensor.tensor.shape import Reshape, Shape_i
 
 from ..kernels.contract import (
     Activation,
+    ConcatStage,
     ConvStage,
     DenseStage,
     MaskStage,
+    Node,
     NormStage,
     PoolStage,
     Stage,
+    StageGraph,
+    SumStage,
 )
 from ..ops.random import Bernoulli, Draw
 from ..ops.stack import Stack
 from ..ops.static import static_vector
-from .patterns import only_client, rectified, split_by
+from .patterns import constant_value, only_client, rectified, split_by
 
 __all__ = [
     "shape_of_stack",
     "stack_affine",
     "stack_bias",
+    "stack_concatenation",
     "stack_convolution",
     "stack_dense",
     "stack_mask",
     "stack_nonlinearity",
     "stack_normalisation",
     "stack_pooling",
+    "stack_sum",
 ]
 
 
-#: A longer run of layers becomes several stacks: each one that grows by a stage is built anew.
-LONGEST = 64
+#: A longer run of layers becomes several stacks, which `merging` puts together: each one that
+#: grows by a stage is built anew.
+LONGEST = 16
 
 
 def stack_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -58,15 +71,16 @@ def stack_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     the maximum, and a quarter of the data (for 2×2 windows) goes through it.
     """
     x = node.inputs[0]
-    inner = _stack_of(fgraph, x, node)
-    if inner is None or not _float32(node):
+    if not _of_stack(x) or not _float32(node):
         return None
-    *before, last = inner.op.stages
-    pool = PoolStage(node.op.spec)
-    if node.op.spec.mode == "max" and isinstance(last, ConvStage | NormStage):
-        pool = replace(pool, activation=last.activation)
-        last = replace(last, activation="linear")
-    return _rebuilt(fgraph, inner, (*before, last, pool), *inner.inputs)
+    pool, inner = PoolStage(node.op.spec), _stack_of(fgraph, x, node)
+    if inner is None:
+        return _extended(fgraph, x, node, pool)
+    graph = inner.op.graph
+    if node.op.spec.mode == "max" and isinstance(graph.last, ConvStage | NormStage):
+        pool = replace(pool, activation=graph.last.activation)
+        graph = graph.with_last(replace(graph.last, activation="linear"))
+    return _rebuilt(fgraph, inner, graph.followed_by(pool), *inner.inputs)
 
 
 def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -75,10 +89,8 @@ def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     x, w = node.inputs
     images = _flattened_images(fgraph, x, node)
-    if images is not None and len(images.owner.op.stages) < LONGEST:
-        inner = images.owner
-        stages = (*inner.op.stages, DenseStage(bias=False))
-        return _rebuilt(fgraph, inner, stages, *inner.inputs, w)
+    if images is not None:
+        return _extended(fgraph, images, x.owner, DenseStage(bias=False), w)
     return _extended(fgraph, x, node, DenseStage(bias=False), w)
 
 
@@ -89,7 +101,7 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     y, addend = parts
     inner = y.owner
-    *before, last = inner.op.stages
+    last = inner.op.graph.last
     order = ("x", 0, "x", "x") if y.type.ndim == 4 else ("x", 0)
     if not isinstance(last, ConvStage | DenseStage) or last.bias or last.activation != "linear":
         return None
@@ -102,7 +114,8 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     # One bias for all filters, or one filter for all biases, is broadcasting and no bias.
     if bias.type.shape[0] != y.type.shape[1] and 1 in (bias.type.shape[0], y.type.shape[1]):
         return None
-    return _rebuilt(fgraph, inner, (*before, replace(last, bias=True)), *inner.inputs, bias)
+    graph = inner.op.graph.with_last(replace(last, bias=True))
+    return _rebuilt(fgraph, inner, graph, *inner.inputs, bias)
 
 
 def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -115,7 +128,7 @@ def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     inner = _stack_of(fgraph, y, node)
     if inner is None or not _float32(node):
         return None
-    *before, last = inner.op.stages
+    last = inner.op.graph.last
     if not isinstance(last, ConvStage | DenseStage) or last.activation != "linear":
         return None
     params = inner.inputs[len(inner.inputs) - last.n_params :]
@@ -126,16 +139,15 @@ def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     scaled = w * scale.dimshuffle(*axes)
     bias = params[1] * scale + shift if last.bias else shift
     activation: Activation = "rectify" if node.op.rectify else "linear"
-    stages = (*before, replace(last, bias=True, activation=activation))
+    graph = inner.op.graph.with_last(replace(last, bias=True, activation=activation))
     kept = inner.inputs[: len(inner.inputs) - last.n_params]
-    return _rebuilt(fgraph, inner, stages, *kept, scaled, bias)
+    return _rebuilt(fgraph, inner, graph, *kept, scaled, bias)
 
 
 def stack_normalisation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """Batch normalisation as a stage behind the stack that made x, if there is one."""
     x, gamma, beta = node.inputs
-    inner = _stack_of(fgraph, x, node)
-    if inner is None or not _float32(node) or None in (*gamma.type.shape, *beta.type.shape):
+    if not _of_stack(x) or not _float32(node) or None in (*gamma.type.shape, *beta.type.shape):
         return None
     stage = NormStage(node.op.epsilon, "rectify" if node.op.rectify else "linear")
     y = _extended(fgraph, x, node, stage, gamma, beta)
@@ -149,11 +161,11 @@ def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     activation, y = _nonlinearity(fgraph, node)
     if y is None or y.owner is None or not isinstance(y.owner.op, Stack):
         return None
-    *before, last = y.owner.op.stages
-    if isinstance(last, MaskStage) or last.activation != "linear":
+    graph = y.owner.op.graph
+    if graph.last.activation != "linear":
         return None
-    stages = (*before, replace(last, activation=activation))
-    return _rebuilt(fgraph, y.owner, stages, *y.owner.inputs)
+    graph = graph.with_last(graph.last.with_activation(activation))
+    return _rebuilt(fgraph, y.owner, graph, *y.owner.inputs)
 
 
 def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -173,6 +185,43 @@ def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     draw = mask.owner.op
     largest = abs(draw.one) if isinstance(draw, Bernoulli) else None
     return _extended(fgraph, y, node, MaskStage(largest), mask)
+
+
+def stack_sum(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """a + b + ... of results of stacks, as a stage: the join of a residual block, say."""
+    if not _joined(node.inputs) or len({value.type.shape for value in node.inputs}) > 1:
+        return None
+    return Stack(_join(SumStage(), len(node.inputs)))(*node.inputs)[0]
+
+
+def stack_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """Results of stacks behind each other along the channels, as a stage."""
+    axis, *values = node.inputs
+    sizes = {(value.type.shape[0], *value.type.shape[2:]) for value in values}
+    if constant_value(axis) != 1 or not _joined(values) or len(sizes) > 1:
+        return None
+    return Stack(_join(ConcatStage(), len(values)))(*values)[0]
+
+
+def _joined(values: Sequence[Variable]) -> bool:
+    """Whether values can be joined by a stage: made by stacks, some perhaps inputs of the graph."""
+    of_stacks = [_of_stack(value) for value in values]
+    return (
+        len(values) > 1
+        and any(of_stacks)
+        and all(own or value.owner is None for own, value in zip(of_stacks, values, strict=True))
+        and all(
+            value.type.dtype == "float32"
+            and value.type.ndim in (2, 4)
+            and None not in value.type.shape[1:]
+            for value in values
+        )
+        and not any(isinstance(value, Constant | SharedVariable) for value in values)
+    )
+
+
+def _join(stage: Stage, n_inputs: int) -> StageGraph:
+    return StageGraph(n_inputs, (Node(stage, tuple(range(n_inputs))),), (n_inputs,))
 
 
 def shape_of_stack(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -212,27 +261,30 @@ def _stack_of(fgraph: FunctionGraph, x: Variable, client: Apply) -> Apply | None
     return inner if only_client(fgraph, x, client) else None
 
 
+def _of_stack(x: Variable) -> bool:
+    """Whether a stack made x, whoever else uses it."""
+    return x.owner is not None and isinstance(x.owner.op, Stack) and x is x.owner.outputs[0]
+
+
 def _extended(
     fgraph: FunctionGraph, x: Variable, client: Apply, stage: Stage, *params: Variable
 ) -> Variable:
     inner = _stack_of(fgraph, x, client)
-    if inner is None or len(inner.op.stages) >= LONGEST:
-        return Stack((stage,))(x, *params)[0]
-    return _rebuilt(fgraph, inner, (*inner.op.stages, stage), *inner.inputs, *params)
+    if inner is None or len(inner.op.graph.nodes) >= LONGEST:
+        return Stack(StageGraph.chain((stage,)))(x, *params)[0]
+    return _rebuilt(fgraph, inner, inner.op.graph.followed_by(stage), *inner.inputs, *params)
 
 
-def _rebuilt(
-    fgraph: FunctionGraph, inner: Apply, stages: tuple[Stage, ...], *inputs: Variable
-) -> Variable:
+def _rebuilt(fgraph: FunctionGraph, inner: Apply, graph: StageGraph, *inputs: Variable) -> Variable:
     """The result of a stack that takes the place of `inner`; its statistics do so at once."""
-    y, _, *statistics = Stack(stages)(*inputs, return_list=True)
+    y, _, *statistics = Stack(graph)(*inputs, return_list=True)
     for old, new in zip(inner.outputs[2:], statistics, strict=False):
         fgraph.replace(old, new, reason="stack", import_missing=True)
     return y
 
 
 def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Variable | None:
-    """The images behind ``images.flatten(2)``, if a stack made them for nothing else."""
+    """The images behind ``images.flatten(2)``, if a stack made them."""
     node = x.owner
     if node is None or not isinstance(node.op, Reshape) or not only_client(fgraph, x, client):
         return None
@@ -240,9 +292,7 @@ def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Vari
     made_by = images.owner
     if images.type.ndim != 4 or made_by is None or not isinstance(made_by.op, Stack):
         return None
-    if not only_client(fgraph, images, node) or not _is_flat(node.inputs[1], images):
-        return None
-    return images
+    return images if _is_flat(node.inputs[1], images) else None
 
 
 def _is_flat(target: Variable, images: Variable) -> bool:

@@ -22,36 +22,47 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "Arrays",
+    "ConcatStage",
     "Conv2DKernel",
     "Conv2DSpec",
     "ConvStage",
     "DenseStage",
+    "Gradients",
+    "GraphKernel",
     "MaskStage",
+    "Node",
     "NormStage",
     "Pool2DKernel",
     "Pool2DSpec",
     "PoolMode",
     "PoolStage",
     "Provider",
+    "SizedNode",
     "StackKernel",
     "Stage",
+    "StageGraph",
+    "StaticShape",
+    "SumStage",
     "check_gradient",
     "check_product",
-    "learnt",
-    "stack_output_shape",
-    "stack_params",
 ]
 
 Pair = tuple[int, int]
+#: A shape some of whose sizes may be unknown (None).
+StaticShape = Sequence[int | None]
+Arrays = Sequence[np.ndarray]
+#: With respect to each input (None where nobody asked), and to each parameter that is learnt.
+Gradients = tuple[list[np.ndarray | None], list[np.ndarray]]
 Activation = Literal["linear", "rectify", "tanh", "sigmoid"]
 #: Each one's derivative can be read from its own output.
 ACTIVATIONS: tuple[Activation, ...] = ("linear", "rectify", "tanh", "sigmoid")
@@ -76,12 +87,15 @@ class Conv2DSpec:
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     flip_filters: bool = True
 
-    def output_shape(
-        self, x_shape: Sequence[int], w_shape: Sequence[int]
-    ) -> tuple[int, int, int, int]:
-        """(n_samples, n_filters, height, width), each (in + pads - filter) // stride + 1."""
+    def output_shape(self, x_shape: StaticShape, w_shape: StaticShape) -> tuple[Any, Any, Any, Any]:
+        """(n_samples, n_filters, height, width), each (in + pads - filter) // stride + 1.
+
+        A size that depends on an unknown one (None) is unknown.
+        """
         rows, columns = (
-            max(0, (size + before + after - extent) // step + 1)
+            None
+            if size is None or extent is None
+            else max(0, (size + before + after - extent) // step + 1)
             for size, extent, step, (before, after) in zip(
                 x_shape[2:], w_shape[2:], self.stride, self.padding, strict=True
             )
@@ -116,10 +130,13 @@ class Pool2DSpec:
     mode: PoolMode = "max"
     ignore_border: bool = True
 
-    def output_shape(self, x_shape: Sequence[int]) -> tuple[int, int, int, int]:
-        """(n_samples, n_channels, out_height, out_width) by Theano's ``Pool.out_shape``."""
+    def output_shape(self, x_shape: StaticShape) -> tuple[Any, Any, Any, Any]:
+        """(n_samples, n_channels, out_height, out_width) by Theano's ``Pool.out_shape``.
+
+        A size that depends on an unknown one (None) is unknown.
+        """
         rows, columns = (
-            self._output_size(size + 2 * pad, extent, step)
+            None if size is None else self._output_size(size + 2 * pad, extent, step)
             for size, pad, extent, step in zip(
                 x_shape[2:], self.padding, self.window, self.stride, strict=True
             )
@@ -134,48 +151,119 @@ class Pool2DSpec:
         return max(0, (size - 1 - extent + step) // step) + 1
 
 
+class Stage:
+    """One step of a computation on images or rows: what it computes, without data.
+
+    Each kind knows its own rules: the parameters that it takes, the shape of
+    its result, how many multiplications it is, and what its gradient reads.
+    """
+
+    #: Parameters that get no gradient.
+    constant_params: ClassVar[frozenset[str]] = frozenset()
+    #: Whether the gradient reads the stage's input.
+    gradient_reads_input: ClassVar[bool] = False
+    #: Whether each sample is computed from that sample alone.
+    by_sample: ClassVar[bool] = True
+    #: What is applied to each number of the result; None where a stage takes no activation.
+    activation: Activation | None = None
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of the parameters that it takes, in order."""
+        return ()
+
+    @property
+    def n_params(self) -> int:
+        """How many parameters it takes."""
+        return len(self.params)
+
+    def output_shape(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> StaticShape:
+        """The shape of the result; sizes may be unknown (None), before and after."""
+        return tuple(x_shapes[0])
+
+    def multiplications(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """How many products the formula has."""
+        return 0
+
+    def with_activation(self, activation: Activation) -> Stage:
+        """The stage with another activation."""
+        return replace(self, activation=activation)  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
-class ConvStage:
+class ConvStage(Stage):
     """activation(convolution of the images with w + b); takes the parameters w, and b if `bias`."""
 
     conv: Conv2DSpec
     bias: bool = True
     activation: Activation = "linear"
+    gradient_reads_input: ClassVar[bool] = True
 
     @property
-    def n_params(self) -> int:
-        """How many parameters it takes."""
-        return 1 + self.bias
+    def params(self) -> tuple[str, ...]:
+        """See `Stage.params`."""
+        return ("w", "b") if self.bias else ("w",)
+
+    def output_shape(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> StaticShape:
+        """See `Stage.output_shape`."""
+        return self.conv.output_shape(x_shapes[0], param_shapes[0])
+
+    def multiplications(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """See `Stage.multiplications`."""
+        y_shape = self.conv.output_shape(x_shapes[0], param_shapes[0])
+        return math.prod(param_shapes[0][1:]) * math.prod(y_shape)
 
 
 @dataclass(frozen=True)
-class PoolStage:
+class PoolStage(Stage):
     """activation(pooled images); takes no parameters."""
 
     pool: Pool2DSpec
     activation: Activation = "linear"
 
-    @property
-    def n_params(self) -> int:
-        """How many parameters it takes."""
-        return 0
+    def output_shape(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> StaticShape:
+        """See `Stage.output_shape`."""
+        return self.pool.output_shape(x_shapes[0])
 
 
 @dataclass(frozen=True)
-class DenseStage:
+class DenseStage(Stage):
     """activation(x @ w + b), images flattened in C order; takes w, and b if `bias`."""
 
     bias: bool = True
     activation: Activation = "linear"
+    gradient_reads_input: ClassVar[bool] = True
 
     @property
-    def n_params(self) -> int:
-        """How many parameters it takes."""
-        return 1 + self.bias
+    def params(self) -> tuple[str, ...]:
+        """See `Stage.params`."""
+        return ("w", "b") if self.bias else ("w",)
+
+    def output_shape(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> StaticShape:
+        """See `Stage.output_shape`."""
+        return (x_shapes[0][0], param_shapes[0][1])
+
+    def multiplications(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """See `Stage.multiplications`."""
+        return x_shapes[0][0] * math.prod(param_shapes[0])
 
 
 @dataclass(frozen=True)
-class MaskStage:
+class MaskStage(Stage):
     """x times a mask of its own shape, which is taken as a parameter but gets no gradient.
 
     `largest` is known where the mask is made of zeros and one other number.
@@ -184,14 +272,16 @@ class MaskStage:
     #: No number of the mask is larger, nor NaN; None where nothing is known of it.
     largest: float | None = None
 
+    constant_params: ClassVar[frozenset[str]] = frozenset({"mask"})
+
     @property
-    def n_params(self) -> int:
-        """How many parameters it takes."""
-        return 1
+    def params(self) -> tuple[str, ...]:
+        """See `Stage.params`."""
+        return ("mask",)
 
 
 @dataclass(frozen=True)
-class NormStage:
+class NormStage(Stage):
     """activation(gamma · (x - mean) · inv_std + beta), channel by channel; takes gamma and beta.
 
     The mean and inv_std = 1 / sqrt(variance + epsilon) are the batch's own: over
@@ -200,52 +290,168 @@ class NormStage:
 
     epsilon: float
     activation: Activation = "linear"
+    gradient_reads_input: ClassVar[bool] = True
+    by_sample: ClassVar[bool] = False
 
     @property
-    def n_params(self) -> int:
-        """How many parameters it takes."""
-        return 2
-
-
-Stage = ConvStage | PoolStage | DenseStage | MaskStage | NormStage
-
-
-def stack_params(stages: Sequence[Stage]) -> list[tuple[int, str]]:
-    """(stage index, name) of each parameter that a stack takes, in order.
-
-    Names are 'w' and 'b', 'gamma' and 'beta', or 'mask'.
-    """
-    return [(index, name) for index, stage in enumerate(stages) for name in _names(stage)]
-
-
-def _names(stage: Stage) -> tuple[str, ...]:
-    if isinstance(stage, MaskStage):
-        return ("mask",)
-    if isinstance(stage, NormStage):
+    def params(self) -> tuple[str, ...]:
+        """See `Stage.params`."""
         return ("gamma", "beta")
-    return ("w", "b")[: stage.n_params]
 
 
-def learnt(stages: Sequence[Stage]) -> list[bool]:
-    """For each parameter that a stack takes, whether it has a gradient."""
-    return [name != "mask" for _, name in stack_params(stages)]
+@dataclass(frozen=True)
+class SumStage(Stage):
+    """activation(the sum of two or more inputs of one shape); takes no parameters."""
+
+    activation: Activation = "linear"
 
 
-def stack_output_shape(
-    stages: Sequence[Stage], x_shape: Sequence[int], param_shapes: Sequence[Sequence[int]]
-) -> tuple[int, ...]:
-    """The shape of a stack's result; `param_shapes` in the order of `stack_params`."""
-    shape = tuple(x_shape)
-    shapes = iter(param_shapes)
-    for stage in stages:
-        own = [next(shapes) for _ in range(stage.n_params)]
-        if isinstance(stage, PoolStage):
-            shape = stage.pool.output_shape(shape)
-        elif isinstance(stage, ConvStage):
-            shape = stage.conv.output_shape(shape, own[0])
-        elif isinstance(stage, DenseStage):
-            shape = (shape[0], own[0][1])
-    return shape
+@dataclass(frozen=True)
+class ConcatStage(Stage):
+    """Two or more inputs behind each other along the channels; takes no parameters."""
+
+    def output_shape(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> StaticShape:
+        """See `Stage.output_shape`."""
+        channels = [shape[1] for shape in x_shapes]
+        known = [size for size in channels if size is not None]
+        total = sum(known) if len(known) == len(channels) else None
+        return (x_shapes[0][0], total, *x_shapes[0][2:])
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage of a graph, and the numbers of the values that it reads."""
+
+    stage: Stage
+    inputs: tuple[int, ...]
+
+
+class SizedNode(NamedTuple):
+    """A node, with its place in the graph and the shapes of all that it takes and makes."""
+
+    number: int
+    stage: Stage
+    inputs: tuple[int, ...]
+    value: int
+    first_param: int
+    x_shapes: tuple[Any, ...]
+    param_shapes: tuple[Any, ...]
+    y_shape: Any
+
+
+@dataclass(frozen=True)
+class StageGraph:
+    """Stages that read each other's results.
+
+    Values are numbered: first the graph's inputs, then the result of each node,
+    in order. A node reads only values of smaller numbers.
+
+    Parameters
+    ----------
+    n_inputs : int
+    nodes : tuple of Node
+    outputs : tuple of int
+        The values that the graph returns.
+    """
+
+    n_inputs: int
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        # Graphs are keys of caches, and looked up far more often than made.
+        object.__setattr__(self, "_hash", hash((self.n_inputs, self.nodes, self.outputs)))
+
+    def __hash__(self) -> int:
+        return self._hash  # type: ignore[attr-defined]
+
+    @classmethod
+    def chain(cls, stages: Sequence[Stage]) -> StageGraph:
+        """One stage after the other."""
+        nodes = tuple(Node(stage, (number,)) for number, stage in enumerate(stages))
+        return cls(1, nodes, (len(nodes),))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the nodes."""
+        return tuple([node.stage for node in self.nodes])
+
+    @property
+    def last(self) -> Stage:
+        """The stage of the last node."""
+        return self.nodes[-1].stage
+
+    def with_last(self, stage: Stage) -> StageGraph:
+        """The graph with another stage in its last node, of the same inputs and parameters."""
+        return replace(self, nodes=(*self.nodes[:-1], replace(self.nodes[-1], stage=stage)))
+
+    def followed_by(self, stage: Stage) -> StageGraph:
+        """The graph with a stage behind its last node, whose result becomes its only one."""
+        value = self.n_inputs + len(self.nodes)
+        return replace(self, nodes=(*self.nodes, Node(stage, (value - 1,))), outputs=(value,))
+
+    @property
+    def params(self) -> tuple[tuple[int, str], ...]:
+        """(node, name) of each parameter that the graph takes, in order."""
+        return tuple(
+            (number, name) for number, node in enumerate(self.nodes) for name in node.stage.params
+        )
+
+    def walk(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> Iterator[SizedNode]:
+        """The nodes in order, each with the shapes of what it takes and makes.
+
+        Sizes may be unknown (None). `param_shapes` are in the order of `params`.
+        """
+        shapes = list(x_shapes)
+        first = 0
+        for number, node in enumerate(self.nodes):
+            own = tuple(param_shapes[first : first + node.stage.n_params])
+            given = tuple(shapes[value] for value in node.inputs)
+            shapes.append(node.stage.output_shape(given, own))
+            value = self.n_inputs + number
+            yield SizedNode(number, node.stage, node.inputs, value, first, given, own, shapes[-1])
+            first += node.stage.n_params
+
+    def output_shapes(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> list[StaticShape]:
+        """The shapes of the graph's results."""
+        made = [sized.y_shape for sized in self.walk(x_shapes, param_shapes)]
+        shapes = [*x_shapes, *made]
+        return [shapes[value] for value in self.outputs]
+
+    @property
+    def learnt(self) -> list[bool]:
+        """For each parameter, whether it has a gradient."""
+        return [
+            name not in self.nodes[number].stage.constant_params for number, name in self.params
+        ]
+
+    def needs_gradient(self, input_grads: Sequence[bool]) -> list[bool]:
+        """For each value, whether a gradient goes through it: to a parameter, or a wanted input."""
+        needs = list(input_grads)
+        for node in self.nodes:
+            stage = node.stage
+            learns = any(name not in stage.constant_params for name in stage.params)
+            needs.append(learns or any(needs[value] for value in node.inputs))
+        return needs
+
+    @property
+    def readers(self) -> list[list[int]]:
+        """For each value the numbers of the nodes that read it, once for each time that they do."""
+        found: list[list[int]] = [[] for _ in range(self.n_inputs + len(self.nodes))]
+        for number, node in enumerate(self.nodes):
+            for value in node.inputs:
+                found[value].append(number)
+        return found
+
+    def maker(self, value: int) -> int | None:
+        """The node whose result a value is; None for an input."""
+        return None if value < self.n_inputs else value - self.n_inputs
 
 
 def check_product(left: Sequence[int], right: Sequence[int]) -> None:
@@ -299,51 +505,95 @@ class Pool2DKernel(ABC):
         """The gradient with respect to x."""
 
 
-class StackKernel(ABC):
-    """A run of stages as one computation, free to keep what lies between them in its own layout."""
+class GraphKernel(ABC):
+    """A graph of stages as one computation, free to keep values inside in a layout of its own."""
 
     @abstractmethod
-    def forward(self, x: np.ndarray, params: Sequence[np.ndarray]) -> np.ndarray:
-        """The last stage's result. `x` is 4-D, or 2-D where the first stage is dense."""
+    def forward(self, xs: Arrays, params: Arrays) -> list[np.ndarray]:
+        """The graph's results. Inputs are 4-D, or 2-D where only dense stages read them."""
 
-    def prepare(self, params: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-        """`forward` for parameters that will never change again, as a function of x alone.
+    def prepare(self, params: Arrays) -> Callable[[Arrays], list[np.ndarray]]:
+        """`forward` for parameters that will never change again, as a function of the inputs alone.
 
         What can be done to them beforehand is done once. `params` must not be
         written to afterwards.
         """
-        return lambda x: self.forward(x, params)
+        return lambda xs: self.forward(xs, params)
 
     @abstractmethod
-    def forward_training(
-        self, x: np.ndarray, params: Sequence[np.ndarray]
-    ) -> tuple[np.ndarray, Any]:
-        """The last stage's result, and a workspace for one call of `backward`.
+    def forward_training(self, xs: Arrays, params: Arrays) -> tuple[list[np.ndarray], Any]:
+        """The graph's results, and a workspace for one call of `backward`.
 
         The workspace keeps what it needs of the stages' results; it holds
         references to arrays, never to `self`'s mutable state, so that any
         number of forward passes may be under way.
         """
 
+    @abstractmethod
     def statistics(self, workspace: Any) -> list[np.ndarray]:
         """The mean and inv_std of each `NormStage`, of shape (n_channels,), in order."""
-        return []
 
     @abstractmethod
     def backward(
         self,
         workspace: Any,
+        xs: Arrays,
+        params: Arrays,
+        ys: Arrays,
+        gys: Sequence[np.ndarray | None],
+        input_grads: Sequence[bool],
+    ) -> Gradients:
+        """The gradients with respect to each input and to each parameter that is `learnt`.
+
+        `ys` and `workspace` are what `forward_training` returned for `xs` and
+        `params`; each of `gys` has the shape of its result, or is None where
+        nothing depends on that result. Gradients of inputs are None where
+        `input_grads` is False.
+        """
+
+
+class StackKernel:
+    """The kernel of a chain of stages: one array of images or rows in, one result out.
+
+    Parameters
+    ----------
+    kernel : GraphKernel
+        Of a chain.
+    """
+
+    def __init__(self, kernel: GraphKernel) -> None:
+        self.kernel = kernel
+
+    def forward(self, x: np.ndarray, params: Arrays) -> np.ndarray:
+        """See `GraphKernel.forward`."""
+        return self.kernel.forward((x,), params)[0]
+
+    def prepare(self, params: Arrays) -> Callable[[np.ndarray], np.ndarray]:
+        """See `GraphKernel.prepare`."""
+        prepared = self.kernel.prepare(params)
+        return lambda x: prepared((x,))[0]
+
+    def forward_training(self, x: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
+        """See `GraphKernel.forward_training`."""
+        (y,), workspace = self.kernel.forward_training((x,), params)
+        return y, workspace
+
+    def statistics(self, workspace: Any) -> list[np.ndarray]:
+        """See `GraphKernel.statistics`."""
+        return self.kernel.statistics(workspace)
+
+    def backward(
+        self,
+        workspace: Any,
         x: np.ndarray,
-        params: Sequence[np.ndarray],
+        params: Arrays,
         y: np.ndarray,
         gy: np.ndarray,
         input_grad: bool,
     ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        """The gradients with respect to x (None unless `input_grad`) and to each that is `learnt`.
-
-        `y` and `workspace` are what `forward_training` returned for `x` and
-        `params`; `gy` has the shape of `y`.
-        """
+        """See `GraphKernel.backward`."""
+        (gx,), gradients = self.kernel.backward(workspace, (x,), params, (y,), (gy,), (input_grad,))
+        return gx, gradients
 
 
 class Provider(ABC):
@@ -365,8 +615,12 @@ class Provider(ABC):
         """The kernel of a pooling."""
 
     @abstractmethod
-    def stack(self, stages: tuple[Stage, ...]) -> StackKernel:
-        """The kernel of a run of stages."""
+    def graph(self, graph: StageGraph) -> GraphKernel:
+        """The kernel of a graph of stages."""
+
+    def stack(self, stages: Sequence[Stage]) -> StackKernel:
+        """The kernel of stages one after the other."""
+        return StackKernel(self.graph(StageGraph.chain(stages)))
 
     @abstractmethod
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

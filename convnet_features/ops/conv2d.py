@@ -11,26 +11,9 @@ from pytensor.tensor import cast
 from ..kernels.contract import Conv2DSpec, Provider
 from .base import Kernel, KernelOp, float_tensor, image_tensor, pair_of, tensor_of
 
-__all__ = ["Conv2D", "Conv2DGradInput", "Conv2DGradWeights", "conv2d", "static_conv_shape"]
+__all__ = ["Conv2D", "Conv2DGradInput", "Conv2DGradWeights", "conv2d"]
 
 StaticShape = tuple[int | None, ...]
-
-
-def static_conv_shape(
-    spec: Conv2DSpec, x_shape: StaticShape, w_shape: StaticShape
-) -> tuple[int | None, int | None, int | None, int | None]:
-    """`Conv2DSpec.output_shape` where sizes may be unknown (None)."""
-    known = spec.output_shape([size or 0 for size in x_shape], [size or 0 for size in w_shape])
-    depends_on = (
-        (x_shape[0],),
-        (w_shape[0],),
-        (x_shape[2], w_shape[2]),
-        (x_shape[3], w_shape[3]),
-    )
-    batch, filters, rows, columns = (
-        None if None in sizes else size for size, sizes in zip(known, depends_on, strict=True)
-    )
-    return batch, filters, rows, columns
 
 
 class Conv2D(KernelOp):
@@ -48,7 +31,7 @@ class Conv2D(KernelOp):
             raise ValueError(
                 f"conv2d: the images have {channels} channels, and the filters are for {expected}."
             )
-        shape = static_conv_shape(self.spec, x.type.shape, w.type.shape)
+        shape = self.spec.output_shape(x.type.shape, w.type.shape)
         # Kernels compute in the dtype of the images.
         dtype = upcast(x.dtype, w.dtype)
         return Apply(self, [cast(x, dtype), cast(w, dtype)], [tensor_of(dtype, shape)()])

@@ -9,18 +9,7 @@ from pytensor.graph.basic import Apply, Variable
 from ..kernels.contract import Pool2DSpec, PoolMode, Provider
 from .base import Kernel, KernelOp, image_tensor, pair_of, tensor_of
 
-__all__ = ["Pool2D", "Pool2DGrad", "pool2d", "static_pool_shape"]
-
-
-def static_pool_shape(
-    spec: Pool2DSpec, x_shape: tuple[int | None, ...]
-) -> tuple[int | None, int | None, int | None, int | None]:
-    """`Pool2DSpec.output_shape` where sizes may be unknown (None)."""
-    known = spec.output_shape([1 if size is None else size for size in x_shape])
-    batch, channels, rows, columns = (
-        None if size is None else result for result, size in zip(known, x_shape, strict=True)
-    )
-    return batch, channels, rows, columns
+__all__ = ["Pool2D", "Pool2DGrad", "pool2d"]
 
 
 class Pool2D(KernelOp):
@@ -33,7 +22,7 @@ class Pool2D(KernelOp):
 
     def make_node(self, x: Any) -> Apply:
         x = image_tensor(x, "pool2d")
-        shape = static_pool_shape(self.spec, x.type.shape)
+        shape = self.spec.output_shape(x.type.shape)
         return Apply(self, [x], [tensor_of(x.dtype, shape)()])
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:

@@ -1,4 +1,4 @@
-"""A run of convolutions, poolings and dense layers as one operation.
+"""A graph of convolutions, poolings, dense layers and what joins them, as one operation.
 
 Nobody writes a `Stack`: `convnet_features.fusion` puts it in the place of the
 plain operations that it stands for, before gradients are taken.
@@ -13,111 +13,122 @@ from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefine
 from pytensor.graph.basic import Apply, Variable
 from pytensor.link.c.type import generic
 
-from ..kernels.contract import (
-    ConvStage,
-    DenseStage,
-    PoolStage,
-    Provider,
-    Stage,
-    learnt,
-    stack_params,
-)
+from ..kernels.contract import Provider, StageGraph
 from .base import Kernel, KernelOp, tensor_of
-from .conv2d import static_conv_shape
-from .pool2d import static_pool_shape
 
 __all__ = ["Stack", "StackGrad"]
 
 
 class Stack(KernelOp):
-    """The last of `stages` applied to ... the first of them applied to x.
+    """A graph of stages.
 
-    Inputs are x and the stages' parameters, in order, masks among them. Outputs are the last
-    stage's result, a workspace, which exists only where a `StackGrad` of the
-    same graph asks for it, and the mean and 1 / standard deviation of each
-    `NormStage`, which nothing is differentiated through.
+    Inputs are the graph's inputs and the stages' parameters, in order, masks
+    among them. Outputs are the graph's results, a workspace, which exists only
+    where a `StackGrad` of the same graph asks for it, and the mean and 1 / standard
+    deviation of each `NormStage`, which nothing is differentiated through.
     """
 
-    __props__ = ("stages",)
+    __props__ = ("graph",)
 
-    def __init__(self, stages: tuple[Stage, ...]) -> None:
-        self.stages = stages
+    def __init__(self, graph: StageGraph) -> None:
+        self.graph = graph
 
-    def make_node(self, x: Any, *params: Any) -> Apply:
-        shape = self._static_shape(x.type.shape, [param.type.shape for param in params])
+    @property
+    def n_results(self) -> int:
+        """How many of the outputs are the graph's results."""
+        return len(self.graph.outputs)
+
+    def make_node(self, *inputs: Any) -> Apply:
+        xs, params = inputs[: self.graph.n_inputs], inputs[self.graph.n_inputs :]
+        dtype = xs[0].type.dtype
+        shapes = self.graph.output_shapes(
+            [x.type.shape for x in xs], [param.type.shape for param in params]
+        )
+        results = [tensor_of(dtype, tuple(shape))() for shape in shapes]
         channels = [
             param.type.shape
-            for param, (_, name) in zip(params, stack_params(self.stages), strict=True)
+            for param, (_, name) in zip(params, self.graph.params, strict=True)
             if name == "gamma"
         ]
-        statistics = [tensor_of(x.type.dtype, each)() for each in channels for _ in range(2)]
-        return Apply(self, [x, *params], [tensor_of(x.type.dtype, shape)(), generic(), *statistics])
-
-    def _static_shape(
-        self, shape: tuple[int | None, ...], param_shapes: list[tuple[int | None, ...]]
-    ) -> tuple[int | None, ...]:
-        shapes = iter(param_shapes)
-        for stage in self.stages:
-            own = [next(shapes) for _ in range(stage.n_params)]
-            if isinstance(stage, PoolStage):
-                shape = static_pool_shape(stage.pool, shape)
-            elif isinstance(stage, DenseStage):
-                shape = (shape[0], own[0][1])
-            elif isinstance(stage, ConvStage):
-                shape = static_conv_shape(stage.conv, shape, own[0])
-        return shape
+        statistics = [tensor_of(dtype, each)() for each in channels for _ in range(2)]
+        return Apply(self, list(inputs), [*results, generic(), *statistics])
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        others = [False] * (len(node.outputs) - 1)
-        return [[connected, *others] for connected in (True, *learnt(self.stages))]
+        others = [False] * (len(node.outputs) - self.n_results)
+        return [[*[connected] * self.n_results, *others] for connected in self._differentiable()]
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
-        gy = output_grads[0]
-        if isinstance(gy.type, DisconnectedType):
+        gys = output_grads[: self.n_results]
+        given = tuple([not isinstance(gy.type, DisconnectedType) for gy in gys])
+        if not any(given):
             return [disconnected_type() for _ in inputs]
-        y, workspace, *_ = outputs
-        gradients = iter(StackGrad(self.stages)(workspace, *inputs, y, gy, return_list=True))
+        ys, workspace = outputs[: self.n_results], outputs[self.n_results]
+        gys = itertools.compress(gys, given)
+        grad = StackGrad(self.graph, given)
+        gradients = iter(grad(workspace, *inputs, *ys, *gys, return_list=True))
         return [
             next(gradients) if connected else disconnected_type()
-            for connected in (True, *learnt(self.stages))
+            for connected in self._differentiable()
         ]
 
     def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        stack = provider.stack(self.stages)
-        if any(needed[2:]):
+        kernel = provider.graph(self.graph)
+        n_inputs, n_results = self.graph.n_inputs, self.n_results
+        if any(needed[n_results + 1 :]):
 
-            def with_statistics(x: Any, *params: Any) -> tuple[Any, ...]:
-                y, workspace = stack.forward_training(x, params)
-                return (y, workspace, *stack.statistics(workspace))
+            def with_statistics(*inputs: Any) -> tuple[Any, ...]:
+                ys, workspace = kernel.forward_training(inputs[:n_inputs], inputs[n_inputs:])
+                return (*ys, workspace, *kernel.statistics(workspace))
 
             return with_statistics
-        absent = (None,) * (len(needed) - 2)
-        if needed[1]:
-            return lambda x, *params: (*stack.forward_training(x, params), *absent)
-        return lambda x, *params: (stack.forward(x, params), None, *absent)
+        absent = (None,) * (len(needed) - n_results - 1)
+        if needed[n_results]:
+
+            def for_gradients(*inputs: Any) -> tuple[Any, ...]:
+                ys, workspace = kernel.forward_training(inputs[:n_inputs], inputs[n_inputs:])
+                return (*ys, workspace, *absent)
+
+            return for_gradients
+        return lambda *inputs: (
+            *kernel.forward(inputs[:n_inputs], inputs[n_inputs:]),
+            None,
+            *absent,
+        )
 
     def frozen_kernel(
         self, node: Apply, provider: Provider, needed: tuple[bool, ...], values: list[Any]
     ) -> Kernel | None:
-        x, *params = values
-        if any(needed[1:]) or x is not None or any(value is None for value in params):
+        xs, params = values[: self.graph.n_inputs], values[self.graph.n_inputs :]
+        if any(needed[self.n_results :]) or any(x is not None for x in xs):
             return None
-        forward = provider.stack(self.stages).prepare(params)
-        absent = (None,) * (len(needed) - 1)
-        return lambda x: (forward(x), *absent)
+        if any(value is None for value in params):
+            return None
+        forward = provider.graph(self.graph).prepare(params)
+        absent = (None,) * (len(needed) - self.n_results)
+        return lambda *inputs: (*forward(inputs), *absent)
+
+    def _differentiable(self) -> list[bool]:
+        """For each input, whether it has a gradient."""
+        return [*[True] * self.graph.n_inputs, *self.graph.learnt]
 
 
 class StackGrad(KernelOp):
-    """The gradients of a `Stack` with respect to x and to each parameter that is no mask."""
+    """The gradients of a `Stack` with respect to its inputs and to each parameter that is learnt.
 
-    __props__ = ("stages",)
+    Inputs are the workspace, the stack's inputs and results, and the gradients
+    of those results that `given` marks.
+    """
 
-    def __init__(self, stages: tuple[Stage, ...]) -> None:
-        self.stages = stages
+    __props__ = ("graph", "given")
+
+    def __init__(self, graph: StageGraph, given: tuple[bool, ...]) -> None:
+        self.graph = graph
+        self.given = given
 
     def make_node(self, workspace: Any, *inputs: Any) -> Apply:
-        x, *params = inputs[:-2]
-        outputs = [x, *itertools.compress(params, learnt(self.stages))]
+        graph = self.graph
+        xs, params = inputs[: graph.n_inputs], inputs[graph.n_inputs :]
+        outputs = [*xs, *itertools.compress(params, graph.learnt)]
         return Apply(self, [workspace, *inputs], [value.type() for value in outputs])
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
@@ -125,12 +136,23 @@ class StackGrad(KernelOp):
         return [grad_undefined(self, i, value, reason) for i, value in enumerate(inputs)]
 
     def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        backward = provider.stack(self.stages).backward
-        input_grad = needed[0]
+        graph, given = self.graph, self.given
+        backward = provider.graph(graph).backward
+        input_grads = needed[: graph.n_inputs]
+        first_param = graph.n_inputs
+        first_y = first_param + len(graph.params)
+        first_gy = first_y + len(graph.outputs)
 
-        def stack_grad(workspace: Any, x: Any, *rest: Any) -> tuple[Any, ...]:
-            *params, y, gy = rest
-            gx, grads = backward(workspace, x, params, y, gy, input_grad)
-            return (gx, *grads)
+        def stack_grad(workspace: Any, *inputs: Any) -> tuple[Any, ...]:
+            gradients = iter(inputs[first_gy:])
+            gxs, of_params = backward(
+                workspace,
+                inputs[:first_param],
+                inputs[first_param:first_y],
+                inputs[first_y:first_gy],
+                [next(gradients) if own else None for own in given],
+                input_grads,
+            )
+            return (*gxs, *of_params)
 
         return stack_grad

@@ -22,6 +22,7 @@ from convnet_features.kernels.contract import (
     MaskStage,
     NormStage,
     Pool2DSpec,
+    StageGraph,
 )
 from convnet_features.kernels.registry import get_provider
 from convnet_features.layers import batch_norm
@@ -136,7 +137,7 @@ def test_a_stack_with_a_mask():
     shapes = ((3, 7), (7, 5), (5,), (3, 5), (5, 2))
     arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
     symbols = [pt.tensor(dtype="float32", shape=shape) for shape in shapes]
-    y = Stack(stages)(*symbols)[0]
+    y = Stack(StageGraph.chain(stages))(*symbols)[0]
     outputs = [y, *grad(pt.sum(pt.sin(y)), [*symbols[:3], symbols[4]])]
     one, other = (
         compile_program(symbols, outputs, get_provider(engine))(*arrays)
@@ -153,7 +154,7 @@ def test_a_stack_with_normalisations():
     shapes = ((3, 2, 5, 6), (4, 2, 2, 3), (4,), (4,), (4 * 4 * 4, 5), (5,), (5,))
     arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
     symbols = [pt.tensor(dtype="float32", shape=shape) for shape in shapes]
-    y, _, *statistics = Stack(stages)(*symbols)
+    y, _, *statistics = Stack(StageGraph.chain(stages))(*symbols)
     outputs = [y, *statistics, *grad(pt.sum(pt.sin(y)), symbols)]
     one, other = (
         compile_program(symbols, outputs, get_provider(engine))(*arrays)

@@ -21,7 +21,7 @@ from ..graphs import assert_same_fused, count, fused
 def only_convolution(graph):
     (node,) = [node for node in graph.apply_nodes if isinstance(node.op, Stack)]
     assert count(graph, Subtensor, IncSubtensor) == 0
-    return node.op.stages[0].conv
+    return node.op.graph.stages[0].conv
 
 
 class TestLasagnesLayers:

@@ -149,7 +149,7 @@ class TestInStacks:
         inputs, units = self.network(generators)
         graph = fused([*generators, *inputs], units)
         (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
-        kinds = [type(stage) for stage in stack.stages]
+        kinds = [type(stage) for stage in stack.graph.stages]
         assert kinds == [ConvStage, PoolStage, MaskStage, DenseStage, MaskStage]
         values, results = self.values(rng), []
         for fuse in (False, True):
@@ -169,7 +169,7 @@ class TestInStacks:
         y = pt.dot(x, w) * mask
         graph = fused([x, w, mask], y)
         (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
-        assert [type(stage) for stage in stack.stages] == [DenseStage]
+        assert [type(stage) for stage in stack.graph.stages] == [DenseStage]
 
     def test_a_mask_that_is_broadcast_is_multiplied(self, rng):
         generator, x, w = RNG(), pt.fmatrix(), pt.tensor(dtype="float32", shape=(7, 5))
@@ -177,4 +177,4 @@ class TestInStacks:
         y = y * bernoulli(generator, (y.shape[0], 1), np.float32(0.7))[1]
         graph = fused([generator, x, w], y)
         (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
-        assert [type(stage) for stage in stack.stages] == [DenseStage]
+        assert [type(stage) for stage in stack.graph.stages] == [DenseStage]

@@ -46,7 +46,7 @@ def only_stack(graph, y):
     """The stages of the one node that is left."""
     (node,) = graph.apply_nodes
     assert isinstance(node.op, Stack)
-    return node.op.stages
+    return node.op.graph.stages
 
 
 def channel(b):
@@ -137,7 +137,9 @@ def test_batch_normalisation_in_inference_is_other_weights(kind, biased, engine,
         y, spread = pt.dot(new(2, 3), new(3, 5)), row
     y = y + spread(new(5)) if biased else y
     y = half_rectify(channel_affine(y, new(5), new(5)))
-    stages = [n.op.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)]
+    stages = [
+        n.op.graph.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)
+    ]
     ((stage,),) = stages
     assert stage.bias
     assert stage.activation == "rectify"
@@ -153,7 +155,9 @@ def test_normalised_convolutions_and_their_poolings_are_one_node(new):
         y = conv2d(y, new(n_filters, n_channels, 3, 3))
         y = half_rectify(channel_affine(y, new(n_filters), new(n_filters)))
         y = pool2d(y, window=(2, 2))
-    stages = [n.op.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)]
+    stages = [
+        n.op.graph.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)
+    ]
     assert [len(each) for each in stages] == [4]
     assert_same_fused(new.inputs, y, new.values)
 
@@ -168,9 +172,9 @@ def test_batch_normalisation_in_training_is_a_stage(engine, new):
     y = pt.dot(pt.tanh(y), new(5, 2))
     outputs = [y, *first, *second]
     (node,) = fused(new.inputs, outputs).apply_nodes
-    kinds = [type(stage) for stage in node.op.stages]
+    kinds = [type(stage) for stage in node.op.graph.stages]
     assert kinds == [ConvStage, NormStage, PoolStage, DenseStage, NormStage, DenseStage]
-    activations = [stage.activation for stage in node.op.stages]
+    activations = [stage.activation for stage in node.op.graph.stages]
     assert activations == ["linear", "linear", "rectify", "linear", "tanh", "linear"]
     assert_same_fused(new.inputs, outputs, new.values, engine)
     gradients = grad(pt.sum(pt.sin(y)), new.inputs)
@@ -189,7 +193,7 @@ def test_images_whose_shape_is_used_beside_the_dense_layer(new):
     outputs = [pt.dot(y.flatten(2), new(144, 5)), y.shape, y.shape[0], y.shape[2]]
     nodes = fused(new.inputs, outputs).apply_nodes
     (stack,) = (node.op for node in nodes if isinstance(node.op, Stack))
-    assert [type(stage) for stage in stack.stages] == [ConvStage, DenseStage]
+    assert [type(stage) for stage in stack.graph.stages] == [ConvStage, DenseStage]
     assert_same_fused(new.inputs, outputs, new.values)
 
 
@@ -203,7 +207,7 @@ class TestWhatMustNotMatch:
 
     def check(self, new, y, n_stages):
         graph = fused(new.inputs, y)
-        stages = [node.op.stages for node in graph.apply_nodes if isinstance(node.op, Stack)]
+        stages = [node.op.graph.stages for node in graph.apply_nodes if isinstance(node.op, Stack)]
         assert sorted(map(len, stages)) == sorted(n_stages)
         assert_same_fused(new.inputs, y, new.values)
         return [stage for each in stages for stage in each]
@@ -219,8 +223,10 @@ class TestWhatMustNotMatch:
         assert stage.activation == "linear"
 
     def test_a_pooled_result_with_a_second_client(self, new):
+        """The pooling is a stage beside it, and takes no nonlinearity over."""
         y = half_rectify(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)))
-        self.check(new, [pool2d(y, window=(2, 2)), y], [1])
+        conv, pool = self.check(new, [pool2d(y, window=(2, 2)), y], [2])
+        assert (conv.activation, pool.activation) == ("rectify", "linear")
 
     def test_a_scale_behind_a_nonlinearity(self, new):
         y = half_rectify(conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)))
@@ -235,10 +241,6 @@ class TestWhatMustNotMatch:
     def test_a_scaled_result_that_is_used_elsewhere(self, new):
         y = conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2))
         self.check(new, [channel_affine(y, new(5), new(5)), y], [1])
-
-    def test_two_layers_on_one(self, new):
-        y = pt.dot(new(2, 3), new(3, 7))
-        self.check(new, [pt.dot(y, new(7, 4)), pt.dot(y, new(7, 5))], [1, 1, 1])
 
     def test_the_absolute_value_used_elsewhere(self, new):
         y = pt.dot(new(2, 3), new(3, 7))
@@ -318,10 +320,6 @@ class TestWhatMustNotMatch:
     def test_images_reshaped_to_something_else(self, new):
         y = conv2d(new(2, 3, 7, 7), new(4, 3, 2, 2))
         self.check(new, pt.dot(y.reshape((4, 72)), new(72, 5)), [1, 1])
-
-    def test_images_that_are_used_beside_the_dense_layer(self, new):
-        y = conv2d(new(2, 3, 7, 7), new(4, 3, 2, 2))
-        self.check(new, [pt.dot(y.flatten(2), new(144, 5)), y], [1, 1])
 
     def test_products_that_are_no_layers(self, new):
         v, cube = new(3), new(2, 3, 4)

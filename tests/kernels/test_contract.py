@@ -19,12 +19,11 @@ from convnet_features.kernels.contract import (
     NormStage,
     Pool2DSpec,
     PoolStage,
-    learnt,
-    stack_output_shape,
 )
 
 from .. import reference
 from ..helpers import assert_close, assert_derivative, frozen, scattered
+from ..stages import chain_output_shape, learnt
 
 DTYPES = ("float32", "float64")
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
@@ -361,7 +360,7 @@ class TestStack:
         x, params = stack_arguments(rng, x_shape, shapes, dtype)
         kernel = provider.stack(stages)
         expected = reference.stack(stages, x, params)
-        assert expected.shape == stack_output_shape(stages, x_shape, shapes)
+        assert expected.shape == chain_output_shape(stages, x_shape, shapes)
         assert_close(kernel.forward(frozen(x), [frozen(p) for p in params]), expected, dtype)
         y, _ = kernel.forward_training(frozen(x), [frozen(p) for p in params])
         assert_close(y, expected, dtype)

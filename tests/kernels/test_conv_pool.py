@@ -20,10 +20,10 @@ from convnet_features.kernels.onednn.conv_pool import geometry_of_one_pass
 from convnet_features.kernels.onednn.own_convolution import known_layout, substitute
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.portable import PortableProvider
-from convnet_features.kernels.registry import get_provider
 
 from .. import reference
 from ..helpers import assert_close
+from ..stages import onednn_alone
 from .machines import GENERATING, MACHINES, WITHOUT_CODE, here
 
 pytestmark = pytest.mark.onednn
@@ -122,18 +122,18 @@ def arguments(rng, x_shape, w_shape, numbers=None):
 
 
 def stack(*stages):
-    return get_provider("onednn").stack(stages).fast
+    return onednn_alone(stages)
 
 
 def routines(kernel):
     """How many routines each of the kernel's forward programs has."""
-    plans = kernel._forward_plans._entries.values()
+    plans = kernel.kernel._forward_plans._entries.values()
     return [sum(isinstance(step, Routine) for step, _ in plan.program.steps) for plan in plans]
 
 
 def descriptions(kernel):
     """What the steps of its forward programs do."""
-    plans = kernel._forward_plans._entries.values()
+    plans = kernel.kernel._forward_plans._entries.values()
     return [step.description for plan in plans for step, _ in plan.program.steps]
 
 
@@ -167,7 +167,7 @@ def is_one_pass(case, machine, training=False):
 def can_be_one_pass(kernel, case, training):
     """Does oneDNN, on the machine at hand, lay pooled images out as the routine can?"""
     conv, pool, x_shape, w_shape = case
-    primitives = kernel._primitives
+    primitives = kernel.kernel._primitives
     x = primitives.strided(x_shape)
     instead = substitute(primitives, conv, pool, x, w_shape, training)
     lanes = primitives.machine.lanes
@@ -278,7 +278,7 @@ def test_the_next_convolution_gets_what_it_wants(rng):
     params = [0.1 * rng.standard_normal(shape).astype("float32") for shape in shapes]
     kernel = stack(*stages)
     assert_close(kernel.forward(x, params), reference.stack(stages, x, params), "float32")
-    (plan,) = kernel._forward_plans._entries.values()
+    (plan,) = kernel.kernel._forward_plans._entries.values()
     steps = [step.description for step, _ in plan.program.steps]
     kinds = [step.split(" of ")[0] for step in steps]
     if "pooled convolution" not in kinds:

@@ -18,7 +18,8 @@ from convnet_features.kernels.contract import (
     DenseStage,
     Pool2DSpec,
     PoolStage,
-    stack_output_shape,
+    StackKernel,
+    StageGraph,
 )
 from convnet_features.kernels.onednn import declarations, generated, library
 from convnet_features.kernels.onednn.buffers import BufferPool
@@ -30,11 +31,12 @@ from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
-from convnet_features.kernels.onednn.stack import PLANS, OneDNNStack
+from convnet_features.kernels.onednn.stack import PLANS, OneDNNGraph
 from convnet_features.kernels.onednn.storage import Storage, place
 from convnet_features.kernels.portable import PortableProvider
 
 from ..helpers import assert_close, scattered
+from ..stages import chain_output_shape
 
 pytestmark = pytest.mark.onednn
 
@@ -90,6 +92,12 @@ def programs(primitives, pool):
     return ProgramCache(primitives, pool)
 
 
+def onednn_stack(stages, primitives, pool, portable):
+    """The kernel of a chain; `portable` is that of the same chain."""
+    kernel = portable.kernel if isinstance(portable, StackKernel) else portable
+    return StackKernel(OneDNNGraph(StageGraph.chain(stages), primitives, pool, kernel))
+
+
 def arrays(rng, shapes):
     return [rng.uniform(-1, 1, shape).astype("float32") for shape in shapes]
 
@@ -115,7 +123,7 @@ def describe(program):
 
 class TestStack:
     def test_seed_network_is_all_onednn(self, primitives, pool, rng):
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         portable = PortableProvider().stack(SEED_NETWORK)
         (x,) = arrays(rng, [(3, 1, 28, 28)])
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
@@ -128,12 +136,12 @@ class TestStack:
     def test_no_full_size_pass_beside_the_primitives(self, primitives, pool, rng, monkeypatch):
         """Without generated code: one convolution and one pooling each; reorders of nothing larger than pooled images."""
         monkeypatch.setattr(generated, "WORTH_GENERATING", 1 << 62)
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         (x,) = arrays(rng, [(16, 1, 28, 28)])
         params = arrays(rng, SEED_SHAPES)
         training_step(kernel, x, params, np.ones((16, 10), "float32"), input_grad=False)
-        (plan,) = kernel._forward_plans._entries.values()
-        (backward,) = kernel._backward_programs._entries.values()
+        (plan,) = kernel.kernel._forward_plans._entries.values()
+        (backward,) = kernel.kernel._backward_programs._entries.values()
         kinds = [kind for kind, _ in describe(plan.program)]
         assert kinds.count("convolution") == kinds.count("pooling") == kinds.count("product") == 2
         assert len(kinds) - kinds.count("reorder") == 6
@@ -151,12 +159,12 @@ class TestStack:
         """Ties everywhere, and no rounding: every gradient goes where the portable one goes."""
         rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
         stages, x_shape, shapes = data.draw(stacks(("linear", "rectify"), ("max",)))
-        kernel = OneDNNStack(stages, primitives, BufferPool(), PortableProvider().stack(stages))
+        kernel = onednn_stack(stages, primitives, BufferPool(), PortableProvider().stack(stages))
         portable = PortableProvider().stack(stages)
         x, params = integers(rng, x_shape), [integers(rng, shape) for shape in shapes]
         if data.draw(st.booleans()) and len(x_shape) == 4:
             x = channels_last(x)
-        gy = integers(rng, stack_output_shape(stages, x_shape, shapes))
+        gy = integers(rng, chain_output_shape(stages, x_shape, shapes))
         mine = training_step(kernel, x, params, gy)
         for actual, expected in zip(mine, training_step(portable, x, params, gy), strict=True):
             np.testing.assert_array_equal(actual, expected)
@@ -168,7 +176,7 @@ class TestStack:
         activations = ("linear", "tanh", "sigmoid")
         modes = ("sum", "average_inc_pad", "average_exc_pad")
         stages, x_shape, shapes = data.draw(stacks(activations, modes))
-        kernel = OneDNNStack(stages, primitives, BufferPool(), PortableProvider().stack(stages))
+        kernel = onednn_stack(stages, primitives, BufferPool(), PortableProvider().stack(stages))
         portable = PortableProvider().stack(stages)
         # Where activations saturate, rounding is all that is left of their derivatives.
         x, *params = [0.3 * array for array in arrays(rng, [x_shape, *shapes])]
@@ -176,7 +184,7 @@ class TestStack:
             param / np.float32(max(param.size / param.shape[0], param.shape[0]) ** 0.5)
             for param in params
         ]
-        (gy,) = arrays(rng, [stack_output_shape(stages, x_shape, shapes)])
+        (gy,) = arrays(rng, [chain_output_shape(stages, x_shape, shapes)])
         assert_close(kernel.forward(x, params), portable.forward(x, params), "float32")
         mine = training_step(kernel, x, params, gy)
         for actual, expected in zip(mine, training_step(portable, x, params, gy), strict=True):
@@ -187,7 +195,7 @@ class TestStack:
     def test_activation_after_pooling(self, primitives, pool, rng, activation, n_filters):
         """With 5 filters the blocked layout is padded."""
         stages = (ConvStage(Conv2DSpec()), PoolStage(POOL, activation), ConvStage(Conv2DSpec()))
-        kernel = OneDNNStack(stages, primitives, pool, PortableProvider().stack(stages))
+        kernel = onednn_stack(stages, primitives, pool, PortableProvider().stack(stages))
         portable = PortableProvider().stack(stages)
         x, *params = arrays(
             rng, [(7, 2, 9, 11), (n_filters, 2, 3, 4), (n_filters,), (3, n_filters, 2, 3), (3,)]
@@ -198,7 +206,7 @@ class TestStack:
             assert_close(actual, expected)
 
     def test_results_are_never_written_again(self, primitives, pool, rng):
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
         batches = arrays(rng, [(5, 1, 28, 28)] * 4)
         (gy,) = arrays(rng, [(5, 10)])
@@ -212,7 +220,7 @@ class TestStack:
                 np.testing.assert_array_equal(array, copy)
 
     def test_parameters_may_change_in_place(self, primitives, pool, rng):
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
         (x,) = arrays(rng, [(2, 1, 28, 28)])
         kernel.forward(x, params)
@@ -222,7 +230,7 @@ class TestStack:
         assert_close(kernel.forward(x, params), expected)
 
     def test_a_workspace_may_be_used_again(self, primitives, pool, rng):
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
         (x,) = arrays(rng, [(3, 1, 28, 28)])
         (gy,) = arrays(rng, [(3, 10)])
@@ -233,7 +241,7 @@ class TestStack:
             np.testing.assert_array_equal(first, second)
 
     def test_buffers_come_back(self, primitives, pool, rng):
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         params = arrays(rng, SEED_SHAPES)
         (x,) = arrays(rng, [(3, 1, 28, 28)])
         gy = np.ones((3, 10), "float32")
@@ -246,7 +254,7 @@ class TestStack:
         assert pool.idle_bytes == idle
 
     def test_same_bits_from_many_threads(self, primitives, pool, rng):
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
         batches = arrays(rng, [(n, 1, 28, 28) for n in (1, 3, 7, 7, 16)])
         gradients = [np.ones((len(x), 10), "float32") for x in batches]
@@ -264,7 +272,7 @@ class TestStack:
                     np.testing.assert_array_equal(actual, same)
 
     def test_thread_numbers_have_their_own_plans(self, primitives, pool, rng):
-        kernel = OneDNNStack(SEED_NETWORK, primitives, pool, Forbidden())
+        kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
         (x,) = arrays(rng, [(16, 1, 28, 28)])
         results, given = [], set()
@@ -276,20 +284,20 @@ class TestStack:
         finally:
             threads.set_num_threads(None)
         # Where nobody limits them: 1, 2 and 3.
-        assert kernel.num_plans == len(given)
+        assert kernel.kernel.num_plans == len(given)
         np.testing.assert_array_equal(results[0], results[3])
         for result in results:
             assert_close(result, results[0])
 
     def test_plans_are_bounded_and_forgotten(self, primitives, pool, rng):
         stages = (DenseStage(),)
-        kernel = OneDNNStack(stages, primitives, pool, Forbidden())
+        kernel = onednn_stack(stages, primitives, pool, Forbidden())
         params = arrays(rng, [(5, 3), (3,)])
         for n_samples in range(1, PLANS + 9):
             kernel.forward(np.ones((n_samples, 5), "float32"), params)
-        assert kernel.num_plans == PLANS
-        kernel.clear_caches()
-        assert kernel.num_plans == 0
+        assert kernel.kernel.num_plans == PLANS
+        kernel.kernel.clear_caches()
+        assert kernel.kernel.num_plans == 0
         assert kernel.forward(np.ones((2, 5), "float32"), params).shape == (2, 3)
 
     @pytest.mark.parametrize(
@@ -301,14 +309,14 @@ class TestStack:
         ],
     )
     def test_misfits_are_named(self, primitives, pool, stages, x_shape, shapes, message):
-        kernel = OneDNNStack(stages, primitives, pool, PortableProvider().stack(stages))
+        kernel = onednn_stack(stages, primitives, pool, PortableProvider().stack(stages))
         params = [np.ones(shape, "float32") for shape in shapes]
         with pytest.raises(ValueError, match=message):
             kernel.forward(np.ones(x_shape, "float32"), params)
 
     def test_wrong_gradient_shape_is_named(self, primitives, pool):
         stages = (DenseStage(),)
-        kernel = OneDNNStack(stages, primitives, pool, Forbidden())
+        kernel = onednn_stack(stages, primitives, pool, Forbidden())
         x, params = np.ones((2, 5), "float32"), [np.ones((5, 3), "float32"), np.ones(3, "float32")]
         y, workspace = kernel.forward_training(x, params)
         with pytest.raises(ValueError, match=r"\(2, 3\).*gy of shape \(3, 2\)"):
@@ -329,7 +337,7 @@ class TestStack:
         for method in ("convolution_forward", "convolution_backward_weights"):
             with monkeypatch.context() as patch:
                 patch.setattr(Primitives, method, refuse)
-                kernel = OneDNNStack(stages, primitives, pool, portable)
+                kernel = onednn_stack(stages, primitives, pool, portable)
                 for _ in range(2):
                     mine = training_step(kernel, x, params, gy)
                     for actual, same in zip(mine, expected, strict=True):
@@ -360,14 +368,14 @@ def stacks(draw, activations, modes):
             stage, own = PoolStage(spec, activation), []
         stages.append(stage)
         shapes += own
-        shape = stack_output_shape([stage], shape, own)
+        shape = chain_output_shape([stage], shape, own)
     for _ in range(draw(st.integers(0 if stages else 1, 2))):
         stage = DenseStage(draw(st.booleans()), draw(st.sampled_from(activations)))
         own = [(int(np.prod(shape[1:])), draw(st.integers(1, 9)))]
         own += [(own[0][1],)] if stage.bias else []
         stages.append(stage)
         shapes += own
-        shape = stack_output_shape([stage], shape, own)
+        shape = chain_output_shape([stage], shape, own)
     return tuple(stages), x_shape, shapes
 
 

@@ -21,7 +21,6 @@ from convnet_features.kernels.contract import (
     DenseStage,
     Pool2DSpec,
     PoolStage,
-    stack_output_shape,
 )
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.geometry import Geometry
@@ -35,6 +34,7 @@ from convnet_features.kernels.registry import available_engines, get_provider
 from .. import reference
 from ..helpers import assert_close, assert_derivative
 from ..robustness import counts
+from ..stages import chain_output_shape, onednn_alone
 from .machines import GENERATING, MACHINES, WITHOUT_CODE, skip_without_code
 
 pytestmark = pytest.mark.onednn
@@ -66,7 +66,7 @@ class Case:
 
     @property
     def y(self):
-        return stack_output_shape(self.stages, self.x, self.shapes)
+        return chain_output_shape(self.stages, self.x, self.shapes)
 
 
 CASES = {
@@ -138,7 +138,9 @@ def gradients(kernel, x, params, gy, input_grad=True):
 
 def routines(kernel):
     """The generated steps of a kernel's backward programs."""
-    programs = [each for each in kernel._backward_programs._entries.values() if each is not None]
+    programs = [
+        each for each in kernel.kernel._backward_programs._entries.values() if each is not None
+    ]
     assert programs, "oneDNN has computed no gradient"
     return [
         (step, arguments)
@@ -158,7 +160,7 @@ def are_by_code(kernel):
 
     They are if that is the choice, and oneDNN lays out the images as the code knows them.
     """
-    primitives = kernel._primitives
+    primitives = kernel.kernel._primitives
     return [
         before.undo == "linear"
         and winners._blocked(primitives, pooling, primitives.machine.lanes)
@@ -170,7 +172,7 @@ def are_by_code(kernel):
             primitives.machine,
         )
         is not None
-        for plan in kernel._forward_plans._entries.values()
+        for plan in kernel.kernel._forward_plans._entries.values()
         for before, pooling in pairwise(plan.records)
         if isinstance(before.stage, ConvStage) and isinstance(pooling.stage, PoolStage)
         if primitives.machine.generates
@@ -186,7 +188,7 @@ def check_routines(kernel, input_grad=True):
 
 def generated(stages, x, params, gy, input_grad=True):
     """What the generated code computes, where there is any: it is certain that it did."""
-    kernel = get_provider("onednn").stack(stages).fast
+    kernel = onednn_alone(stages)
     results = gradients(kernel, x, params, gy, input_grad)
     check_routines(kernel, input_grad)
     return results
@@ -196,7 +198,7 @@ def without(stages, x, params, gy):
     """What oneDNN's own path computes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(code, "WORTH_GENERATING", 10**15)
-        kernel = get_provider("onednn").stack(stages).fast
+        kernel = onednn_alone(stages)
         results = gradients(kernel, x, params, gy)
         assert routines(kernel) == []
     return results
@@ -272,7 +274,7 @@ def check_exact(case, seed=0):
     rng = np.random.default_rng(seed)
     x, gy = integers(rng, case.x), integers(rng, case.y)
     params = [integers(rng, shape) for shape in case.shapes]
-    kernel = get_provider("onednn").stack(case.stages).fast
+    kernel = onednn_alone(case.stages)
     mine, expected = gradients(kernel, x, params, gy), by_loops(case, x, params, gy)
     for actual, right in zip(mine, expected, strict=True):
         assert actual.dtype == np.float32
@@ -322,7 +324,7 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
         """Between numbers that would be missed if overwritten, and seen if they were used."""
         case = CASES[name]
         x, gy, *params = (integers(rng, each) for each in (case.x, case.y, *case.shapes))
-        kernel = get_provider("onednn").stack(case.stages).fast
+        kernel = onednn_alone(case.stages)
         with threads.openmp_threads(1):
             gradients(kernel, x, params, gy)
         for routine, arguments in routines(kernel):
@@ -364,9 +366,9 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
             if 0 in case.y:
                 continue
             x, gy, *params = (integers(rng, each) for each in (case.x, case.y, *case.shapes))
-            kernel = get_provider("onednn").stack(case.stages).fast
+            kernel = onednn_alone(case.stages)
             mine = gradients(kernel, x, params, gy)
-            by_onednn = any(kernel._backward_programs._entries.values())
+            by_onednn = any(kernel.kernel._backward_programs._entries.values())
             if not by_onednn or not routines(kernel):
                 # What oneDNN has only slow code for, or does not lay out in blocks.
                 skipped += 1
@@ -448,8 +450,8 @@ class TestNumbers:
         ]
         x, *params = normal(rng, x_shape, *shapes)
         params = [param / max(1, param[0].size) ** 0.5 for param in params]
-        (gy,) = normal(rng, stack_output_shape(stages, x_shape, shapes))
-        kernel = get_provider("onednn").stack(stages).fast
+        (gy,) = normal(rng, chain_output_shape(stages, x_shape, shapes))
+        kernel = onednn_alone(stages)
         mine = gradients(kernel, x, params, gy)
         check_routines(kernel)
         portable = PortableProvider().stack(stages)
@@ -481,7 +483,7 @@ class TestNumbers:
         stages = (ConvStage(Conv2DSpec()), PoolStage(TWO, "rectify")) * 2
         x_shape, shapes = (3, 20, 14, 14), [(20, 20, 3, 3), (20,), (24, 20, 3, 3), (24,)]
         x, *params = normal(rng, x_shape, *shapes)
-        (gy,) = normal(rng, stack_output_shape(stages, x_shape, shapes))
+        (gy,) = normal(rng, chain_output_shape(stages, x_shape, shapes))
         gy[1, 7, 1, 0] = value
         mine, one = generated(stages, x, params, gy), without(stages, x, params, gy)
         assert not np.isfinite(mine[0]).all()
@@ -495,7 +497,7 @@ class TestNumbers:
         x, *params = (np.ones(shape, "float32") for shape in (case.x, *case.shapes))
         x[0, 0, 1, 1] = -np.inf
         gy = np.ones(case.y, "float32")
-        kernel = get_provider("onednn").stack(case.stages).fast
+        kernel = onednn_alone(case.stages)
         gw = gradients(kernel, x, params, gy)[1]
         assert np.isfinite(gw).all() == check_routines(kernel)
         assert np.isnan(without(case.stages, x, params, gy)[1]).any()
@@ -513,14 +515,14 @@ class TestThreads:
     def test_their_number_changes_no_bit(self, rng, several, n_samples):
         case = Case((n_samples, 17, 14, 13), 21, (5, 3), Conv2DSpec((1, 1), ((2, 2), (0, 1))))
         x, gy, *params = normal(rng, case.x, case.y, *case.shapes)
-        kernel = get_provider("onednn").stack(case.stages).fast
+        kernel = onednn_alone(case.stages)
         results, given = [], []
         for number in (1, 2, 3):
             threads.set_num_threads(number)
             given.append(threads.get_num_threads())
             results.append(gradients(kernel, x, params, gy))
         assert len(routines(kernel)) == 2 * sum(are_by_code(kernel))
-        programs = kernel._backward_programs._entries.values()
+        programs = kernel.kernel._backward_programs._entries.values()
         # Where nobody limits them: 1, 2 and 3.
         assert [program.num_threads for program in programs] == sorted(set(given))
         # oneDNN's own sums are divided between threads.
@@ -535,7 +537,7 @@ class TestThreads:
         case = CASES["another padding on each side"]
         params = normal(rng, *case.shapes)
         batches = [normal(rng, case.x, case.y) for _ in range(8)]
-        kernel = get_provider("onednn").stack(case.stages).fast
+        kernel = onednn_alone(case.stages)
         barrier = Barrier(8)
 
         def steps(index):
@@ -555,8 +557,8 @@ class TestThreads:
 
 def uses_generated_code(stages, x_shape, shapes, fill=1.0):
     x, *params = (np.full(shape, fill, "float32") for shape in (x_shape, *shapes))
-    gy = np.ones(stack_output_shape(stages, x_shape, shapes), "float32")
-    kernel = get_provider("onednn").stack(stages).fast
+    gy = np.ones(chain_output_shape(stages, x_shape, shapes), "float32")
+    kernel = onednn_alone(stages)
     for actual, right in zip(
         gradients(kernel, x, params, gy),
         gradients(PortableProvider().stack(stages), x, params, gy),
@@ -654,7 +656,7 @@ class TestCode:
     def test_it_stays_while_a_program_needs_it(self, code_is_generated, forgotten, rng):
         case = CASES["padding"]
         x, gy, *params = normal(rng, case.x, case.y, *case.shapes)
-        kernel = get_provider("onednn").stack(case.stages).fast
+        kernel = onednn_alone(case.stages)
         before = gradients(kernel, x, params, gy)
         code.clear_generated()
         check_exact(CASES["one image"])

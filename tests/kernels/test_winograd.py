@@ -17,7 +17,6 @@ from convnet_features.kernels.contract import (
     DenseStage,
     Pool2DSpec,
     PoolStage,
-    stack_output_shape,
 )
 from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn import winograd
@@ -27,6 +26,7 @@ from convnet_features.kernels.registry import get_provider
 
 from .. import reference
 from ..helpers import assert_close
+from ..stages import chain_output_shape, onednn_alone
 from .machines import GENERATING, MACHINES, WITHOUT_CODE, here
 
 pytestmark = pytest.mark.onednn
@@ -136,12 +136,12 @@ def whole(rng, shape):
 
 
 def stack(*stages):
-    return get_provider("onednn").stack(stages).fast
+    return onednn_alone(stages)
 
 
 def descriptions(kernel):
     """What the steps of its forward programs do, program by program."""
-    plans = kernel._forward_plans._entries.values()
+    plans = kernel.kernel._forward_plans._entries.values()
     return [[step.description for step, _ in plan.program.steps] for plan in plans]
 
 
@@ -152,7 +152,7 @@ def steps(kernel, beginning):
 
 def gradient_steps(kernel, beginning):
     """How many steps of each backward program are called so."""
-    programs = kernel._backward_programs._entries.values()
+    programs = kernel.kernel._backward_programs._entries.values()
     return [
         sum(step.description.startswith(beginning) for step, _ in program.steps)
         for program in programs
@@ -170,7 +170,7 @@ def check(rng, case):
     x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
     kernel, portable = stack(*case.stages), PortableProvider().stack(case.stages)
     y = kernel.forward(x, params)
-    assert y.shape == stack_output_shape(case.stages, case.x, case.shapes)
+    assert y.shape == chain_output_shape(case.stages, case.x, case.shapes)
     assert_close(y, reference.stack(case.stages, x, params), "float32")
     assert_close(kernel.prepare(params)(x), y)
     gy = whole(rng, y.shape)
@@ -195,7 +195,7 @@ def filterings(kernel, case, pool=None):
 
     One if that is the choice, and oneDNN lays the results out as the routine can.
     """
-    primitives = kernel._primitives
+    primitives = kernel.kernel._primitives
     lanes, x = primitives.machine.lanes, primitives.strided(case.x)
     found = []
     for training in (False, True):
@@ -300,7 +300,7 @@ def test_gradients_by_several_threads(name, rng):
     """The same bits again; with another number of threads the same numbers."""
     case = ALONE[name]
     x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
-    gy = drawn(rng, stack_output_shape(case.stages, case.x, case.shapes))
+    gy = drawn(rng, chain_output_shape(case.stages, case.x, case.shapes))
     results = []
     for number in (1, 2, 3):
         threads.set_num_threads(number)
@@ -374,7 +374,7 @@ def test_exact_on_whole_numbers(data):
     )
     following = (PoolStage(TWO, draw(st.sampled_from(["linear", "rectify"]))),)
     case = Case(x, 16 * draw(blocks), size, conv, following if draw(st.booleans()) else ())
-    if 0 in stack_output_shape(case.stages, case.x, case.shapes):
+    if 0 in chain_output_shape(case.stages, case.x, case.shapes):
         return
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     images, params = whole(rng, case.x), [whole(rng, shape) for shape in case.shapes]

@@ -14,11 +14,11 @@ from convnet_features.kernels.contract import (
     NormStage,
     Pool2DSpec,
     PoolStage,
-    stack_output_shape,
 )
 from convnet_features.kernels.registry import get_provider
 
 from ..helpers import assert_derivative, scattered
+from ..stages import chain_output_shape
 from . import counts
 
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
@@ -64,7 +64,7 @@ def draw_stack(rng):
             stage = PoolStage(draw_pool_spec(rng), activation)
         if isinstance(stage, ConvStage | DenseStage) and stage.bias:
             own.append((own[0][0] if isinstance(stage, ConvStage) else own[0][1],))
-        following = stack_output_shape([stage], shape, own)
+        following = chain_output_shape([stage], shape, own)
         if 0 in following[1:]:
             continue
         stages.append(stage)

@@ -55,17 +55,17 @@ x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 9, 9, 7), (11, 9, 3, 3)
 kernel = provider.stack(stages).fast
 y, workspace = kernel.forward_training(x, [w, b])
 kernel.backward(workspace, x, [w, b], y, y, True)
-(program,) = kernel._backward_programs._entries.values()
+(program,) = kernel.kernel._backward_programs._entries.values()
 steps = list(program.steps)
 # Few channels: the convolution and the pooling as one pass.
 for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
     stages = (ConvStage(Conv2DSpec((1, 1), padding)), PoolStage(Pool2DSpec((2, 3), (2, 3))))
     x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 3, 9, 11), (16, 3, 3, 2), (16,)))
-    kernel = provider.stack(stages).fast
+    kernel = StackKernel(provider.stack(stages).kernel.fast)
     kernel.forward(x, [w, b])
     y, workspace = kernel.forward_training(x, [w, b])
     kernel.backward(workspace, x, [w, b], y, y, True)
-    steps += [step for plan in kernel._forward_plans._entries.values() for step in plan.program.steps]
+    steps += [step for plan in kernel.kernel._forward_plans._entries.values() for step in plan.program.steps]
 # Minimal filtering, of odd and padded images, and its gradients, with a normalisation between;
 # then with its pooling.
 padded = Conv2DSpec((1, 1), ((1, 1), (1, 0)))
@@ -77,11 +77,11 @@ for stages, shapes in (
 ):
     x = rng.random((2, 8, 9, 8), dtype=np.float32)
     params = [rng.random(shape, dtype=np.float32) for shape in shapes]
-    kernel = provider.stack(stages).fast
+    kernel = StackKernel(provider.stack(stages).kernel.fast)
     y, workspace = kernel.forward_training(x, params)
     kernel.backward(workspace, x, params, y, y, True)
-    steps += [step for plan in kernel._forward_plans._entries.values() for step in plan.program.steps]
-    steps += [step for program in kernel._backward_programs._entries.values() for step in program.steps]
+    steps += [step for plan in kernel.kernel._forward_plans._entries.values() for step in plan.program.steps]
+    steps += [step for program in kernel.kernel._backward_programs._entries.values() for step in program.steps]
 routines = [(step, args) for step, args in steps if isinstance(step, Routine)]
 assert len(routines) == 22, routines
 for routine, arguments in routines:

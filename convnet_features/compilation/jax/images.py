@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from ...kernels.contract import (
+    ConcatStage,
     Conv2DSpec,
     ConvStage,
     DenseStage,
@@ -21,9 +23,11 @@ from ...kernels.contract import (
     Pool2DSpec,
     PoolStage,
     Stage,
+    StageGraph,
+    SumStage,
 )
 
-__all__ = ["activated", "convolve", "gradients_of", "normalise", "pool", "run_stack", "spread"]
+__all__ = ["activated", "convolve", "gradients_of", "normalise", "pool", "run_graph", "spread"]
 
 
 def convolve(spec: Conv2DSpec, x: Any, w: Any) -> Any:
@@ -110,27 +114,40 @@ def spread(channels: Any, x: Any) -> Any:
     return channels.reshape((1, -1) + (1,) * (x.ndim - 2))
 
 
-def run_stack(stages: Sequence[Stage], x: Any, *params: Any) -> tuple[Any, list[Any]]:
-    """The stages, one after the other; and the statistics of batches that they have found."""
-    remaining, statistics = iter(params), []
-    for stage in stages:
-        match stage:
-            case PoolStage():
-                x = pool(stage.pool, x)
-            case ConvStage():
-                x = convolve(stage.conv, x, next(remaining))
-                x = x + next(remaining)[None, :, None, None] if stage.bias else x
-            case DenseStage():
-                x = x.reshape(len(x), -1) @ next(remaining)
-                x = x + next(remaining) if stage.bias else x
-            case NormStage():
-                x, *found = normalise(stage.epsilon, x, next(remaining), next(remaining))
-                statistics += found
-            case MaskStage():
-                x = x * next(remaining)
-                continue
-        x = activated(stage.activation, x)
-    return x, statistics
+def run_graph(
+    graph: StageGraph, xs: Sequence[Any], params: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    """The results of a graph of stages; and the statistics of batches that it has found."""
+    remaining, statistics, values = iter(params), [], list(xs)
+    for node in graph.nodes:
+        given = [values[value] for value in node.inputs]
+        own = [next(remaining) for _ in node.stage.params]
+        y, *found = _run_stage(node.stage, given, own)
+        statistics += found
+        values.append(activated(node.stage.activation or "linear", y))
+    return [values[value] for value in graph.outputs], statistics
+
+
+def _run_stage(stage: Stage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any, ...]:
+    """A stage's result before its activation, and its statistics."""
+    match stage:
+        case PoolStage():
+            return (pool(stage.pool, *xs),)
+        case ConvStage():
+            y = convolve(stage.conv, xs[0], params[0])
+            return (y + params[1][None, :, None, None] if stage.bias else y,)
+        case DenseStage():
+            y = xs[0].reshape(len(xs[0]), -1) @ params[0]
+            return (y + params[1] if stage.bias else y,)
+        case NormStage():
+            return normalise(stage.epsilon, *xs, *params)
+        case MaskStage():
+            return (xs[0] * params[0],)
+        case SumStage():
+            return (functools.reduce(jnp.add, xs),)
+        case ConcatStage():
+            return (jnp.concatenate(xs, axis=1),)
+    raise NotImplementedError(f"JAX: {stage}")
 
 
 def gradients_of(function: Callable[..., Any], inputs: Sequence[Any], gy: Any) -> tuple[Any, ...]:

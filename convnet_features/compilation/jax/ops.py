@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from pytensor.link.jax.dispatch import jax_funcify
 
-from ...kernels.contract import learnt
 from ...ops.batch_norm import BatchNorm, BatchNormGrad, ChannelAffine
 from ...ops.conv2d import Conv2D, Conv2DGradInput, Conv2DGradWeights
 from ...ops.pool2d import Pool2D, Pool2DGrad
@@ -27,7 +26,7 @@ from ...ops.softmax import (
     SoftmaxGrad,
 )
 from ...ops.stack import Stack, StackGrad
-from .images import activated, convolve, gradients_of, normalise, pool, run_stack, spread
+from .images import activated, convolve, gradients_of, normalise, pool, run_graph, spread
 
 __all__: list[str] = []
 
@@ -61,27 +60,33 @@ def _pool2d_grad(op: Pool2DGrad, **kwargs: Any) -> Translation:
 
 @jax_funcify.register(Stack)
 def _stack(op: Stack, **kwargs: Any) -> Translation:
+    n_inputs = op.graph.n_inputs
+
     # The workspace is what a gradient needs, and it computes that itself.
-    def stack(x: Any, *params: Any) -> Any:
-        y, statistics = run_stack(op.stages, x, *params)
-        return (y, (), *statistics)
+    def stack(*inputs: Any) -> Any:
+        results, statistics = run_graph(op.graph, inputs[:n_inputs], inputs[n_inputs:])
+        return (*results, (), *statistics)
 
     return stack
 
 
 @jax_funcify.register(StackGrad)
 def _stack_grad(op: StackGrad, **kwargs: Any) -> Translation:
+    graph = op.graph
+    differentiable = [*[True] * graph.n_inputs, *graph.learnt]
+    n_taken = len(differentiable)
+
     def stack_grad(workspace: Any, *inputs: Any) -> Any:
-        x, *params, _, gy = inputs
-        has_gradient = learnt(op.stages)
+        taken, gys = inputs[:n_taken], inputs[n_taken + len(graph.outputs) :]
 
-        def run(x: Any, *learnable: Any) -> Any:
-            given = iter(learnable)
-            each = zip(params, has_gradient, strict=True)
-            chosen = [next(given) if own else mask for mask, own in each]
-            return run_stack(op.stages, x, *chosen)[0]
+        def run(*learnable: Any) -> Any:
+            remaining = iter(learnable)
+            each = zip(taken, differentiable, strict=True)
+            chosen = [next(remaining) if own else value for value, own in each]
+            results, _ = run_graph(graph, chosen[: graph.n_inputs], chosen[graph.n_inputs :])
+            return tuple(itertools.compress(results, op.given))
 
-        grads = gradients_of(run, [x, *itertools.compress(params, has_gradient)], gy)
+        grads = gradients_of(run, list(itertools.compress(taken, differentiable)), tuple(gys))
         return grads if len(grads) > 1 else grads[0]
 
     return stack_grad

@@ -9,31 +9,39 @@ what the stages can make of them is bounded::
 
     |x * w + b|  <=  terms · max|x| · max|w| + max|b|
 
-What is beyond `LIMIT`, `careful` computes otherwise.
+Bounds of many stages behind each other would say nothing, so a program looks at
+some values on the way (`is_measured`), and the bounds go on from there: if all
+stages up to such a value stayed below `LIMIT`, it is what it was measured to be.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from convnet_features.kernels.contract import (
+    ConcatStage,
     ConvStage,
     DenseStage,
-    MaskStage,
     NormStage,
     PoolStage,
-    Stage,
-    stack_output_shape,
+    SizedNode,
+    StageGraph,
+    SumStage,
 )
 
-__all__ = ["LIMIT", "Growth", "growths", "largest_image", "stays_finite"]
+__all__ = ["LIMIT", "Growth", "Measuring", "growths", "largest_input", "stays_finite"]
 
 Shape = Sequence[int]
 #: What bounds must stay below. float32 ends at 2**128; the rest is for what minimal filtering
 #: makes of images and filters before it multiplies them.
 LIMIT = 2.0**88
+#: Products one behind the other after which a value is looked at: each makes numbers larger by
+#: up to some thousands.
+PRODUCTS = 4
+#: And at the latest, where several values are in use at a time.
+MOST_PRODUCTS = 6
 
 
 class Growth(NamedTuple):
@@ -41,65 +49,116 @@ class Growth(NamedTuple):
 
     Attributes
     ----------
-    n_params : int
+    inputs : tuple of int
+        The values that it reads.
+    first_param, n_params : int
     terms : int
         What it adds up for each result; of a normalisation, how many numbers a channel has.
-    normalises, keeps, saturates : bool
-        Whether it is a normalisation; whether its results are as large as its images; and
-        whether an activation makes them at most 1.
+    normalises, adds, keeps, saturates : bool
+        Whether it is a normalisation; whether it adds its inputs; whether its
+        results are as large as its inputs; and whether an activation makes them
+        at most 1.
     """
 
+    inputs: tuple[int, ...]
+    first_param: int
     n_params: int
     terms: int
     normalises: bool
+    adds: bool
     keeps: bool
     saturates: bool
 
 
 def growths(
-    stages: Sequence[Stage], x_shape: Shape, param_shapes: Sequence[Shape]
+    graph: StageGraph, x_shapes: Sequence[Shape], param_shapes: Sequence[Shape]
 ) -> tuple[Growth, ...]:
-    """The growth of each stage, for these shapes."""
-    found, shape, taken = [], tuple(x_shape), 0
-    for stage in stages:
-        shapes = param_shapes[taken : taken + stage.n_params]
-        taken += stage.n_params
-        output_shape = stack_output_shape([stage], shape, shapes)
-        found.append(_growth(stage, shape, shapes))
-        shape = output_shape
-    return tuple(found)
+    """The growth of each node, for these shapes."""
+    return tuple([_growth(node) for node in graph.walk(x_shapes, param_shapes)])
 
 
-def _growth(stage: Stage, shape: Shape, param_shapes: Sequence[Shape]) -> Growth:
-    n_params, keeps = stage.n_params, False
-    if isinstance(stage, MaskStage):
-        return Growth(n_params, 1, normalises=False, keeps=False, saturates=False)
+def _growth(node: SizedNode) -> Growth:
+    stage, shape = node.stage, node.x_shapes[0]
+    terms, keeps = 1, isinstance(stage, ConcatStage)
     if isinstance(stage, ConvStage):
-        terms = math.prod(param_shapes[0][1:])
+        terms = math.prod(node.param_shapes[0][1:])
     elif isinstance(stage, DenseStage):
-        terms = param_shapes[0][0]
+        terms = node.param_shapes[0][0]
     elif isinstance(stage, PoolStage):
         terms, keeps = math.prod(stage.pool.window), stage.pool.mode != "sum"
-    else:
+    elif isinstance(stage, NormStage):
         terms = shape[0] * math.prod(shape[2:])
-    saturates = stage.activation in ("sigmoid", "tanh")
-    return Growth(n_params, terms, isinstance(stage, NormStage), keeps, saturates)
+    return Growth(
+        node.inputs,
+        node.first_param,
+        stage.n_params,
+        terms,
+        normalises=isinstance(stage, NormStage),
+        adds=isinstance(stage, SumStage),
+        keeps=keeps,
+        saturates=stage.activation in ("sigmoid", "tanh"),
+    )
 
 
-def stays_finite(growths: Sequence[Growth], x: float, params: Sequence[float]) -> bool:
-    """Whether no number that a forward pass meets can be NaN or infinite.
+class Measuring:
+    """Which values of a graph a program looks at, asked node by node.
+
+    Parameters
+    ----------
+    graph : StageGraph
+    """
+
+    def __init__(self, graph: StageGraph) -> None:
+        self._readers = graph.readers
+        #: For each value, how many products lie between it and something of known size.
+        self._products = [0] * graph.n_inputs
+        self._last = [max(readers, default=-1) for readers in self._readers]
+
+    def wants(self, node: SizedNode, can_look: bool) -> bool:
+        """Whether to look at a node's result; if `can_look`, that is somewhere in memory."""
+        products = max(self._products[value] for value in node.inputs)
+        if isinstance(node.stage, NormStage):
+            products = 0
+        products += isinstance(node.stage, ConvStage | DenseStage | NormStage)
+        wanted = (
+            can_look
+            and products >= PRODUCTS
+            and bool(self._readers[node.value])
+            and (products >= MOST_PRODUCTS or self._is_alone(node))
+        )
+        self._products.append(0 if wanted else products)
+        return wanted
+
+    def _is_alone(self, node: SizedNode) -> bool:
+        """Whether nothing else that is known by now is read later."""
+        return all(last <= node.number for last in self._last[: node.value])
+
+
+def stays_finite(
+    growths: Sequence[Growth],
+    xs: Sequence[float],
+    params: Sequence[float],
+    measured: Mapping[int, float],
+) -> bool:
+    """Whether no number that a forward pass met can have been NaN or infinite.
 
     Parameters
     ----------
     growths : sequence of Growth
-        Of the stages.
-    x, params : float, sequence of float
-        The largest absolute values of images and of each parameter, or larger ones.
+        Of the nodes.
+    xs, params : sequence of float
+        The largest absolute values of each input and of each parameter, or larger ones.
+    measured : mapping of int to float
+        The largest absolute values that were found on the way.
     """
-    taken = 0
-    for n_params, terms, normalises, keeps, saturates in growths:
-        own = params[taken : taken + n_params]
-        taken += n_params
+    # Said this way round, here and below, so that NaN does not pass.
+    if not all(x <= LIMIT for x in xs):
+        return False
+    values = list(xs)
+    for inputs, first, n_params, terms, normalises, adds, keeps, saturates in growths:
+        given = [values[value] for value in inputs]
+        own = params[first : first + n_params]
+        x = sum(given) if adds else max(given)
         if normalises:
             # The variance is a mean of squares, and nothing lies more than √terms deviations away.
             passing = terms * x * x
@@ -107,16 +166,16 @@ def stays_finite(growths: Sequence[Growth], x: float, params: Sequence[float]) -
         else:
             passing = terms * x * own[0] + sum(own[1:]) if own else terms * x
             x = x if keeps else passing
-        # Said this way round, so that NaN does not pass.
         if not (passing <= LIMIT and x <= LIMIT and all(each <= LIMIT for each in own)):
             return False
         x = min(x, 1.0) if saturates else x
-    return x <= LIMIT
+        values.append(measured.get(len(values), x))
+    return True
 
 
-def largest_image(growths: Sequence[Growth], params: Sequence[float]) -> float:
-    """A power of two up to which images leave all numbers finite; -1 if none does."""
+def largest_input(growths: Sequence[Growth], n_inputs: int, params: Sequence[float]) -> float:
+    """A power of two up to which inputs leave all numbers finite; -1 if none does."""
     for exponent in range(int(math.log2(LIMIT)), -1, -1):
-        if stays_finite(growths, 2.0**exponent, params):
+        if stays_finite(growths, [2.0**exponent] * n_inputs, params, {}):
             return 2.0**exponent
     return -1.0

@@ -70,6 +70,8 @@ dnnl_status_t dnnl_memory_desc_create_with_strides(dnnl_memory_desc_t *, int ndi
     const dnnl_dim_t *dims, int data_type, const dnnl_dim_t *strides);
 dnnl_status_t dnnl_memory_desc_create_with_tag(dnnl_memory_desc_t *, int ndims,
     const dnnl_dim_t *dims, int data_type, int tag);
+dnnl_status_t dnnl_memory_desc_create_submemory(dnnl_memory_desc_t *, const_dnnl_memory_desc_t,
+    const dnnl_dim_t *dims, const dnnl_dim_t *offsets);
 dnnl_status_t dnnl_memory_desc_clone(dnnl_memory_desc_t *, const_dnnl_memory_desc_t);
 dnnl_status_t dnnl_memory_desc_destroy(dnnl_memory_desc_t);
 int dnnl_memory_desc_equal(const_dnnl_memory_desc_t, const_dnnl_memory_desc_t);
@@ -172,6 +174,7 @@ BACKWARD = 128
 #: Flags of batch normalisation.
 USE_SCALE, USE_SHIFT, FUSE_RECTIFY = 2, 4, 8
 CONVOLUTION_DIRECT = 1
+BINARY_ADD = 0x1FFF0
 BINARY_MUL = 0x1FFF1
 SOFTMAX = 0x30000
 LOG_SOFTMAX = 0x30001
@@ -193,6 +196,7 @@ NAMED_NUMBERS = (
     ("dnnl_prop_kind2str", FORWARD_INFERENCE, "forward_inference"),
     ("dnnl_prop_kind2str", BACKWARD, "backward"),
     ("dnnl_alg_kind2str", CONVOLUTION_DIRECT, "convolution_direct"),
+    ("dnnl_alg_kind2str", BINARY_ADD, "binary_add"),
     ("dnnl_alg_kind2str", BINARY_MUL, "binary_mul"),
     ("dnnl_alg_kind2str", SOFTMAX, "softmax_accurate"),
     ("dnnl_alg_kind2str", LOG_SOFTMAX, "softmax_log"),

@@ -83,6 +83,24 @@ class Primitives:
         _, channels, rows, columns = shape
         return self.strided(shape, (rows * columns * channels, 1, columns * channels, channels))
 
+    def channels(self, desc: MemoryDesc, start: int, count: int) -> MemoryDesc:
+        """`count` of an array's channels, from `start` on, where they lie in it.
+
+        In blocks, whole blocks: `start` must begin one, and `count` too, or end the array.
+        """
+        shape = (desc.shape[0], count, *desc.shape[2:])
+        pointer = self.library.ffi.new("dnnl_memory_desc_t *")
+        self.library.check(
+            self._lib.dnnl_memory_desc_create_submemory(
+                pointer,
+                desc.pointer,
+                self.library.dims(shape),
+                self.library.dims((0, start, *[0] * (len(shape) - 2))),
+            ),
+            f"describing channels {start} to {start + count} of an array of shape {desc.shape}",
+        )
+        return MemoryDesc(self.library, pointer[0], shape)
+
     def flat(self, desc: MemoryDesc) -> MemoryDesc:
         """All numbers of an array one after the other, its layout's padding included."""
         return self.strided((desc.size // 4,))
@@ -308,15 +326,22 @@ class Primitives:
 
     def multiplication(self, desc: MemoryDesc) -> Primitive:
         """x · y, element by element; may work in place of x."""
+        return self._binary("multiplication", dnnl.BINARY_MUL, desc, "linear")
+
+    def addition(self, desc: MemoryDesc, activation: str = "linear") -> Primitive:
+        """activation(x + y), element by element; may work in place of x."""
+        return self._binary("addition", dnnl.BINARY_ADD, desc, activation)
+
+    def _binary(self, name: str, algorithm: int, desc: MemoryDesc, activation: str) -> Primitive:
         return self._describe(
-            f"multiplication of {desc.shape}",
+            f"{name} of {desc.shape}",
             "binary",
             self.library.engine,
-            dnnl.BINARY_MUL,
+            algorithm,
             desc.pointer,
             desc.pointer,
             desc.pointer,
-            self._attribute("linear"),
+            self._attribute(activation),
         )
 
     def softmax(self, desc: MemoryDesc, logarithm: bool) -> Primitive:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from convnet_features.kernels import threads
+from convnet_features.kernels.magnitude import magnitude
 from convnet_features.kernels.onednn.buffers import Buffer, BufferPool, aligned_bytes
 from convnet_features.kernels.onednn.declarations import STREAM_DEFAULT, Arg, Query
 from convnet_features.kernels.onednn.library import Library
@@ -32,6 +33,19 @@ from convnet_features.kernels.onednn.storage import (
 )
 
 __all__ = ["Context", "Program"]
+
+
+class Look:
+    """A step that finds out how large the largest number of a value is.
+
+    Parameters
+    ----------
+    value : Value
+    """
+
+    def __init__(self, value: Value) -> None:
+        self.description = f"largest number of {value.desc.shape}"
+        self.size = value.desc.size
 
 
 class Program:
@@ -65,7 +79,7 @@ class Program:
         self.externals: dict[str, Value] = {}
         self.constants: list[tuple[Value, np.ndarray]] = []
         self.values: list[Value] = []
-        self.steps: list[tuple[Primitive | Routine, dict[int, Value]]] = []
+        self.steps: list[tuple[Step, dict[int, Value]]] = []
         self.scratch_size = 0
         self._contexts: list[Context] = []
 
@@ -75,7 +89,8 @@ class Program:
         """An array that each call brings under `name`."""
         value = self.externals.get(name)
         if value is None:
-            value = self.externals[name] = self._value(desc, Storage(EXTERNAL, desc.size))
+            storage = Storage(EXTERNAL, desc.size, name=name)
+            value = self.externals[name] = self._value(desc, storage)
         return value
 
     def constant(self, array: np.ndarray, desc: MemoryDesc | None = None) -> Value:
@@ -118,7 +133,11 @@ class Program:
             {routine.arguments.index(name): value for name, value in arguments.items()},
         )
 
-    def _append(self, what: Primitive | Routine, arguments: dict[int, Value]) -> None:
+    def look(self, value: Value) -> None:
+        """Append a step that measures a value; `execute` returns what such steps find."""
+        self._append(Look(value), {0: value})
+
+    def _append(self, what: Step, arguments: dict[int, Value]) -> None:
         step = len(self.steps)
         for value in arguments.values():
             storage = value.storage
@@ -166,7 +185,7 @@ class Program:
 
     # Running
 
-    def execute(self, arrays: Mapping[str, np.ndarray], saved: Buffer | None = None) -> None:
+    def execute(self, arrays: Mapping[str, np.ndarray], saved: Buffer | None = None) -> list[float]:
         """Run all steps.
 
         Parameters
@@ -176,6 +195,11 @@ class Program:
             caller has checked them.
         saved : Buffer
             The saved area, if there is one.
+
+        Returns
+        -------
+        list of float
+            The largest absolute value of each that was looked at.
         """
         try:
             context = self._contexts.pop()
@@ -184,7 +208,7 @@ class Program:
         scratch = self.pool.lend(self.scratch_size) if self.scratch_size else None
         before = threads.enter_openmp(self.num_threads)
         try:
-            context.run(arrays, saved, scratch)
+            return context.run(arrays, saved, scratch)
         finally:
             threads.leave_openmp(before)
             if scratch is not None:
@@ -202,6 +226,7 @@ class Context:
         self._from_buffer = library.ffi.from_buffer
         self._targets = {id(value): _Target(self._memory(value)) for value in program.values}
         self._stream = self._new_stream()
+        self._found: list[float] = []
         self._calls = [self._call(step, arguments) for step, arguments in program.steps]
         self._externals = [
             (name, self._targets[id(value)], external.storage.size)
@@ -218,7 +243,7 @@ class Context:
 
     def run(
         self, arrays: Mapping[str, np.ndarray], saved: Buffer | None, scratch: Buffer | None
-    ) -> None:
+    ) -> list[float]:
         """Point the memories at this call's arrays and buffers, and execute every step."""
         from_buffer = self._from_buffer
         # cffi's buffers keep the arrays alive and at their place until the end of this function.
@@ -241,21 +266,30 @@ class Context:
             if status:
                 description = self.program.steps[index][0].description
                 self.library.check(status, f"executing the {description}")
+        found, self._found = self._found, []
+        return found
 
-    def _call(
-        self, step: Primitive | Routine, arguments: dict[int, Value]
-    ) -> tuple[Any, tuple[Any, ...]]:
+    def _call(self, step: Step, arguments: dict[int, Value]) -> tuple[Any, tuple[Any, ...]]:
         """A function of the library's, and what to call it with."""
         ffi, lib = self.library.ffi, self.library.lib
         if isinstance(step, Primitive):
             pairs = [(arg, self._targets[id(value)].memory) for arg, value in arguments.items()]
             array = ffi.new("dnnl_exec_arg_t[]", pairs)
             return lib.dnnl_primitive_execute, (step.handle, self._stream, len(pairs), array)
+        if isinstance(step, Look):
+            address = ffi.new("void *[1]")
+            self._targets[id(arguments[0])].slots.append((address, 0))
+            return self._look, (address, step.size)
         addresses = step.addresses()
         for position, value in arguments.items():
             self._targets[id(value)].slots.append((addresses, position))
         # Also of one thread: a region around us has teams of its own, and they are not ours.
         return lib.GOMP_parallel, (step.function, addresses, self.program.num_threads, 0)
+
+    def _look(self, address: Any, size: int) -> int:
+        numbers = np.frombuffer(self.library.ffi.buffer(address[0], size), np.float32)
+        self._found.append(magnitude(numbers))
+        return 0
 
     def _point(self, target: _Target, pointer: Any, what: str) -> None:
         status = self._set_handle(target.memory, pointer)
@@ -295,6 +329,9 @@ class Context:
             "creating a stream",
         )
         return library.ffi.gc(pointer[0], library.lib.dnnl_stream_destroy)
+
+
+Step = Primitive | Routine | Look
 
 
 class _Target:

@@ -13,15 +13,14 @@ from convnet_features.kernels.contract import (
     Pool2DKernel,
     Pool2DSpec,
     Provider,
-    StackKernel,
-    Stage,
+    StageGraph,
 )
 from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.magnitude import are_finite
 from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.buffers import BufferPool
-from convnet_features.kernels.onednn.careful import CarefulStack
+from convnet_features.kernels.onednn.careful import CarefulGraph
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.generated import clear_generated
@@ -30,7 +29,7 @@ from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
-from convnet_features.kernels.onednn.stack import OneDNNStack
+from convnet_features.kernels.onednn.stack import OneDNNGraph
 from convnet_features.kernels.onednn.support import fits
 from convnet_features.kernels.portable import PortableProvider
 
@@ -70,7 +69,7 @@ class OneDNNProvider(Provider):
         self._pool = BufferPool()
         self._portable = PortableProvider()
         self._programs = ProgramCache(self._primitives, self._pool)
-        self._stacks: weakref.WeakSet[OneDNNStack] = weakref.WeakSet()
+        self._graphs: weakref.WeakSet[OneDNNGraph] = weakref.WeakSet()
 
     def conv2d(self, spec: Conv2DSpec) -> Conv2DKernel:
         """See `Provider.conv2d`."""
@@ -80,15 +79,12 @@ class OneDNNProvider(Provider):
         """See `Provider.pool2d`."""
         return OneDNNPool2D(spec, self._programs, self._portable.pool2d(spec))
 
-    def stack(self, stages: tuple[Stage, ...]) -> StackKernel:
-        """See `Provider.stack`."""
-        return CarefulStack(tuple(stages), self._kernels_of_stack)
-
-    def _kernels_of_stack(self, stages: tuple[Stage, ...]) -> tuple[OneDNNStack, StackKernel]:
-        portable = self._portable.stack(stages)
-        kernel = OneDNNStack(stages, self._primitives, self._pool, portable)
-        self._stacks.add(kernel)
-        return kernel, portable
+    def graph(self, graph: StageGraph) -> CarefulGraph:
+        """See `Provider.graph`."""
+        portable = self._portable.graph(graph)
+        kernel = OneDNNGraph(graph, self._primitives, self._pool, portable)
+        self._graphs.add(kernel)
+        return CarefulGraph(graph, kernel, portable)
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """See `Provider.dot`; transposed matrices are taken as they are."""
@@ -121,7 +117,7 @@ class OneDNNProvider(Provider):
     def clear_caches(self) -> None:
         """Forget all plans, and give idle memory back."""
         self._programs.clear()
-        for kernel in list(self._stacks):
+        for kernel in list(self._graphs):
             kernel.clear_caches()
         clear_generated()
         self._pool.clear()

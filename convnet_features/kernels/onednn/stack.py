@@ -1,8 +1,7 @@
-"""The stack kernel: plans from a cache, run on the caller's arrays."""
+"""The kernel of graphs of stages: plans from a cache, run on the caller's arrays."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +9,12 @@ import numpy as np
 
 from convnet_features.kernels import threads
 from convnet_features.kernels.contract import (
+    Arrays,
     ConvStage,
-    DenseStage,
-    StackKernel,
+    Gradients,
+    GraphKernel,
     Stage,
-    learnt,
-    stack_output_shape,
+    StageGraph,
 )
 from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.arrays import all_float32, flipped, images, plain
@@ -28,9 +27,9 @@ from convnet_features.kernels.onednn.program_cache import WORK_OF_ONE_THREAD
 from convnet_features.kernels.onednn.stack_backward import build_backward
 from convnet_features.kernels.onednn.stack_forward import build_forward
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey
-from convnet_features.kernels.onednn.support import supports_stack
+from convnet_features.kernels.onednn.support import supports_graph
 
-__all__ = ["OneDNNStack"]
+__all__ = ["OneDNNGraph"]
 
 Shape = tuple[int, ...]
 #: Plans of one stack that are kept: one for each batch size, say.
@@ -39,22 +38,22 @@ PLANS = 32
 PREPARED_PLANS = 4
 
 
-class OneDNNStack(StackKernel):
-    """A stack computed by oneDNN, or by `portable` where that is better.
+class OneDNNGraph(GraphKernel):
+    """A graph of stages computed by oneDNN, or by `portable` where that is better.
 
     Parameters
     ----------
-    stages : tuple of Stage
+    graph : StageGraph
     primitives : Primitives
     pool : BufferPool
-    portable : StackKernel
-        The same stack's portable kernel, for dtypes other than float32, empty
+    portable : GraphKernel
+        The same graph's portable kernel, for dtypes other than float32, empty
         arrays, and stages for which oneDNN has only slow reference code.
 
     Notes
     -----
-    A plan holds for one shape of images, one layout (plain or channels last),
-    the shapes of the parameters and a number of threads. It holds no values:
+    A plan holds for the shapes and layouts (plain or channels last) of the
+    inputs, the shapes of the parameters and a number of threads. It holds no values:
     parameters are read anew at each call, so they may be changed in place
     between calls. Filters are reordered at each call, at 10 to 20 µs, and dense
     weights are used as they are; `prepare` does that once.
@@ -62,72 +61,81 @@ class OneDNNStack(StackKernel):
 
     def __init__(
         self,
-        stages: tuple[Stage, ...],
+        graph: StageGraph,
         primitives: Primitives,
         pool: BufferPool,
-        portable: StackKernel,
+        portable: GraphKernel,
     ) -> None:
-        self.stages = stages
+        self.graph = graph
         self._primitives = primitives
         self._pool = pool
         self._portable = portable
         self._forward_plans: LRUCache[ForwardPlan | None] = LRUCache(PLANS)
         self._backward_programs: LRUCache[Program | None] = LRUCache(PLANS)
-        self._to_flip = _filters_to_flip(stages)
-        self._learnt = [(i, f"p{i}") for i, own in enumerate(learnt(stages)) if own]
+        self._to_flip = _filters_to_flip(graph)
+        self._learnt = [index for index, own in enumerate(graph.learnt) if own]
 
-    def forward(self, x: np.ndarray, params: Sequence[np.ndarray]) -> np.ndarray:
-        """See `StackKernel.forward`."""
-        if not all_float32((x, *params)):
-            return self._portable.forward(x, params)
-        ready, layout = images(x)
-        plan = self._plan(x.shape, layout, params, training=False)
+    def forward(self, xs: Arrays, params: Arrays) -> list[np.ndarray]:
+        """See `GraphKernel.forward`."""
+        return self.measured_forward(xs, params)[0]
+
+    def measured_forward(
+        self, xs: Arrays, params: Arrays
+    ) -> tuple[list[np.ndarray], dict[int, float] | None]:
+        """The results, and how large values on the way were; None if oneDNN did not compute it."""
+        if not all_float32((*xs, *params)):
+            return self._portable.forward(xs, params), None
+        ready, layouts = _inputs(xs)
+        plan = self._plan(xs, layouts, params, training=False)
         if plan is None:
-            return self._portable.forward(x, params)
-        y = empty(plan.y_shape)
-        plan.program.execute({"x": ready, "y": y, **self._parameters(params)})
-        return y
+            return self._portable.forward(xs, params), None
+        return _computed(plan, {**ready, **self._parameters(params)})
 
-    def prepare(self, params: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-        """See `StackKernel.prepare`: filters are laid out once for each size of batch."""
+    def prepare(self, params: Arrays) -> Callable[[Arrays], list[np.ndarray]]:
+        """See `GraphKernel.prepare`."""
+        prepared = self.measured_prepare(params)
+        return lambda xs: prepared(xs)[0]
+
+    def measured_prepare(
+        self, params: Arrays
+    ) -> Callable[[Arrays], tuple[list[np.ndarray], dict[int, float] | None]]:
+        """`measured_forward` of parameters that are laid out once for each size of batch."""
         if not all_float32(params):
-            return super().prepare(params)
+            return lambda xs: (self._portable.forward(xs, params), None)
         constants = {name: np.array(value) for name, value in self._parameters(params).items()}
         shapes = tuple([param.shape for param in params])
         plans: LRUCache[ForwardPlan | None] = LRUCache(PREPARED_PLANS)
 
-        def forward(x: np.ndarray) -> np.ndarray:
-            if x.dtype != np.float32:
-                return self.forward(x, params)
-            ready, layout = images(x)
-            key = PlanKey(x.shape, layout, shapes, False, threads.get_num_threads())
+        def forward(xs: Arrays) -> tuple[list[np.ndarray], dict[int, float] | None]:
+            if not all_float32(xs):
+                return self.measured_forward(xs, params)
+            ready, layouts = _inputs(xs)
+            key = _key(xs, layouts, shapes, training=False)
             plan = plans.get(key, lambda: self._build_forward(key, constants))
-            if plan is None:
-                return self.forward(x, params)
-            y = empty(plan.y_shape)
-            plan.program.execute({"x": ready, "y": y})
-            return y
+            return self.measured_forward(xs, params) if plan is None else _computed(plan, ready)
 
         return forward
 
-    def forward_training(
-        self, x: np.ndarray, params: Sequence[np.ndarray]
-    ) -> tuple[np.ndarray, Any]:
-        """See `StackKernel.forward_training`; the workspace may be used more than once."""
-        if not all_float32((x, *params)):
-            return self._portable.forward_training(x, params)
-        ready, layout = images(x)
-        plan = self._plan(x.shape, layout, params, training=True)
+    def forward_training(self, xs: Arrays, params: Arrays) -> tuple[list[np.ndarray], Any]:
+        """See `GraphKernel.forward_training`; the workspace may be used more than once."""
+        if not all_float32((*xs, *params)):
+            return self._portable.forward_training(xs, params)
+        ready, layouts = _inputs(xs)
+        plan = self._plan(xs, layouts, params, training=True)
         if plan is None or not plan.has_backward:
-            return self._portable.forward_training(x, params)
+            return self._portable.forward_training(xs, params)
         workspace = Workspace(plan, self._parameters(params), self._pool)
-        y = empty(plan.y_shape)
-        arrays = {"x": ready, "y": y, **workspace.parameters, **workspace.statistics}
-        plan.program.execute(arrays, workspace.saved)
-        return y, workspace
+        arrays = {**ready, **workspace.parameters, **workspace.statistics}
+        ys, workspace.measured = _computed(plan, arrays, workspace.saved)
+        return ys, workspace
+
+    @staticmethod
+    def measured(workspace: Any) -> dict[int, float] | None:
+        """How large values on the way were; None if oneDNN did not compute them."""
+        return workspace.measured if isinstance(workspace, Workspace) else None
 
     def statistics(self, workspace: Any) -> list[np.ndarray]:
-        """See `StackKernel.statistics`."""
+        """See `GraphKernel.statistics`."""
         if not isinstance(workspace, Workspace):
             return self._portable.statistics(workspace)
         found = []
@@ -140,41 +148,53 @@ class OneDNNStack(StackKernel):
     def backward(
         self,
         workspace: Any,
-        x: np.ndarray,
-        params: Sequence[np.ndarray],
-        y: np.ndarray,
-        gy: np.ndarray,
-        input_grad: bool,
-    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        """See `StackKernel.backward`."""
+        xs: Arrays,
+        params: Arrays,
+        ys: Arrays,
+        gys: Sequence[np.ndarray | None],
+        input_grads: Sequence[bool],
+    ) -> Gradients:
+        """See `GraphKernel.backward`."""
         if not isinstance(workspace, Workspace):
-            return self._portable.backward(workspace, x, params, y, gy, input_grad)
+            return self._portable.backward(workspace, xs, params, ys, gys, input_grads)
         plan = workspace.plan
-        _check_gradient(gy, y, plan.y_shape)
+        _check_gradients(gys, ys, plan.y_shapes)
+        given = tuple([gy is not None for gy in gys])
+        input_grads = tuple(input_grads)
         # There may be fewer threads than forwards: in a forked child, say.
         number = min(plan.program.num_threads, threads.get_num_threads())
         program = self._backward_programs.get(
-            (plan.key, input_grad, number), lambda: self._build_backward(plan, input_grad, number)
+            (plan.key, given, input_grads, number),
+            lambda: self._build_backward(plan, given, input_grads, number),
         )
         if program is None:
-            _, workspace = self._portable.forward_training(x, params)
-            return self._portable.backward(workspace, x, params, y, gy, input_grad)
-        gx = empty(x.shape) if input_grad else None
-        gradients = {f"g{name}": empty(params[i].shape) for i, name in self._learnt}
-        arrays = {
-            **workspace.parameters,
-            **workspace.statistics,
-            **gradients,
-            "x": images(x)[0],
-            "y": plain(y),
-            "gy": plain(gy.astype(np.float32, copy=False)),
+            _, workspace = self._portable.forward_training(xs, params)
+            return self._portable.backward(workspace, xs, params, ys, gys, input_grads)
+        of_inputs = {
+            f"gx{i}": _gradient(program, f"gx{i}", x.shape)
+            for i, (x, needed) in enumerate(zip(xs, input_grads, strict=True))
+            if needed
         }
-        if gx is not None:
-            arrays["gx"] = gx
-        program.execute(arrays, workspace.saved)
+        of_params = {i: _gradient(program, f"gp{i}", params[i].shape) for i in self._learnt}
+        program.execute(
+            {
+                **workspace.parameters,
+                **workspace.statistics,
+                **_inputs(xs)[0],
+                **{f"y{i}": plain(y) for i, y in enumerate(ys)},
+                **{
+                    f"gy{i}": plain(gy.astype(np.float32, copy=False))
+                    for i, gy in enumerate(gys)
+                    if gy is not None
+                },
+                **of_inputs,
+                **{f"gp{i}": gradient for i, gradient in of_params.items()},
+            },
+            workspace.saved,
+        )
         for index in self._to_flip:
-            gradients[f"gp{index}"] = flipped(gradients[f"gp{index}"])
-        return gx, list(gradients.values())
+            of_params[index] = flipped(of_params[index])
+        return [of_inputs.get(f"gx{i}") for i in range(len(xs))], list(of_params.values())
 
     def clear_caches(self) -> None:
         """Forget all plans."""
@@ -186,41 +206,50 @@ class OneDNNStack(StackKernel):
         """How many plans are kept."""
         return len(self._forward_plans) + len(self._backward_programs)
 
-    def _parameters(self, params: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    def _parameters(self, params: Arrays) -> dict[str, np.ndarray]:
         arrays = {f"p{index}": plain(param) for index, param in enumerate(params)}
         for index in self._to_flip:
             arrays[f"p{index}"] = flipped(params[index])
         return arrays
 
     def _plan(
-        self, x_shape: Shape, layout: str, params: Sequence[np.ndarray], training: bool
+        self, xs: Arrays, layouts: tuple[str, ...], params: Arrays, training: bool
     ) -> ForwardPlan | None:
-        shapes = tuple([param.shape for param in params])
-        key = PlanKey(x_shape, layout, shapes, training, threads.get_num_threads())
+        key = _key(xs, layouts, tuple([param.shape for param in params]), training)
         return self._forward_plans.get(key, lambda: self._build_forward(key))
 
     def _build_forward(
         self, key: PlanKey, constants: Mapping[str, np.ndarray] | None = None
     ) -> ForwardPlan | None:
-        work = _work(self.stages, key.x_shape, key.param_shapes)
+        graph = self.graph
+        work = sum(
+            node.stage.multiplications(node.x_shapes, node.param_shapes)
+            for node in graph.walk(key.x_shapes, key.param_shapes)
+        )
         num_threads = 1 if work < WORK_OF_ONE_THREAD else threads.team(key.num_threads)
-        if not supports_stack(self.stages, key.x_shape, key.param_shapes):
+        if not supports_graph(graph, key.x_shapes, key.param_shapes):
             return None
         try:
             with threads.openmp_threads(num_threads):
                 return build_forward(
-                    self._primitives, self._pool, self.stages, key, num_threads, constants
+                    self._primitives, self._pool, graph, key, num_threads, constants
                 )
         except UnsupportedError:
             return None
 
     def _build_backward(
-        self, plan: ForwardPlan, input_grad: bool, num_threads: int
+        self,
+        plan: ForwardPlan,
+        given: Sequence[bool],
+        input_grads: Sequence[bool],
+        num_threads: int,
     ) -> Program | None:
         num_threads = threads.team(num_threads)
         try:
             with threads.openmp_threads(num_threads):
-                return build_backward(self._primitives, self._pool, plan, input_grad, num_threads)
+                return build_backward(
+                    self._primitives, self._pool, plan, given, input_grads, num_threads
+                )
         except UnsupportedError:
             # Too late for this step, which computes its forward pass again; not for the next.
             plan.has_backward = False
@@ -231,7 +260,7 @@ class Workspace:
     """What a forward pass leaves to its backward pass.
 
     The buffer goes back to the pool when the workspace is collected, so
-    `OneDNNStack.backward` may use it any number of times.
+    `OneDNNGraph.backward` may use it any number of times.
     """
 
     def __init__(
@@ -244,6 +273,7 @@ class Workspace:
             for number, (_, shape) in enumerate(plan.statistics)
             for name in ("mean", "variance")
         }
+        self.measured: dict[int, float] = {}
         self.saved: Buffer = pool.lend(plan.program.saved.size)
         self._pool = pool
 
@@ -251,31 +281,52 @@ class Workspace:
         self._pool.take_back(self.saved)
 
 
-def _filters_to_flip(stages: Sequence[Stage]) -> list[int]:
+def _filters_to_flip(graph: StageGraph) -> list[int]:
     """Positions of the parameters whose rows and columns oneDNN must see reversed."""
-    positions, position = [], 0
-    for stage in stages:
-        if isinstance(stage, ConvStage) and stage.conv.flip_filters:
-            positions.append(position)
-        position += stage.n_params
-    return positions
+    return [
+        position
+        for position, (number, name) in enumerate(graph.params)
+        if name == "w" and _flips(graph.nodes[number].stage)
+    ]
 
 
-def _work(stages: Sequence[Stage], x_shape: Shape, param_shapes: Sequence[Shape]) -> int:
-    """Multiplications of a forward pass."""
-    total, shape, shapes = 0, x_shape, iter(param_shapes)
-    for stage in stages:
-        own = [next(shapes) for _ in range(stage.n_params)]
-        shape = stack_output_shape([stage], shape, own)
-        if isinstance(stage, ConvStage | DenseStage):
-            outputs = math.prod(shape[2:]) * shape[0]
-            total += math.prod(own[0]) * outputs
-    return total
+def _flips(stage: Stage) -> bool:
+    return isinstance(stage, ConvStage) and stage.conv.flip_filters
 
 
-def _check_gradient(gy: np.ndarray, y: np.ndarray, shape: Shape) -> None:
-    if gy.shape != shape or y.shape != shape:
-        raise ValueError(
-            f"the stack's result has shape {shape}, but backward was given y of shape {y.shape} "
-            f"and gy of shape {gy.shape}"
-        )
+def _inputs(xs: Arrays) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The inputs as they lie in memory, and their layouts."""
+    ready = [images(x) for x in xs]
+    arrays = {f"x{number}": array for number, (array, _) in enumerate(ready)}
+    return arrays, tuple([layout for _, layout in ready])
+
+
+def _key(
+    xs: Arrays, layouts: tuple[str, ...], param_shapes: tuple[Shape, ...], training: bool
+) -> PlanKey:
+    shapes = tuple([x.shape for x in xs])
+    return PlanKey(shapes, layouts, param_shapes, training, threads.get_num_threads())
+
+
+def _computed(
+    plan: ForwardPlan, arrays: Mapping[str, np.ndarray], saved: Buffer | None = None
+) -> tuple[list[np.ndarray], dict[int, float]]:
+    """A plan's results, and how large values on the way were."""
+    ys = {f"y{i}": empty(shape) for i, shape in enumerate(plan.y_shapes)}
+    found = plan.program.execute({**arrays, **ys}, saved)
+    return list(ys.values()), dict(zip(plan.measured, found, strict=True))
+
+
+def _gradient(program: Program, name: str, shape: Shape) -> np.ndarray:
+    """A new array for a gradient: zeros where the program does not write it."""
+    return empty(shape) if name in program.externals else np.zeros(shape, np.float32)
+
+
+def _check_gradients(gys: Sequence[np.ndarray | None], ys: Arrays, shapes: Sequence[Shape]) -> None:
+    for gy, y, shape in zip(gys, ys, shapes, strict=True):
+        if y.shape != shape or (gy is not None and gy.shape != shape):
+            given = "None" if gy is None else gy.shape
+            raise ValueError(
+                f"the stack's result has shape {shape}, but backward was given y of shape "
+                f"{y.shape} and gy of shape {given}"
+            )

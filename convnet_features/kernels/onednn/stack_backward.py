@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from convnet_features.kernels.contract import (
+    ConcatStage,
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    MaskStage,
     NormStage,
     PoolStage,
+    SumStage,
 )
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.declarations import Arg, Query
@@ -35,16 +38,19 @@ def build_backward(
     primitives: Primitives,
     pool: BufferPool,
     plan: ForwardPlan,
-    input_grad: bool,
+    given: Sequence[bool],
+    input_grads: Sequence[bool],
     num_threads: int,
 ) -> Program:
     """Make the program of the gradients, for `num_threads` threads.
 
-    The caller's arrays are called ``x``, ``y``, ``p0``, ... as in the forward
-    program, ``gy`` for the gradient that comes in, ``g0``, ... for those of the
-    parameters and ``gx``, plain, for that of the images.
+    The caller's arrays are called ``x0``, ``y0``, ``p0``, ... as in the forward
+    program, ``gy0``, ... for the gradients of the results that come in, where
+    `given`, ``gp0``, ... for those of the parameters and ``gx0``, ..., plain, for those of the
+    inputs, where `input_grads`. Gradients that nothing given depends on are
+    not among the program's arrays.
     """
-    return _Builder(primitives, pool, plan, input_grad, num_threads).build()
+    return _Builder(primitives, pool, plan, given, input_grads, num_threads).build()
 
 
 class _Builder:
@@ -53,45 +59,92 @@ class _Builder:
         primitives: Primitives,
         pool: BufferPool,
         plan: ForwardPlan,
-        input_grad: bool,
+        given: Sequence[bool],
+        input_grads: Sequence[bool],
         num_threads: int,
     ) -> None:
         self.primitives = primitives
         self.plan = plan
-        self.input_grad = input_grad
+        self.graph = plan.graph
+        self.readers = plan.graph.readers
+        self.given = given
+        self.input_grads = input_grads
+        self.needs = plan.graph.needs_gradient(input_grads)
+        self.records = {record.value: record for record in plan.records}
         self.program = Program(primitives, pool, num_threads, plan.program.saved)
+        #: Parts of the gradient of each value, by those who read it.
+        self.parts: dict[int, list[Value]] = {}
+        #: Storages that several nodes read: nobody may work in them in place.
+        self.shared: set[int] = set()
 
     def build(self) -> Program:
-        records = self.plan.records
-        lowest = 0 if self.input_grad else self._first_with_params()
-        gradient = self.program.external("gy", self.primitives.strided(self.plan.y_shape))
-        index = len(records)
-        while index > lowest:
-            index -= 1
-            record = records[index]
-            gradient = self._undo(record, gradient)
-            goes_on = index > lowest or self.input_grad
-            if index > lowest and (winners := self._winners(index)):
-                index -= 1
-                goes_on = index > lowest or self.input_grad
-                gradient = self._convolve_winners(winners, record, gradient, index, goes_on)
-            elif isinstance(record.stage, PoolStage):
-                gradient = self._pool(record, gradient, index)
-            elif isinstance(record.stage, ConvStage):
-                gradient = self._convolve(record, gradient, index, goes_on)
-            elif isinstance(record.stage, DenseStage):
-                gradient = self._multiply(record, gradient, index, goes_on)
-            elif isinstance(record.stage, NormStage):
-                gradient = self._normalise(record, gradient, index)
-            else:
-                gradient = self._mask(record, gradient, index)
-        if self.input_grad and gradient is not self.program.externals.get("gx"):
-            self.program.reorder_into(gradient, self._gx())
+        for number, (value, given) in enumerate(zip(self.graph.outputs, self.given, strict=True)):
+            if given:
+                desc = self.primitives.strided(self.plan.y_shapes[number])
+                self._add(value, self.program.external(f"gy{number}", desc), shared=True)
+        for record in reversed(self.plan.records):
+            gradient = self._total(record)
+            if gradient is not None and self.needs[record.value]:
+                self._differentiate(record, self._undo(record, gradient))
+        for number, needed in enumerate(self.input_grads):
+            if needed:
+                self._leave(number)
         return self.program.finish()
 
-    def _first_with_params(self) -> int:
-        indices = [index for index, record in enumerate(self.plan.records) if record.w]
-        return indices[0] if indices else len(self.plan.records)
+    def _differentiate(self, record: Record, gradient: Value) -> None:
+        winners = self._winners(record)
+        if winners is not None:
+            self._convolve_winners(winners, record, gradient)
+            return
+        match record.stage:
+            case PoolStage():
+                self._pool(record, gradient)
+            case ConvStage():
+                self._convolve(record, gradient)
+            case DenseStage():
+                self._multiply(record, gradient)
+            case NormStage():
+                self._normalise(record, gradient)
+            case MaskStage():
+                self._mask(record, gradient)
+            case SumStage():
+                self._split_sum(record, gradient)
+            case ConcatStage():
+                self._split_channels(record, gradient)
+
+    # Gradients that come from several nodes
+
+    def _add(self, value: int, gradient: Value, shared: bool = False) -> None:
+        """Note a part of a value's gradient."""
+        self.parts.setdefault(value, []).append(gradient)
+        if shared:
+            self.shared.add(id(gradient.storage))
+
+    def _total(self, record: Record) -> Value | None:
+        """The gradient of a node's result; None if nothing given depends on it."""
+        parts = self.parts.pop(record.value, [])
+        return self._sum(parts, record.y_desc) if parts else None
+
+    def _sum(self, parts: Sequence[Value], desc: MemoryDesc) -> Value:
+        if len(parts) == 1:
+            return parts[0]
+        first, *others = (self.program.reorder(part, desc) for part in parts)
+        result = self.program.temporary(desc)
+        for other in others:
+            arguments = {Arg.SRC: first, Arg.SRC_1: other, Arg.DST: result}
+            self.program.run(self.primitives.addition(desc), arguments)
+            first = result
+        return result
+
+    def _leave(self, number: int) -> None:
+        """The gradient of an input, to the caller."""
+        parts = self.parts.pop(number, [])
+        if parts:
+            plain = self.primitives.strided(self.plan.key.x_shapes[number])
+            gradient = self._sum(parts, plain)
+            gx = self.program.external(f"gx{number}", plain)
+            if gradient is not gx:
+                self.program.reorder_into(gradient, gx)
 
     # The stages
 
@@ -102,9 +155,9 @@ class _Builder:
         desc = record.y_desc
         gradient = self.program.reorder(gradient, desc)
         result = gradient
-        if gradient is self.program.externals["gy"]:
+        if id(gradient.storage) in self.shared:
             result = self.program.temporary(desc)
-        y = self._saved_or_external(record.y, "y", desc)
+        y = self._read(record.y, desc)
         # Padding needs no care: the gradient is zero there, and stays so.
         flat = self.primitives.flat(desc)
         primitive = self.primitives.activation_backward(record.undo, flat)
@@ -118,31 +171,28 @@ class _Builder:
         )
         return result
 
-    def _pool(self, record: Record, gradient: Value, index: int) -> Value:
+    def _pool(self, record: Record, gradient: Value) -> None:
         assert isinstance(record.stage, PoolStage)
         assert record.hint is not None
         gradient = self.program.reorder(gradient, record.y_desc)
         primitive = self.primitives.pooling_backward(
             record.stage.pool, record.x_desc, record.y_desc, record.hint
         )
-        result = self._gradient_of_input(index, record.x_desc)
+        result = self._gradient_of_input(record, record.x_desc)
         arguments = {Arg.DIFF_DST: gradient, Arg.DIFF_SRC: result}
         if record.workspace is not None:
             arguments[Arg.WORKSPACE] = self.program.recall(record.workspace)
         self.program.run(primitive, arguments)
-        return result
 
-    def _normalise(self, record: Record, gradient: Value, index: int) -> Value:
+    def _normalise(self, record: Record, gradient: Value) -> None:
         program, primitives, desc = self.program, self.primitives, record.x_desc
         assert isinstance(record.stage, NormStage)
         assert record.hint is not None
         shape = desc.shape
         images = primitives.strided((*shape, 1, 1)) if len(shape) == 2 else desc
-        x = self._saved_or_external(record.x, "x", desc)
-        result = self._gradient_of_input(index, desc)
-        channels = primitives.strided(shape[1:2])
-        before = self.plan.records[:index]
-        number = sum(isinstance(each.stage, NormStage) for each in before)
+        x = self._read(record.x, desc)
+        result = self._gradient_of_input(record, desc)
+        channels, number = primitives.strided(shape[1:2]), record.number
         arguments = {
             Arg.SRC: program.view(x, images),
             Arg.DIFF_DST: program.view(program.reorder(gradient, desc), images),
@@ -160,32 +210,49 @@ class _Builder:
             images, record.stage.epsilon, rectified, record.hint
         )
         program.run(primitive, arguments)
-        return result
 
-    def _mask(self, record: Record, gradient: Value, index: int) -> Value:
+    def _mask(self, record: Record, gradient: Value) -> None:
         desc = record.y_desc
-        result = self._gradient_of_input(index, desc)
+        result = self._gradient_of_input(record, desc)
         arguments = {
             Arg.SRC: self.program.reorder(gradient, desc),
             Arg.SRC_1: self.program.external(record.mask, desc),
             Arg.DST: result,
         }
         self.program.run(self.primitives.multiplication(desc), arguments)
-        return result
 
-    def _winners(self, index: int) -> Winners | None:
-        records = self.plan.records
-        return find_winners(self.primitives, records[index - 1], records[index])
+    def _split_sum(self, record: Record, gradient: Value) -> None:
+        for value in record.inputs:
+            if self.needs[value]:
+                self._add(value, gradient, shared=True)
 
-    def _convolve_winners(
-        self, winners: Winners, pooling: Record, gradient: Value, index: int, goes_on: bool
-    ) -> Value:
-        """A convolution's gradients, and its pooling's, at once."""
-        program, record = self.program, self.plan.records[index]
+    def _split_channels(self, record: Record, gradient: Value) -> None:
+        gradient = self.program.reorder(gradient, record.y_desc)
+        start = 0
+        for value, desc in zip(record.inputs, record.x_descs, strict=True):
+            channels = desc.shape[1]
+            if self.needs[value]:
+                part = self.primitives.channels(record.y_desc, start, channels)
+                own = self.program.temporary(desc)
+                self.program.reorder_into(self.program.view(gradient, part), own)
+                self._add(value, own)
+            start += channels
+
+    def _winners(self, pooling: Record) -> Winners | None:
+        """What computes a convolution's gradients, and those of its pooling, at once."""
+        record = self.records.get(pooling.inputs[0])
+        if record is None or not isinstance(pooling.stage, PoolStage):
+            return None
+        if len(self.readers[record.value]) > 1 or record.value in self.graph.outputs:
+            return None
+        return find_winners(self.primitives, record, pooling)
+
+    def _convolve_winners(self, winners: Winners, pooling: Record, gradient: Value) -> None:
+        program, record = self.program, self.records[pooling.inputs[0]]
         assert pooling.workspace is not None
         g = program.reorder(gradient, winners.pooled)
         won = program.recall(pooling.workspace)
-        x = self._saved_or_external(record.x, "x", record.x_desc)
+        x = self._read(record.x, record.x_desc)
         gw = program.temporary(winners.w)
         b_desc = self.primitives.strided((record.w_shape[0],))
         gb = program.external(f"g{record.b}", b_desc) if record.b else program.temporary(b_desc)
@@ -193,24 +260,24 @@ class _Builder:
         program.call(winners.filters(), {**arguments, "gw": gw, "gb": gb})
         plain = self.primitives.strided(record.w_shape)
         program.reorder_into(gw, program.external(f"g{record.w}", plain))
-        if not goes_on:
-            return gradient
+        if not self.needs[record.inputs[0]]:
+            return
         w = program.reorder(program.external(record.w, plain), winners.w)
-        result = self._gradient_of_input(index, winners.x)
+        result = self._gradient_of_input(record, winners.x)
         arguments = {"w": w, "g": g, "winners": won, "gx": result}
         program.call(winners.images(program.num_threads), arguments)
-        return result
 
-    def _convolve(self, record: Record, gradient: Value, index: int, goes_on: bool) -> Value:
+    def _convolve(self, record: Record, gradient: Value) -> None:
         assert isinstance(record.stage, ConvStage)
         assert record.hint is not None
         gradient = self.program.reorder(gradient, record.y_desc)
         self._filters(record, record.stage.conv, record.hint, gradient)
-        if not goes_on:
-            return gradient
+        if not self.needs[record.inputs[0]]:
+            return
         filtering = find_image_gradient(self.primitives, record, self.program.num_threads)
         if filtering is not None:
-            return self._filter(filtering, record, gradient, index)
+            self._filter(filtering, record, gradient)
+            return
         primitives, spec, hint = self.primitives, record.stage.conv, record.hint
         primitive = self._concrete_or_any(
             lambda gx, gy: primitives.convolution_backward_data(
@@ -220,7 +287,8 @@ class _Builder:
             record.y_desc,
         )
         w = self.program.external(record.w, primitives.strided(record.w_shape))
-        result = self._gradient_of_input(index, primitive.desc(Query.DIFF_SRC, record.x_desc.shape))
+        desc = primitive.desc(Query.DIFF_SRC, record.x_desc.shape)
+        result = self._gradient_of_input(record, desc)
         arguments = {
             Arg.DIFF_DST: self.program.reorder(
                 gradient, primitive.desc(Query.DIFF_DST, record.y_desc.shape)
@@ -229,18 +297,16 @@ class _Builder:
             Arg.DIFF_SRC: result,
         }
         self.program.run(primitive, arguments)
-        return result
 
-    def _filter(self, filtering: Filtering, record: Record, gradient: Value, index: int) -> Value:
+    def _filter(self, filtering: Filtering, record: Record, gradient: Value) -> None:
         """The gradient of a convolution's images, by minimal filtering."""
         program, primitives = self.program, self.primitives
         w = program.external(record.w, primitives.strided(record.w_shape))
         w = program.reorder(w, primitives.blocked(record.w_shape, primitives.machine.lanes))
         prepared = program.temporary(filtering.prepared)
         program.call(filtering.prepare, {"w": w, "u": prepared})
-        result = self._gradient_of_input(index, record.x_desc)
+        result = self._gradient_of_input(record, record.x_desc)
         program.call(filtering.routine, {"x": gradient, "w": prepared, "y": result})
-        return result
 
     def _filters(self, record: Record, spec: Conv2DSpec, hint: Primitive, gradient: Value) -> None:
         """The gradients of a convolution's filters and biases."""
@@ -257,7 +323,7 @@ class _Builder:
             record.x_desc,
             record.y_desc,
         )
-        x = self._saved_or_external(record.x, "x", record.x_desc)
+        x = self._read(record.x, record.x_desc)
         plain = self.program.external(f"g{record.w}", primitives.strided(record.w_shape))
         desc = primitive.desc(Query.DIFF_WEIGHTS, record.w_shape)
         result = plain if desc == plain.desc else self.program.temporary(desc)
@@ -277,7 +343,7 @@ class _Builder:
     def _accumulate(self, own: FilterGradient, record: Record, gradient: Value) -> None:
         """The gradients of filters and biases, by minimal filtering."""
         program, primitives = self.program, self.primitives
-        x = self._saved_or_external(record.x, "x", record.x_desc)
+        x = self._read(record.x, record.x_desc)
         sums, gw = program.temporary(own.sums), program.temporary(own.gw)
         b_desc = primitives.strided((record.w_shape[0],))
         gb = program.external(f"g{record.b}", b_desc) if record.b else program.temporary(b_desc)
@@ -286,21 +352,18 @@ class _Builder:
         plain = primitives.strided(record.w_shape)
         program.reorder_into(gw, program.external(f"g{record.w}", plain))
 
-    def _multiply(self, record: Record, gradient: Value, index: int, goes_on: bool) -> Value:
-        assert isinstance(record.stage, DenseStage)
+    def _multiply(self, record: Record, gradient: Value) -> None:
         self._weights(record, gradient)
-        if not goes_on:
-            return gradient
+        if not self.needs[record.inputs[0]]:
+            return
         primitives = self.primitives
         n_inputs, n_units = record.w_shape
         w = self.program.external(record.w, primitives.strided(record.w_shape))
         transposed = self.program.view(w, primitives.strided((n_units, n_inputs), (1, n_units)))
-        result = self._gradient_of_input(index, record.x_desc)
+        (value,) = record.inputs
+        result = self.program.temporary(record.x_desc)
         self._product(gradient, transposed, result)
-        shape = self._input_shape(index)
-        if shape == record.x_desc.shape:
-            return result
-        return self.program.view(result, primitives.strided(shape))
+        self._add(value, self.program.view(result, primitives.strided(self._shape(value))))
 
     def _weights(self, record: Record, gradient: Value) -> None:
         """The gradients of a dense stage's weights, x' gy, and biases, 1' gy.
@@ -311,7 +374,7 @@ class _Builder:
         primitives, program = self.primitives, self.program
         n_samples, n_units = gradient.desc.shape
         n_inputs = record.w_shape[0]
-        x = self._saved_or_external(record.x, "x", record.x_desc)
+        x = self._read(record.x, record.x_desc)
         x = program.view(x, primitives.strided((n_inputs, n_samples), (1, n_inputs)))
         gw = program.external(f"g{record.w}", primitives.strided(record.w_shape))
         self._product(x, gradient, gw)
@@ -326,25 +389,33 @@ class _Builder:
 
     # Where the values are
 
-    def _saved_or_external(self, saved: Value | None, name: str, desc: MemoryDesc) -> Value:
-        if saved is not None:
-            return self.program.recall(saved)
-        value = self.program.external(name, desc)
+    def _read(self, place: Value | str, desc: MemoryDesc) -> Value:
+        """What the forward program saved, or an array of the caller's."""
+        if isinstance(place, Value):
+            return self.program.recall(place)
+        value = self.program.external(place, desc)
         return value if value.desc == desc else self.program.view(value, desc)
 
-    def _input_shape(self, index: int) -> tuple[int, ...]:
-        return self.plan.records[index - 1].y_desc.shape if index else self.plan.key.x_shape
+    def _shape(self, value: int) -> tuple[int, ...]:
+        if value < self.graph.n_inputs:
+            return self.plan.key.x_shapes[value]
+        return self.records[value].y_desc.shape
 
-    def _gx(self) -> Value:
-        return self.program.external("gx", self.primitives.strided(self.plan.key.x_shape))
+    def _gradient_of_input(self, record: Record, desc: MemoryDesc) -> Value:
+        """Where the gradient of a node's only input goes: straight to the caller if it can."""
+        (value,) = record.inputs
+        result = self._callers_array(value, desc) or self.program.temporary(desc)
+        self._add(value, result)
+        return result
 
-    def _gradient_of_input(self, index: int, desc: MemoryDesc) -> Value:
-        """Where the gradient of a stage's input goes: straight to the caller if it can."""
-        if index == 0 and self.input_grad:
-            gx = self._gx()
-            if gx.desc == desc:
-                return gx
-        return self.program.temporary(desc)
+    def _callers_array(self, value: int, desc: MemoryDesc) -> Value | None:
+        """The caller's array for an input's gradient, if the whole of it comes in this layout."""
+        if value >= self.graph.n_inputs or not self.input_grads[value]:
+            return None
+        plain = self.primitives.strided(self.plan.key.x_shapes[value])
+        if len(self.readers[value]) > 1 or plain != desc:
+            return None
+        return self.program.external(f"gx{value}", plain)
 
     def _concrete_or_any(
         self, make: Callable[[MemoryDesc, MemoryDesc], Primitive], x: MemoryDesc, y: MemoryDesc

@@ -16,19 +16,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from convnet_features.kernels.contract import (
+    ConcatStage,
     ConvStage,
     DenseStage,
     MaskStage,
     NormStage,
     PoolStage,
+    SizedNode,
     Stage,
+    StageGraph,
+    SumStage,
     check_product,
 )
 from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
+from convnet_features.kernels.onednn.bounds import Measuring
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv_pool import find_conv_pool
 from convnet_features.kernels.onednn.declarations import Arg, Query
@@ -48,15 +54,15 @@ Shape = tuple[int, ...]
 def build_forward(
     primitives: Primitives,
     pool: BufferPool,
-    stages: Sequence[Stage],
+    graph: StageGraph,
     key: PlanKey,
     num_threads: int,
     constants: Mapping[str, np.ndarray] | None = None,
 ) -> ForwardPlan:
     """Make the forward program for the images and parameters that `key` describes.
 
-    The caller's arrays are called ``x``, ``y`` and ``p0``, ``p1``, ...: the
-    parameters in the order of `contract.stack_params`, filters flipped already.
+    The caller's arrays are called ``x0``, ..., ``y0``, ... and ``p0``, ...: the
+    parameters in the order of `StageGraph.params`, filters flipped already.
     Those among `constants` keep their values; they are laid out here, once.
 
     Raises
@@ -64,7 +70,7 @@ def build_forward(
     UnsupportedError
         oneDNN cannot compute one of the stages, or only slowly.
     """
-    return _Builder(primitives, pool, stages, key, num_threads, constants or {}).build()
+    return _Builder(primitives, pool, graph, key, num_threads, constants or {}).build()
 
 
 class _Builder:
@@ -72,63 +78,90 @@ class _Builder:
         self,
         primitives: Primitives,
         pool: BufferPool,
-        stages: Sequence[Stage],
+        graph: StageGraph,
         key: PlanKey,
         num_threads: int,
         constants: Mapping[str, np.ndarray],
     ) -> None:
         self.primitives = primitives
-        self.stages = stages
+        self.graph = graph
+        self.readers = graph.readers
         self.constants = constants
         self.key = key
+        self.nodes = list(graph.walk(key.x_shapes, key.param_shapes))
         self.program = Program(primitives, pool, num_threads)
+        #: What is known by now: the inputs, and the nodes' results.
+        self.values: dict[int, Value] = {}
         self.records: list[Record] = []
-        self.params_taken = 0
         self.statistics: list[tuple[float, Shape]] = []
+        #: Values that were laid out otherwise for a reader, for the next one that wants them so.
+        self.laid_out: list[tuple[Value, Value]] = []
 
     def build(self) -> ForwardPlan:
-        value = self.program.external(
-            "x", self.primitives.images(self.key.x_shape, self.key.x_layout)
-        )
-        pooled_already = False
-        for index, stage in enumerate(self.stages):
-            if pooled_already:
-                pooled_already = False
-            elif isinstance(stage, ConvStage):
-                value, pooled_already = self._convolve(index, stage, value)
-            elif isinstance(stage, PoolStage):
-                value = self._pool(index, stage, value)
-            elif isinstance(stage, DenseStage):
-                value = self._multiply(index, stage, value)
-            elif isinstance(stage, NormStage):
-                value = self._normalise(index, stage, value)
-            else:
-                value = self._mask(index, stage, value)
-        self._leave(value)
+        given = zip(self.key.x_shapes, self.key.x_layouts, strict=True)
+        for number, (shape, layout) in enumerate(given):
+            desc = self.primitives.images(shape, layout)
+            self.values[number] = self.program.external(f"x{number}", desc)
+        measuring, measured = Measuring(self.graph), []
+        for node in self.nodes:
+            # A pooling may be done already, with its convolution.
+            if node.value not in self.values:
+                self._emit(node)
+            result = self.values[node.value]
+            if measuring.wants(node, can_look=result.storage.size > 0):
+                self.program.look(result)
+                measured.append(node.value)
+        for number, value in enumerate(self.graph.outputs):
+            self._leave(number, self.values[value])
         self.program.finish()
-        return ForwardPlan(self.key, self.program, self.records, value.desc.shape, self.statistics)
+        y_shapes = [self.values[value].desc.shape for value in self.graph.outputs]
+        return ForwardPlan(
+            self.graph,
+            self.key,
+            self.program,
+            self.records,
+            y_shapes,
+            self.statistics,
+            measured,
+        )
+
+    def _emit(self, node: SizedNode) -> None:
+        match node.stage:
+            case ConvStage():
+                self._convolve(node, node.stage)
+            case PoolStage():
+                self._pool(node, node.stage)
+            case DenseStage():
+                self._multiply(node, node.stage)
+            case NormStage():
+                self._normalise(node, node.stage)
+            case MaskStage():
+                self._mask(node)
+            case SumStage():
+                self._sum(node, node.stage)
+            case ConcatStage():
+                self._concatenate(node)
 
     # The stages
 
-    def _convolve(self, index: int, stage: ConvStage, value: Value) -> tuple[Value, bool]:
-        """The convolved images, and whether they are pooled already."""
-        x_shape, w_shape = value.desc.shape, self.key.param_shapes[self.params_taken]
+    def _convolve(self, node: SizedNode, stage: ConvStage) -> None:
+        x_shape, w_shape = node.x_shapes[0], node.param_shapes[0]
         if x_shape[1] != w_shape[1]:
             raise ValueError(
                 f"a convolution has filters of shape {w_shape}, for images of {w_shape[1]} "
                 f"channels, but its images have {x_shape[1]}: their shape is {x_shape}"
             )
-        own = self._own_convolution(index, stage, value.desc, w_shape)
+        own = self._own_convolution(node, stage, self._x(node).desc)
         if own is None:
-            return self._convolve_by_onednn(index, stage, value), False
-        return self._convolve_by_own(own, index, stage, value), own.substitute.pooling is not None
+            self._convolve_by_onednn(node, stage)
+        else:
+            self._convolve_by_own(own, node, stage)
 
-    def _convolve_by_onednn(self, index: int, stage: ConvStage, value: Value) -> Value:
+    def _convolve_by_onednn(self, node: SizedNode, stage: ConvStage) -> None:
         primitives = self.primitives
-        activation, undo = self._activation_of_convolution(index, stage)
-        w_name, w_shape, b_name, b_desc = self._params(stage)
-        x_shape = value.desc.shape
-        y_shape = stage.conv.output_shape(x_shape, w_shape)
+        activation, undo = self._activation_of_convolution(node, stage)
+        w_name, w_shape, b_name, b_desc = self._params(node)
+        x_shape, y_shape = node.x_shapes[0], node.y_shape
         primitive = primitives.convolution_forward(
             stage.conv,
             primitives.any(x_shape),
@@ -138,7 +171,7 @@ class _Builder:
             activation,
             self.key.training,
         )
-        x = self._input(value, primitive.desc(Query.SRC, x_shape))
+        x = self._input(self._x(node), primitive.desc(Query.SRC, x_shape))
         w = self._parameter(w_name, primitives.strided(w_shape))
         arguments = {
             Arg.SRC: x,
@@ -147,18 +180,18 @@ class _Builder:
         if b_desc is not None:
             arguments[Arg.BIAS] = self._parameter(b_name, b_desc)
         y_desc = primitive.desc(Query.DST, y_shape)
-        y = arguments[Arg.DST] = self._result(index, y_desc, undo)
+        y = arguments[Arg.DST] = self._result(node, y_desc, undo)
         self.program.run(primitive, arguments)
-        self._record(stage, undo, x, y, hint=primitive, w_shape=w_shape, w=w_name, b=b_name)
-        return y
+        self._record(node, undo, x, y, hint=primitive, w_shape=w_shape, w=w_name, b=b_name)
 
     def _own_convolution(
-        self, index: int, stage: ConvStage, x: MemoryDesc, w_shape: Shape
+        self, node: SizedNode, stage: ConvStage, x: MemoryDesc
     ) -> OwnConvolution | None:
         """A routine that is better than oneDNN, for a convolution and, mostly, its pooling."""
-        pool = self.stages[index + 1] if index + 1 < len(self.stages) else None
+        following, w_shape = self._following(node), node.param_shapes[0]
+        pool = following.stage if following else None
         training, num_threads = self.key.training, self.program.num_threads
-        if isinstance(pool, PoolStage):
+        if following and isinstance(pool, PoolStage):
             own = find_conv_pool(
                 self.primitives,
                 stage,
@@ -167,15 +200,15 @@ class _Builder:
                 w_shape,
                 training,
                 num_threads,
-                lambda desc: self._wanted(index + 2, desc),
+                lambda desc: self._wanted(following.value, desc),
             )
             if own is not None:
                 return own
-        activation, undo = self._activation_of_convolution(index, stage)
-        following, joined = index + 1, None
-        if isinstance(pool, PoolStage) and is_joined(stage, pool, x.shape, w_shape):
+        activation, undo = self._activation_of_convolution(node, stage)
+        value, joined = node.value, None
+        if following and isinstance(pool, PoolStage) and is_joined(stage, pool, x.shape, w_shape):
             activation = undo = _of_both(stage, pool)
-            following, joined = index + 2, pool
+            value, joined = following.value, pool
         return find_winograd(
             self.primitives,
             stage,
@@ -186,50 +219,53 @@ class _Builder:
             w_shape,
             training,
             num_threads,
-            lambda desc: self._wanted(following, desc),
+            lambda desc: self._wanted(value, desc),
         )
 
-    def _convolve_by_own(
-        self, own: OwnConvolution, index: int, stage: ConvStage, value: Value
-    ) -> Value:
+    def _convolve_by_own(self, own: OwnConvolution, node: SizedNode, stage: ConvStage) -> None:
         program, primitives, instead = self.program, self.primitives, own.substitute
-        w_name, w_shape, b_name, b_desc = self._params(stage)
-        pooled = instead.pooling is not None
-        x = self._input(value, own.x)
+        w_name, w_shape, b_name, b_desc = self._params(node)
+        pooling = self._following(node) if instead.pooling is not None else None
+        x = self._input(self._x(node), own.x)
         w = program.reorder(self._parameter(w_name, primitives.strided(w_shape)), own.w)
         if own.prepare is not None:
             assert own.prepared is not None
             prepared = program.temporary(own.prepared)
             program.call(own.prepare, {"w": w, "u": prepared})
             w = prepared
-        y = self._result(index + pooled, own.result, own.undo)
+        y = self._result(pooling or node, own.result, own.undo)
         arguments = {"x": x, "w": w, "y": y}
         if b_desc is not None:
             arguments["b"] = self._parameter(b_name, b_desc)
         winners = None
-        if pooled and self.key.training:
+        if pooling and self.key.training:
             assert instead.workspace is not None
             winners = arguments["winners"] = program.save(instead.workspace)
         program.call(own.routine, arguments)
-        of_conv = {"hint": instead.convolution, "w_shape": w_shape, "w": w_name, "b": b_name}
-        if not pooled:
-            self._record(stage, own.undo, x, y, **of_conv)
-            return y
+        of_conv: dict[str, Any] = {
+            "hint": instead.convolution,
+            "w_shape": w_shape,
+            "w": w_name,
+            "b": b_name,
+        }
+        if not pooling:
+            self._record(node, own.undo, x, y, **of_conv)
+            return
         between = Value(instead.y, Storage(TEMPORARY, 0))
-        self._record(stage, "linear", x, between, **of_conv)
-        pool = self.stages[index + 1]
-        self._record(pool, own.undo, between, y, hint=instead.pooling, workspace=winners)
-        return y
+        self._record(node, "linear", x, between, **of_conv)
+        self._record(pooling, own.undo, between, y, hint=instead.pooling, workspace=winners)
 
-    def _wanted(self, index: int, desc: MemoryDesc) -> MemoryDesc:
-        """How the stage at `index`, if it is a convolution, wants its images; else `desc`."""
-        stage = self.stages[index] if index < len(self.stages) else None
-        if not isinstance(stage, ConvStage):
-            return desc
-        primitives = self.primitives
-        first = sum(each.n_params for each in self.stages[:index])
-        w_shape = self.key.param_shapes[first]
-        activation, _ = self._activation_of_convolution(index, stage)
+    def _wanted(self, value: int, desc: MemoryDesc) -> MemoryDesc:
+        """How a convolution that reads a value wants it laid out; `desc` if none does."""
+        for number in self.readers[value]:
+            node = self.nodes[number]
+            if isinstance(node.stage, ConvStage):
+                return self._wanted_by(node, node.stage, desc)
+        return desc
+
+    def _wanted_by(self, node: SizedNode, stage: ConvStage, desc: MemoryDesc) -> MemoryDesc:
+        primitives, w_shape = self.primitives, node.param_shapes[0]
+        activation, _ = self._activation_of_convolution(node, stage)
         training, machine = self.key.training, primitives.machine
         if is_filtered(stage.conv, activation, desc.shape, w_shape, training, machine):
             return desc
@@ -238,19 +274,18 @@ class _Builder:
             primitives.any(desc.shape),
             primitives.any(w_shape),
             primitives.strided(w_shape[:1]) if stage.bias else None,
-            primitives.any(stage.conv.output_shape(desc.shape, w_shape)),
+            primitives.any(node.y_shape),
             activation,
         )
         return convolution.desc(Query.SRC, desc.shape)
 
-    def _pool(self, index: int, stage: PoolStage, value: Value) -> Value:
-        primitives, spec = self.primitives, stage.pool
-        activation, undo = self._activation_of_pooling(index, stage)
-        y_shape = spec.output_shape(value.desc.shape)
+    def _pool(self, node: SizedNode, stage: PoolStage) -> None:
+        primitives, spec, value = self.primitives, stage.pool, self._x(node)
+        activation, undo = self._activation_of_pooling(node, stage)
         primitive = primitives.pooling_forward(
-            spec, value.desc, primitives.any(y_shape), self.key.training
+            spec, value.desc, primitives.any(node.y_shape), self.key.training
         )
-        y = self._result(index, primitive.desc(Query.DST, y_shape), undo)
+        y = self._result(node, primitive.desc(Query.DST, node.y_shape), undo)
         arguments = {Arg.SRC: value, Arg.DST: y}
         workspace = None
         if self.key.training:
@@ -260,12 +295,11 @@ class _Builder:
         self.program.run(primitive, arguments)
         if activation != "linear":
             self._activate(activation, y)
-        self._record(stage, undo, value, y, hint=primitive, workspace=workspace)
-        return y
+        self._record(node, undo, value, y, hint=primitive, workspace=workspace)
 
-    def _multiply(self, index: int, stage: DenseStage, value: Value) -> Value:
-        primitives = self.primitives
-        w_name, w_shape, b_name, b_desc = self._params(stage)
+    def _multiply(self, node: SizedNode, stage: DenseStage) -> None:
+        primitives, value = self.primitives, self._x(node)
+        w_name, w_shape, b_name, b_desc = self._params(node)
         n_samples = value.desc.shape[0]
         n_inputs = math.prod(value.desc.shape[1:])
         check_product(value.desc.shape, w_shape)
@@ -277,25 +311,24 @@ class _Builder:
             b_desc = primitives.strided((1, w_shape[1]))
         y_desc = primitives.strided((n_samples, w_shape[1]))
         primitive = primitives.matmul(x.desc, w.desc, y_desc, b_desc, stage.activation)
-        y = self._result(index, y_desc, stage.activation)
+        y = self._result(node, y_desc, stage.activation)
         arguments = {Arg.SRC: x, Arg.WEIGHTS: w, Arg.DST: y}
         if b_desc is not None:
             arguments[Arg.BIAS] = self._parameter(b_name, b_desc)
         self.program.run(primitive, arguments)
-        self._record(stage, stage.activation, x, y, w_shape=w_shape, w=w_name, b=b_name)
-        return y
+        self._record(node, stage.activation, x, y, w_shape=w_shape, w=w_name, b=b_name)
 
-    def _normalise(self, index: int, stage: NormStage, value: Value) -> Value:
-        primitives, program, shape = self.primitives, self.program, value.desc.shape
-        gamma, beta = f"p{self.params_taken}", f"p{self.params_taken + 1}"
+    def _normalise(self, node: SizedNode, stage: NormStage) -> None:
+        primitives, program, value = self.primitives, self.program, self._x(node)
+        shape = value.desc.shape
+        gamma, beta = f"p{node.first_param}", f"p{node.first_param + 1}"
         of_channels = shape[1:2]
-        for param_shape in self.key.param_shapes[self.params_taken :][:2]:
+        for param_shape in node.param_shapes:
             if param_shape != of_channels:
                 raise ValueError(
                     f"a batch normalisation of {shape[1]} channels has parameters of shape "
                     f"{param_shape}: they must be of shape {of_channels}"
                 )
-        self.params_taken += 2
         desc = value.desc
         if len(shape) == 4 and desc == primitives.strided(shape):
             # A tenth of the speed: a plane of one channel after the other's.
@@ -303,7 +336,7 @@ class _Builder:
         x = self._input(value, desc)
         rectify = stage.activation == "rectify"
         undo = "linear" if rectify else stage.activation
-        y = self._result(index, desc, undo)
+        y = self._result(node, desc, undo)
         images = primitives.strided((*shape, 1, 1)) if len(shape) == 2 else desc
         primitive = primitives.normalisation_forward(images, stage.epsilon, rectify)
         channels = primitives.strided(of_channels)
@@ -313,9 +346,10 @@ class _Builder:
             Arg.SCALE: self._parameter(gamma, channels),
             Arg.SHIFT: self._parameter(beta, channels),
         }
+        number = len(self.statistics)
         for argument, name in ((Arg.MEAN, "mean"), (Arg.VARIANCE, "variance")):
             arguments[argument] = (
-                program.external(f"{name}{len(self.statistics)}", channels)
+                program.external(f"{name}{number}", channels)
                 if self.key.training
                 else program.temporary(channels)
             )
@@ -328,29 +362,75 @@ class _Builder:
         program.run(primitive, arguments)
         if undo != "linear":
             self._activate(undo, y)
-        details = {"hint": primitive, "workspace": workspace, "w": gamma, "b": beta}
-        self._record(stage, undo, x, y, **details)
-        return y
+        details: dict[str, Any] = {"hint": primitive, "workspace": workspace, "w": gamma, "b": beta}
+        self._record(node, undo, x, y, number=number, **details)
 
-    def _mask(self, index: int, stage: MaskStage, value: Value) -> Value:
-        name = f"p{self.params_taken}"
-        self.params_taken += 1
+    def _mask(self, node: SizedNode) -> None:
+        name, value = f"p{node.first_param}", self._x(node)
         shape = value.desc.shape
-        if self.key.param_shapes[self.params_taken - 1] != shape:
+        if node.param_shapes[0] != shape:
             raise ValueError(
-                f"a mask has shape {self.key.param_shapes[self.params_taken - 1]}, and what it "
-                f"multiplies {shape}"
+                f"a mask has shape {node.param_shapes[0]}, and what it multiplies {shape}"
             )
         # Masks come plain; a dense stage, which mostly follows, wants its input so too.
         desc = self.primitives.strided(shape)
         x = self.program.reorder(value, desc)
-        y = self._result(index, desc, "linear")
+        y = self._result(node, desc, "linear")
         self.program.run(
             self.primitives.multiplication(desc),
             {Arg.SRC: x, Arg.SRC_1: self._parameter(name, desc), Arg.DST: y},
         )
-        self._record(stage, "linear", x, y, mask=name)
-        return y
+        self._record(node, "linear", x, y, mask=name)
+
+    def _sum(self, node: SizedNode, stage: SumStage) -> None:
+        self._check_alike(node, node.x_shapes)
+        given = [self.values[value] for value in node.inputs]
+        plain = self.primitives.strided(node.y_shape)
+        # What a convolution made is laid out as the next one wants it.
+        desc = next((value.desc for value in given if value.desc != plain), plain)
+        first, *others = (self._input(value, desc, read_again=False) for value in given)
+        y = self._result(node, desc, stage.activation)
+        for number, other in enumerate(others, start=1):
+            activation = stage.activation if number == len(others) else "linear"
+            self.program.run(
+                self.primitives.addition(desc, activation),
+                {Arg.SRC: first, Arg.SRC_1: other, Arg.DST: y},
+            )
+            first = y
+        self._record(node, stage.activation, given[0], y, x_descs=(desc,) * len(given))
+
+    def _concatenate(self, node: SizedNode) -> None:
+        self._check_alike(node, [(shape[0], *shape[2:]) for shape in node.x_shapes])
+        given = [self.values[value] for value in node.inputs]
+        desc = self._layout_of_joined(node, given[0].desc)
+        y = self._result(node, desc, "linear")
+        start = 0
+        for value in given:
+            channels = value.desc.shape[1]
+            part = self.primitives.channels(desc, start, channels)
+            self.program.reorder_into(value, self.program.view(y, part))
+            start += channels
+        descs = tuple([value.desc for value in given])
+        self._record(node, "linear", given[0], y, x_descs=descs)
+
+    def _layout_of_joined(self, node: SizedNode, like: MemoryDesc) -> MemoryDesc:
+        """The layout of concatenated images: that of the first, if the others' channels fit it."""
+        primitives, shape = self.primitives, node.y_shape
+        if like == primitives.strided(like.shape):
+            return primitives.strided(shape)
+        for lanes in (16, 8):
+            if like == primitives.blocked(like.shape, lanes):
+                if all(x_shape[1] % lanes == 0 for x_shape in node.x_shapes):
+                    return primitives.blocked(shape, lanes)
+                break
+        return primitives.images(shape, CHANNELS_LAST)
+
+    @staticmethod
+    def _check_alike(node: SizedNode, sizes: Sequence[Shape]) -> None:
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                f"{node.stage} joins arrays of shapes {', '.join(map(str, node.x_shapes))}"
+            )
 
     def _activate(self, activation: str, value: Value) -> None:
         """Apply an activation in place."""
@@ -365,31 +445,43 @@ class _Builder:
 
     # Which activation is computed where
 
-    def _activation_of_convolution(self, index: int, stage: ConvStage) -> tuple[str, str]:
+    def _activation_of_convolution(self, node: SizedNode, stage: ConvStage) -> tuple[str, str]:
         """(what the convolution applies, what its gradient undoes)."""
-        following = self.stages[index + 1] if index + 1 < len(self.stages) else None
-        if _rectify_commutes(stage, following):
+        following = self._following(node)
+        if _rectify_commutes(stage, following.stage if following else None):
             return "rectify", "linear"
         return stage.activation, stage.activation
 
-    def _activation_of_pooling(self, index: int, stage: PoolStage) -> tuple[str, str]:
+    def _activation_of_pooling(self, node: SizedNode, stage: PoolStage) -> tuple[str, str]:
         """(what follows the pooling, what its gradient undoes)."""
-        if index and _rectify_commutes(self.stages[index - 1], stage):
+        maker = self.graph.maker(node.inputs[0])
+        before = None if maker is None else self.nodes[maker]
+        alone = before is not None and self._following(before) is node
+        if before is not None and alone and _rectify_commutes(before.stage, stage):
             return "linear", "rectify"
         return stage.activation, stage.activation
 
     # Where the values are
 
-    def _params(self, stage: ConvStage | DenseStage) -> tuple[str, Shape, str, MemoryDesc | None]:
-        """Names and shapes of the stage's parameters: w, and b or nothing."""
-        index, self.params_taken = self.params_taken, self.params_taken + 1 + stage.bias
-        w_shape = self.key.param_shapes[index]
-        if not stage.bias:
+    def _following(self, node: SizedNode) -> SizedNode | None:
+        """The node that alone reads another's result; None if there are others, or the caller."""
+        readers = self.readers[node.value]
+        alone = len(readers) == 1 and node.value not in self.graph.outputs
+        return self.nodes[readers[0]] if alone else None
+
+    def _x(self, node: SizedNode) -> Value:
+        """The first input."""
+        return self.values[node.inputs[0]]
+
+    def _params(self, node: SizedNode) -> tuple[str, Shape, str, MemoryDesc | None]:
+        """Names and shapes of a stage's parameters: w, and b or nothing."""
+        index, w_shape = node.first_param, node.param_shapes[0]
+        if node.stage.n_params == 1:
             return f"p{index}", w_shape, "", None
-        n_units = w_shape[0] if isinstance(stage, ConvStage) else w_shape[1]
-        if self.key.param_shapes[index + 1] != (n_units,):
+        n_units = node.y_shape[1]
+        if node.param_shapes[1] != (n_units,):
             raise ValueError(
-                f"biases of shape {self.key.param_shapes[index + 1]} are added to "
+                f"biases of shape {node.param_shapes[1]} are added to "
                 f"{n_units} units (columns of a matrix product) or filters: they must be of "
                 f"shape ({n_units},)"
             )
@@ -400,34 +492,60 @@ class _Builder:
             return self.program.constant(self.constants[name], desc)
         return self.program.external(name, desc)
 
-    def _input(self, value: Value, desc: MemoryDesc) -> Value:
-        """A stage's input in the layout it wants; kept where the weights' gradient needs it."""
+    def _input(self, value: Value, desc: MemoryDesc, read_again: bool = True) -> Value:
+        """A stage's input in the layout it wants; kept where the gradient reads it again."""
         if value.desc == desc:
             return value
-        x = self.program.save(desc) if self.key.training else self.program.temporary(desc)
+        for original, copy in self.laid_out:
+            if original is value and copy.desc == desc:
+                return copy
+        saved = self.key.training and read_again
+        x = self.program.save(desc) if saved else self.program.temporary(desc)
         self.program.reorder_into(value, x)
+        if saved or not self.key.training:
+            self.laid_out.append((value, x))
         return x
 
-    def _result(self, index: int, desc: MemoryDesc, undo: str) -> Value:
+    def _result(self, node: SizedNode, desc: MemoryDesc, undo: str) -> Value:
         """Where a stage's result goes: to the caller, to the backward program, or to scratch."""
-        last = index == len(self.stages) - 1
-        if last and desc == self.primitives.strided(desc.shape):
-            return self.program.external("y", desc)
-        following = None if last else self.stages[index + 1]
-        needed = undo != "linear" or isinstance(following, ConvStage | DenseStage | NormStage)
+        if node.value in self.graph.outputs and desc == self.primitives.strided(desc.shape):
+            return self.program.external(f"y{self.graph.outputs.index(node.value)}", desc)
+        needed = undo != "linear" or any(
+            self.nodes[reader].stage.gradient_reads_input for reader in self.readers[node.value]
+        )
         if self.key.training and needed:
             return self.program.save(desc)
         return self.program.temporary(desc)
 
-    def _leave(self, value: Value) -> None:
-        if value is not self.program.externals.get("y"):
-            y = self.program.external("y", self.primitives.strided(value.desc.shape))
+    def _leave(self, number: int, value: Value) -> None:
+        name = f"y{number}"
+        if value is not self.program.externals.get(name):
+            y = self.program.external(name, self.primitives.strided(value.desc.shape))
             self.program.reorder_into(value, y)
 
-    def _record(self, stage: Stage, undo: str, x: Value, y: Value, **details: object) -> None:
-        own = None if x.storage is self.program.externals["x"].storage else x
-        out = None if y is self.program.externals.get("y") else y
-        self.records.append(Record(stage, undo, x.desc, y.desc, own, out, **details))  # type: ignore[arg-type]
+    def _record(
+        self,
+        node: SizedNode,
+        undo: str,
+        x: Value,
+        y: Value,
+        x_descs: tuple[MemoryDesc, ...] = (),
+        **details: Any,
+    ) -> None:
+        self.values[node.value] = y
+        self.records.append(
+            Record(
+                node.stage,
+                node.inputs,
+                node.value,
+                undo,
+                x_descs or (x.desc,),
+                y.desc,
+                x.storage.name or x,
+                y.storage.name or y,
+                **details,
+            )
+        )
 
 
 def _rectify_commutes(stage: Stage, following: Stage | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from convnet_features.kernels.contract import Stage
+from convnet_features.kernels.contract import Stage, StageGraph
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.storage import Value
@@ -16,10 +16,10 @@ Shape = tuple[int, ...]
 
 
 class PlanKey(NamedTuple):
-    """All that a plan depends on, besides the stages."""
+    """All that a plan depends on, besides the graph."""
 
-    x_shape: Shape
-    x_layout: str
+    x_shapes: tuple[Shape, ...]
+    x_layouts: tuple[str, ...]
     param_shapes: tuple[Shape, ...]
     training: bool
     num_threads: int
@@ -27,39 +27,52 @@ class PlanKey(NamedTuple):
 
 @dataclass
 class Record:
-    """A stage of a forward program, as the backward program needs it.
+    """A node of a forward program, as the backward program needs it.
 
-    `x` and `y` are what the program saved of the stage's input and result;
-    None where that is the caller's own array. `undo` is the activation whose
+    `inputs` and `value` number what the node reads and makes. `x` and `y` are
+    where the node's first input and its result are: what the program saved, or
+    the name of the caller's own array. `undo` is the activation whose
     derivative the gradient of `y` is multiplied by. `w` and `b` name the
-    stage's parameters, of a normalisation its gamma and beta.
+    stage's parameters, of a normalisation its gamma and beta; `number` counts
+    the normalisations.
     """
 
     stage: Stage
+    inputs: tuple[int, ...]
+    value: int
     undo: str
-    x_desc: MemoryDesc
+    x_descs: tuple[MemoryDesc, ...]
     y_desc: MemoryDesc
-    x: Value | None
-    y: Value | None = None
+    x: Value | str
+    y: Value | str
     hint: Primitive | None = None
     workspace: Value | None = None
     w_shape: Shape = ()
     w: str = ""
     b: str = ""
     mask: str = ""
+    number: int = 0
+
+    @property
+    def x_desc(self) -> MemoryDesc:
+        """The layout of the first input."""
+        return self.x_descs[0]
 
 
 @dataclass
 class ForwardPlan:
-    """A forward program and its records, one for each stage.
+    """A forward program and its records, one for each node.
 
     `statistics` are the normalisations': for each its epsilon, and the shapes
-    of what its arrays, ``mean0``, ``variance0`` and so on, hold.
+    of what its arrays, ``mean0``, ``variance0`` and so on, hold. `measured`
+    are the values that the program looks at.
     """
 
+    graph: StageGraph
     key: PlanKey
     program: Program
     records: list[Record]
-    y_shape: Shape
+    y_shapes: list[Shape]
     statistics: list[tuple[float, Shape]]
+    measured: list[int]
     has_backward: bool = True

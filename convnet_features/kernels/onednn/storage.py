@@ -13,10 +13,14 @@ EXTERNAL, SAVED, TEMPORARY = "external", "saved", "temporary"
 
 
 class Storage:
-    """A piece of memory: a caller's array, or a part of the saved area or the scratch buffer."""
+    """A piece of memory: a caller's array, or a part of the saved area or the scratch buffer.
 
-    def __init__(self, kind: str, size: int, offset: int = 0) -> None:
+    Callers' arrays have names.
+    """
+
+    def __init__(self, kind: str, size: int, offset: int = 0, name: str = "") -> None:
         self.kind = kind
+        self.name = name
         self.size = size
         self.offset = offset
         self.first_step = -1

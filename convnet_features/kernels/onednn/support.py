@@ -11,10 +11,10 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
     Stage,
-    stack_output_shape,
+    StageGraph,
 )
 
-__all__ = ["fits", "supports_convolution", "supports_pooling", "supports_stack"]
+__all__ = ["fits", "supports_convolution", "supports_graph", "supports_pooling"]
 
 Shape = tuple[int, ...]
 #: oneDNN's generated code computes addresses in 32 bits.
@@ -40,19 +40,17 @@ def supports_pooling(spec: Pool2DSpec) -> bool:
     return spec.mode != "sum" and not clipped_padding and largest < LARGEST_STEP
 
 
-def supports_stack(stages: Sequence[Stage], x_shape: Shape, param_shapes: Sequence[Shape]) -> bool:
+def supports_graph(
+    graph: StageGraph, x_shapes: Sequence[Shape], param_shapes: Sequence[Shape]
+) -> bool:
     """Is every stage one for oneDNN, with arrays that fit?"""
-    shape, shapes = tuple(x_shape), iter(param_shapes)
-    if not fits(shape):
-        return False
-    for stage in stages:
-        own = [next(shapes) for _ in range(stage.n_params)]
-        shape = stack_output_shape([stage], shape, own)
-        if not fits(shape, *own):
-            return False
-        if isinstance(stage, PoolStage):
-            if not supports_pooling(stage.pool):
-                return False
-        elif isinstance(stage, ConvStage) and not supports_convolution(stage.conv):
-            return False
-    return True
+    return fits(*x_shapes) and all(
+        fits(node.y_shape, *node.param_shapes) and _supports(node.stage)
+        for node in graph.walk(x_shapes, param_shapes)
+    )
+
+
+def _supports(stage: Stage) -> bool:
+    if isinstance(stage, PoolStage):
+        return supports_pooling(stage.pool)
+    return not isinstance(stage, ConvStage) or supports_convolution(stage.conv)

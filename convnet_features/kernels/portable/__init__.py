@@ -11,20 +11,17 @@ import numpy as np
 
 from convnet_features.kernels.contract import (
     Conv2DSpec,
-    NormStage,
     Pool2DSpec,
     Provider,
-    StackKernel,
-    Stage,
+    StageGraph,
     check_product,
 )
 from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.portable.convolution import PortableConv2D
 from convnet_features.kernels.portable.elementwise import log_softmax, softmax
-from convnet_features.kernels.portable.normalised_stack import PortableNormalisedStack
+from convnet_features.kernels.portable.graph import PortableGraph
 from convnet_features.kernels.portable.pooling import PortablePool2D
 from convnet_features.kernels.portable.scratch import forget_buffers
-from convnet_features.kernels.portable.stack import PortableStack
 
 __all__ = ["PortableProvider"]
 
@@ -40,9 +37,8 @@ class PortableProvider(Provider):
     def pool2d(self, spec: Pool2DSpec) -> PortablePool2D:
         return PortablePool2D(spec)
 
-    def stack(self, stages: tuple[Stage, ...]) -> StackKernel:
-        normalised = any(isinstance(stage, NormStage) for stage in stages)
-        return PortableNormalisedStack(stages) if normalised else PortableStack(stages)
+    def graph(self, graph: StageGraph) -> PortableGraph:
+        return PortableGraph(graph)
 
     @memory_for_blas()
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.contract import Activation, ConvStage, PoolStage
+from convnet_features.kernels.contract import Activation, Arrays, ConvStage, PoolStage
 from convnet_features.kernels.magnitude import are_finite
 from convnet_features.kernels.memory import empty
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
 from convnet_features.kernels.portable.patches import PatchGrid
 from convnet_features.kernels.portable.scratch import borrowed
-from convnet_features.kernels.portable.steps import Arrays, Chain, ConvStep, Gradients, PoolStep
+from convnet_features.kernels.portable.steps import Chain, ConvStep, PoolStep, StepGradients
 
 __all__ = ["ConvPoolStep"]
 
@@ -74,7 +74,7 @@ class ConvPoolStep:
         )
 
     def __init__(self, conv: ConvStage, pool: PoolStage) -> None:
-        self.n_params = 1 + conv.bias
+        self.n_params = conv.n_params
         self._conv = conv
         self._pool = pool
         self._activation: Activation = (
@@ -105,7 +105,9 @@ class ConvPoolStep:
         y = y.transpose(0, 3, 1, 2)
         return y, _Saved(x, y, winners)
 
-    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
         if not isinstance(saved, _Saved):
             return self._apart.backward(saved, params, gy, input_grad)
         x, w = saved.x, params[0].astype(saved.x.dtype, copy=False)

@@ -12,16 +12,22 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convnet_features.kernels.contract import ConvStage, DenseStage, PoolStage, check_product
+from convnet_features.kernels.contract import (
+    Arrays,
+    ConvStage,
+    DenseStage,
+    MaskStage,
+    PoolStage,
+    check_product,
+)
 from convnet_features.kernels.portable.convolution import PortableConv2D
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
 from convnet_features.kernels.portable.pooling import PortablePool2D
 
-__all__ = ["Arrays", "Chain", "ConvStep", "DenseStep", "Gradients", "MaskStep", "PoolStep", "Step"]
+__all__ = ["Chain", "ConvStep", "DenseStep", "MaskStep", "PoolStep", "Step", "StepGradients"]
 
-Arrays = Sequence[np.ndarray]
 #: With respect to the input (None where nobody asked), and to each parameter.
-Gradients = tuple[np.ndarray | None, list[np.ndarray]]
+StepGradients = tuple[np.ndarray | None, list[np.ndarray]]
 
 
 class Step(Protocol):
@@ -32,13 +38,15 @@ class Step(Protocol):
     def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
         """The result, and what `backward` needs (anything unless `training`)."""
 
-    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
         """The gradients, given what `forward` saved."""
 
 
 class ConvStep:
     def __init__(self, stage: ConvStage) -> None:
-        self.n_params = 1 + stage.bias
+        self.n_params = stage.n_params
         self._stage = stage
         self._kernel = PortableConv2D(stage.conv)
 
@@ -49,7 +57,9 @@ class ConvStep:
         y = activate(y, self._stage.activation)
         return y, (x, y)
 
-    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
         x, y = saved
         gy = activation_gradient(gy, y, self._stage.activation)
         grads = [self._kernel.grad_weights(x, params[0].shape, gy)]
@@ -70,7 +80,9 @@ class PoolStep:
         y = activate(self._kernel.forward(x), self._stage.activation)
         return y, (x, y)
 
-    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
         x, y = saved
         if not input_grad:
             return None, []
@@ -79,7 +91,7 @@ class PoolStep:
 
 class DenseStep:
     def __init__(self, stage: DenseStage) -> None:
-        self.n_params = 1 + stage.bias
+        self.n_params = stage.n_params
         self._stage = stage
 
     def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
@@ -91,7 +103,9 @@ class DenseStep:
         y = activate(y, self._stage.activation)
         return y, (x.shape, rows, y)
 
-    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
         x_shape, rows, y = saved
         gy = activation_gradient(gy, y, self._stage.activation)
         grads = [rows.T @ gy]
@@ -104,10 +118,15 @@ class DenseStep:
 class MaskStep:
     n_params = 1
 
+    def __init__(self, stage: MaskStage) -> None:
+        pass
+
     def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
         return x * params[0], None
 
-    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
         return (gy * params[0] if input_grad else None), []
 
 
@@ -134,7 +153,9 @@ class Chain:
                 saved.append(of_step)
         return x, saved
 
-    def backward(self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool) -> Gradients:
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
         grads: list[np.ndarray] = []
         g: np.ndarray | None = gy
         stop = len(params)

@@ -1,0 +1,249 @@
+"""Graphs of stages: joins, branches and several results, on each provider."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convnet_features.kernels.contract import (
+    ConcatStage,
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    MaskStage,
+    Node,
+    NormStage,
+    Pool2DSpec,
+    PoolStage,
+    StageGraph,
+    SumStage,
+)
+
+from .. import reference
+from ..helpers import assert_close, assert_derivative
+
+CONV = ConvStage(Conv2DSpec((1, 1), ((1, 1), (1, 1))), activation="rectify")
+LINEAR = ConvStage(Conv2DSpec((1, 1), ((1, 1), (1, 1))), bias=False)
+POOL = PoolStage(Pool2DSpec((2, 2), (2, 2)))
+
+
+def graph_of(n_inputs, outputs, *nodes):
+    """A graph from (stage, *inputs) for each node."""
+    return StageGraph(
+        n_inputs, tuple([Node(stage, tuple(inputs)) for stage, *inputs in nodes]), outputs
+    )
+
+
+#: The graph, the shapes of its inputs, and of its parameters.
+GRAPHS = {
+    "a residual block": (
+        graph_of(1, (4,), (CONV, 0), (LINEAR, 1), (SumStage("rectify"), 2, 1), (POOL, 3)),
+        [(3, 2, 6, 8)],
+        [(5, 2, 3, 3), (5,), (5, 5, 3, 3)],
+    ),
+    "blocks of sixteen channels": (
+        graph_of(1, (4,), (CONV, 0), (LINEAR, 1), (SumStage("rectify"), 1, 2), (CONV, 3)),
+        [(3, 16, 9, 7)],
+        [(16, 16, 3, 3), (16,), (16, 16, 3, 3), (32, 16, 3, 3), (32,)],
+    ),
+    "an input beside its own convolution": (
+        graph_of(1, (3,), (LINEAR, 0), (SumStage("tanh"), 0, 1), (DenseStage(), 2)),
+        [(2, 3, 5, 4)],
+        [(3, 3, 3, 3), (60, 7), (7,)],
+    ),
+    "a sum of three, twice the same": (
+        graph_of(1, (3,), (CONV, 0), (LINEAR, 0), (SumStage("sigmoid"), 1, 2, 1)),
+        [(2, 3, 5, 4)],
+        [(5, 3, 3, 3), (5,), (5, 3, 3, 3)],
+    ),
+    "branches behind each other": (
+        graph_of(1, (5,), (CONV, 0), (LINEAR, 1), (ConcatStage(), 2, 1, 2), (CONV, 3), (POOL, 4)),
+        [(2, 3, 6, 4)],
+        [(5, 3, 3, 3), (5,), (4, 5, 3, 3), (7, 13, 3, 3), (7,)],
+    ),
+    "branches of whole blocks": (
+        graph_of(1, (4,), (CONV, 0), (LINEAR, 0), (ConcatStage(), 1, 2), (CONV, 3)),
+        [(2, 16, 6, 5)],
+        [(32, 16, 3, 3), (32,), (16, 16, 3, 3), (16, 48, 3, 3), (16,)],
+    ),
+    "two inputs": (
+        graph_of(2, (5,), (CONV, 0), (CONV, 1), (SumStage(), 2, 3), (DenseStage(False), 4)),
+        [(3, 2, 4, 5), (3, 4, 4, 5)],
+        [(5, 2, 3, 3), (5,), (5, 4, 3, 3), (5,), (100, 6)],
+    ),
+    "results on the way": (
+        graph_of(1, (1, 3, 2), (CONV, 0), (POOL, 1), (DenseStage(True, "tanh"), 2)),
+        [(3, 2, 6, 4)],
+        [(5, 2, 3, 3), (5,), (30, 7), (7,)],
+    ),
+    "a pooling beside its convolution": (
+        graph_of(1, (3,), (CONV, 0), (POOL, 1), (DenseStage(True, "tanh"), 2), (POOL, 1)),
+        [(3, 2, 6, 4)],
+        [(5, 2, 3, 3), (5,), (30, 7), (7,)],
+    ),
+    "normalised branches": (
+        graph_of(
+            1,
+            (5,),
+            (LINEAR, 0),
+            (NormStage(1e-3, "rectify"), 1),
+            (LINEAR, 2),
+            (NormStage(1e-3), 3),
+            (SumStage("rectify"), 4, 2),
+        ),
+        [(4, 3, 5, 4)],
+        [(16, 3, 3, 3), (16,), (16,), (16, 16, 3, 3), (16,), (16,)],
+    ),
+    "masks in a branch": (
+        graph_of(
+            1, (4,), (DenseStage(), 0), (MaskStage(), 1), (SumStage(), 2, 1), (DenseStage(), 3)
+        ),
+        [(3, 7)],
+        [(7, 5), (5,), (3, 5), (5, 2), (2,)],
+    ),
+}
+
+
+def arguments(case, rng, dtype="float64"):
+    _, x_shapes, shapes = GRAPHS[case]
+    arrays = [rng.standard_normal(shape) for shape in (*x_shapes, *shapes)]
+    return [array.astype(dtype) for array in arrays[: len(x_shapes)]], [
+        array.astype(dtype) / max(1, array[0].size) ** 0.5 for array in arrays[len(x_shapes) :]
+    ]
+
+
+def expected(case, xs, params):
+    """Each node alone, by slow loops."""
+    stages = GRAPHS[case][0]
+    values, remaining = [np.float64(x) for x in xs], [np.float64(p) for p in params]
+    for node in stages.nodes:
+        given = [values[value] for value in node.inputs]
+        own, remaining = remaining[: node.stage.n_params], remaining[node.stage.n_params :]
+        match node.stage:
+            case SumStage():
+                y = reference.activation(sum(given), node.stage.activation)
+            case ConcatStage():
+                y = np.concatenate(given, axis=1)
+            case _:
+                y = reference.stack((node.stage,), given[0], own)
+        values.append(y)
+    return [values[value] for value in stages.outputs]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", GRAPHS)
+def test_equals_its_stages(provider, rng, case, dtype):
+    xs, params = arguments(case, rng, dtype)
+    kernel = provider.graph(GRAPHS[case][0])
+    for ys in (
+        kernel.forward(xs, params),
+        kernel.forward_training(xs, params)[0],
+        kernel.prepare(params)(xs),
+    ):
+        for y, right in zip(ys, expected(case, xs, params), strict=True):
+            assert y.dtype == dtype
+            assert_close(y, right, dtype)
+
+
+def gradients(kernel, xs, params, rng, only=None, input_grads=None):
+    ys, workspace = kernel.forward_training(xs, params)
+    gys = [rng.standard_normal(y.shape).astype(y.dtype) for y in ys]
+    gys = [gy if only is None or number in only else None for number, gy in enumerate(gys)]
+    input_grads = [True] * len(xs) if input_grads is None else input_grads
+    return gys, kernel.backward(workspace, xs, params, ys, gys, input_grads)
+
+
+@pytest.mark.parametrize("case", [case for case in GRAPHS if case != "normalised branches"])
+def test_gradients_are_differences(provider, rng, case):
+    """Of the sum of all results, each with weights of its own."""
+    stages = GRAPHS[case][0]
+    xs, params = arguments(case, rng)
+    kernel = provider.graph(stages)
+    gys, (gxs, of_params) = gradients(kernel, xs, params, rng)
+    learnable = [index for index, own in enumerate(stages.learnt) if own]
+
+    def loss(*values):
+        taken = list(params)
+        for index, value in zip(learnable, values[len(xs) :], strict=True):
+            taken[index] = value
+        ys = kernel.forward(values[: len(xs)], taken)
+        return sum((gy * y).sum() for gy, y in zip(gys, ys, strict=True))
+
+    inputs = [*xs, *(params[index] for index in learnable)]
+    assert_derivative(loss, inputs, [*gxs, *of_params], rng)
+
+
+@pytest.mark.parametrize("case", GRAPHS)
+def test_float32_gradients_equal_float64_ones(provider, rng, case):
+    from convnet_features.kernels.portable import PortableProvider
+
+    xs, params = arguments(case, rng, "float32")
+    wide = [np.float64(x) for x in xs], [np.float64(param) for param in params]
+    seed = rng.integers(1 << 30)
+    _, (gxs, of_params) = gradients(
+        provider.graph(GRAPHS[case][0]), xs, params, np.random.default_rng(seed)
+    )
+    _, (right_gxs, right) = gradients(
+        PortableProvider().graph(GRAPHS[case][0]), *wide, np.random.default_rng(seed)
+    )
+    for one, other in zip([*gxs, *of_params], [*right_gxs, *right], strict=True):
+        assert_close(one, other, "float32")
+
+
+@pytest.mark.parametrize("case", GRAPHS)
+def test_input_gradients_only_where_asked(provider, rng, case):
+    xs, params = arguments(case, rng, "float32")
+    kernel = provider.graph(GRAPHS[case][0])
+    seed = rng.integers(1 << 30)
+    _, (_, right) = gradients(kernel, xs, params, np.random.default_rng(seed))
+    _, (gxs, of_params) = gradients(
+        kernel, xs, params, np.random.default_rng(seed), input_grads=[False] * len(xs)
+    )
+    assert gxs == [None] * len(xs)
+    for one, other in zip(of_params, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_results_without_a_gradient(provider, rng):
+    """What nothing depends on has a gradient of zeros."""
+    xs, params = arguments("results on the way", rng, "float32")
+    kernel = provider.graph(GRAPHS["results on the way"][0])
+    _, ((gx,), (gw, gb, *of_dense)) = gradients(kernel, xs, params, rng, only={2})
+    assert gx.any()
+    assert gw.any()
+    assert gb.any()
+    for gradient in of_dense:
+        np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
+
+
+def test_the_statistics_are_in_the_order_of_the_nodes(provider, rng):
+    xs, params = arguments("normalised branches", rng, "float32")
+    stages = GRAPHS["normalised branches"][0]
+    kernel = provider.graph(stages)
+    _, workspace = kernel.forward_training(xs, params)
+    mean, inv_std, *others = kernel.statistics(workspace)
+    y = reference.stack((LINEAR,), np.float64(xs[0]), [np.float64(params[0])])
+    assert_close(mean, y.mean(axis=(0, 2, 3)), "float32")
+    assert_close(inv_std, 1 / np.sqrt(y.var(axis=(0, 2, 3)) + 1e-3), "float32")
+    assert [each.shape for each in others] == [(16,), (16,)]
+
+
+@pytest.mark.parametrize(
+    ("stage", "shapes"),
+    [
+        (SumStage(), [(2, 3, 4, 5), (2, 3, 4, 6)]),
+        (ConcatStage(), [(2, 3, 4, 5), (2, 3, 5, 5)]),
+    ],
+)
+def test_shapes_that_do_not_fit_each_other_are_refused(provider, stage, shapes):
+    kernel = provider.graph(graph_of(2, (2,), (stage, 0, 1)))
+    with pytest.raises(ValueError, match=r"shape|dimension"):
+        kernel.forward([np.zeros(shape, "float32") for shape in shapes], [])
+
+
+def test_sizes_that_are_not_known():
+    stages = graph_of(1, (3,), (CONV, 0), (ConcatStage(), 1, 0), (POOL, 2))
+    params = [(5, 3, 3, 3), (5,)]
+    assert [tuple(s) for s in stages.output_shapes([(None, 3, 6, None)], params)] == [
+        (None, 8, 3, None)
+    ]
