@@ -14,7 +14,11 @@ from convnet_features.kernels.contract import (
     NormStage,
     Pool2DSpec,
     PoolStage,
+    StageGraph,
 )
+from convnet_features.kernels.magnitude import CHUNK, magnitude
+from convnet_features.kernels.onednn.bounds import Measuring
+from convnet_features.kernels.portable import PortableProvider
 from convnet_features.kernels.registry import get_provider
 
 from ..helpers import assert_close
@@ -276,3 +280,58 @@ class TestNumbersThatAreTooLargeForABound:
         assert np.isnan(expected[:, 0]).all()
         for call, found in kinds_of_call(provider.stack(stages), x, params):
             assert_same_kinds(found, expected, call)
+
+
+class TestLooks:
+    """A long chain is looked at on the way, as closely as its numbers ask for."""
+
+    DEEP = (ConvStage(Conv2DSpec((1, 1), ((1, 1), (1, 1))), activation="rectify"),) * 12
+
+    def params(self, rng, *scales):
+        """Of layers that make numbers so much larger, or smaller."""
+        return [
+            (scale * rng.standard_normal(shape)).astype("float32")
+            for scale in scales
+            for shape in ((16, 16, 3, 3), (16,))
+        ]
+
+    @pytest.mark.onednn
+    @pytest.mark.parametrize(("exponent", "run", "looks"), [(-4, 12, 0), (13, 4, 1), (22, 3, 2)])
+    def test_large_numbers_are_looked_at_more_closely(self, rng, exponent, run, looks):
+        """A run of layers makes numbers larger, and the next run smaller again."""
+        scales = [2.0**exponent] * run + [2.0 ** (-exponent - 7)] * run
+        stages = self.DEEP[: 2 * run]
+        kernel = get_provider("onednn").stack(stages)
+        x = rng.standard_normal((3, 16, 6, 5)).astype("float32")
+        params = self.params(rng, *scales)[: 2 * len(stages)]
+        y = kernel.forward(x, params)
+        assert kernel.kernel._looks == looks
+        right = PortableProvider().stack(stages).forward(np.float64(x), params)
+        assert_close(y, right, "float32")
+
+    @pytest.mark.onednn
+    def test_what_overflows_on_the_way_is_computed_as_numpy_does(self, rng):
+        kernel = get_provider("onednn").stack(self.DEEP)
+        x = rng.standard_normal((3, 16, 6, 5)).astype("float32")
+        params = self.params(rng, *[1e5] * len(self.DEEP))
+        with np.errstate(all="ignore"):
+            y = kernel.forward(x, params)
+            right = PortableProvider().stack(self.DEEP).forward(x, params)
+        assert not np.isfinite(right).all()
+        np.testing.assert_array_equal(y, right)
+        assert kernel.kernel._looks == 0
+
+    def test_a_program_looks_where_nothing_else_is_in_use(self):
+        graph = StageGraph.chain(self.DEEP)
+        shapes = [shape for _ in self.DEEP for shape in ((16, 16, 3, 3), (16,))]
+        measuring = Measuring(graph, 0)
+        wanted = [measuring.wants(node, True) for node in graph.walk([(3, 16, 6, 5)], shapes)]
+        assert wanted == [False] * 6 + [True] + [False] * 5
+
+
+@pytest.mark.parametrize("n", [1, 7, CHUNK // 4, CHUNK + 3, 3 * CHUNK])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, -7.5])
+def test_the_largest_number_is_found_wherever_it_is(rng, n, value):
+    x = rng.uniform(-1, 1, n).astype("float32")
+    x[n // 2] = value
+    np.testing.assert_equal(magnitude(x), abs(value))

@@ -31,17 +31,15 @@ from convnet_features.kernels.contract import (
     SumStage,
 )
 
-__all__ = ["LIMIT", "Growth", "Measuring", "growths", "largest_input", "stays_finite"]
+__all__ = ["LIMIT", "LOOKS", "Growth", "Measuring", "growths", "largest_input", "stays_finite"]
 
 Shape = Sequence[int]
 #: What bounds must stay below. float32 ends at 2**128; the rest is for what minimal filtering
 #: makes of images and filters before it multiplies them.
 LIMIT = 2.0**88
-#: Products one behind the other after which a value is looked at: each makes numbers larger by
-#: up to some thousands.
-PRODUCTS = 4
-#: And at the latest, where several values are in use at a time.
-MOST_PRODUCTS = 6
+#: Ways of looking, from the cheapest to the closest: after how many products one behind the other
+#: a value is looked at where no other is in use, and after how many at the latest.
+LOOKS = ((7, 9), (3, 4), (1, 1))
 
 
 class Growth(NamedTuple):
@@ -106,9 +104,12 @@ class Measuring:
     Parameters
     ----------
     graph : StageGraph
+    looks : int
+        Which of `LOOKS`.
     """
 
-    def __init__(self, graph: StageGraph) -> None:
+    def __init__(self, graph: StageGraph, looks: int) -> None:
+        self._enough, self._most = LOOKS[looks]
         self._readers = graph.readers
         #: For each value, how many products lie between it and something of known size.
         self._products = [0] * graph.n_inputs
@@ -122,9 +123,9 @@ class Measuring:
         products += isinstance(node.stage, ConvStage | DenseStage | NormStage)
         wanted = (
             can_look
-            and products >= PRODUCTS
+            and products >= self._enough
             and bool(self._readers[node.value])
-            and (products >= MOST_PRODUCTS or self._is_alone(node))
+            and (products >= self._most or self._is_alone(node))
         )
         self._products.append(0 if wanted else products)
         return wanted

@@ -2,14 +2,14 @@
 
 oneDNN computes a graph, and looks at the largest number of some values on the way.
 With these, `bounds` says whether all numbers were finite. Where they may not have
-been, the portable kernels compute the graph again: they treat NaN and infinity as
-NumPy does.
+been, it looks more closely; and in the end the portable kernels compute the graph:
+they treat NaN and infinity as NumPy does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,8 +22,15 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.magnitude import magnitude, upper_bounds
 from convnet_features.kernels.onednn.arrays import all_float32
-from convnet_features.kernels.onednn.bounds import Growth, growths, largest_input, stays_finite
-from convnet_features.kernels.onednn.stack import OneDNNGraph
+from convnet_features.kernels.onednn.bounds import (
+    LIMIT,
+    LOOKS,
+    Growth,
+    growths,
+    largest_input,
+    stays_finite,
+)
+from convnet_features.kernels.onednn.stack import Measured, OneDNNGraph
 
 __all__ = ["CarefulGraph"]
 
@@ -31,6 +38,7 @@ __all__ = ["CarefulGraph"]
 SHAPES = 64
 
 Shape = tuple[int, ...]
+Result = TypeVar("Result")
 
 
 class CarefulGraph(GraphKernel):
@@ -47,6 +55,7 @@ class CarefulGraph(GraphKernel):
         self.graph = graph
         self.fast = fast
         self._portable = portable
+        self._looks = 0
         self._growths: dict[tuple[Shape, ...], tuple[Growth, ...]] = {}
         #: For each parameter how large it can be, where stages know that.
         self._known = [
@@ -57,10 +66,13 @@ class CarefulGraph(GraphKernel):
 
     def forward(self, xs: Arrays, params: Arrays) -> list[np.ndarray]:
         """See `GraphKernel.forward`."""
-        ys, measured = self.fast.measured_forward(xs, params)
-        if measured is None or self._stays_finite(xs, params, self._magnitudes(params), measured):
-            return ys
-        return self._portable.forward(xs, params)
+        ys = self._computed(
+            lambda looks: self.fast.measured_forward(xs, params, looks),
+            xs,
+            params,
+            self._magnitudes(params),
+        )
+        return self._portable.forward(xs, params) if ys is None else ys
 
     def prepare(self, params: Arrays) -> Callable[[Arrays], list[np.ndarray]]:
         """See `GraphKernel.prepare`; how large inputs may be is found out once for each shape."""
@@ -69,9 +81,6 @@ class CarefulGraph(GraphKernel):
         limits: dict[tuple[Shape, ...], float] = {}
 
         def forward(xs: Arrays) -> list[np.ndarray]:
-            ys, measured = compute(xs)
-            if measured is None:
-                return ys
             shapes = tuple([x.shape for x in xs])
             limit = limits.get(shapes)
             if limit is None:
@@ -81,20 +90,44 @@ class CarefulGraph(GraphKernel):
                     self._growths_of(xs, params), len(xs), magnitudes
                 )
             if all(magnitude(x) <= limit for x in xs):
-                return ys
-            if self._stays_finite(xs, params, magnitudes, measured):
-                return ys
-            return self._portable.forward(xs, params)
+                return compute(xs, 0)[0]
+            ys = self._computed(lambda looks: compute(xs, looks), xs, params, magnitudes)
+            return self._portable.forward(xs, params) if ys is None else ys
 
         return forward
 
     def forward_training(self, xs: Arrays, params: Arrays) -> tuple[list[np.ndarray], Any]:
         """See `GraphKernel.forward_training`; the workspace may be used more than once."""
-        ys, workspace = self.fast.forward_training(xs, params)
-        measured = self.fast.measured(workspace)
-        if measured is None or self._stays_finite(xs, params, self._magnitudes(params), measured):
-            return ys, workspace
-        return self._portable.forward_training(xs, params)
+
+        def compute(looks: int) -> tuple[tuple[list[np.ndarray], Any], Measured]:
+            ys, workspace, measured = self.fast.measured_forward_training(xs, params, looks)
+            return (ys, workspace), measured
+
+        computed = self._computed(compute, xs, params, self._magnitudes(params))
+        return self._portable.forward_training(xs, params) if computed is None else computed
+
+    def _computed(
+        self,
+        compute: Callable[[int], tuple[Result, Measured]],
+        xs: Arrays,
+        params: Arrays,
+        magnitudes: Sequence[float],
+    ) -> Result | None:
+        """What `compute` makes with one of `LOOKS`; None if numbers may not have been finite.
+
+        Looks that were close enough once are taken first from then on.
+        """
+        of_inputs = [magnitude(x) for x in xs]
+        # Said this way round, so that NaN does not pass.
+        if not all(each <= LIMIT for each in (*of_inputs, *magnitudes)):
+            return None
+        growths = self._growths_of(xs, params)
+        for looks in range(self._looks, len(LOOKS)):
+            result, measured = compute(looks)
+            if measured is None or stays_finite(growths, of_inputs, magnitudes, measured):
+                self._looks = looks
+                return result
+        return None
 
     def statistics(self, workspace: Any) -> list[np.ndarray]:
         """See `GraphKernel.statistics`."""
@@ -111,16 +144,6 @@ class CarefulGraph(GraphKernel):
     ) -> Gradients:
         """See `GraphKernel.backward`."""
         return self.fast.backward(workspace, xs, params, ys, gys, input_grads)
-
-    def _stays_finite(
-        self,
-        xs: Arrays,
-        params: Arrays,
-        magnitudes: Sequence[float],
-        measured: dict[int, float],
-    ) -> bool:
-        of_inputs = [magnitude(x) for x in xs]
-        return stays_finite(self._growths_of(xs, params), of_inputs, magnitudes, measured)
 
     def _growths_of(self, xs: Arrays, params: Arrays) -> tuple[Growth, ...]:
         x_shapes, param_shapes = [x.shape for x in xs], [param.shape for param in params]

@@ -29,9 +29,11 @@ from convnet_features.kernels.onednn.stack_forward import build_forward
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey
 from convnet_features.kernels.onednn.support import supports_graph
 
-__all__ = ["OneDNNGraph"]
+__all__ = ["Measured", "OneDNNGraph"]
 
 Shape = tuple[int, ...]
+#: How large values on the way were, by number; None if oneDNN did not compute them.
+Measured = dict[int, float] | None
 #: Plans of one stack that are kept: one for each batch size, say.
 PLANS = 32
 #: And of one prepared function, whose plans hold parameters.
@@ -77,16 +79,16 @@ class OneDNNGraph(GraphKernel):
 
     def forward(self, xs: Arrays, params: Arrays) -> list[np.ndarray]:
         """See `GraphKernel.forward`."""
-        return self.measured_forward(xs, params)[0]
+        return self.measured_forward(xs, params, looks=0)[0]
 
     def measured_forward(
-        self, xs: Arrays, params: Arrays
-    ) -> tuple[list[np.ndarray], dict[int, float] | None]:
-        """The results, and how large values on the way were; None if oneDNN did not compute it."""
+        self, xs: Arrays, params: Arrays, looks: int
+    ) -> tuple[list[np.ndarray], Measured]:
+        """The results, and how large values on the way were; `looks` is one of `bounds.LOOKS`."""
         if not all_float32((*xs, *params)):
             return self._portable.forward(xs, params), None
         ready, layouts = _inputs(xs)
-        plan = self._plan(xs, layouts, params, training=False)
+        plan = self._plan(xs, layouts, params, training=False, looks=looks)
         if plan is None:
             return self._portable.forward(xs, params), None
         return _computed(plan, {**ready, **self._parameters(params)})
@@ -94,45 +96,48 @@ class OneDNNGraph(GraphKernel):
     def prepare(self, params: Arrays) -> Callable[[Arrays], list[np.ndarray]]:
         """See `GraphKernel.prepare`."""
         prepared = self.measured_prepare(params)
-        return lambda xs: prepared(xs)[0]
+        return lambda xs: prepared(xs, 0)[0]
 
     def measured_prepare(
         self, params: Arrays
-    ) -> Callable[[Arrays], tuple[list[np.ndarray], dict[int, float] | None]]:
+    ) -> Callable[[Arrays, int], tuple[list[np.ndarray], Measured]]:
         """`measured_forward` of parameters that are laid out once for each size of batch."""
         if not all_float32(params):
-            return lambda xs: (self._portable.forward(xs, params), None)
+            return lambda xs, looks: (self._portable.forward(xs, params), None)
         constants = {name: np.array(value) for name, value in self._parameters(params).items()}
         shapes = tuple([param.shape for param in params])
         plans: LRUCache[ForwardPlan | None] = LRUCache(PREPARED_PLANS)
 
-        def forward(xs: Arrays) -> tuple[list[np.ndarray], dict[int, float] | None]:
+        def forward(xs: Arrays, looks: int) -> tuple[list[np.ndarray], Measured]:
             if not all_float32(xs):
-                return self.measured_forward(xs, params)
+                return self.measured_forward(xs, params, looks)
             ready, layouts = _inputs(xs)
-            key = _key(xs, layouts, shapes, training=False)
+            key = _key(xs, layouts, shapes, False, looks)
             plan = plans.get(key, lambda: self._build_forward(key, constants))
-            return self.measured_forward(xs, params) if plan is None else _computed(plan, ready)
+            if plan is None:
+                return self.measured_forward(xs, params, looks)
+            return _computed(plan, ready)
 
         return forward
 
     def forward_training(self, xs: Arrays, params: Arrays) -> tuple[list[np.ndarray], Any]:
         """See `GraphKernel.forward_training`; the workspace may be used more than once."""
+        return self.measured_forward_training(xs, params, looks=0)[:2]
+
+    def measured_forward_training(
+        self, xs: Arrays, params: Arrays, looks: int
+    ) -> tuple[list[np.ndarray], Any, Measured]:
+        """`forward_training`, and how large values on the way were."""
         if not all_float32((*xs, *params)):
-            return self._portable.forward_training(xs, params)
+            return (*self._portable.forward_training(xs, params), None)
         ready, layouts = _inputs(xs)
-        plan = self._plan(xs, layouts, params, training=True)
+        plan = self._plan(xs, layouts, params, training=True, looks=looks)
         if plan is None or not plan.has_backward:
-            return self._portable.forward_training(xs, params)
+            return (*self._portable.forward_training(xs, params), None)
         workspace = Workspace(plan, self._parameters(params), self._pool)
         arrays = {**ready, **workspace.parameters, **workspace.statistics}
-        ys, workspace.measured = _computed(plan, arrays, workspace.saved)
-        return ys, workspace
-
-    @staticmethod
-    def measured(workspace: Any) -> dict[int, float] | None:
-        """How large values on the way were; None if oneDNN did not compute them."""
-        return workspace.measured if isinstance(workspace, Workspace) else None
+        ys, measured = _computed(plan, arrays, workspace.saved)
+        return ys, workspace, measured
 
     def statistics(self, workspace: Any) -> list[np.ndarray]:
         """See `GraphKernel.statistics`."""
@@ -213,9 +218,9 @@ class OneDNNGraph(GraphKernel):
         return arrays
 
     def _plan(
-        self, xs: Arrays, layouts: tuple[str, ...], params: Arrays, training: bool
+        self, xs: Arrays, layouts: tuple[str, ...], params: Arrays, training: bool, looks: int
     ) -> ForwardPlan | None:
-        key = _key(xs, layouts, tuple([param.shape for param in params]), training)
+        key = _key(xs, layouts, tuple([param.shape for param in params]), training, looks)
         return self._forward_plans.get(key, lambda: self._build_forward(key))
 
     def _build_forward(
@@ -273,7 +278,6 @@ class Workspace:
             for number, (_, shape) in enumerate(plan.statistics)
             for name in ("mean", "variance")
         }
-        self.measured: dict[int, float] = {}
         self.saved: Buffer = pool.lend(plan.program.saved.size)
         self._pool = pool
 
@@ -302,10 +306,14 @@ def _inputs(xs: Arrays) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
 
 
 def _key(
-    xs: Arrays, layouts: tuple[str, ...], param_shapes: tuple[Shape, ...], training: bool
+    xs: Arrays,
+    layouts: tuple[str, ...],
+    param_shapes: tuple[Shape, ...],
+    training: bool,
+    looks: int,
 ) -> PlanKey:
     shapes = tuple([x.shape for x in xs])
-    return PlanKey(shapes, layouts, param_shapes, training, threads.get_num_threads())
+    return PlanKey(shapes, layouts, param_shapes, training, threads.get_num_threads(), looks)
 
 
 def _computed(

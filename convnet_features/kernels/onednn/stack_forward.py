@@ -102,7 +102,7 @@ class _Builder:
         for number, (shape, layout) in enumerate(given):
             desc = self.primitives.images(shape, layout)
             self.values[number] = self.program.external(f"x{number}", desc)
-        measuring, measured = Measuring(self.graph), []
+        measuring, measured = Measuring(self.graph, self.key.looks), []
         for node in self.nodes:
             # A pooling may be done already, with its convolution.
             if node.value not in self.values:

@@ -23,6 +23,7 @@ class PlanKey(NamedTuple):
     param_shapes: tuple[Shape, ...]
     training: bool
     num_threads: int
+    looks: int
 
 
 @dataclass
