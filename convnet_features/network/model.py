@@ -19,8 +19,10 @@ from .spec import LayerSpec
 
 __all__ = ["Model"]
 
-#: Bytes that the largest layer's activations of one slice of images may take.
-SLICE_BYTES = 8 << 20
+#: Bytes that the largest layer's activations of one slice of images take: as many as the network's
+#: parameters within these bounds. Parameters are read once for each slice, so few images a slice
+#: cost more, and many leave the cache (docs/design/performance.md, "Slices of images").
+SLICE_BYTES = (8 << 20, 64 << 20)
 
 
 @dataclass(eq=False)
@@ -214,10 +216,11 @@ class Model:
 
     @property
     def slice_size(self) -> int:
-        """How many images a slice has: as many as let the largest layer stay in the cache."""
+        """How many images a slice has: few enough for the cache, and enough for the parameters."""
         shapes = (layer.output_shape[1:] for layer in self.network.layers.values())
         largest = max(int(np.prod([size or 1 for size in shape])) for shape in shapes)
-        return int(np.clip(SLICE_BYTES // (4 * largest), 1, 4096))
+        n_bytes = np.clip(sum(value.nbytes for value in self.values), *SLICE_BYTES)
+        return int(np.clip(n_bytes // (4 * largest), 1, 4096))
 
     def to_network(self, images: np.ndarray) -> np.ndarray:
         """`images` as float32, scaled: themselves where that changes nothing."""

@@ -182,7 +182,7 @@ def test_saliency_of_the_probability(extractor, digits, rng):
 
 def test_saliency_is_a_few_images_a_slice(extractor, digits, monkeypatch):
     whole = SaliencyDisplay.from_estimator(extractor, digits[0][:5]).gradients
-    monkeypatch.setattr("convnet_features.network.model.SLICE_BYTES", 1)
+    monkeypatch.setattr("convnet_features.network.model.SLICE_BYTES", (1, 1))
     sliced = SaliencyDisplay.from_estimator(extractor, digits[0][:5]).gradients
     np.testing.assert_allclose(sliced, whole, atol=1e-5)
 

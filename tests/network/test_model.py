@@ -97,7 +97,7 @@ class TestOutputs:
         model = model_of()
         names = ["conv2d1", "maxpool2", "dense", "output"]
         whole = model.outputs(names, images)
-        monkeypatch.setattr("convnet_features.network.model.SLICE_BYTES", 1)
+        monkeypatch.setattr("convnet_features.network.model.SLICE_BYTES", (1, 1))
         assert model.slice_size == 1
         for one, other in zip(model.outputs(names, images), whole, strict=True):
             assert_close(one, other, "float32")
@@ -106,7 +106,14 @@ class TestOutputs:
     def test_slices_fit_the_cache(self):
         model = model_of()
         largest = 4 * 32 * 8 * 8
-        assert model.slice_size * largest <= SLICE_BYTES
+        assert model.slice_size == SLICE_BYTES[0] // largest
+
+    def test_slices_are_larger_for_many_parameters(self, monkeypatch):
+        """They are read once for each."""
+        model = model_of()
+        n_bytes = sum(value.nbytes for value in model.values)
+        monkeypatch.setattr("convnet_features.network.model.SLICE_BYTES", (1, 1 << 40))
+        assert model.slice_size == n_bytes // (4 * 32 * 8 * 8)
 
     def test_no_images(self):
         (value,) = model_of().outputs(["maxpool1"], np.zeros((0, 1, 8, 8)))
