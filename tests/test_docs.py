@@ -33,6 +33,23 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts
 PAGES_WITH_CODE = [path for path in PAGES if "```python" in path.read_text(encoding="utf-8")]
 
 
+# Kinds of faults
+
+
+def test_every_test_that_is_named_exists():
+    text = (DOCS / "design" / "kinds.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 40
+    missing = []
+    for path, name in named:
+        source = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).is_file() else ""
+        if not re.search(
+            rf"^ *(def|class) {name}\b" if name else "def test_", source, re.MULTILINE
+        ):
+            missing.append(f"{path}::{name}")
+    assert not missing
+
+
 # The public face
 
 
