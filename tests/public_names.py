@@ -31,6 +31,7 @@ EXTRAS = {"dask", "distributed", "jax", "matplotlib", "onnx", "onnxruntime", "sk
 #: Parts of the package that nobody imports from.
 INTERNAL = (
     "compilation",
+    "environment",
     "fusion",
     "kernels",
     "locks",

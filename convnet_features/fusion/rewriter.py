@@ -168,6 +168,9 @@ def _kind(op: Op) -> Any:
     """What rules go by: the scalar operation of an element-wise Op, the core of a batched one."""
     if isinstance(op, Elemwise):
         return op.scalar_op
+    if isinstance(op, scalar.ScalarOp):
+        # Of numbers that are no tensors, which no rule is about.
+        return None
     return op.core_op if isinstance(op, Blockwise) else op
 
 

@@ -195,7 +195,8 @@ def test_operations_of_ones_own(rng):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_loops_and_branches(rng):
     """Operations that make thunks on storage of their own."""
-    from convnet_features.theano_facade.functions import ifelse, scan
+    from convnet_features.theano_facade.functions import ifelse
+    from convnet_features.theano_facade.loops import scan
 
     outputs, _ = scan(lambda row, total: total + row, sequences=M, outputs_info=pt.zeros_like(V))
     branch = ifelse(pt.gt(S, 0), M * 2, M * 3)

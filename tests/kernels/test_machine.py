@@ -263,6 +263,6 @@ def test_choices_for_another_machine_give_the_same_numbers(machine, rng, monkeyp
     steps = (training_step(each, x, params, gy) for each in (kernel, portable))
     for mine, expected in zip(*steps, strict=True):
         assert_close(mine, expected)
-    plans = kernel.fast._forward_plans._entries.values()
+    plans = kernel.kernel.fast._forward_plans._entries.values()
     by_code = [isinstance(step, Routine) for plan in plans for step, _ in plan.program.steps]
     assert machine.generates or not any(by_code)

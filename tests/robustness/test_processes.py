@@ -149,7 +149,7 @@ def generated(engines, monkeypatch, rng):
 def test_fork_after_generated_code_has_run(generated, effort):
     kernel, step = generated
     expected = step()
-    (program,) = kernel._backward_programs._entries.values()
+    (program,) = kernel.kernel.fast._backward_programs._entries.values()
     if not any(isinstance(each, Routine) for each, _ in program.steps):
         pytest.skip("no code is generated here")
     for forget in (False, True):
