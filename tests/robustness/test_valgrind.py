@@ -52,7 +52,7 @@ kernel.backward(workspace, x, params, y, y, True)
 code.WORTH_GENERATING = 0
 stages = (ConvStage(Conv2DSpec((1, 1), ((1, 1), (0, 2)))), PoolStage(Pool2DSpec((3, 2), (2, 2))))
 x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 9, 9, 7), (11, 9, 3, 3), (11,)))
-kernel = provider.stack(stages).fast
+kernel = StackKernel(provider.stack(stages).kernel.fast)
 y, workspace = kernel.forward_training(x, [w, b])
 kernel.backward(workspace, x, [w, b], y, y, True)
 (program,) = kernel.kernel._backward_programs._entries.values()
