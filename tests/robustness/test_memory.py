@@ -75,7 +75,11 @@ def test_fits_of_networks_that_all_differ(n_fits, engine, rng):
 
     def fit(number):
         ConvNetClassifier(
-            engine=engine, max_epochs=1, dense_num_units=3 + number, conv2d1_num_filters=2
+            data_format="channels_first",
+            engine=engine,
+            max_epochs=1,
+            dense_num_units=3 + number,
+            conv2d1_num_filters=2,
         ).fit(X, y)
 
     n_first = 4 if n_fits < 100 else MAX_PROGRAMS // 2
