@@ -34,6 +34,7 @@ INTERNAL = (
     "environment",
     "fusion",
     "kernels",
+    "identity",
     "locks",
     "network",
     "ops",
