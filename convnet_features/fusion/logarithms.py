@@ -24,7 +24,7 @@ from pytensor.tensor.reshape import JoinDims, SplitDims
 from pytensor.tensor.shape import Reshape, SpecifyShape
 
 from ..ops.softmax import LogSoftmax, Softmax
-from .patterns import constant_value, elemwise_inputs
+from .patterns import constant_value, elemwise_inputs, joined_arrays
 
 __all__ = [
     "exponent_of",
@@ -319,12 +319,13 @@ def _moved(node: Apply, known: Knower, depth: int) -> Variable | None:
 
 
 def _joined(node: Apply, known: Knower, depth: int) -> Variable | None:
-    axis, *pieces = node.inputs
+    _, pieces = joined_arrays(node)
     results = [known(piece, depth + 1) for piece in pieces]
     if any(result is None for result in results):
         return None
     like = node.outputs[0]
-    return node.op(axis, *[_as(result, like) for result in results])
+    axis = node.inputs[: len(node.inputs) - len(pieces)]
+    return node.op(*axis, *[_as(result, like) for result in results])
 
 
 def _flattened(v: Variable, kind: type) -> list[Variable]:

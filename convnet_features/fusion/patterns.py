@@ -9,7 +9,14 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic as scalar
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
-__all__ = ["constant_value", "elemwise_inputs", "only_client", "rectified", "split_by"]
+__all__ = [
+    "constant_value",
+    "elemwise_inputs",
+    "joined_arrays",
+    "only_client",
+    "rectified",
+    "split_by",
+]
 
 
 def elemwise_inputs(variable: Variable, *scalar_ops: type) -> list[Variable] | None:
@@ -27,6 +34,17 @@ def constant_value(variable: Variable) -> float | None:
     if isinstance(variable, Constant) and getattr(variable.data, "size", 0) == 1:
         return float(variable.data.item())
     return None
+
+
+def joined_arrays(node: Apply) -> tuple[float | None, list[Variable]]:
+    """The axis along which a `Join` puts arrays behind each other, and the arrays.
+
+    Up to PyTensor 3.0 the axis is the first input, later a property.
+    """
+    axis = getattr(node.op, "axis", None)
+    if axis is not None:
+        return axis, list(node.inputs)
+    return constant_value(node.inputs[0]), list(node.inputs[1:])
 
 
 def only_client(fgraph: FunctionGraph, variable: Variable, *clients: Apply) -> bool:

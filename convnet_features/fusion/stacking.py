@@ -34,7 +34,7 @@ from ..kernels.contract import (
 from ..ops.random import Bernoulli, Draw
 from ..ops.stack import Stack
 from ..ops.static import static_vector
-from .patterns import constant_value, only_client, rectified, split_by
+from .patterns import joined_arrays, only_client, rectified, split_by
 
 __all__ = [
     "shape_of_stack",
@@ -196,9 +196,9 @@ def stack_sum(fgraph: FunctionGraph, node: Apply) -> Variable | None:
 
 def stack_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """Results of stacks behind each other along the channels, as a stage."""
-    axis, *values = node.inputs
+    axis, values = joined_arrays(node)
     sizes = {(value.type.shape[0], *value.type.shape[2:]) for value in values}
-    if constant_value(axis) != 1 or not _joined(values) or len(sizes) > 1:
+    if axis != 1 or not _joined(values) or len(sizes) > 1:
         return None
     return Stack(_join(ConcatStage(), len(values)))(*values)[0]
 

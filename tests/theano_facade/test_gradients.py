@@ -458,3 +458,13 @@ def test_the_issues_example():
     )
     assert cost == 90
     np.testing.assert_array_equal(gradient, [[1, -1]])
+
+
+def test_joined_probabilities():
+    """Of a class and of its complement, behind each other."""
+    x = T.matrix()
+    p = T.concatenate([T.nnet.sigmoid(x), T.nnet.sigmoid(-x)], axis=1)
+    cost = -T.log(p).sum()
+    value, gradient = theano.function([x], [cost, T.grad(cost, x)])(np.array([[-200, 200]], "f"))
+    np.testing.assert_allclose(value, 400)
+    np.testing.assert_allclose(gradient, [[-1, 1]])

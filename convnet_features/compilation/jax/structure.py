@@ -63,6 +63,8 @@ def translation(node: Apply) -> Translation | None:
             return lambda x, *bounds: x[_index(node, bounds)]
         case IncSubtensor():
             return _written(node)
+        case Join(axis=int(fixed)):  # a property since PyTensor 3.1, an input before
+            return lambda *parts: jnp.concatenate(parts, axis=fixed)
         case Join():
             return lambda axis, *parts: jnp.concatenate(parts, axis=int(axis))
         case CAReduce():
