@@ -46,7 +46,7 @@ from .validation import (
     check_scaled_images,
     check_training_data,
 )
-from .validation.layout import channels_first
+from .validation.layout import channels_first, describe
 
 __all__ = ["BaseConvNet"]
 
@@ -507,8 +507,11 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
                 batch = to_network(given)
             if batch.shape[1:] != input_shape:
                 raise ValueError(
-                    f"layer_function({name!r}): expected a batch of shape (n_samples, "
-                    f"{', '.join(map(str, input_shape))}); got {batch.shape}."
+                    f"layer_function({name!r}): expected images of {describe(input_shape)} "
+                    f"(channels x height x width): of shape (n_samples, "
+                    f"{', '.join(map(str, input_shape))}), with their channels last, or as flat "
+                    f"rows of {math.prod(input_shape)} numbers; got an array of shape "
+                    f"{given.shape}."
                 )
             if check_finite and not are_finite(batch):
                 raise ValueError(

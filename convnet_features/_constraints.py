@@ -82,13 +82,13 @@ def check_callbacks(callbacks: Any) -> None:
         )
     if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
         raise InvalidParameterError(
-            f"callbacks must be a list of callbacks, or None; got {callbacks!r}."
+            f"callbacks must be a list of callbacks, or None; got {callbacks!r}. "
+            f"{_remedy(callbacks)}"
         )
     for each in callbacks:
         if isinstance(each, type):
             raise InvalidParameterError(
-                f"callbacks holds the class {each.__name__}, not a callback; write "
-                f"{each.__name__}()."
+                f"callbacks holds the class {each.__name__}, not a callback. {_remedy(each)}"
             )
         if not _listens(each):
             raise InvalidParameterError(
@@ -98,6 +98,8 @@ def check_callbacks(callbacks: Any) -> None:
 
 
 def _remedy(each: Any) -> str:
+    if isinstance(each, type):
+        return f"Write callbacks=[{each.__name__}()]."
     if isinstance(each, Callable):  # type: ignore[arg-type]
         return (
             "A function is called by a class: derive one from "

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from .exceptions import ConvNetFeaturesError, FileFormatError
+from .locks import import_whole
 
 __all__ = [
     "atomic_file",
@@ -123,6 +124,7 @@ def write_arrays(
     notes : optional
         Anything that JSON can express.
     """
+    import_whole("safetensors.numpy")
     from safetensors.numpy import save
 
     text = json.dumps(notes, default=_plain)
@@ -208,6 +210,7 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], An
 
 def _contents(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """What a safetensors file holds: arrays and texts, by name."""
+    import_whole("safetensors.numpy")
     from safetensors import safe_open
 
     with safe_open(os.fspath(path), framework="numpy") as file:

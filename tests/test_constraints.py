@@ -114,9 +114,10 @@ def watch(net, history):
     ("callbacks", "message"),
     [
         (Mine(), "callbacks must be a list; got one callback. Write callbacks=[Mine()]."),
-        ("stop", "callbacks must be a list of callbacks, or None; got 'stop'."),
-        (EarlyStopping, "callbacks must be a list of callbacks, or None; got <class"),
-        ([EarlyStopping], "callbacks holds the class EarlyStopping, not a callback; write EarlyStopping()."),
+        ("stop", "callbacks must be a list of callbacks, or None; got 'stop'. convnet_features.callbacks has some."),
+        (EarlyStopping, "Write callbacks=[EarlyStopping()]."),
+        (watch, "A function is called by a class: derive one from convnet_features.callbacks.Callback, whose method on_epoch_end calls it."),
+        ([EarlyStopping], "callbacks holds the class EarlyStopping, not a callback. Write callbacks=[EarlyStopping()]."),
         (["stop"], "callbacks holds 'stop', which is no callback: it has none of the methods on_training_begin, on_epoch_begin, on_batch_end, on_epoch_end, on_training_end. convnet_features.callbacks has some."),
         ([watch], "A function is called by a class: derive one from convnet_features.callbacks.Callback, whose method on_epoch_end calls it."),
     ],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
+import time
 
 import pytest
 
-from convnet_features.locks import new_lock
+from convnet_features.locks import import_whole, lazy_attribute, new_lock, wait_at_fork
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -53,3 +56,50 @@ def test_its_holder_may_take_it_again():
         other.start()
         other.join()
     assert answers == [False]
+
+
+def test_a_fork_waits_for_a_lock_that_is_not_ours():
+    lock, held = threading.Lock(), threading.Event()
+    wait_at_fork(lock)
+
+    def hold():
+        with lock:
+            held.set()
+            time.sleep(0.3)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(20)
+    assert in_child(lambda: lock.acquire(timeout=0.2))
+    holder.join()
+    assert lock.acquire(timeout=5)
+    lock.release()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_finds_a_module_whole_or_not_at_all(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.5)\nready = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importer = threading.Thread(target=import_whole, args=("slow_to_import",))
+    importer.start()
+    time.sleep(0.1)
+    try:
+        assert in_child(lambda: importlib.import_module("slow_to_import").ready)
+    finally:
+        importer.join()
+        sys.modules.pop("slow_to_import", None)
+
+
+def test_a_lazy_attribute_is_computed_once():
+    class Counted:
+        calls = 0
+
+        @lazy_attribute
+        def answer(self):
+            """What was asked for."""
+            self.calls += 1
+            return 42
+
+    one, other = Counted(), Counted()
+    assert (one.answer, one.answer, one.calls, other.calls) == (42, 42, 1, 0)
+    assert Counted.answer.__doc__ == "What was asked for."

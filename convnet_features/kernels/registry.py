@@ -6,7 +6,7 @@ import warnings
 
 from convnet_features.exceptions import EngineError, EngineWarning
 from convnet_features.kernels.contract import Provider
-from convnet_features.locks import new_lock
+from convnet_features.locks import import_whole, new_lock
 
 __all__ = ["ENGINES", "available_engines", "get_provider"]
 
@@ -57,10 +57,12 @@ def _unknown(name: object) -> EngineError:
 
 def _make(name: str) -> Provider:
     if name == "portable":
+        import_whole(__package__ + ".portable")
         from convnet_features.kernels.portable import PortableProvider
 
         return PortableProvider()
     if name == "onednn":
+        import_whole("_cffi_backend", "cffi.cparser", "pycparser.c_parser", __package__ + ".onednn")
         from convnet_features.kernels.onednn import OneDNNProvider
 
         return OneDNNProvider()

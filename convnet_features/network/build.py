@@ -12,6 +12,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..locks import new_lock
+from .first_use import import_for_networks
 from .spec import LayerSpec, automatic_name, check_layer_name
 
 __all__ = ["Network", "Target", "build_network", "initialisation"]
@@ -132,6 +133,7 @@ def build_network(
         If a layer does not fit what it stands on, with the layer, the sizes
         and the remedy.
     """
+    import_for_networks()
     with nullcontext() if seed is None else initialisation(seed):
         if hasattr(layers, "output_shape"):
             network = _from_layer(layers, input_shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .first_use import import_for_networks
 from .spec import LayerSpec
 
 __all__ = ["seed_network", "small_resnet"]
@@ -48,6 +49,7 @@ def seed_network(input_shape: Sequence[int]) -> list[LayerSpec]:
     conv2d2: Conv2DLayer(num_filters=32, filter_size=(3, 3), pad=(1, 1))
     maxpool2: MaxPool2DLayer(pool_size=(2, 2))
     """
+    import_for_networks()
     from lasagne import layers
 
     rows, columns = (_axis_plan(size) for size in input_shape[1:])
@@ -127,6 +129,7 @@ def small_resnet(widths: Sequence[int] = (16, 32, 64), n_blocks: int = 1) -> lis
     >>> [spec.name for spec in extractor.layers][-4:]
     ['block3_sum', 'block3_rectify', 'pool', 'output']
     """
+    import_for_networks()
     from lasagne import layers
 
     specs = [

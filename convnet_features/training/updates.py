@@ -21,6 +21,7 @@ import numpy as np
 
 from ..compilation import compile_in_place, compile_program
 from ..kernels.registry import get_provider
+from ..network.first_use import import_for_networks
 from ..network.functions import cached_program, live_variables
 from ..theano_facade import theano_scope
 
@@ -148,6 +149,7 @@ def adamax(
 
 def _rules() -> dict[str, Callable[..., Any]]:
     """Every rule that has a name."""
+    import_for_networks()
     import lasagne.updates
 
     named = {name: getattr(lasagne.updates, name) for name in _LASAGNE_RULES}

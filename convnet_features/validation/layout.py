@@ -19,13 +19,13 @@ SMALLEST_SIDE = 4
 
 
 def gathered(name: str, X: Any) -> Any:
-    """Lists and columns of images as one array; anything else as it is.
+    """Lists and columns of images, and tensors, as one array; anything else as it is.
 
     Raises
     ------
     ValueError
-        If the images have different sizes, X holds names of files, or values
-        are masked; the text says what to do.
+        If the images have different sizes, X holds names of files, values are
+        masked, or a tensor is not one for the CPU; the text says what to do.
     """
     if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
         count = np.count_nonzero(np.ma.getmaskarray(X))
@@ -36,6 +36,8 @@ def gathered(name: str, X: Any) -> Any:
     if hasattr(X, "columns") and hasattr(X, "to_numpy"):
         _check_cells(name, X)
         return X
+    if hasattr(X, "__dlpack__") and not isinstance(X, np.ndarray):
+        return _tensor_values(name, X)
     if hasattr(X, "shape") and np.ndim(X) != 1:
         return X
     items = X if isinstance(X, list | tuple) or _is_column(X) else ()
@@ -57,6 +59,17 @@ def gathered(name: str, X: Any) -> Any:
             "numpy.stack(images)."
         )
     return np.stack(images)
+
+
+def _tensor_values(name: str, X: Any) -> np.ndarray:
+    """A tensor of PyTorch, JAX or the like as an array of NumPy."""
+    try:
+        return np.asarray(X)
+    except (RuntimeError, TypeError, ValueError, BufferError) as error:
+        raise ValueError(
+            f"{name}: X is a {type(X).__name__} that NumPy cannot read ({error}); give its values, "
+            "without gradients and in the memory of the CPU: X.detach().cpu().numpy() of PyTorch."
+        ) from None
 
 
 def _is_column(X: Any) -> bool:

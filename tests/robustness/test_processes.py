@@ -7,10 +7,12 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -286,3 +288,18 @@ def test_a_preforking_server(fitted, X, effort):
     finally:
         server.close()
     counts.add("requests to a preforking server", 20 * effort)
+
+
+@pytest.mark.slow
+def test_forks_beside_first_fits(effort):
+    """First fits happen once in a process, so each of several processes forks some children."""
+    for _ in range(4 * effort):
+        done = subprocess.run(
+            [sys.executable, Path(__file__).with_name("first_fits.py"), "25"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert done.returncode == 0, done.stderr
+        counts.add("forks beside first fits", int(done.stdout))

@@ -196,9 +196,21 @@ def test_pil_images_of_one_size_are_images():
 
 
 def test_tensors_under_array_api_dispatch(monkeypatch):
-    torch = pytest.importorskip("torch")
+    namespace = pytest.importorskip("array_api_strict")
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     expected = fitted(FIRST).transform(FIRST)
     with config_context(array_api_dispatch=True):
-        net = fitted(torch.from_numpy(FIRST))
-        np.testing.assert_array_equal(net.transform(torch.from_numpy(FIRST)), expected)
+        net = fitted(namespace.asarray(FIRST))
+        np.testing.assert_array_equal(net.transform(namespace.asarray(FIRST)), expected)
+
+
+def test_a_tensor_that_numpy_cannot_read_is_told_what_to_do():
+    class Tensor:
+        shape = FIRST.shape
+        __dlpack__ = None
+
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("requires grad")
+
+    with pytest.raises(ValueError, match=r"X is a Tensor that NumPy cannot read \(requires grad\)"):
+        fitted(Tensor())

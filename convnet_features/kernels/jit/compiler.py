@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import Any
 
-from convnet_features.locks import new_lock
+from convnet_features.locks import new_lock, wait_at_fork
 
 __all__ = ["CompiledModule", "can_compile", "dispose"]
 
@@ -20,9 +19,8 @@ _works: bool | None = None
 #: thread, but LLVM is to be entered under the lock.
 _retired: list[Any] = []
 
-if hasattr(os, "register_at_fork"):
-    # llvmlite has a lock of its own, which a child must not find held by a thread that it lacks.
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release)
+# llvmlite has a lock of its own, which a child must not find held by a thread that it lacks.
+wait_at_fork(_lock)
 
 
 class CompiledModule:

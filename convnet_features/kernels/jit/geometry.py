@@ -13,11 +13,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
+from convnet_features.locks import lazy_attribute
 
 __all__ = ["Geometry", "Layout", "Taps"]
 
@@ -85,12 +85,12 @@ class Geometry:
     filters: tuple[int, int, int]
     lanes: int
 
-    @cached_property
+    @lazy_attribute
     def x(self) -> Layout:
         """The images'."""
         return Layout.blocked(self.image, self.lanes)
 
-    @cached_property
+    @lazy_attribute
     def pooled(self) -> Layout:
         """The pooled images': of their gradient, and of which pixel won."""
         return Layout.blocked((self.filters[0], *self.windows), self.lanes)
@@ -106,7 +106,7 @@ class Geometry:
         _, rows, columns = self.filters
         return self.n_blocks * rows * columns * self.lanes
 
-    @cached_property
+    @lazy_attribute
     def windows(self) -> tuple[int, int]:
         """Rows and columns of windows."""
         return self.pool.output_shape((1, self.filters[0], *self.convolved))[2:]
@@ -116,12 +116,12 @@ class Geometry:
         """Pixels of a window."""
         return self.pool.window[0] * self.pool.window[1]
 
-    @cached_property
+    @lazy_attribute
     def classes(self) -> tuple[Taps, ...]:
         """Sets of taps that fall on the image, for one place or another."""
         return tuple(dict.fromkeys(self._taps))
 
-    @cached_property
+    @lazy_attribute
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """For each window and pixel of it: its class, and where the filter's first tap falls.
 
@@ -158,7 +158,7 @@ class Geometry:
         shape = (count, self.image[0], rows, columns)
         return self.conv.output_shape((1, *self.image), shape)[2:]
 
-    @cached_property
+    @lazy_attribute
     def _taps(self) -> list[Taps]:
         """For each span of rows and each of columns."""
         rows, columns = self._axes
@@ -167,7 +167,7 @@ class Geometry:
             for of_rows, of_columns in itertools.product(rows.spans, columns.spans)
         ]
 
-    @cached_property
+    @lazy_attribute
     def _axes(self) -> tuple[_Axis, _Axis]:
         """Along rows, and along columns."""
         return tuple(  # type: ignore[return-value]

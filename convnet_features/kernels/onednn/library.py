@@ -18,7 +18,7 @@ from convnet_features.kernels.machine import (
     find_vendor,
 )
 from convnet_features.kernels.onednn import declarations as dnnl
-from convnet_features.locks import new_lock
+from convnet_features.locks import new_lock, wait_at_fork
 
 __all__ = ["LIBRARY_VARIABLE", "Library", "load_library"]
 
@@ -66,10 +66,14 @@ class Library:
 
         self.path = path
         self.ffi = cffi.FFI()
+        # Held where a function or a type is used for the first time.
+        wait_at_fork(self.ffi._lock)
         self.ffi.cdef(dnnl.CDEF)
         self.ffi.cdef(dnnl.SEMAPHORE_CDEF)
         try:
             self.lib: Any = self.ffi.dlopen(path)
+            # Once: cffi keeps what it has made for a library for ever.
+            self._process: Any = self.ffi.dlopen(None)
             version = self.lib.dnnl_version()
         except (OSError, AttributeError) as error:
             raise EngineError(f"oneDNN could not be loaded from {path!r}: {error}") from error
@@ -102,7 +106,7 @@ class Library:
 
     def count_team(self, number: int) -> int:
         """How many threads OpenMP starts where `number` are asked for: each posts a semaphore."""
-        ffi, process = self.ffi, self.ffi.dlopen(None)
+        ffi, process = self.ffi, self._process
         semaphore, value = ffi.new("sem_t *"), ffi.new("int *")
         process.sem_init(semaphore, 0, 0)
         post = ffi.cast("void (*)(void *)", ffi.addressof(process, "sem_post"))
