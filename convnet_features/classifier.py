@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 
-from ._base import BaseConvNet
-from ._constraints import CONSTRAINTS
+from .estimators.base import BaseConvNet
+from .estimators.constraints import CONSTRAINTS
 
 __all__ = ["ConvNetClassifier"]
 

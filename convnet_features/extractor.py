@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._base import BaseConvNet
+from .estimators.base import BaseConvNet
 
 __all__ = ["ConvNetFeatureExtractor"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from ._features import feature_layers
+from .network.features import feature_layers
 
 __all__ = ["is_dask_array", "iterate_blocks", "transform_batches", "transform_blocks"]
 

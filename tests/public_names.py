@@ -32,6 +32,7 @@ EXTRAS = {"dask", "distributed", "jax", "matplotlib", "onnx", "onnxruntime", "sk
 INTERNAL = (
     "compilation",
     "environment",
+    "estimators",
     "fusion",
     "kernels",
     "identity",

@@ -14,7 +14,7 @@ import convnet_features
 PACKAGE = Path(convnet_features.__file__).parent
 #: The layers of docs/design/architecture.md, from the top to the bottom.
 LAYERS = (
-    {"extractor", "classifier", "regressor", "_base"},
+    {"extractor", "classifier", "regressor", "estimators"},
     {"validation", "datasets"},
     {"training"},
     {"network", "layers"},

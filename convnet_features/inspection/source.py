@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .._features import feature_layers
+from ..network.features import feature_layers
 from ..network.head import last_features
 from ..network.model import Model
 from ..validation import check_scaled_images, infer_input_shape

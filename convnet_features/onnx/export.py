@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._base import BaseConvNet
-from .._features import feature_layers
 from .._version import __version__
+from ..estimators.base import BaseConvNet
+from ..network.features import feature_layers
 from ..network.pixels import fits_float32
 from .graph import LAYER_NAMES, OPSET, GraphBuilder
 from .layers import write_layer

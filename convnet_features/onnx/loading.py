@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .._features import check_feature_layer
 from ..exceptions import FileFormatError, NetworkError
 from ..extractor import ConvNetFeatureExtractor
+from ..network.features import check_feature_layer
 from ..network.model import Model
 from ..network.spec import LayerSpec
 from ..training.history import History

@@ -22,7 +22,7 @@ _PASSING_ON = (
     "sklearn.utils",
 )
 #: Those that fit many estimators, or keep what was fitted.
-_GATHERING = ("sklearn", "joblib", "dask_ml", "convnet_features._cross_fit")
+_GATHERING = ("sklearn", "joblib", "dask_ml", "convnet_features.estimators.cross_fitting")
 
 
 class Interruption:

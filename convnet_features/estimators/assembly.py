@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._features import check_feature_layer, layer_names
-from ._transfer import load_pretrained, plain_classes
-from .exceptions import NetworkError
-from .kernels.magnitude import magnitude
-from .network.build import Network
-from .network.model import Model
-from .network.pixels import fits_float32
-from .network.presets import seed_network
-from .network.size import warn_if_large
-from .network.spec import LayerSpec, parse_layers, with_parameters
-from .training.augmentation import as_augment
-from .training.batches import Dataset
-from .training.freezing import check_frozen, warn_of_random
-from .training.history import History
-from .training.objectives import resolve_loss, smoothed
-from .training.schedule import (
+from ..kernels.magnitude import magnitude
+from ..network.build import Network
+from ..network.features import check_feature_layer, layer_names
+from ..network.model import Model
+from ..network.pixels import fits_float32
+from ..network.size import warn_if_large
+from ..training.augmentation import as_augment
+from ..training.batches import Dataset
+from ..training.freezing import check_frozen, warn_of_random
+from ..training.history import History
+from ..training.objectives import resolve_loss, smoothed
+from ..training.schedule import (
     automatic_batch_size,
     automatic_epochs,
     automatic_learning_rate,
     resolve_count,
 )
-from .training.settings import Penalty, Settings
-from .training.split import split_rows
-from .training.trainer import Trainer
-from .training.updates import resolve_update, update_arguments
-from .validation import (
+from ..training.settings import Penalty, Settings
+from ..training.split import split_rows
+from ..training.trainer import Trainer
+from ..training.updates import resolve_update, update_arguments
+from ..validation import (
     LARGEST_NUMBER,
     TrainingData,
     automatic_input_scale,
     check_scaled_images,
     check_validation_data,
 )
+from .transfer import load_pretrained, plain_classes
 
 __all__ = [
     "continuing_trainer",
-    "network_layers",
     "new_trainer",
     "number_of_epochs",
     "resumed_trainer",
@@ -58,7 +54,7 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
     """A trainer of a network with fresh parameters."""
     random = check_random_state(_seed(estimator))
     init_seed, seed = (int(each) for each in random.randint(_SEEDS, size=2))
-    layers, targets = network_layers(estimator, data.input_shape), data.targets
+    layers, targets = estimator._network_layers(data.input_shape), data.targets
     warn_if_large(layers, data.input_shape, targets.n_outputs, targets.kind)
     model = Model(
         layers=layers,
@@ -121,7 +117,7 @@ def continuing_trainer(estimator: Any, data: TrainingData) -> Trainer:
 def _check_same_network(estimator: Any, model: Model, data: TrainingData) -> None:
     """Training can go on with what the parameters say now."""
     check_feature_layer(model.network, estimator.feature_layer)
-    declared = network_layers(estimator, data.input_shape)
+    declared = estimator._network_layers(data.input_shape)
     changed = "layers" if isinstance(model.layers, list) and declared != model.layers else None
     if estimator.target not in ("auto", model.target):
         changed = changed or "target"
@@ -177,24 +173,6 @@ def number_of_epochs(estimator: Any, trainer: Trainer, training: Dataset) -> int
     """max_epochs, or what suits the number of training samples."""
     automatic = automatic_epochs(len(training), trainer.settings.batch_size)
     return resolve_count("max_epochs", estimator.max_epochs, automatic)
-
-
-def network_layers(
-    estimator: Any, input_shape: tuple[int, int, int]
-) -> list[LayerSpec] | Callable[..., Any]:
-    layers, params = estimator.layers, estimator._layer_params()
-    if callable(layers):
-        if params:
-            raise NetworkError(
-                f"unknown parameter {next(iter(params))!r}: layers is a function, which takes "
-                "no layer parameters."
-            )
-        return layers
-    return with_parameters(
-        seed_network(input_shape) if layers is None else parse_layers(layers),
-        params,
-        estimator._settings(),
-    )
 
 
 def _input_scale(input_scale: Any, data: TrainingData) -> float:

@@ -10,10 +10,10 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .training.callbacks import Callback
+from ..training.callbacks import Callback
 
 if TYPE_CHECKING:
-    from .training.trainer import Trainer
+    from ..training.trainer import Trainer
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .network.build import Network
+from ..network.build import Network
 
 __all__ = ["Block", "estimator_block", "network_block"]
 

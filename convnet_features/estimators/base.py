@@ -14,30 +14,16 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._assembly import (
-    continuing_trainer,
-    new_trainer,
-    number_of_epochs,
-    resumed_trainer,
-    training_sets,
-    whole_set,
-)
-from ._constraints import CONSTRAINTS, check_callbacks
-from ._cross_fit import cross_fitted_features
-from ._display import Block, estimator_block, network_block
-from ._features import feature_layers, feature_names, features, layer_names
-from ._parameters import LayerParameters
-from ._scikit_learn import CallbackSupportMixin, EpochTasks, with_callbacks
-from ._transfer import TransferableParameters
-from .kernels.magnitude import are_finite, magnitude
-from .kernels.registry import get_provider
-from .network.model import Model
-from .network.summary import network_summary
-from .out_of_core import is_dask_array, transform_blocks
-from .training.batches import Dataset
-from .training.callbacks import EarlyStopping, ProgressTable
-from .training.trainer import Trainer
-from .validation import (
+from ..kernels.magnitude import are_finite, magnitude
+from ..kernels.registry import get_provider
+from ..network.features import feature_layers, feature_names, features, layer_names
+from ..network.model import Model
+from ..network.summary import network_summary
+from ..out_of_core import is_dask_array, transform_blocks
+from ..training.batches import Dataset
+from ..training.callbacks import EarlyStopping, ProgressTable
+from ..training.trainer import Trainer
+from ..validation import (
     FEATURES_IN,
     LARGEST_NUMBER,
     Targets,
@@ -46,7 +32,21 @@ from .validation import (
     check_scaled_images,
     check_training_data,
 )
-from .validation.layout import channels_first, describe
+from ..validation.layout import channels_first, describe
+from .assembly import (
+    continuing_trainer,
+    new_trainer,
+    number_of_epochs,
+    resumed_trainer,
+    training_sets,
+    whole_set,
+)
+from .constraints import CONSTRAINTS, check_callbacks
+from .cross_fitting import cross_fitted_features
+from .diagram import Block, estimator_block, network_block
+from .parameters import LayerParameters
+from .scikit_learn_callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
+from .transfer import TransferableParameters
 
 __all__ = ["BaseConvNet"]
 

@@ -10,7 +10,7 @@ from sklearn.utils import estimator_html_repr
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
 
-from .images import bright_corners, quick
+from ..images import bright_corners, quick
 
 X, Y = bright_corners()
 LAYERS = ["input: 1×6×6", "conv: 4×6×6", "pool: 4×3×3", "dense: 16", "dropout: 16", "output: 3"]

@@ -14,7 +14,7 @@ from convnet_features import ConvNetFeatureExtractor
 from convnet_features.callbacks import Checkpoint, CSVLog
 from convnet_features.persistence import read_arrays
 
-from .images import bright_corners, quick
+from ..images import bright_corners, quick
 
 X, Y = bright_corners()
 

@@ -18,7 +18,7 @@ from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNet
 from convnet_features.exceptions import NetworkError
 from convnet_features.network import LayerSpec
 
-from .images import bright_corners, quick, small_network
+from ..images import bright_corners, quick, small_network
 
 ESTIMATORS = (ConvNetFeatureExtractor, ConvNetClassifier, ConvNetRegressor)
 X, Y = bright_corners()

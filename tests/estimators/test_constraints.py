@@ -9,11 +9,11 @@ import pytest
 from sklearn.utils._param_validation import InvalidParameterError
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
-from convnet_features._constraints import CONSTRAINTS
 from convnet_features.callbacks import Callback, EarlyStopping
+from convnet_features.estimators.constraints import CONSTRAINTS
 from convnet_features.exceptions import DivergenceError, NetworkError
 
-from .images import bright_corners, quick
+from ..images import bright_corners, quick
 
 X, Y = bright_corners()
 

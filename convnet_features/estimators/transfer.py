@@ -12,12 +12,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .exceptions import ConvNetFeaturesWarning, NetworkError
-from .network.head import head
-from .network.model import Model
-from .network.sketch import parameter_shapes
-from .network.transfer import LoadReport, load_values, matching_values
-from .persistence import errors_naming, read_arrays, read_pickled_arrays, write_arrays
+from ..exceptions import ConvNetFeaturesWarning, NetworkError
+from ..network.head import head
+from ..network.model import Model
+from ..network.sketch import parameter_shapes
+from ..network.transfer import LoadReport, load_values, matching_values
+from ..persistence import errors_naming, read_arrays, read_pickled_arrays, write_arrays
 
 __all__ = ["TransferableParameters", "load_pretrained", "plain_classes"]
 
@@ -94,15 +94,13 @@ class TransferableParameters:
 
     def _parameter_shapes(self, source: Any, described: Any) -> dict[str, tuple[int, ...]]:
         """Those of this estimator's layers, for the images and outputs of another network."""
-        from ._assembly import network_layers
-
         if described is None:
             raise NotFittedError(
                 f"{type(self).__name__} is not fitted and the source does not say what images "
                 "its network is for: fit first, or give pretrained=source."
             )
         known = _checked(described)
-        layers = network_layers(self, known["input_shape"])
+        layers = self._network_layers(known["input_shape"])  # type: ignore[attr-defined]
         try:
             return parameter_shapes(layers, **known)
         except NetworkError as error:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from .exceptions import NetworkError
-from .network.presets import seed_network
-from .network.spec import LayerSpec, is_layer_argument, parse_layers, with_parameters
-from .training.updates import resolve_update
+from ..exceptions import NetworkError
+from ..network.presets import seed_network
+from ..network.spec import LayerSpec, is_layer_argument, parse_layers, with_parameters
+from ..training.updates import resolve_update
 
 __all__ = ["LayerParameters"]
 
@@ -106,6 +106,24 @@ class LayerParameters(BaseEstimator):
 
     def _layer_params(self) -> dict[str, Any]:
         return without_update_params(self._more_params())
+
+    def _network_layers(
+        self, input_shape: tuple[int, int, int]
+    ) -> list[LayerSpec] | Callable[..., Any]:
+        """The declared layers, with the parameters of this estimator; a function as it is."""
+        layers, params = self.layers, self._layer_params()
+        if callable(layers):
+            if params:
+                raise NetworkError(
+                    f"unknown parameter {next(iter(params))!r}: layers is a function, which takes "
+                    "no layer parameters."
+                )
+            return layers
+        return with_parameters(
+            seed_network(input_shape) if layers is None else parse_layers(layers),
+            params,
+            self._settings(),
+        )
 
     def _update_params(self) -> dict[str, Any]:
         """The arguments of the update rule, those that every rule has first."""

@@ -19,7 +19,7 @@ from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNet
 from convnet_features.inspection import FeatureEmbeddingDisplay, LayerActivationsDisplay
 from convnet_features.network.presets import small_resnet
 
-from .images import bright_corners, quick
+from ..images import bright_corners, quick
 
 X, Y = bright_corners()
 OUTPUT = ("output", layers.DenseLayer)

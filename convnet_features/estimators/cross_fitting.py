@@ -23,8 +23,8 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from .kernels.memory import empty_like
-from .training.callbacks.base import changes_training
+from ..kernels.memory import empty_like
+from ..training.callbacks.base import changes_training
 
 __all__ = ["cross_fitted_features"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .network.build import Network
-from .network.head import head, last_features
+from .build import Network
+from .head import head, last_features
 
 __all__ = ["check_feature_layer", "feature_layers", "feature_names", "features", "layer_names"]
 
