@@ -23,7 +23,8 @@ LAYERS = (
     {"fusion"},
     {"ops"},
     {"kernels"},
-    {"environment", "exceptions", "identity", "locks", "persistence"},
+    {"files"},
+    {"environment", "exceptions", "identity", "locks"},
 )
 #: Where an import goes upward: only ever within a function, which runs when all is loaded.
 UPWARD = {("theano_facade", "compilation")}

@@ -10,8 +10,8 @@ from http.client import HTTPException
 from pathlib import Path
 
 from convnet_features._version import __version__
-from convnet_features.datasets.files import atomic_path
 from convnet_features.exceptions import ConvNetFeaturesError, FileFormatError
+from convnet_features.files.atomic import atomic_path
 
 __all__ = ["DownloadError", "check_mirrors", "fetch"]
 
@@ -72,7 +72,7 @@ def fetch(
         tell = _Progress(address, verbose)
         try:
             with atomic_path(target) as temporary:
-                with open(temporary, "xb") as file:
+                with open(temporary, "wb") as file:
                     for chunk in _pieces(address, max_bytes, timeout, deadline):
                         file.write(chunk)
                         tell.received(len(chunk))

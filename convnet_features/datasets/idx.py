@@ -27,8 +27,9 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convnet_features.datasets.files import atomic_path, largest_contents
 from convnet_features.exceptions import FileFormatError
+from convnet_features.files.atomic import atomic_file
+from convnet_features.files.compression import largest_contents
 
 __all__ = [
     "MAX_BYTES",
@@ -159,7 +160,7 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
     numbers = np.asarray(array)
     header = _header(numbers)
     numbers = np.ascontiguousarray(numbers, dtype=numbers.dtype.newbyteorder(">"))
-    with atomic_path(path) as temporary, open(temporary, "xb") as raw:
+    with atomic_file(path) as raw:
         if path.suffix == ".gz":
             # Without name and time, so that equal arrays give equal files.
             with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:

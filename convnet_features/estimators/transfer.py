@@ -13,11 +13,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import ConvNetFeaturesWarning, NetworkError
+from ..files.errors import errors_naming
+from ..files.layer_values import Values, looks_like_values, read_values
+from ..files.safetensors import looks_like_safetensors, read_arrays, write_arrays
 from ..network.head import head
 from ..network.model import Model
 from ..network.sketch import parameter_shapes
 from ..network.transfer import LoadReport, load_values, matching_values
-from ..persistence import errors_naming, read_arrays, read_pickled_arrays, write_arrays
 
 __all__ = ["TransferableParameters", "load_pretrained", "plain_classes"]
 
@@ -45,7 +47,7 @@ class TransferableParameters:
         notes = {"kind": "parameters", **_described(model)}
         write_arrays(path, model.named_values, notes)
 
-    def load_params(self, source: Any, *, unsafe_pickle: bool = False) -> LoadReport:
+    def load_params(self, source: Any) -> LoadReport:
         """Take over parameters that have the same layer's name and the same shape.
 
         Those of the layers that predict are left alone, with a warning, where
@@ -60,11 +62,10 @@ class TransferableParameters:
         ----------
         source : fitted estimator, path, or mapping of str to ndarray
             Arrays of the parameters' own shapes, by ``<layer>.<parameter>``. A
-            path leads to a file of `save_params`, or of a
-            `~convnet_features.callbacks.Checkpoint`.
-        unsafe_pickle : bool, default=False
-            Read the file as a pickle of nolearn's ``save_params_to``. Reading
-            a pickle runs whatever its author wrote: only for files you trust.
+            path leads to a file of `save_params`, of a
+            `~convnet_features.callbacks.Checkpoint`, or of a network of nolearn's
+            (``save_params_to``: a pickle, of which arrays are read and nothing is
+            run).
 
         Returns
         -------
@@ -82,7 +83,7 @@ class TransferableParameters:
             If neither this estimator nor the source says what images the
             network is for.
         """
-        arrays, described = _parameters_of(source, unsafe_pickle)
+        arrays, described = _parameters_of(source)
         with errors_naming(source):
             mine: Model | None = getattr(self, "_model", None)
             if mine is not None:
@@ -147,7 +148,7 @@ def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
     source, arrays = estimator.pretrained, getattr(estimator, "_loaded", None)
     described = getattr(estimator, "_loaded_from", None)
     if source is not None:
-        arrays, described = _parameters_of(source, unsafe_pickle=False)
+        arrays, described = _parameters_of(source)
     if arrays is None:
         return None
     with errors_naming(source):
@@ -157,17 +158,15 @@ def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
     return report
 
 
-def _parameters_of(
-    source: Any, unsafe_pickle: bool
-) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
+def _parameters_of(source: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
     """Arrays by name (copies), and what they say of the network's images and outputs."""
     if isinstance(source, FrozenEstimator):
         source = source.estimator
     if isinstance(source, Mapping):
         return {name: np.array(value) for name, value in source.items()}, None
     if isinstance(source, str | os.PathLike):
-        if unsafe_pickle:
-            return read_pickled_arrays(source), None
+        if looks_like_values(source) and not looks_like_safetensors(source):
+            return _by_position(read_values(source)), None
         arrays, notes = read_arrays(source)
         known = notes if isinstance(notes, dict) and "input_shape" in notes else None
         if known and known.get("kind") == "checkpoint":
@@ -183,6 +182,15 @@ def _parameters_of(
         )
     arrays = {name: value.copy() for name, value in model.named_values.items()}
     return arrays, _described(model)
+
+
+def _by_position(values: Values) -> dict[str, np.ndarray]:
+    """Each layer's arrays under ``<layer>.<position>``."""
+    return {
+        f"{layer}.{position}": value
+        for layer, held in values.items()
+        for position, value in enumerate(held)
+    }
 
 
 def _described(model: Model) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..files.atomic import atomic_file
 from ..network.summary import network_summary
-from ..persistence import atomic_file
 
 __all__ = ["PrintLayerInfo", "PrintLog", "RememberBestWeights", "SaveWeights"]
 

@@ -21,13 +21,14 @@ from sklearn.metrics import accuracy_score, mean_squared_error
 from sklearn.preprocessing import LabelEncoder
 
 from ..exceptions import ConvNetFeaturesWarning, NetworkError
+from ..files.errors import errors_naming
+from ..files.layer_values import read_values, write_values
 from ..kernels.magnitude import are_finite
 from ..kernels.registry import get_provider
 from ..network.build import Network
 from ..network.model import Model
 from ..network.spec import LayerSpec, parse_layers, with_parameters
 from ..network.transfer import finite_float32
-from ..persistence import errors_naming
 from ..training.history import History
 from ..training.updates import resolve_update, update_arguments
 from ..validation import most_probable
@@ -37,7 +38,6 @@ from .engine import Engine, Loss
 from .handlers import PrintLayerInfo, PrintLog
 from .layers import Layers
 from .objective import objective as default_objective
-from .parameters import read_values, write_values
 from .split import TrainSplit
 
 __all__ = ["NeuralNet"]

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from ..exceptions import FileFormatError
+from ..files.safetensors import read_arrays, write_arrays
 from ..network.transfer import finite_float32
-from ..persistence import read_arrays, write_arrays
 from .state import TrainingState
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from convnet_features import ConvNetFeatureExtractor
 from convnet_features.callbacks import Checkpoint, CSVLog
-from convnet_features.persistence import read_arrays
+from convnet_features.files.safetensors import read_arrays
 
 from ..images import bright_corners, quick
 

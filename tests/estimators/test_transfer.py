@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import tracemalloc
@@ -18,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.callbacks import Checkpoint
 from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
-from convnet_features.persistence import write_arrays
+from convnet_features.files.layer_values import write_values
+from convnet_features.files.safetensors import write_arrays
 
 LAYERS = ("conv2d1", "conv2d2", "dense")
 
@@ -364,26 +366,61 @@ class TestNolearnsPickle:
         path.write_bytes(pickle.dumps(content, protocol=2))
         return path
 
-    def test_not_without_the_argument(self, trained, file):
-        with pytest.raises(FileFormatError, match="needs unsafe_pickle=True"):
-            trained.load_params(file)
-
-    def test_with_it(self, digits, trained, file, make_net):
+    def test_into_a_fitted_network(self, digits, trained, file, make_net):
         net = make_net(random_state=3, max_epochs=1).fit(*digits)
-        report = net.load_params(file, unsafe_pickle=True)
+        report = net.load_params(file)
         assert len(report.loaded) == 8
         assert not report.unused
         np.testing.assert_array_equal(net._model.theta, trained._model.theta)
 
-    def test_another_pickle(self, trained, tmp_path):
-        (tmp_path / "p").write_bytes(pickle.dumps([1, 2]))
-        with pytest.raises(FileFormatError, match="holds list, not nolearn's dict"):
-            trained.load_params(tmp_path / "p", unsafe_pickle=True)
+    def test_to_begin_with(self, digits, trained, file, make_net):
+        net = make_net(pretrained=str(file), freeze=LAYERS, max_epochs=1).fit(*digits)
+        assert len(net.load_report_.loaded) == 8
+        for layer in LAYERS:
+            np.testing.assert_array_equal(
+                net.layers_[layer].W.get_value(), trained.layers_[layer].W.get_value()
+            )
+
+    def test_an_archive_of_our_net_of_that_name(self, trained, tmp_path, digits, make_net):
+        write_values(
+            tmp_path / "p",
+            {"output": [each.get_value() for each in trained.layers_["output"].get_params()]},
+        )
+        net = make_net(random_state=3, max_epochs=1).fit(*digits)
+        assert net.load_params(tmp_path / "p").loaded == ["output.W", "output.b"]
+        np.testing.assert_array_equal(
+            net.layers_["output"].W.get_value(), trained.layers_["output"].W.get_value()
+        )
+
+    def test_before_fit_without_a_network_to_load_into(self, file, make_net):
+        with pytest.raises(NotFittedError, match="does not say what images its network is for"):
+            make_net().load_params(file)
+
+    @pytest.mark.parametrize("protocol", range(6))
+    def test_another_pickle(self, trained, tmp_path, protocol):
+        (tmp_path / "p").write_bytes(pickle.dumps({"output": [1, 2]}, protocol))
+        with pytest.raises(
+            FileFormatError, match=r"p: not parameters of a network, or damaged .* than an array"
+        ):
+            trained.load_params(tmp_path / "p")
+
+    @pytest.mark.parametrize("protocol", range(6))
+    def test_what_it_says_is_not_run(self, trained, tmp_path, protocol):
+        class Bomb:
+            def __reduce__(self):
+                return os.mkdir, (str(tmp_path / "made"),)
+
+        (tmp_path / "p").write_bytes(pickle.dumps({"output": [Bomb()]}, protocol))
+        with pytest.raises(FileFormatError, match=r"it asks for (posix|nt)\.mkdir"):
+            trained.load_params(tmp_path / "p")
+        assert not (tmp_path / "made").exists()
+        pickle.loads((tmp_path / "p").read_bytes())  # elsewhere it would have been
+        assert (tmp_path / "made").exists()
 
     def test_no_pickle(self, trained, tmp_path):
         (tmp_path / "p").write_bytes(b"\x80")
-        with pytest.raises(FileFormatError, match="this pickle cannot be read"):
-            trained.load_params(tmp_path / "p", unsafe_pickle=True)
+        with pytest.raises(FileFormatError, match="p: not parameters of a network, or damaged"):
+            trained.load_params(tmp_path / "p")
 
 
 class TestAsItIs:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
-from convnet_features.nolearn.parameters import read_values, write_values
+from convnet_features.files.layer_values import read_values, write_values
 
 
 @pytest.fixture

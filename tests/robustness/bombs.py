@@ -182,6 +182,7 @@ BOMBS = {
         "members": lambda: archive(*[np.zeros(0, np.float32)] * 4000),
     },
     "load_params": SAFETENSORS,
+    "load_params, a pickle": PICKLES,
     "load_params, unfitted": SAFETENSORS,
     "Checkpoint": SAFETENSORS,
     "from_onnx": {
@@ -204,7 +205,7 @@ def readers(folder):
     from convnet_features.callbacks import Checkpoint
     from convnet_features.datasets.idx import read_idx
     from convnet_features.datasets.tutorial_pickle import read_tutorial_pickle
-    from convnet_features.nolearn.parameters import read_values
+    from convnet_features.files.layer_values import read_values
 
     rng = np.random.default_rng(0)
     X, y = rng.random((20, 1, 6, 5)), np.arange(20) % 2
@@ -225,6 +226,7 @@ def readers(folder):
         "load_params_from, a pickle": lambda path: read_values(path, expected),
         "load_params_from, .npz": lambda path: read_values(path, expected),
         "load_params": fitted.load_params,
+        "load_params, a pickle": fitted.load_params,
         "load_params, unfitted": lambda path: ConvNetClassifier().load_params(path),
         "Checkpoint": resume,
     }

@@ -71,16 +71,16 @@ def idx_reader():
 
 
 def safetensors_seeds():
-    from convnet_features.persistence import write_arrays
+    from convnet_features.files.safetensors import write_arrays
 
     arrays = {"a": np.ones((2, 3), np.float32), "b": np.arange(4)}
     return [written(lambda path: write_arrays(path, arrays, {"layers": ["a", "b"]}))]
 
 
 def safetensors_reader():
-    from convnet_features import persistence
+    from convnet_features.files import safetensors
 
-    return from_file(persistence.read_arrays)
+    return from_file(safetensors.read_arrays)
 
 
 #: Parameters of a network for `NeuralNet.load_params_from`.
@@ -88,7 +88,7 @@ VALUES = {"dense": [np.ones((2, 3), np.float32), np.zeros(3, np.float32)], "inpu
 
 
 def archive_seeds():
-    from convnet_features.nolearn.parameters import write_values
+    from convnet_features.files.layer_values import write_values
 
     return [written(lambda path: write_values(path, VALUES))]
 
@@ -99,9 +99,9 @@ def pickle_seeds():
 
 
 def values_reader():
-    from convnet_features.nolearn import parameters
+    from convnet_features.files import layer_values
 
-    return from_file(lambda path: parameters.read_values(path, VALUES))
+    return from_file(lambda path: layer_values.read_values(path, VALUES))
 
 
 def tutorial_seeds():

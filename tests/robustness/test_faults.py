@@ -15,11 +15,12 @@ import time
 import numpy as np
 import pytest
 
-from convnet_features import ConvNetClassifier, ConvNetRegressor, persistence
+from convnet_features import ConvNetClassifier, ConvNetRegressor
 from convnet_features.datasets import write_idx
 from convnet_features.exceptions import DivergenceError
-from convnet_features.nolearn.parameters import write_values
-from convnet_features.persistence import read_arrays
+from convnet_features.files import atomic
+from convnet_features.files.layer_values import write_values
+from convnet_features.files.safetensors import read_arrays
 from convnet_features.training import Callback
 
 from . import counts
@@ -76,13 +77,10 @@ class TestSaving:
         ],
     )
     def test_errors_of_the_disk(self, step, number, save, previous, monkeypatch):
-        if step == "chmod" and save.func is save_idx:
-            pytest.skip("has the right permissions from the beginning")
-
         def fail(*args, **kwargs):
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(persistence.os, step, fail)
+        monkeypatch.setattr(atomic.os, step, fail)
         with pytest.raises(OSError, match=re.escape(str(previous[0]))) as caught:
             save(previous[0])
         monkeypatch.undo()
@@ -120,7 +118,7 @@ class TestSaving:
     def test_a_folder_that_goes_meanwhile(self, save, tmp_path, monkeypatch):
         path = tmp_path / "going" / "model"
         path.parent.mkdir()
-        monkeypatch.setattr(persistence.os, "fsync", lambda file: shutil.rmtree(path.parent))
+        monkeypatch.setattr(atomic.os, "fsync", lambda file: shutil.rmtree(path.parent))
         with pytest.raises(FileNotFoundError, match=re.escape(str(path))):
             save(path)
         counts.add("faults while saving")
@@ -136,12 +134,12 @@ class TestSaving:
         code = (
             "import sys, numpy as np\n"
             "from convnet_features import ConvNetClassifier\n"
-            "from convnet_features import persistence\n"
+            "from convnet_features.files.safetensors import write_arrays\n"
             "path = sys.argv[1]\n"
             "arrays = [{'a': np.full(300_000, k, np.float32)} for k in range(2)]\n"
             "print('ready', flush=True)\n"
             "while True:\n"
-            "    for each in arrays: persistence.write_arrays(path, each)\n"
+            "    for each in arrays: write_arrays(path, each)\n"
         )
         path = tmp_path / "killed.safetensors"
         for _ in range(2 * min(effort, 5)):
@@ -177,7 +175,7 @@ class TestSaving:
             def die(*args, **kwargs):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-            setattr(persistence.os, step, die)
+            setattr(atomic.os, step, die)
             try:
                 save(path)
             finally:

@@ -23,7 +23,7 @@ import pytest
 from convnet_features import ConvNetClassifier
 from convnet_features.datasets import read_idx
 from convnet_features.exceptions import ConvNetFeaturesError, FileFormatError
-from convnet_features.persistence import read_arrays, write_arrays
+from convnet_features.files.safetensors import read_arrays, write_arrays
 
 from . import counts
 from .fuzz import PARSERS

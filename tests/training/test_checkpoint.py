@@ -21,7 +21,7 @@ from convnet_features.callbacks import (
     ReduceOnPlateau,
 )
 from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
-from convnet_features.persistence import read_arrays, write_arrays
+from convnet_features.files.safetensors import read_arrays, write_arrays
 from convnet_features.training.state import TrainingState
 
 #: What a killed process ran; the same network and data as the fixtures make.

@@ -18,7 +18,7 @@ from convnet_features.callbacks import (
     LearningRateSchedule,
 )
 from convnet_features.exceptions import ConvNetFeaturesWarning, DivergenceError
-from convnet_features.persistence import read_arrays
+from convnet_features.files.safetensors import read_arrays
 
 
 def weights(net):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ...persistence import write_atomically
+from ...files.atomic import write_atomically
 from ..fingerprint import digest, fingerprint
 from ..interruption import is_one_of_many
 from ..saving import epochs_in, fingerprint_in, resume_training, save_training

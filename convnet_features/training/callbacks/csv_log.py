@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...persistence import write_atomically
+from ...files.atomic import write_atomically
 from ..fingerprint import digest, fingerprint
 from ..interruption import is_one_of_many
 from .base import Callback

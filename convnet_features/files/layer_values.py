@@ -13,23 +13,18 @@ import pickle
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
 
-from ..datasets.files import largest_contents
-from ..datasets.tutorial_pickle import (
-    ArrayUnpickler,
-    BoundedReader,
-    recorded_array,
-    recorded_size,
-)
 from ..exceptions import FileFormatError
-from ..persistence import atomic_file
+from .atomic import atomic_file
+from .compression import largest_contents
+from .pickled_arrays import FAULTS, RecordedDict, read_recorded, recorded_array, recorded_size
 
-__all__ = ["Values", "read_values", "write_values"]
+__all__ = ["Values", "looks_like_values", "read_values", "write_values"]
 
 #: By layer's name, the values of its parameters in their order.
 Values = Mapping[str, Sequence[np.ndarray]]
@@ -58,15 +53,17 @@ def write_values(path: str | os.PathLike[str], values: Values) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, list[np.ndarray]]:
+def read_values(
+    path: str | os.PathLike[str], expected: Values | None = None
+) -> dict[str, list[np.ndarray]]:
     """Read parameters that `write_values` or nolearn wrote.
 
     Parameters
     ----------
     path : path
-    expected : dict of str to list of ndarray
+    expected : dict of str to list of ndarray, optional
         The parameters of the network that they are for: how much is read goes
-        by their sizes.
+        by their sizes; without them, by the size of the file.
 
     Returns
     -------
@@ -80,10 +77,10 @@ def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, lis
         If the file cannot be opened or read.
     """
     name = os.fspath(path)
-    # Another network's parameters may be loaded in part, so there is room for more.
-    n_bytes = 8 * sum(array.nbytes for held in expected.values() for array in held) + _SLACK_BYTES
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
+        # Another network's parameters may be loaded in part, so there is room for more.
+        n_bytes = 8 * (size if expected is None else _size_of(expected)) + _SLACK_BYTES
         start = file.read(2)
         file.seek(0)
         try:
@@ -91,7 +88,7 @@ def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, lis
                 raise ValueError("it is longer than the arrays expected in it")
             read = _read_archive if start == b"PK" else _read_pickle
             return read(file, size, n_bytes)
-        except (*_FAULTS, zipfile.BadZipFile, zlib.error) as fault:
+        except (*FAULTS, *_ARCHIVE_FAULTS) as fault:
             raise FileFormatError(
                 f"{name}: not parameters of a network, or damaged ({type(fault).__name__}: "
                 f"{fault}). Expected a file of save_params_to, or a pickle of nolearn's, with at "
@@ -99,20 +96,30 @@ def read_values(path: str | os.PathLike[str], expected: Values) -> dict[str, lis
             ) from fault
 
 
-_FAULTS = (
-    pickle.UnpicklingError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
+def _size_of(values: Values) -> int:
+    return sum(array.nbytes for held in values.values() for array in held)
+
+
+def looks_like_values(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as an archive, or as a pickle of a dictionary."""
+    with open(path, "rb") as file:
+        return file.read(2).startswith(_BEGINNINGS)
+
+
+#: Of an archive, of a pickle of protocol 2 and later, of a dictionary in one of 0 and 1, and of
+#: an ordered dictionary in these.
+_BEGINNINGS = (b"PK", b"\x80", b"(d", b"}", b"cc")
+
+
+#: What an archive leads to that is none, or whose headers are not what NumPy writes, as
+#: Python's tokens.
+_ARCHIVE_FAULTS = (
     NotImplementedError,
     RuntimeError,
-    # NumPy reads the header of an array as Python's tokens.
     SyntaxError,
     tokenize.TokenError,
-    TypeError,
-    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
 
@@ -150,8 +157,8 @@ def _read_array(stored: IO[bytes], size: int) -> np.ndarray:
 
 
 def _read_pickle(file: IO[bytes], size: int, n_bytes: int) -> dict[str, list[np.ndarray]]:
-    found = _ValuesUnpickler(BoundedReader(file, size)).load()
-    if not isinstance(found, _RecordedDict):
+    found = read_recorded(file, size)
+    if not isinstance(found, RecordedDict):
         raise pickle.UnpicklingError("it is no dictionary of parameters by layer")
     budget = _Budget(size, n_bytes)
     values = {}
@@ -191,73 +198,3 @@ class _Budget:
         if not known:
             self._made[id(recorded)] = recorded_array(recorded)
         return self._made[id(recorded)]
-
-
-class _RecordedDict:
-    """Stands for a dictionary: pairs, in order, none of them looked at while the file is read.
-
-    A small file may make thousands of dictionaries of one long list.
-    """
-
-    def __init__(self, items: Any = ()) -> None:
-        if not isinstance(items, list | tuple):
-            raise pickle.UnpicklingError("a dictionary of something else than pairs")
-        self.initial = items
-        self.items: list[tuple[Any, Any]] = []
-
-    def pairs(self) -> Iterator[tuple[Any, Any]]:
-        yield from map(_pair, self.initial)
-        yield from self.items
-
-
-def _pair(item: Any) -> tuple[Any, Any]:
-    if not isinstance(item, list | tuple) or len(item) != 2:
-        raise pickle.UnpicklingError("a dictionary of something else than pairs")
-    return item[0], item[1]
-
-
-class _ValuesUnpickler(ArrayUnpickler):
-    """The machine of the tutorial's pickle, and dictionaries."""
-
-    pop_mark: Any
-
-    dispatch = type(ArrayUnpickler.dispatch)(ArrayUnpickler.dispatch)
-
-    def find_class(self, module: str, name: str) -> object:
-        if (module, name) == ("collections", "OrderedDict"):
-            return _RecordedDict
-        return super().find_class(module, name)
-
-    def load_empty_dictionary(self) -> None:
-        self.append(_RecordedDict())
-
-    dispatch[pickle.EMPTY_DICT[0]] = load_empty_dictionary
-
-    def load_dict(self) -> None:
-        items = self.pop_mark()
-        self.append(_RecordedDict(_paired(items)))
-
-    dispatch[pickle.DICT[0]] = load_dict
-
-    def load_setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._dictionary().items.append((key, value))
-
-    dispatch[pickle.SETITEM[0]] = load_setitem
-
-    def load_setitems(self) -> None:
-        items = self.pop_mark()
-        self._dictionary().items.extend(_paired(items))
-
-    dispatch[pickle.SETITEMS[0]] = load_setitems
-
-    def _dictionary(self) -> _RecordedDict:
-        if not isinstance(self.stack[-1], _RecordedDict):
-            raise pickle.UnpicklingError("it sets entries of something else than a dictionary")
-        return self.stack[-1]
-
-
-def _paired(items: list[Any]) -> list[tuple[Any, Any]]:
-    if len(items) % 2:
-        raise pickle.UnpicklingError("a key without a value")
-    return list(zip(items[::2], items[1::2], strict=True))

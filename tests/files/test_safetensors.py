@@ -1,4 +1,4 @@
-"""Arrays in files: read back to the bit, never half written, and read without running anything."""
+"""Arrays in safetensors files: read back to the bit, without running anything."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ import hashlib
 import json
 import os
 import pickle
-import stat
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from convnet_features import ConvNetClassifier, persistence
+from convnet_features import ConvNetClassifier
 from convnet_features.exceptions import FileFormatError
-from convnet_features.persistence import (
-    read_arrays,
-    read_pickled_arrays,
-    write_arrays,
-    write_atomically,
-)
+from convnet_features.files.safetensors import read_arrays, write_arrays
 
 
 @pytest.fixture
@@ -183,65 +176,3 @@ class TestSameBytes:
         for name in "abcdefgh":
             fitted.save_params(tmp_path / name)
         assert len({(tmp_path / name).read_bytes() for name in "abcdefgh"}) == 1
-
-
-class TestAtomically:
-    def test_replaces(self, tmp_path):
-        path = tmp_path / "a"
-        write_atomically(path, b"old")
-        write_atomically(path, b"new")
-        assert path.read_bytes() == b"new"
-        assert [each.name for each in tmp_path.iterdir()] == ["a"]
-
-    @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
-    def test_what_fails_leaves_the_old_file_and_nothing_else(self, tmp_path, monkeypatch, step):
-        path = tmp_path / "a"
-        path.write_bytes(b"old")
-
-        def fail(*args):
-            raise OSError("disk full")
-
-        monkeypatch.setattr(persistence.os, step, fail)
-        with pytest.raises(OSError, match="disk full"):
-            write_atomically(path, b"new")
-        assert path.read_bytes() == b"old"
-        assert [each.name for each in tmp_path.iterdir()] == ["a"]
-
-    def test_the_final_name_never_has_a_part(self, tmp_path, monkeypatch):
-        """Whatever is under the name just before the replacement is the old file, whole."""
-        path = tmp_path / "a"
-        path.write_bytes(b"old")
-        seen = []
-        replace = os.replace
-
-        def watch(source, target):
-            seen.append((path.read_bytes(), Path(source).read_bytes()))
-            replace(source, target)
-
-        monkeypatch.setattr(persistence.os, "replace", watch)
-        write_atomically(path, b"new" * 1000)
-        assert seen == [(b"old", b"new" * 1000)]
-
-    @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
-    def test_permissions_are_those_of_any_new_file(self, tmp_path):
-        (tmp_path / "plain").write_bytes(b"")
-        write_atomically(tmp_path / "a", b"")
-        modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "a")]
-        assert modes[0] == modes[1]
-
-    def test_no_folder(self, tmp_path):
-        with pytest.raises(FileNotFoundError):
-            write_atomically(tmp_path / "none" / "a", b"")
-
-
-class TestNolearnsPickle:
-    def test_of_python_2(self, tmp_path):
-        """{'conv': [5]} as Python 2 writes it: its text is bytes, its names come back as text."""
-        (tmp_path / "p").write_bytes(b"\x80\x02}U\x04conv]K\x05as.")
-        found = read_pickled_arrays(tmp_path / "p")
-        np.testing.assert_equal(found, {"conv.0": 5})
-
-    def test_names_and_positions(self, tmp_path):
-        content = {"conv": [np.ones(2), np.zeros(3)], "pool": []}
-        (tmp_path / "p").write_bytes(pickle.dumps(content))
-        assert list(read_pickled_arrays(tmp_path / "p")) == ["conv.0", "conv.1"]
