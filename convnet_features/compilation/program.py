@@ -24,6 +24,7 @@ def compile_program(
     *,
     fuse: bool = True,
     frozen: Sequence[np.ndarray | None] = (),
+    clone: bool = True,
 ) -> Callable[..., tuple[Any, ...]]:
     """Compile a graph to a function without state.
 
@@ -40,6 +41,9 @@ def compile_program(
         Fuse runs of layers.
     frozen : sequence of ndarray or None, optional
         For each of `inputs` its value, if it has one for good.
+    clone : bool, default=True
+        Leave the graph as it is. A graph that nobody else has may be changed,
+        which saves the time of a copy.
 
     Returns
     -------
@@ -47,7 +51,7 @@ def compile_program(
         From values of `inputs`, without the frozen ones, to a tuple of values of
         `outputs`; safe to call from any number of threads.
     """
-    fgraph = FunctionGraph(list(inputs), list(outputs), clone=True)
+    fgraph = FunctionGraph(list(inputs), list(outputs), clone=clone)
     compilation_rewriter(fuse, inline=True).rewrite(fgraph)
     known = {
         variable: value

@@ -215,7 +215,7 @@ def _compile_input_gradients(
         params, (total,), generators = without_shared_variables(network, [total])
         # Fusing comes before differentiating: each fused operation brings its own gradient.
         fused: Any = rewrite_graph(
-            total, include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
+            total, include=(), custom_rewrite=compilation_rewriter(fuse), clone=False
         )
         gradient: Any = grad(fused, images, disconnected_inputs="ignore")
         function = compile_program(
@@ -223,6 +223,7 @@ def _compile_input_gradients(
             [gradient],
             get_provider(engine),
             fuse=fuse,
+            clone=False,
         )
     return Program(function, len(generators))
 

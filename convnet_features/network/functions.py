@@ -164,7 +164,9 @@ def frozen_function(
         live, outputs = live_variables(outputs)
         inputs = [network.input.input_var, *params, *generators, *live.values()]
         frozen = [None, *values, *[None] * (len(generators) + len(live))]
-        function = compile_program(inputs, outputs, get_provider(engine), fuse=fuse, frozen=frozen)
+        function = compile_program(
+            inputs, outputs, get_provider(engine), fuse=fuse, frozen=frozen, clone=False
+        )
     return with_live_values(function, live)
 
 
@@ -175,7 +177,7 @@ def compile_with_params(
     inputs, outputs, generators = without_shared_variables(network, outputs)
     live, outputs = live_variables(outputs)
     function = compile_program(
-        [*data, *inputs, *generators, *live.values()], outputs, provider, fuse=fuse
+        [*data, *inputs, *generators, *live.values()], outputs, provider, fuse=fuse, clone=False
     )
     return Program(with_live_values(function, live), len(generators))
 
@@ -197,13 +199,12 @@ def live_variables(outputs: Sequence[Any]) -> tuple[dict[Any, Any], list[Any]]:
     outputs : list of variables
     """
     from pytensor.compile.sharedvalue import SharedVariable
-    from pytensor.graph.replace import clone_replace
     from pytensor.graph.traversal import graph_inputs
 
     live = {v: v.type() for v in graph_inputs(outputs) if isinstance(v, SharedVariable)}
     if not live:
         return live, list(outputs)
-    return live, clone_replace(list(outputs), replace=live, rebuild_strict=False)
+    return live, _copied(outputs, live)
 
 
 def with_live_values(
@@ -240,7 +241,6 @@ def without_shared_variables(
         One for each random generator that the outputs draw from.
     """
     from pytensor.compile.sharedvalue import SharedVariable
-    from pytensor.graph.replace import clone_replace
     from pytensor.graph.traversal import graph_inputs
     from pytensor.tensor import tensor
     from pytensor.tensor.random.type import RandomType
@@ -259,6 +259,19 @@ def without_shared_variables(
         # A clone of a parameter stands for it.
         if variable not in replacements and id(variable.container) in by_container:
             replacements[variable] = by_container[id(variable.container)]
-    # rebuild_strict=False lets every node learn the shapes that are now known.
-    cloned = clone_replace(list(outputs), replace=replacements, rebuild_strict=False)
-    return params, cloned, generator_inputs
+    return params, _copied(outputs, replacements), generator_inputs
+
+
+def _copied(outputs: Sequence[Any], replacements: Mapping[Any, Any]) -> list[Any]:
+    """A copy of a graph, with others in place of some variables that nothing computes.
+
+    PyTensor's `clone_replace` makes two copies, and recurses as deep as the graph is.
+    """
+    from pytensor.graph.basic import clone_get_equiv
+
+    kept = {output: output for output in outputs if output.owner is None}
+    # strict=False lets every node learn the shapes that are now known.
+    copies = clone_get_equiv(
+        [], outputs, copy_orphans=False, memo={**kept, **replacements}, strict=False
+    )
+    return [copies[output] for output in outputs]

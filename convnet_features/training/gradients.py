@@ -170,13 +170,17 @@ def differentiated(
     ]
     # Fusing comes before differentiating: each fused operation brings its own gradient.
     rewritten: Any = rewrite_graph(
-        [loss, *new_values], include=(), custom_rewrite=compilation_rewriter(fuse), clone=True
+        [loss, *new_values], include=(), custom_rewrite=compilation_rewriter(fuse), clone=False
     )
     loss, *new_values = rewritten
     gradients: Any = grad(loss, trainable, disconnected_inputs="ignore") if trainable else []
     live, results = live_variables([loss, *gradients, *new_values])
     function = compile_program(
-        [*data, *params, *generators, *live.values()], results, get_provider(engine), fuse=fuse
+        [*data, *params, *generators, *live.values()],
+        results,
+        get_provider(engine),
+        fuse=fuse,
+        clone=False,
     )
     return GradientProgram(with_live_values(function, live), len(generators), tuple(updates))
 

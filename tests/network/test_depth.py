@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 
 import numpy as np
 import pytest
 
 from convnet_features import ConvNetClassifier
-from convnet_features.fusion import stacking
+from convnet_features.fusion import merging, stacking
 from convnet_features.layers import BatchNormLayer
 from convnet_features.network.functions import clear_programs
 
@@ -111,6 +112,7 @@ def assert_in_proportion(block, **params):
 def short_stacks(monkeypatch):
     """Networks of a few layers become several stacks, as those of hundreds do."""
     monkeypatch.setattr(stacking, "LONGEST", 4)
+    monkeypatch.setattr(merging, "LONGEST_GRAPH", 10)
 
 
 @pytest.mark.slow
@@ -128,3 +130,15 @@ def test_a_run_longer_than_a_stack_computes_what_its_layers_do(block, short_stac
     estimator, X = fitted(block, 9)
     peer, _ = fitted(block, 9, engine="portable")
     assert_close(estimator.predict_proba(X), peer.predict_proba(X))
+
+
+def test_depth_is_not_that_of_python_s_stack(short_stacks):
+    fitted(dense, 2)  # which imports and compiles what every network needs
+    limit = sys.getrecursionlimit()
+    # A layer is several operations. 25 times 4 are more than the limit leaves.
+    sys.setrecursionlimit(len(inspect.stack()) + 90)
+    try:
+        estimator, X = fitted(dense, 25)
+        estimator.predict(X)
+    finally:
+        sys.setrecursionlimit(limit)

@@ -228,11 +228,11 @@ class Context:
         self._stream = self._new_stream()
         self._found: list[float] = []
         self._calls = [self._call(step, arguments) for step, arguments in program.steps]
+        names = {id(external.storage): name for name, external in program.externals.items()}
         self._externals = [
-            (name, self._targets[id(value)], external.storage.size)
-            for name, external in program.externals.items()
+            (names[id(value.storage)], self._targets[id(value)], value.storage.size)
             for value in program.values
-            if value.storage is external.storage
+            if id(value.storage) in names
         ]
         for value, array in program.constants:
             # The program keeps the array; nothing ever moves it.
