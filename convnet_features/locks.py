@@ -100,7 +100,7 @@ class lazy_attribute(Generic[T]):  # noqa: N801  (used as a decorator, as `prope
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute = compute
+        self.func = compute
         self.__doc__ = compute.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -110,7 +110,7 @@ class lazy_attribute(Generic[T]):  # noqa: N801  (used as a decorator, as `prope
         if instance is None:
             return self  # type: ignore[return-value]
         # Not a data descriptor: from now on the instance's own attribute is found first.
-        value = instance.__dict__[self._name] = self._compute(instance)
+        value = instance.__dict__[self._name] = self.func(instance)
         return value
 
 

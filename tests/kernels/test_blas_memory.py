@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ import pytest
 
 from convnet_features.kernels.portable import PortableProvider, blas_memory
 from convnet_features.kernels.portable.blas_memory import _buffers, _store
+
+from .processes import run_kernels
 
 needs_openblas = pytest.mark.skipif(_store() is None, reason="NumPy's BLAS is not OpenBLAS")
 
@@ -99,9 +100,7 @@ print(outcomes)
     ],
 )
 def test_a_process_that_may_take_no_more(buffers, outcomes):
-    result = subprocess.run(
-        [sys.executable, "-c", LIMITED, buffers], capture_output=True, text=True, timeout=120
-    )
+    result = run_kernels(LIMITED, buffers)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == str(outcomes)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +30,7 @@ from convnet_features.kernels.portable import PortableProvider
 
 from ..helpers import assert_close
 from .machines import MACHINES, here
+from .processes import run_kernels
 
 #: What oneDNN says of processors, from the least to one with everything.
 BITS = {"sse41": 0x1, "avx": 0x3, "avx2": 0x7, "avx2_vnni": 0xF, "avx512": 0x27, "amx": 0xFEF}
@@ -152,13 +151,7 @@ class TestMachine:
 
 
 def run(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        cwd=Path(__file__).parents[2],
-    )
+    return run_kernels(code, environment={**os.environ, **environment})
 
 
 MACHINE = """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +10,8 @@ import pytest
 from convnet_features.kernels import memory
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.portable.scratch import borrowed
+
+from .processes import run_kernels
 
 
 @pytest.fixture
@@ -55,12 +55,7 @@ def test_float32_unless_told_otherwise():
 
 def test_another_mode_is_refused():
     code = "from convnet_features.kernels.memory import empty; empty(3)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, memory.DEBUG_VARIABLE: "zeros"},
-        capture_output=True,
-        text=True,
-    )
+    done = run_kernels(code, environment={**os.environ, memory.DEBUG_VARIABLE: "zeros"})
     assert (
         "ValueError: CONVNET_FEATURES_DEBUG must be 'nan', or not set; got 'zeros'" in done.stderr
     )

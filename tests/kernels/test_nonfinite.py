@@ -17,6 +17,7 @@ from convnet_features.kernels.contract import (
     StageGraph,
 )
 from convnet_features.kernels.magnitude import CHUNK, magnitude
+from convnet_features.kernels.onednn import generated
 from convnet_features.kernels.onednn.bounds import Measuring
 from convnet_features.kernels.portable import PortableProvider
 from convnet_features.kernels.registry import get_provider
@@ -44,17 +45,17 @@ STACKS = {
         (4, 16, 9, 9),
         [(16, 16, 3, 3), (16,)],
     ),
-    "minimal filtering": ((ConvStage, CONV), (), (16, 32, 12, 12), [(32, 32, 5, 5), (32,)]),
+    "minimal filtering": ((ConvStage, CONV), (), (5, 32, 12, 12), [(32, 32, 5, 5), (32,)]),
     "minimal filtering, pooled": (
         (ConvStage, CONV),
         (PoolStage(HALF),),
-        (16, 32, 12, 12),
+        (5, 32, 12, 12),
         [(32, 32, 5, 5), (32,)],
     ),
     "first convolution, pooled": (
         (ConvStage, CONV),
         (PoolStage(HALF),),
-        (64, 1, 28, 28),
+        (11, 1, 28, 28),
         [(32, 1, 5, 5), (32,)],
     ),
     "a little one, pooled": (
@@ -81,6 +82,8 @@ STACKS = {
         [],
     ),
 }
+#: Those that generated code computes, which knows few activations; little work is not worth it.
+BY_CODE = ("minimal filtering", "minimal filtering, pooled", "first convolution, pooled")
 FUNCTIONS = {
     "linear": lambda x: x,
     "rectify": lambda x: np.maximum(x, 0),
@@ -108,9 +111,10 @@ def by_numpy(stages, x, params):
                 # elsewhere: w is finite wherever there is padding in this table, or x is.
                 patches = windows(
                     np.pad(x, [(0, 0), (0, 0), *stage.conv.padding]), w.shape[2:], stage.conv.stride
-                )
-                x = np.einsum("ncyxrs,kcrs->nkyx", patches, w, optimize=False)
-                x = x + next(remaining)[:, None, None]
+                ).transpose(0, 2, 3, 1, 4, 5)
+                rows = patches.reshape(-1, w[0].size)
+                x = np.einsum("pf,kf->pk", rows, w.reshape(len(w), -1), optimize=False)
+                x = (x + next(remaining)).reshape(*patches.shape[:3], -1).transpose(0, 3, 1, 2)
             case DenseStage():
                 x = np.einsum("ni,ij->nj", x.reshape(len(x), -1), next(remaining), optimize=False)
                 x = x + next(remaining)
@@ -149,10 +153,12 @@ def kinds_of_call(kernel, x, params):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("case", STACKS)
-def test_stacks(case, activation, provider, rng):
+def test_stacks(case, activation, provider, rng, monkeypatch):
     (first, argument), following, x_shape, param_shapes = STACKS[case]
-    if x_shape[0] > 8 and activation in ("tanh", "sigmoid"):
-        pytest.skip("large for the sake of generated code, which knows no such activation")
+    if case in BY_CODE:
+        if activation in ("tanh", "sigmoid"):
+            pytest.skip("generated code knows no such activation")
+        monkeypatch.setattr(generated, "WORTH_GENERATING", 0)
     if first is PoolStage:
         stages = (PoolStage(argument, activation),)
     elif first is ConvStage:

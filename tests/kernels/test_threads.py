@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-import subprocess
-import sys
 import textwrap
 
 import pytest
 from threadpoolctl import threadpool_limits
 
-import convnet_features
 from convnet_features.kernels import threads
 from convnet_features.kernels.memory import DEBUG_VARIABLE
 
-# The kernels need nothing else of the package, and it takes seconds to import.
-KERNELS_ONLY = f"""
-import sys, types
-package = sys.modules["convnet_features"] = types.ModuleType("convnet_features")
-package.__path__ = {list(convnet_features.__path__)!r}
-"""
+from .processes import run_kernels
+
 PROVIDER = """
 import os, numpy as np
 from convnet_features.kernels import threads
@@ -36,20 +29,13 @@ def _default_afterwards():
 
 
 def run(code, **environment):
-    """What a fresh process prints; it has a minute."""
+    """What a fresh process prints."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if name != threads.THREADS_VARIABLE and not name.startswith("OMP_")
     }
-    done = subprocess.run(
-        [sys.executable, "-c", KERNELS_ONLY + textwrap.dedent(code)],
-        env={**inherited, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_kernels(code, environment={**inherited, **environment})
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from threading import Barrier
 
 import numpy as np
@@ -36,6 +34,7 @@ from ..helpers import assert_close, assert_derivative
 from ..robustness import counts
 from ..stages import chain_output_shape, onednn_alone
 from .machines import GENERATING, MACHINES, WITHOUT_CODE, skip_without_code
+from .processes import run_kernels
 
 pytestmark = pytest.mark.onednn
 
@@ -305,14 +304,7 @@ code.WORTH_GENERATING = 0
 from tests.kernels.test_winners import CASES, check_exact
 print(sorted({{check_exact(CASES[name]) for name in {names}}}))
 """
-        environment = {**os.environ, "CONVNET_FEATURES_ISA": "avx2"}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=Path(__file__).parents[2],
-        )
+        done = run_kernels(code, environment={**os.environ, "CONVNET_FEATURES_ISA": "avx2"})
         if "which this processor lacks" in done.stderr:
             pytest.skip("this processor lacks AVX2")
         assert done.returncode == 0, done.stderr

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import subprocess
-import sys
 
 import pytest
 
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.code import Code
 from convnet_features.kernels.jit.compiler import CompiledModule, can_compile, dispose
+
+from ..processes import run_kernels
 
 DOUBLE = "define float @double(float %a) {\n  %b = fadd float %a, %a\n  ret float %b\n}"
 
@@ -58,7 +58,7 @@ from convnet_features.kernels.jit.compiler import CompiledModule
 kept, cycle = CompiledModule({DOUBLE!r}), []
 cycle.append((cycle, CompiledModule({DOUBLE!r})))
 """
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = run_kernels(code)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
