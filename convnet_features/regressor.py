@@ -78,3 +78,5 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
         **CONSTRAINTS,
         "target": [StrOptions({"auto", "numbers"})],
     }
+    #: The mixin's would not take every y that `fit` takes, such as a sparse one.
+    score = BaseConvNet.score

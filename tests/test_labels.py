@@ -206,6 +206,15 @@ def test_searches_and_reports_take_labels():
     assert roc_auc_score(Z, probabilities) > 0.9
 
 
+@pytest.mark.parametrize("shape", [(60, 1), (60, 2)])
+def test_a_sparse_y_of_numbers_is_fitted_and_scored(shape):
+    numbers = np.column_stack([Y * 1.5, -Y])[:, : shape[1]]
+    dense = quick(ConvNetRegressor).fit(X, numbers)
+    sparse = quick(ConvNetRegressor).fit(X, csr_array(numbers))
+    np.testing.assert_array_equal(sparse.predict(X), dense.predict(X))
+    assert sparse.score(X, csr_array(numbers)) == dense.score(X, numbers)
+
+
 def test_sparse_labels_are_the_same_labels():
     Z = LABELS[3]
     one, other = (multilabel(max_epochs=3).fit(X, each) for each in (Z, csr_array(Z)))

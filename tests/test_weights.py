@@ -132,6 +132,34 @@ def test_class_weights_need_classes_and_balance_needs_all_of_them():
     quick(ConvNetClassifier, class_weight={0: 2.0, 1: 1.0, 2: 1.0}).partial_fit(X, Y)
 
 
+@pytest.mark.parametrize("y", [Y.astype(str), Y.astype(str).astype(object), list(map(str, Y))])
+def test_classes_that_are_digits_in_text(y):
+    """scikit-learn's `compute_class_weight` looks for the numbers that they spell."""
+    weighted = quick(ConvNetClassifier, class_weight={"1": 3.0}).fit(X, y)
+    expected = quick(ConvNetClassifier).fit(X, y, sample_weight=np.where(Y == 1, 3.0, 1.0))
+    np.testing.assert_array_equal(weighted.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("weight", ["much", [1.0], None])
+def test_class_weights_that_are_no_numbers(weight):
+    with pytest.raises(ValueError, match=r"^class_weight: class 1 weighs .* must be finite"):
+        quick(ConvNetClassifier, class_weight={1: weight}).fit(X, Y)
+
+
+def test_a_class_that_y_does_not_have():
+    expected = r"^class_weight: there is no class '1'; the classes of y are 0, 1, 2\.$"
+    with pytest.raises(ValueError, match=expected):
+        quick(ConvNetClassifier, class_weight={"1": 2.0}).fit(X, Y)
+    every = {0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0}  # of which a part of the data lacks one
+    quick(ConvNetClassifier, class_weight=every).fit(X, Y)
+
+
+def test_masked_weights_are_refused():
+    masked = np.ma.masked_array(np.ones(60), mask=Y == 1)
+    with pytest.raises(ValueError, match=r"sample_weight is a masked array with 20 masked values"):
+        quick(ConvNetClassifier).fit(X, Y, sample_weight=masked)
+
+
 def test_a_rare_class_is_found_when_it_weighs_more():
     rng = np.random.default_rng(0)
     images = rng.normal(size=(300, 36)).astype(np.float32)

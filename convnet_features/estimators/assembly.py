@@ -18,13 +18,8 @@ from ..training.augmentation import as_augment
 from ..training.batches import Dataset
 from ..training.freezing import check_frozen, warn_of_random
 from ..training.history import History
-from ..training.objectives import resolve_loss, smoothed
-from ..training.schedule import (
-    automatic_batch_size,
-    automatic_epochs,
-    automatic_learning_rate,
-    resolve_count,
-)
+from ..training.objectives import resolve_loss
+from ..training.schedule import automatic_batch_size, automatic_epochs, automatic_learning_rate
 from ..training.settings import Penalty, Settings
 from ..training.split import split_rows
 from ..training.trainer import Trainer
@@ -171,19 +166,15 @@ def whole_set(data: TrainingData) -> Dataset:
 
 def number_of_epochs(estimator: Any, trainer: Trainer, training: Dataset) -> int:
     """max_epochs, or what suits the number of training samples."""
-    automatic = automatic_epochs(len(training), trainer.settings.batch_size)
-    return resolve_count("max_epochs", estimator.max_epochs, automatic)
+    if estimator.max_epochs == "auto":
+        return automatic_epochs(len(training), trainer.settings.batch_size)
+    return int(estimator.max_epochs)
 
 
 def _input_scale(input_scale: Any, data: TrainingData) -> float:
-    if isinstance(input_scale, str) and input_scale == "auto":
+    if input_scale == "auto":
         return automatic_input_scale(data.images, data.weights)
-    try:
-        scale = float(input_scale)
-    except (TypeError, ValueError):
-        scale = 0.0
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"input_scale must be 'auto' or a positive number; got {input_scale!r}.")
+    scale = float(input_scale)
     if 0.0 < magnitude(data.images) * scale < float(np.finfo(np.float32).tiny):
         raise ValueError(
             f"input_scale={input_scale!r} makes nothing of X, whose largest pixel is "
@@ -206,26 +197,31 @@ def _settings(
     estimator: Any, data: TrainingData, network: Network, batch_size: int | None = None
 ) -> Settings:
     """The parameters about training; `batch_size` is what 'auto' was resolved to before."""
-    n_training = max(1, round(len(data) * (1 - (estimator.validation_fraction or 0.0))))
+    chosen = estimator.batch_size
+    if chosen == "auto":
+        n_training = max(1, round(len(data) * (1 - (estimator.validation_fraction or 0.0))))
+        chosen = batch_size or automatic_batch_size(n_training)
     kind = data.targets.kind
     objective = resolve_loss(estimator.loss, kind)
-    smoothed(objective, estimator.label_smoothing, kind)  # says so if this cannot be
+    if estimator.label_smoothing and kind == "numbers":
+        raise ValueError(
+            f"label_smoothing={estimator.label_smoothing!r} needs classes or labels; y holds "
+            "numbers."
+        )
     rule = resolve_update(estimator.update)
     given = estimator._update_params()
-    if isinstance(given["learning_rate"], str) and given["learning_rate"] == "auto":
+    if given["learning_rate"] == "auto":
         given["learning_rate"] = automatic_learning_rate(rule, kind)
     defaulted = [name for name in given if f"update_{name}" in estimator._settings()]
     return Settings(
         objective=objective,
         rule=rule,
         arguments=update_arguments(rule, given, defaulted),
-        batch_size=resolve_count(
-            "batch_size", estimator.batch_size, batch_size or automatic_batch_size(n_training)
-        ),
+        batch_size=int(chosen),
         shuffle=estimator.shuffle,
         l1=_penalty("l1", estimator.l1, network),
         l2=_penalty("l2", estimator.l2, network),
-        max_norm=_max_norm(estimator.max_grad_norm),
+        max_norm=None if estimator.max_grad_norm is None else float(estimator.max_grad_norm),
         label_smoothing=float(estimator.label_smoothing),
         augment=None if estimator.augment is None else as_augment(estimator.augment),
     )
@@ -234,21 +230,11 @@ def _settings(
 def _penalty(name: str, value: Any, network: Network) -> Penalty:
     """One strength, or a dict of them by layer."""
     if not isinstance(value, Mapping):
-        return _strength(name, value)
-    layer_names(network, list(value) or [""], name)
-    return {layer: _strength(f"{name}[{layer!r}]", each) for layer, each in value.items()}
-
-
-def _strength(name: str, value: Any) -> float:
-    if not value >= 0:
-        raise ValueError(f"{name} must be at least 0; got {value!r}.")
-    return float(value)
-
-
-def _max_norm(value: Any) -> float | None:
-    if value is not None and not value > 0:
-        raise ValueError(f"max_grad_norm must be positive, or None for no limit; got {value!r}.")
-    return None if value is None else float(value)
+        return float(value)
+    if not value:
+        return 0.0
+    layer_names(network, list(value), name)
+    return {layer: float(strength) for layer, strength in value.items()}
 
 
 def _relative(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

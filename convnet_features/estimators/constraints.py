@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,12 +17,32 @@ class Number(Interval):
 
     def is_satisfied_by(self, val: Any) -> bool:
         """Whether `val` is a number, and in the interval."""
-        return not isinstance(val, bool) and super().is_satisfied_by(val)
+        return not isinstance(val, bool) and _fits_float(val) and super().is_satisfied_by(val)
+
+
+class NumbersByLayer(Number):
+    """A mapping from the names of layers to numbers of an interval."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether `val` is a mapping, and each of its values in the interval."""
+        return isinstance(val, Mapping) and all(map(super().is_satisfied_by, val.values()))
+
+    def __str__(self) -> str:
+        return f"a mapping from layers to {super().__str__().replace('a float', 'floats')}"
+
+
+def _fits_float(value: Any) -> bool:
+    """Whether a whole number is one that a float can be."""
+    try:
+        return not isinstance(value, numbers.Integral) or math.isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 _AUTO = StrOptions({"auto"})
 _POSITIVE = Number(numbers.Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Number(numbers.Real, 0, None, closed="left")
+_PENALTY = [_NOT_NEGATIVE, NumbersByLayer(numbers.Real, 0, None, closed="left")]
 _COUNT = Number(numbers.Integral, 1, None, closed="left")
 
 CONSTRAINTS: dict[str, Any] = {
@@ -35,8 +56,8 @@ CONSTRAINTS: dict[str, Any] = {
     "update_learning_rate": [_NOT_NEGATIVE, _AUTO],
     "update_momentum": [_NOT_NEGATIVE],
     "loss": [str, callable],
-    "l1": [_NOT_NEGATIVE, Mapping],
-    "l2": [_NOT_NEGATIVE, Mapping],
+    "l1": _PENALTY,
+    "l2": _PENALTY,
     "class_weight": [Mapping, StrOptions({"balanced"}), None],
     "max_epochs": [_COUNT, _AUTO],
     "batch_size": [_COUNT, _AUTO],

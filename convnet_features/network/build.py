@@ -12,6 +12,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..locks import new_lock
+from .arguments import fault
 from .first_use import import_for_networks
 from .spec import LayerSpec, automatic_name, check_layer_name
 
@@ -291,23 +292,12 @@ def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any])
 
 
 def _check_values(spec: LayerSpec, params: dict[str, Any]) -> None:
-    """What Lasagne's layers take without a look: units that are no whole number, p beyond 1."""
-    from lasagne.layers import DropoutLayer
-
-    for key in ("num_units", "num_filters"):
-        value = params.get(key, 1)
-        if isinstance(value, bool | float | str):
-            raise NetworkError(
-                f"{_described(spec.name, spec.layer_class, {key: value})}: {key} must be a whole "
-                f"number of at least 1; got {value!r}."
-            )
-    p = params.get("p", 0.5)
-    if issubclass(spec.layer_class, DropoutLayer) and (
-        isinstance(p, bool | str | None) or (isinstance(p, int | float) and not 0 <= p < 1)
-    ):
+    wrong = fault(spec.layer_class, params)
+    if wrong is not None:
+        name, words = wrong
         raise NetworkError(
-            f"{_described(spec.name, spec.layer_class, {'p': p})}: p, the share of units that is "
-            f"dropped, must be at least 0 and below 1; got {p!r}."
+            f"{_described(spec.name, spec.layer_class, {name: params[name]})}: {name} must be "
+            f"{words}; got {params[name]!r}."
         )
 
 

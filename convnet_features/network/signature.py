@@ -20,7 +20,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.op import Op
 
-from ..identity import UnknownIdentityError, identity
+from ..identity import UnknownIdentityError, array_identity, identity
 from .build import Network
 
 __all__ = ["description", "network_signature"]
@@ -84,6 +84,8 @@ def _describe(value: Any, places: Mapping[int, int], depth: int) -> Hashable:
         return _made_of(value)
     if isinstance(value, np.generic):
         return (type(value), value.tobytes())
+    if type(value) is np.ndarray and value.dtype != object and value.ndim:
+        return (np.ndarray, array_identity(value))
     if depth == 0:
         raise _OpaqueError
     if type(value) in (list, tuple, set, frozenset):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..network.functions import (
 )
 from ..network.functions import without_shared_variables as as_inputs
 from ..network.outputs import symbolic_output
-from ..network.signature import network_signature
+from ..network.signature import description, network_signature
 from ..theano_facade import theano_scope
 from .freezing import frozen_positions, training_output
 from .objectives import Objective, penalty, sample_losses, target_variable, training_loss
@@ -84,11 +84,22 @@ def gradient_program(
     -------
     GradientProgram
     """
-    signature = network_signature(network)
     positions = tuple(list(network.layers).index(name) for name in frozen)
     options = (target, n_outputs, weighted, l1, l2, engine, fuse, frozen)
-    key = None if signature is None else ("gradients", signature, objective, positions, *options)
+    key = _key("gradients", network, objective, positions, *options)
     return cached_program(key, lambda: _compile_gradients(network, objective, *options))
+
+
+def _key(
+    kind: str, network: Network, objective: Objective, *options: Hashable
+) -> tuple[Hashable, ...] | None:
+    """What says that two programs are the same; None where nothing does.
+
+    A user's own objective counts by what it is made of now: it may read a global
+    variable that has changed since.
+    """
+    signature, loss = network_signature(network), description(objective)
+    return None if signature is None or loss is None else (kind, signature, loss, *options)
 
 
 def _compile_gradients(
@@ -213,9 +224,8 @@ def evaluation_program(
     fuse: bool = True,
 ) -> Program:
     """From (images, targets, *params) to (one loss a sample, the predictions), dropout off."""
-    signature = network_signature(network)
     options = (target, n_outputs, engine, fuse)
-    key = None if signature is None else ("evaluation", signature, objective, *options)
+    key = _key("evaluation", network, objective, *options)
     return cached_program(key, lambda: _compile_evaluation(network, objective, *options))
 
 

@@ -179,20 +179,10 @@ class Smoothed:
         return self.objective(prediction, target * kept + spread)
 
 
-def smoothed(objective: Objective, epsilon: float, target: Target) -> Objective:
-    """`objective` with label smoothing; itself for an `epsilon` of 0.
-
-    Raises
-    ------
-    ValueError
-        If `epsilon` is not in [0, 1), or the targets are numbers.
-    """
-    if not 0 <= epsilon < 1:
-        raise ValueError(f"label_smoothing must be at least 0 and below 1; got {epsilon!r}.")
+def smoothed(objective: Objective, epsilon: float) -> Objective:
+    """`objective` with label smoothing, for an `epsilon` in [0, 1); itself for one of 0."""
     if epsilon == 0:
         return objective
-    if target == "numbers":
-        raise ValueError(f"label_smoothing={epsilon!r} needs classes or labels; y holds numbers.")
     if isinstance(objective, UnitByUnit):
         objective = objective.objective
     return Smoothed(objective, float(epsilon))

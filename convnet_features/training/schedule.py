@@ -9,12 +9,7 @@ from typing import Any
 
 from ..network.build import Target
 
-__all__ = [
-    "automatic_batch_size",
-    "automatic_epochs",
-    "automatic_learning_rate",
-    "resolve_count",
-]
+__all__ = ["automatic_batch_size", "automatic_epochs", "automatic_learning_rate"]
 
 #: Parameter updates that a small data set gets, however few batches an epoch has.
 MIN_UPDATES = 1500
@@ -78,12 +73,3 @@ def automatic_learning_rate(rule: Callable[..., Any], target: Target) -> float:
         if parameter is not None and isinstance(parameter.default, int | float):
             return float(parameter.default)
     return RATE_FOR_NUMBERS if target == "numbers" else GRADIENT_RATE
-
-
-def resolve_count(name: str, value: Any, automatic: int) -> int:
-    """A count of at least 1, or `automatic` for 'auto'; raises ValueError for anything else."""
-    if isinstance(value, str) and value == "auto":
-        return automatic
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{name} must be 'auto' or a whole number of at least 1; got {value!r}.")
-    return int(value)

@@ -129,7 +129,7 @@ class Trainer:
         model, settings = self.model, self.settings
         gradients = gradient_program(
             model.network,
-            smoothed(settings.objective, settings.label_smoothing, model.target),
+            smoothed(settings.objective, settings.label_smoothing),
             model.target,
             self._n_outputs,
             weighted=weighted,

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from ..kernels.magnitude import magnitude
 from ..kernels.memory import empty
-from .layout import channels_first, describe, gathered, warn_of_colours
+from .layout import channels_first, describe, gathered, holds_pictures, warn_of_colours
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -61,10 +61,11 @@ def check_images(
         came and what was expected.
     """
     name = type(estimator).__name__
+    data_format = "channels_last" if holds_pictures(X) else estimator.data_format
     X = gathered(name, X)
     if isinstance(X, list | tuple):
         X = _as_array(X)
-    X = channels_first(name, X, estimator.data_format, input_shape)
+    X = channels_first(name, X, data_format, input_shape)
     _check_numeric(name, X)
     if not reset:
         X = _as_fitted(estimator, X, input_shape)
@@ -182,7 +183,7 @@ def _as_fitted(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> A
         given = (1, *shape[1:]) if len(shape) == 3 else shape[1:]
         if given != expected:
             raise ValueError(_other_size(name, given, expected) + _one_image(shape, expected))
-    elif shape[1] != n_pixels and n_features != n_pixels:
+    elif shape[1] != n_pixels and (n_features != n_pixels or _one_image(shape, expected)):
         raise ValueError(
             f"{name}: X has the shape {shape}, rows of {shape[1]} numbers, and the network was "
             f"fitted to images of {describe(expected)} (channels x height x width); give the shape "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..exceptions import ConvNetFeaturesWarning
 
-__all__ = ["channels_first", "describe", "gathered", "warn_of_colours"]
+__all__ = ["channels_first", "describe", "gathered", "holds_pictures", "warn_of_colours"]
 
 #: Grey, RGB and RGBA: what an axis of channels is recognised by.
 CHANNELS = (1, 3, 4)
@@ -24,9 +25,14 @@ def gathered(name: str, X: Any) -> Any:
     Raises
     ------
     ValueError
-        If the images have different sizes, X holds names of files, values are
-        masked, or a tensor is not one for the CPU; the text says what to do.
+        If the images have different sizes or modes, X holds names of files, or is
+        one, is a single image or something that is no array, values are masked,
+        or a tensor is not one for the CPU; the text says what to do.
     """
+    if isinstance(X, str) or hasattr(X, "__fspath__"):
+        raise ValueError(_of_files(name, X))
+    if _is_picture(X):
+        raise ValueError(f"{name}: X is one image; give a list of images: [X].")
     if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
         count = np.count_nonzero(np.ma.getmaskarray(X))
         raise ValueError(
@@ -43,13 +49,10 @@ def gathered(name: str, X: Any) -> Any:
     items = X if isinstance(X, list | tuple) or _is_column(X) else ()
     first = next(iter(items), None)
     if isinstance(first, str) or hasattr(first, "__fspath__"):
-        raise ValueError(
-            f"{name}: X holds text, such as {str(first)!r}. If these are names of files, read the "
-            "images first, and give them one size: numpy.stack([numpy.asarray(PIL.Image.open(file)"
-            ".convert('RGB').resize((64, 64))) for file in X])."
-        )
+        raise ValueError(_of_files(name, first))
     if first is None or not _is_image(first):
-        return X
+        return X if hasattr(X, "__array__") or isinstance(X, list | tuple) else _read(name, X)
+    _check_modes(name, items)
     images = [np.asarray(item) for item in items]
     shapes = sorted({image.shape for image in images})
     if len(shapes) > 1:
@@ -59,6 +62,72 @@ def gathered(name: str, X: Any) -> Any:
             "numpy.stack(images)."
         )
     return np.stack(images)
+
+
+def _of_files(name: str, first: Any) -> str:
+    return (
+        f"{name}: X holds text, such as {str(first)!r}. If these are names of files, read the "
+        "images first, and give them one size: numpy.stack([numpy.asarray(PIL.Image.open(file)"
+        ".convert('RGB').resize((64, 64))) for file in X])."
+    )
+
+
+def _is_picture(item: Any) -> bool:
+    """Whether it is one of PIL's images."""
+    return hasattr(item, "getbands") and hasattr(item, "mode")
+
+
+def holds_pictures(X: Any) -> bool:
+    """Whether X is a list of PIL's images, whose channels are always last."""
+    items = X if isinstance(X, list | tuple) or _is_column(X) else ()
+    return _is_picture(next(iter(items), None))
+
+
+def _check_modes(name: str, items: Any) -> None:
+    """That PIL's images have one mode, and one whose numbers say how bright a pixel is.
+
+    Raises
+    ------
+    ValueError
+        If they have several, or refer to a palette.
+    """
+    modes = sorted({item.mode for item in items if _is_picture(item)})
+    if len(modes) > 1:
+        raise ValueError(
+            f"{name}: X has images of different modes, such as {modes[0]!r} and {modes[-1]!r}; a "
+            "network takes one number of channels: [image.convert('RGB') for image in X]."
+        )
+    if modes and modes[0] in ("P", "PA"):
+        raise ValueError(
+            f"{name}: X has images of the mode {modes[0]!r}, whose pixels are numbers of colours "
+            "in a palette, not colours; give [image.convert('RGB') for image in X]."
+        )
+
+
+def _read(name: str, X: Any) -> np.ndarray:
+    """Something that is neither an array nor a list, as NumPy reads it.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    try:
+        array = np.asarray(X)
+    except Exception as error:  # whatever the object makes of it
+        raise ValueError(_no_array(name, X)) from error
+    if array.dtype == object or (array.ndim == 0 and array.dtype.kind not in "biufc"):
+        raise ValueError(_no_array(name, X))
+    return array
+
+
+def _no_array(name: str, X: Any) -> str:
+    remedy = (
+        "give numpy.stack(list(X))"
+        if isinstance(X, Iterator)
+        else "give an array of images, of shape (n_samples, channels, height, width), say"
+    )
+    return f"{name}: X is a {type(X).__name__}, which NumPy cannot read as an array; {remedy}."
 
 
 def _tensor_values(name: str, X: Any) -> np.ndarray:

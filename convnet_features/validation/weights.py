@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight
 
 from ..kernels.magnitude import are_finite
@@ -19,6 +19,12 @@ def check_sample_weight(images: np.ndarray, sample_weight: Any) -> np.ndarray | 
     """The weights as float64, or None if there are none."""
     if sample_weight is None:
         return None
+    if np.ma.isMaskedArray(sample_weight) and np.ma.getmaskarray(sample_weight).any():
+        raise ValueError(
+            "sample_weight is a masked array with "
+            f"{np.count_nonzero(np.ma.getmaskarray(sample_weight))} masked values; give these "
+            "samples weights: sample_weight.filled(0), say."
+        )
     weights = _check_sample_weight(
         sample_weight, images, dtype=np.float64, ensure_non_negative=True
     )
@@ -44,18 +50,33 @@ def weights_of_classes(
         counts = None if weights is None else weights / weights.max()
         totals = np.bincount(codes, counts, minlength=len(classes))
         return (totals.sum() / np.count_nonzero(totals) / np.where(totals, totals, 1.0))[codes]
-    chosen = compute_sample_weight(class_weight, classes[codes])
-    for label, weight in class_weight.items() if isinstance(class_weight, Mapping) else ():
-        if not 0 <= weight < np.inf:
-            raise ValueError(
-                f"class_weight: class {label!r} weighs {weight!r}; weights must be finite, and at "
-                "least 0."
-            )
+    assert isinstance(class_weight, Mapping), "as the table of constraints has it"
+    chosen = _by_class(class_weight, classes)[codes]
     if not chosen.any():
         raise ValueError(
             f"class_weight={class_weight!r}: every sample weighs 0; there is nothing to learn from."
         )
     return chosen
+
+
+def _by_class(class_weight: Mapping[Any, float], classes: np.ndarray) -> np.ndarray:
+    """The weight of each class: 1 where `class_weight` has none.
+
+    scikit-learn's `compute_class_weight` would look for 0 where the class is "0".
+    """
+    for label, weight in class_weight.items():
+        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+            raise ValueError(
+                f"class_weight: class {label!r} weighs {weight!r}; weights must be finite, and at "
+                "least 0."
+            )
+    strange = [label for label in class_weight if label not in classes.tolist()]
+    if strange and not all(label in class_weight for label in classes.tolist()):
+        raise ValueError(
+            f"class_weight: there is no class {strange[0]!r}; the classes of y are "
+            f"{', '.join(map(repr, classes.tolist()))}."
+        )
+    return np.array([class_weight.get(label, 1) for label in classes.tolist()], np.float64)
 
 
 def product_of_weights(weights: np.ndarray, balance: np.ndarray) -> np.ndarray:

@@ -200,8 +200,8 @@ MISFITS = {
     ),
     "no units": (
         [("a", DenseLayer, {"num_units": 0}), ("output", DenseLayer)],
-        r"layer 'a' \(DenseLayer, num_units=0\): it cannot stand on 8x8 after "
-        r"'input': .*non-positive",
+        r"layer 'a' \(DenseLayer, num_units=0\): num_units must be a whole number of at least 1; "
+        "got 0",
     ),
     "an argument that is none": (
         [("a", DenseLayer, {"num_units": 3, "filter_size": 3}), ("output", DenseLayer)],

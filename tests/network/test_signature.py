@@ -246,7 +246,7 @@ class TestWhatCannotBeDescribed:
     @pytest.mark.parametrize(
         "value",
         [
-            np.arange(3.0),
+            np.array([object()]),
             theano.shared(np.float32(3), name="strength"),
             pt.fscalar(),
             pt.constant(np.arange(3.0)),
@@ -270,6 +270,8 @@ class TestWhatCannotBeDescribed:
 def test_descriptions_of_objectives():
     assert description(scaled) == description(scaled)
     assert description(closure(2)) != description(closure(3))
-    assert description(np.arange(3)) is None
+    assert description(np.arange(3)) == description(np.arange(3))
+    assert description(np.arange(3)) != description(np.arange(3.0))
+    assert description(np.arange(3)) != description(np.arange(4))
     assert description(partial(scaled, factor=2)) == description(partial(scaled, factor=2))
     assert description((1, 1.0, True)) != description((1, 1, 1))

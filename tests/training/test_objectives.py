@@ -39,6 +39,23 @@ HOT = np.eye(3)[LABELS]
 SCORES = np.array([[2.0, 1.5, -1.0], [0.5, 0.2, 3.0]])
 
 
+FACTOR = 1.0
+
+
+def by_a_global(prediction, target):
+    """A user's own loss."""
+    from lasagne.objectives import categorical_crossentropy
+
+    return np.float32(FACTOR) * categorical_crossentropy(prediction, target)
+
+
+class ByAGlobal:
+    """The same as an object."""
+
+    def __call__(self, prediction, target):
+        return by_a_global(prediction, target)
+
+
 class TestAgainstNumPy:
     def test_categorical_crossentropy(self):
         loss = resolve_loss("categorical_crossentropy", "classes")
@@ -73,7 +90,7 @@ class TestAgainstNumPy:
 
     @pytest.mark.parametrize("name", ["categorical_crossentropy", "binary_crossentropy"])
     def test_label_smoothing(self, name):
-        loss = smoothed(resolve_loss(name, "classes"), 0.3, "classes")
+        loss = smoothed(resolve_loss(name, "classes"), 0.3)
         t = HOT * 0.7 + 0.1
         if name == "categorical_crossentropy":
             expected = -(t * np.log(P)).sum(axis=1)
@@ -82,7 +99,7 @@ class TestAgainstNumPy:
         assert_close(computed(loss, P, LABELS), expected, "float32")
 
     def test_label_smoothing_of_labels(self):
-        loss = smoothed(resolve_loss("squared_error", "labels"), 0.2, "labels")
+        loss = smoothed(resolve_loss("squared_error", "labels"), 0.2)
         assert_close(computed(loss, P, HOT), (P - (0.8 * HOT + 0.1)) ** 2, "float32")
 
 
@@ -139,6 +156,17 @@ class TestInTraining:
 
         net = make_learner(loss=brier)
         assert net.fit(*digits).score(*digits) > 0.8
+
+    @pytest.mark.parametrize("as_instance", [False, True])
+    def test_one_that_reads_a_global_variable(self, digits, make_net, monkeypatch, as_instance):
+        """The second fit in the process has twice the loss, as NumPy would have it."""
+        loss = ByAGlobal() if as_instance else by_a_global
+        first = make_net(loss=loss, max_epochs=1, update_learning_rate=0.0).fit(*digits)
+        monkeypatch.setitem(globals(), "FACTOR", 2.0)
+        second = make_net(loss=loss, max_epochs=1, update_learning_rate=0.0).fit(*digits)
+        for column in ("train_loss", "valid_loss"):
+            twice = 2 * np.float64(first.history_[0][column])
+            np.testing.assert_allclose(second.history_[0][column], twice, rtol=1e-6)
 
     def test_a_mean_is_refused(self, digits, make_net):
         with pytest.raises(NetworkError, match=r"one loss a sample .* not their mean"):

@@ -8,7 +8,6 @@ from convnet_features.training.schedule import (
     automatic_batch_size,
     automatic_epochs,
     automatic_learning_rate,
-    resolve_count,
 )
 from convnet_features.training.updates import resolve_update
 
@@ -21,14 +20,6 @@ from convnet_features.training.updates import resolve_update
 def test_automatic_batches_and_epochs(n_samples, batch_size, epochs):
     assert automatic_batch_size(n_samples) == batch_size
     assert automatic_epochs(n_samples, batch_size) == epochs
-
-
-def test_a_count_is_auto_or_whole_and_positive():
-    assert resolve_count("max_epochs", "auto", 7) == 7
-    assert resolve_count("max_epochs", 3, 7) == 3
-    for wrong in (0, -1, 1.5, True, "many", None):
-        with pytest.raises(ValueError, match="max_epochs must be 'auto' or a whole number"):
-            resolve_count("max_epochs", wrong, 7)
 
 
 @pytest.mark.parametrize(

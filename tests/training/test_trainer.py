@@ -333,5 +333,14 @@ class TestSettings:
             make_net(l2={"dence": 0.1}).fit(*digits)
 
     def test_a_negative_penalty_on_a_layer(self, digits, make_net):
-        with pytest.raises(ValueError, match=r"l1\['dense'\] must be at least 0; got -1"):
+        expected = (
+            r"'l1' .* a mapping from layers to floats in the range \[0.0, inf\). Got {'dense'"
+        )
+        with pytest.raises(ValueError, match=expected):
             make_net(l1={"dense": -1}).fit(*digits)
+
+    def test_a_penalty_on_no_layer(self, digits, make_net):
+        nothing, none = make_net(l2={}).fit(*digits), make_net(l2=0.0).fit(*digits)
+        np.testing.assert_array_equal(
+            nothing.predict_proba(digits[0]), none.predict_proba(digits[0])
+        )

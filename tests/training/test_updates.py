@@ -186,6 +186,28 @@ def test_trains(rule, digits, make_learner):
     assert net.score(*digits) > 0.9
 
 
+FACTOR = 0.0
+
+
+def by_a_global(gradients, params, learning_rate):
+    """A user's own rule."""
+    import lasagne.updates
+
+    return lasagne.updates.sgd(gradients, params, learning_rate * np.float32(FACTOR))
+
+
+def test_ones_own_that_reads_a_global_variable(digits, make_net, monkeypatch):
+    """With a factor of 0 nothing moves; with 1, the same rule is Lasagne's."""
+    resting = make_net(update=by_a_global, max_epochs=1, update_momentum=0.9).fit(*digits)
+    monkeypatch.setitem(globals(), "FACTOR", 1.0)
+    moving = make_net(update=by_a_global, max_epochs=1).fit(*digits)
+    expected = make_net(update="sgd", max_epochs=1).fit(*digits)
+    assert not np.array_equal(resting.transform(digits[0]), moving.transform(digits[0]))
+    np.testing.assert_array_equal(
+        moving.layers_["dense"].W.get_value(), expected.layers_["dense"].W.get_value()
+    )
+
+
 def test_weight_decay_is_a_parameter(digits, make_net):
     params = {"update": "adamw", "update_learning_rate": 0.01}
     light, heavy = (

@@ -154,6 +154,16 @@ def pil_images(sizes):
     return [image.new("RGB", size) for size in sizes]
 
 
+class PairsOfBoth:
+    """A data set of other libraries: each item is an image and its target."""
+
+    def __len__(self):
+        return len(FIRST)
+
+    def __getitem__(self, index):
+        return FIRST[index], Y[index]
+
+
 SIZES = (
     "X has images of different sizes, such as (6, 8, 3) and (6, 9, 3); a network takes one size."
 )
@@ -169,6 +179,32 @@ REFUSED = {
     "names of files": (lambda: ["a.png"] * 24, FILES),
     "names of files in an array": (lambda: np.array(["a.png"] * 24), FILES),
     "paths": (lambda: [Path("a.png")] * 24, FILES),
+    "the name of a folder": (lambda: "photographs", "X holds text, such as 'photographs'. If"),
+    "one path": (lambda: Path("a.png"), FILES),
+    "one of PIL's images": (
+        lambda: pil_images([(8, 6)])[0],
+        "X is one image; give a list of images: [X].",
+    ),
+    "PIL's images of two modes": (
+        lambda: [*pil_images([(8, 6)]), pil_images([(8, 6)])[0].convert("L")] * 12,
+        "X has images of different modes, such as 'L' and 'RGB'; a network takes one number of "
+        "channels: [image.convert('RGB') for image in X].",
+    ),
+    "PIL's images with a palette": (
+        lambda: [image.convert("P") for image in pil_images([(8, 6)] * 24)],
+        "X has images of the mode 'P', whose pixels are numbers of colours in a palette, not "
+        "colours; give [image.convert('RGB') for image in X].",
+    ),
+    "a generator": (
+        lambda: (image for image in FIRST),
+        "X is a generator, which NumPy cannot read as an array; give numpy.stack(list(X)).",
+    ),
+    "pairs of images and targets": (
+        PairsOfBoth,
+        "X is a PairsOfBoth, which NumPy cannot read as an array; give an array of images",
+    ),
+    "a dict": (lambda: {"X": FIRST}, "X is a dict, which NumPy cannot read as an array; give"),
+    "nothing": (lambda: None, "X is a NoneType, which NumPy cannot read as an array; give"),
     "a masked array": (
         lambda: np.ma.masked_greater(FIRST, 1.5),
         "masked values; give these pixels values: X.filled(0), say.",
@@ -193,6 +229,37 @@ def test_what_are_no_images_yet_is_told_what_to_do(case, method):
 
 def test_pil_images_of_one_size_are_images():
     assert fitted(pil_images([(8, 6)] * 24)).input_shape_ == (3, 6, 8)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "shape"),
+    [
+        ("L", (8, 6), (1, 6, 8)),
+        ("LA", (8, 6), (2, 6, 8)),
+        ("RGBA", (8, 6), (4, 6, 8)),
+        ("RGB", (3, 6), (3, 6, 3)),  # of an array, both readings would be possible
+        ("RGB", (8, 3), (3, 3, 8)),
+    ],
+)
+@pytest.mark.parametrize("data_format", ["auto", "channels_first"])
+def test_the_channels_of_pil_images_are_last_whatever_their_number(mode, size, shape, data_format):
+    image = pytest.importorskip("PIL.Image")
+    noise = RNG.integers(0, 256, (24, size[1], size[0], 3), dtype=np.uint8)
+    pictures = [image.fromarray(each).convert(mode) for each in noise]
+    net = quick(ConvNetClassifier, layers=None, max_epochs=1, data_format=data_format)
+    net.fit(pictures, Y)
+    assert net.input_shape_ == shape
+    stacked = np.stack([np.asarray(each) for each in pictures])
+    first = stacked.transpose(0, 3, 1, 2) if stacked.ndim == 4 else stacked[:, np.newaxis]
+    expected = net.set_params(data_format="channels_first").predict_proba(first)
+    np.testing.assert_array_equal(net.predict_proba(pictures), expected)
+
+
+def test_one_image_is_told_so_whatever_was_fitted():
+    rows = FIRST.reshape(len(FIRST), -1)[:, :48]
+    net = quick(ConvNetClassifier, input_shape=(1, 6, 8)).fit(rows, Y)
+    with pytest.raises(ValueError, match=r"X has the shape \(6, 8\), .* give a batch of it: X\[n"):
+        net.predict(rows[0].reshape(6, 8))
 
 
 def test_tensors_under_array_api_dispatch(monkeypatch):
