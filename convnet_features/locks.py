@@ -87,7 +87,8 @@ def _is_whole(name: str) -> bool:
 class lazy_attribute(Generic[T]):  # noqa: N801  (used as a decorator, as `property` is)
     """`functools.cached_property` without the lock that it has up to Python 3.11.
 
-    Two threads may both compute the attribute, so it must be the same each time.
+    Two threads may both compute the attribute, so it must be the same each time. `func` is what
+    computes it, as there.
 
     Examples
     --------
