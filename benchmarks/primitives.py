@@ -33,9 +33,9 @@ from convnet_features.kernels.contract import (
     PoolStage,
     Stage,
 )
-from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.objects import Primitive
+from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.registry import get_provider
@@ -173,11 +173,11 @@ class Parts:
 @contextmanager
 def only_onednn() -> Iterator[None]:
     """Programs made meanwhile have no generated routines."""
-    before, code.WORTH_GENERATING = code.WORTH_GENERATING, 1 << 62
+    before, choice.WORTH_GENERATING = choice.WORTH_GENERATING, 1 << 62
     try:
         yield
     finally:
-        code.WORTH_GENERATING = before
+        choice.WORTH_GENERATING = before
 
 
 class Fit:

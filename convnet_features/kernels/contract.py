@@ -449,6 +449,14 @@ class StageGraph:
                 found[value].append(number)
         return found
 
+    @property
+    def only_readers(self) -> list[int | None]:
+        """For each value the node that alone reads it; None if others do, or the caller."""
+        return [
+            numbers[0] if len(numbers) == 1 and value not in self.outputs else None
+            for value, numbers in enumerate(self.readers)
+        ]
+
     def maker(self, value: int) -> int | None:
         """The node whose result a value is; None for an input."""
         return None if value < self.n_inputs else value - self.n_inputs

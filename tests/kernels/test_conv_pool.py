@@ -15,9 +15,8 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.onednn import generated as code
-from convnet_features.kernels.onednn.conv_pool import geometry_of_one_pass
 from convnet_features.kernels.onednn.own_convolution import known_layout, substitute
+from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.portable import PortableProvider
 from convnet_features.kernels.registry import get_provider
@@ -112,7 +111,7 @@ APART = {
 
 @pytest.fixture(autouse=True)
 def always_worth_it(monkeypatch):
-    monkeypatch.setattr(code, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
 
 
 def arguments(rng, x_shape, w_shape, numbers=None):
@@ -162,7 +161,7 @@ def check(rng, conv, pool, x_shape, w_shape, numbers=None):
 
 def is_one_pass(case, machine, training=False):
     """Is one pass chosen for the case, on a machine?"""
-    return geometry_of_one_pass(*case, training, machine) is not None
+    return choice.ONE_PASS.suits(choice.Case(*case, training, machine)) is None
 
 
 def can_be_one_pass(kernel, case, training):
@@ -195,9 +194,8 @@ class TestChoice:
     @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
     @pytest.mark.parametrize("machine", GENERATING.values(), ids=GENERATING)
     def test_one_pass(self, case, machine, training):
-        conv, pool, x_shape, w_shape = case
-        geometry = geometry_of_one_pass(conv, pool, x_shape, w_shape, training, machine)
-        assert geometry.lanes == machine.lanes
+        assert is_one_pass(case, machine, training)
+        assert choice.Case(*case, training, machine).geometry.lanes == machine.lanes
 
     @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
     @pytest.mark.parametrize("machine", WITHOUT_CODE.values(), ids=WITHOUT_CODE)
@@ -222,7 +220,7 @@ class TestChoice:
 
 
 def test_little_work_is_not_worth_it(rng, monkeypatch):
-    monkeypatch.setattr(code, "WORTH_GENERATING", 20_000_000)
+    monkeypatch.setattr(choice, "WORTH_GENERATING", 20_000_000)
     case = JOINED["seed network"]
     assert not any(is_one_pass(case, machine, training=True) for machine in MACHINES.values())
     assert routines(check(rng, *case)) == [0, 0]

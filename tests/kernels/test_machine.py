@@ -24,7 +24,8 @@ from convnet_features.kernels.machine import (
     find_vendor,
     never,
 )
-from convnet_features.kernels.onednn import OneDNNProvider, generated
+from convnet_features.kernels.onednn import OneDNNProvider
+from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.portable import PortableProvider
 
@@ -246,7 +247,7 @@ def test_choices_for_another_machine_give_the_same_numbers(machine, rng, monkeyp
     """oneDNN computes as on the machine at hand; what we choose is chosen as on the other."""
     if machine.lanes > here().lanes:
         pytest.skip(f"this processor cannot run code for {machine}")
-    monkeypatch.setattr(generated, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
     kernel = OneDNNProvider(machine).stack(SEED_NETWORK)
     portable = PortableProvider().stack(SEED_NETWORK)
     x = rng.standard_normal((7, 1, 28, 28)).astype("float32")

@@ -21,12 +21,13 @@ from convnet_features.kernels.contract import (
     StackKernel,
     StageGraph,
 )
-from convnet_features.kernels.onednn import declarations, generated, library
+from convnet_features.kernels.onednn import declarations, library
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.objects import UnsupportedError
+from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
@@ -135,7 +136,7 @@ class TestStack:
 
     def test_no_full_size_pass_beside_the_primitives(self, primitives, pool, rng, monkeypatch):
         """Without generated code: one convolution and one pooling each; reorders of nothing larger than pooled images."""
-        monkeypatch.setattr(generated, "WORTH_GENERATING", 1 << 62)
+        monkeypatch.setattr(choice, "WORTH_GENERATING", 1 << 62)
         kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         (x,) = arrays(rng, [(16, 1, 28, 28)])
         params = arrays(rng, SEED_SHAPES)

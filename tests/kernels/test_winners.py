@@ -23,7 +23,8 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.geometry import Geometry
 from convnet_features.kernels.onednn import generated as code
-from convnet_features.kernels.onednn import stack, winners
+from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 from convnet_features.kernels.portable import PortableProvider
@@ -102,7 +103,7 @@ CASES = {
 def any_work_is_worth_it(monkeypatch):
     if "onednn" not in available_engines():
         pytest.skip("oneDNN is not on this machine")
-    monkeypatch.setattr(code, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
 
 
 @pytest.fixture
@@ -151,7 +152,9 @@ def routines(kernel):
 
 def geometry(case, machine):
     """What the code for a case's gradients depends on; None where it is not for them."""
-    return winners.geometry_of_winners(case.conv, case.pool, case.x, case.shapes[0], machine)
+    conv, pool = case.stages[:2]
+    asked = choice.Case(conv, pool, case.x, case.shapes[0], True, machine)
+    return asked.geometry if choice.WINNERS.suits(asked) is None else None
 
 
 def are_by_code(kernel):
@@ -161,16 +164,18 @@ def are_by_code(kernel):
     """
     primitives = kernel.kernel._primitives
     return [
-        before.undo == "linear"
-        and winners._blocked(primitives, pooling, primitives.machine.lanes)
-        and winners.geometry_of_winners(
-            before.stage.conv,
-            pooling.stage.pool,
-            before.x_desc.shape,
-            before.w_shape,
-            primitives.machine,
+        winners._blocked(primitives, pooling, primitives.machine.lanes)
+        and choice.WINNERS.suits(
+            choice.Case(
+                before.stage,
+                pooling.stage,
+                before.x_desc.shape,
+                before.w_shape,
+                True,
+                primitives.machine,
+            )
         )
-        is not None
+        is None
         for plan in kernel.kernel._forward_plans._entries.values()
         for before, pooling in pairwise(plan.records)
         if isinstance(before.stage, ConvStage) and isinstance(pooling.stage, PoolStage)
@@ -196,7 +201,7 @@ def generated(stages, x, params, gy, input_grad=True):
 def without(stages, x, params, gy):
     """What oneDNN's own path computes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code, "WORTH_GENERATING", 10**15)
+        patch.setattr(choice, "WORTH_GENERATING", 10**15)
         kernel = onednn_alone(stages)
         results = gradients(kernel, x, params, gy)
         assert routines(kernel) == []
@@ -299,8 +304,8 @@ class TestAgainstLoops:
         """In a process that knows no longer ones."""
         names = list(CASES)[::every]
         code = f"""
-from convnet_features.kernels.onednn import generated as code
-code.WORTH_GENERATING = 0
+from convnet_features.kernels.onednn.plan import choice
+choice.WORTH_GENERATING = 0
 from tests.kernels.test_winners import CASES, check_exact
 print(sorted({{check_exact(CASES[name]) for name in {names}}}))
 """
@@ -499,7 +504,7 @@ class TestThreads:
     @pytest.fixture
     def several(self, monkeypatch):
         """Even a little is divided between threads."""
-        monkeypatch.setattr(stack, "WORK_OF_ONE_THREAD", 0)
+        monkeypatch.setattr(choice, "WORK_OF_ONE_THREAD", 0)
         yield
         threads.set_num_threads(None)
 
@@ -569,10 +574,10 @@ def machine(request):
 class TestChoice:
     def test_small_work_is_left_to_oneDNN(self, monkeypatch, machine):
         case = CASES["33 images"]
-        work = code.IN_TRAINING * 33 * 33 * 16 * 3 * 3 * 3 * 4
-        monkeypatch.setattr(code, "WORTH_GENERATING", work)
+        work = choice.IN_TRAINING * 33 * 33 * 16 * 3 * 3 * 3 * 4
+        monkeypatch.setattr(choice, "WORTH_GENERATING", work)
         assert geometry(case, machine) is not None
-        monkeypatch.setattr(code, "WORTH_GENERATING", work + 1)
+        monkeypatch.setattr(choice, "WORTH_GENERATING", work + 1)
         assert geometry(case, machine) is None
         assert not uses_generated_code(case.stages, case.x, case.shapes)
 
@@ -617,9 +622,9 @@ class TestChoice:
         case = CASES["padding"]
         whole = Geometry(case.conv, case.pool, case.x[1:], (20, 3, 3), machine.lanes)
         n_taps = sum(map(len, whole.classes))
-        monkeypatch.setattr(winners, "MOST_TAPS", n_taps)
+        monkeypatch.setattr(choice, "MOST_TAPS", n_taps)
         assert geometry(case, machine) == whole
-        monkeypatch.setattr(winners, "MOST_TAPS", n_taps - 1)
+        monkeypatch.setattr(choice, "MOST_TAPS", n_taps - 1)
         assert geometry(case, machine) is None
         assert not uses_generated_code(case.stages, case.x, case.shapes)
 

@@ -14,6 +14,7 @@ import pytest
 from convnet_features import ConvNetClassifier
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
 from convnet_features.kernels.onednn import generated as code
+from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.registry import get_provider
 from convnet_features.network import functions
 from convnet_features.network.functions import MAX_PROGRAMS, clear_programs
@@ -121,7 +122,7 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
     """The code of the last 64 is kept; that of those before is given back."""
     if "onednn" not in engines:
         pytest.skip("onednn is not on this machine")
-    monkeypatch.setattr(code, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
     provider = get_provider("onednn")
     made = []
     compiled = code.CompiledModule

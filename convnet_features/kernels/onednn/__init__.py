@@ -3,8 +3,8 @@
 From the ground up: `declarations` (the C interface), `library` (finding and
 checking it), `objects` and `primitives` (what it computes with), `buffers` and
 `cache` (what is used again), `storage` and `program` (primitives run one after
-the other), `stack_forward` and `stack_backward` (the programs of a stack), and
-the kernels: `stack`, `conv2d`, `pool2d`, `provider`.
+the other), `plan` (what runs for a graph), `stack_forward` and `stack_backward`
+(the programs of a stack), and the kernels: `stack`, `conv2d`, `pool2d`, `provider`.
 
 Importing this package loads nothing; making an `OneDNNProvider` does.
 """

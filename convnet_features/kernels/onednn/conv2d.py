@@ -24,10 +24,10 @@ from convnet_features.kernels.onednn.arrays import (
 )
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.plan.choice import fits, unsupported_convolution
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
 from convnet_features.kernels.onednn.storage import Value
-from convnet_features.kernels.onednn.support import fits, supports_convolution
 
 __all__ = ["OneDNNConv2D"]
 
@@ -90,7 +90,7 @@ class OneDNNConv2D(Conv2DKernel):
         layouts: tuple[str, ...],
     ) -> Program | None:
         y_shape = self.spec.output_shape(x_shape, w_shape)
-        supported = supports_convolution(self.spec) and fits(x_shape, w_shape, y_shape)
+        supported = not unsupported_convolution(self.spec) and fits(x_shape, w_shape, y_shape)
         if not (all_float32(arrays) and supported):
             return None
         build: Callable[..., None] = getattr(self, f"_build_{what}")

@@ -5,103 +5,52 @@ oneDNN computes them one after the other, through memory: see `kernels.jit.conv_
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from convnet_features.kernels.contract import ConvStage, PoolStage
 from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
 from convnet_features.kernels.jit.geometry import Geometry
-from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.generated import (
-    LARGEST_WINDOW,
-    generated,
-    is_worth_it,
-    openmp,
-)
+from convnet_features.kernels.onednn.generated import generated, openmp
 from convnet_features.kernels.onednn.objects import MemoryDesc
 from convnet_features.kernels.onednn.own_convolution import (
     OwnConvolution,
     known_layout,
     substitute,
 )
+from convnet_features.kernels.onednn.plan.choice import Case, pooled_activation
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
 
-__all__ = ["find_conv_pool", "geometry_of_one_pass"]
+__all__ = ["emit_one_pass"]
 
 
-def find_conv_pool(
+def emit_one_pass(
     primitives: Primitives,
-    conv: ConvStage,
-    pool: PoolStage,
+    case: Case,
     x: MemoryDesc,
-    w_shape: tuple[int, ...],
-    training: bool,
     num_threads: int,
     wanted: Callable[[MemoryDesc], MemoryDesc],
 ) -> OwnConvolution | None:
-    """What computes two stages at once, where there is such a routine that is better than oneDNN.
+    """What computes a convolution and its pooling at once; None for layouts that it does not know.
 
     `wanted` says how the next stage wants pooled images that would otherwise be
     laid out so; in training, that is up to the gradients.
     """
+    assert case.pool is not None
     if x != primitives.strided(x.shape):
         return None
-    geometry = geometry_of_one_pass(conv, pool, x.shape, w_shape, training, primitives.machine)
-    if geometry is None:
-        return None
-    instead = substitute(primitives, conv, pool, x, w_shape, training)
+    instead = substitute(primitives, case.conv, case.pool, x, case.w_shape, case.training)
     if instead is None:
         return None
     assert instead.pooled is not None
-    pooled = instead.pooled if training else wanted(instead.pooled)
-    undo = "rectify" if "rectify" in (conv.activation, pool.activation) else "linear"
+    pooled = instead.pooled if case.training else wanted(instead.pooled)
+    geometry, undo = case.geometry, pooled_activation(case.conv, case.pool)
     routine = _routine(
-        primitives, geometry, x.shape[0], pooled, undo == "rectify", training, num_threads
+        primitives, geometry, x.shape[0], pooled, undo == "rectify", case.training, num_threads
     )
     if routine is None:
         return None
-    w = primitives.blocked_filters(w_shape, geometry.lanes)
+    w = primitives.blocked_filters(case.w_shape, geometry.lanes)
     return OwnConvolution(routine, instead, x, w, pooled, undo)
-
-
-def geometry_of_one_pass(
-    conv: ConvStage,
-    pool: PoolStage,
-    x_shape: tuple[int, ...],
-    w_shape: tuple[int, ...],
-    training: bool,
-    machine: Machine,
-) -> Geometry | None:
-    """What a routine for two stages at once depends on, on a machine.
-
-    None where there is no such routine, where oneDNN does better (images have
-    channels enough to fill a vector, say), and where no code can be generated.
-    """
-    count, channels, rows, columns = w_shape
-    window, stride = pool.pool.window, pool.pool.stride
-    work = math.prod(w_shape[1:]) * math.prod(conv.conv.output_shape(x_shape, w_shape))
-    suits = (
-        {conv.activation, pool.activation} <= {"linear", "rectify"}
-        and conv.bias
-        and pool.pool.mode == "max"
-        and not any(pool.pool.padding)
-        and math.prod(window) <= LARGEST_WINDOW
-        # What windows share would be computed again and again.
-        and stride[0] >= window[0]
-        and stride[1] >= window[1]
-        and channels == x_shape[1]
-        # Last, because it loads LLVM.
-        and is_worth_it(work, training, machine)
-    )
-    if not suits:
-        return None
-    lanes = machine.lanes
-    _, _, height, width = x_shape
-    image, filters = (channels, height, width), (count, rows, columns)
-    geometry = Geometry(conv.conv, pool.pool, image, filters, lanes)
-    fits = channels < lanes and count % lanes == 0 and geometry.windows_are_inside
-    return geometry if fits else None
 
 
 def _routine(

@@ -10,20 +10,8 @@ from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn.cache import LRUCache
 from convnet_features.kernels.onednn.library import Library
 
-__all__ = [
-    "clear_generated",
-    "generated",
-    "is_worth_it",
-    "openmp",
-]
+__all__ = ["clear_generated", "generated", "openmp"]
 
-#: Multiplications of a forward pass below which generating the code (0.1 s) is not worth its time.
-WORTH_GENERATING = 20_000_000
-#: A pass in training stands for many: 4 million multiplications, gradients and all, save 0.1 ms,
-#: and even the smallest data are trained on in more than a thousand steps.
-IN_TRAINING = 5
-#: What a byte can tell apart: oneDNN notes in one which pixel of a window won.
-LARGEST_WINDOW = 255
 #: Modules that are kept.
 MODULES = 64
 
@@ -38,14 +26,6 @@ class Source(Protocol):
 
 
 S = TypeVar("S", bound=Source)
-
-
-def is_worth_it(work: int, training: bool, machine: Machine) -> bool:
-    """Whether code for so many multiplications shall, and can, be generated.
-
-    LLVM is loaded by the first work that is worth it.
-    """
-    return work * (IN_TRAINING if training else 1) >= WORTH_GENERATING and machine.generates
 
 
 def generated(machine: Machine, make: Callable[..., S], *key: object) -> tuple[S, CompiledModule]:

@@ -11,9 +11,9 @@ from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gr
 from convnet_features.kernels.onednn.arrays import all_float32, empty_images, images
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.plan.choice import fits, unsupported_pooling
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
-from convnet_features.kernels.onednn.support import fits, supports_pooling
 
 __all__ = ["OneDNNPool2D"]
 
@@ -63,7 +63,7 @@ class OneDNNPool2D(Pool2DKernel):
         layouts: tuple[str, ...],
     ) -> Program | None:
         y_shape = self.spec.output_shape(x_shape)
-        supported = supports_pooling(self.spec) and fits(x_shape, y_shape)
+        supported = not unsupported_pooling(self.spec) and fits(x_shape, y_shape)
         if not (all_float32(arrays) and supported):
             return None
         build: Callable[..., None] = getattr(self, f"_build_{what}")

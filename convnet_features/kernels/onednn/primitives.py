@@ -11,6 +11,7 @@ from convnet_features.kernels.onednn import declarations as dnnl
 from convnet_features.kernels.onednn.arrays import PLAIN
 from convnet_features.kernels.onednn.library import Library
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.plan.choice import prefers_blocks
 
 __all__ = ["Primitives"]
 
@@ -130,13 +131,8 @@ class Primitives:
         activation: str = "linear",
         training: bool = False,
     ) -> Primitive:
-        """activation(x correlated with w + b).
-
-        On AMD's processors oneDNN is asked for what it has for training, always:
-        what it prefers for inference, a product of channels-last images, is a fifth
-        slower there (docs/design/performance.md).
-        """
-        training = training or self.machine.vendor == "amd"
+        """activation(x correlated with w + b)."""
+        training = prefers_blocks(training, self.machine)
         return self._describe(
             f"convolution of {x.shape} with {w.shape}, {spec}",
             "convolution_forward",

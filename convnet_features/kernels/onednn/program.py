@@ -80,6 +80,9 @@ class Program:
         self.constants: list[tuple[Value, np.ndarray]] = []
         self.values: list[Value] = []
         self.steps: list[tuple[Step, dict[int, Value]]] = []
+        #: What steps are appended for, as the builder names it, and what each was.
+        self.purpose: Any = None
+        self.purposes: list[Any] = []
         self.scratch_size = 0
         self._contexts: list[Context] = []
 
@@ -144,6 +147,7 @@ class Program:
             storage.first_step = step if storage.first_step < 0 else storage.first_step
             storage.last_step = step
         self.steps.append((what, arguments))
+        self.purposes.append(self.purpose)
 
     def reorder(self, value: Value, desc: MemoryDesc) -> Value:
         """`value` in another layout: itself where the layouts agree; a constant's is made now."""

@@ -8,6 +8,7 @@ from convnet_features.kernels import threads
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
 from convnet_features.kernels.onednn.objects import UnsupportedError
+from convnet_features.kernels.onednn.plan.choice import is_for_one_thread
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 
@@ -15,8 +16,6 @@ __all__ = ["ProgramCache"]
 
 #: Programs of one kernel that are kept.
 PROGRAMS = 64
-#: Below this many operations one thread is as fast as several, and never waits for another.
-WORK_OF_ONE_THREAD = 12_000_000
 
 
 class ProgramCache:
@@ -45,7 +44,7 @@ class ProgramCache:
         build : callable
             Puts the steps into a new program.
         """
-        num_threads = 1 if work < WORK_OF_ONE_THREAD else threads.get_num_threads()
+        num_threads = 1 if is_for_one_thread(work) else threads.get_num_threads()
         return self._programs.get((key, num_threads), lambda: self._make(num_threads, build))
 
     def clear(self) -> None:

@@ -25,18 +25,15 @@ from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.declarations import Arg
 from convnet_features.kernels.onednn.generated import clear_generated
 from convnet_features.kernels.onednn.library import load_library
+from convnet_features.kernels.onednn.plan.choice import fits, is_large_product
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
 from convnet_features.kernels.onednn.stack import OneDNNGraph
-from convnet_features.kernels.onednn.support import fits
 from convnet_features.kernels.portable import PortableProvider
 
 __all__ = ["OneDNNProvider"]
-
-#: Products of fewer multiplications are left to NumPy, which computes them without any thread.
-SMALL_PRODUCT = 65_536
 
 
 class OneDNNProvider(Provider):
@@ -147,7 +144,7 @@ class OneDNNProvider(Provider):
         if a.dtype != FLOAT32 or b.dtype != FLOAT32 or a.ndim != 2 or b.ndim != 2:
             return None
         work = math.prod(a.shape) * b.shape[1]
-        wanted = a.shape[1] == b.shape[0] and work >= SMALL_PRODUCT
+        wanted = a.shape[1] == b.shape[0] and is_large_product(work)
         return work if wanted and fits(a.shape, b.shape, (a.shape[0], b.shape[1])) else None
 
     def _build_dot(

@@ -21,13 +21,12 @@ from convnet_features.kernels.onednn.arrays import all_float32, flipped, images,
 from convnet_features.kernels.onednn.buffers import Buffer, BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
 from convnet_features.kernels.onednn.objects import UnsupportedError
+from convnet_features.kernels.onednn.plan.choice import choose, is_for_one_thread
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
-from convnet_features.kernels.onednn.program_cache import WORK_OF_ONE_THREAD
 from convnet_features.kernels.onednn.stack_backward import build_backward
 from convnet_features.kernels.onednn.stack_forward import build_forward
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey
-from convnet_features.kernels.onednn.support import supports_graph
 
 __all__ = ["Measured", "OneDNNGraph"]
 
@@ -231,13 +230,16 @@ class OneDNNGraph(GraphKernel):
             node.stage.multiplications(node.x_shapes, node.param_shapes)
             for node in graph.walk(key.x_shapes, key.param_shapes)
         )
-        num_threads = 1 if work < WORK_OF_ONE_THREAD else threads.team(key.num_threads)
-        if not supports_graph(graph, key.x_shapes, key.param_shapes):
+        num_threads = 1 if is_for_one_thread(work) else threads.team(key.num_threads)
+        choices = choose(
+            graph, key.x_shapes, key.param_shapes, key.training, self._primitives.machine
+        )
+        if choices.portable:
             return None
         try:
             with threads.openmp_threads(num_threads):
                 return build_forward(
-                    self._primitives, self._pool, graph, key, num_threads, constants
+                    self._primitives, self._pool, graph, key, choices, num_threads, constants
                 )
         except UnsupportedError:
             return None

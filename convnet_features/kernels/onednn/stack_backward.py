@@ -1,4 +1,4 @@
-"""The backward program of a stack."""
+"""The backward program of a stack, of what was chosen with its forward program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from convnet_features.kernels.contract import (
     ConcatStage,
-    Conv2DSpec,
     ConvStage,
     DenseStage,
     MaskStage,
@@ -19,16 +18,25 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.plan.choice import (
+    FILTERING,
+    FILTERING_OF_FILTERS,
+    WINNERS,
+    Case,
+    Choice,
+    Option,
+    Taken,
+)
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, Record
 from convnet_features.kernels.onednn.storage import Value
-from convnet_features.kernels.onednn.winners import Winners, find_winners
+from convnet_features.kernels.onednn.winners import Winners, emit_winners
 from convnet_features.kernels.onednn.winograd import (
     FilterGradient,
     Filtering,
-    find_filter_gradient,
-    find_image_gradient,
+    emit_filter_gradient,
+    emit_image_gradient,
 )
 
 __all__ = ["build_backward"]
@@ -83,22 +91,21 @@ class _Builder:
                 desc = self.primitives.strided(self.plan.y_shapes[number])
                 self._add(value, self.program.external(f"gy{number}", desc), shared=True)
         for record in reversed(self.plan.records):
+            choice, *_ = self._choices(record)
+            self._take(choice, choice.options[-1])
             gradient = self._total(record)
             if gradient is not None and self.needs[record.value]:
                 self._differentiate(record, self._undo(record, gradient))
+        self.program.purpose = None
         for number, needed in enumerate(self.input_grads):
             if needed:
                 self._leave(number)
         return self.program.finish()
 
     def _differentiate(self, record: Record, gradient: Value) -> None:
-        winners = self._winners(record)
-        if winners is not None:
-            self._convolve_winners(winners, record, gradient)
-            return
         match record.stage:
             case PoolStage():
-                self._pool(record, gradient)
+                self._pool_or_both(record, gradient)
             case ConvStage():
                 self._convolve(record, gradient)
             case DenseStage():
@@ -111,6 +118,15 @@ class _Builder:
                 self._split_sum(record, gradient)
             case ConcatStage():
                 self._split_channels(record, gradient)
+
+    def _choices(self, record: Record) -> tuple[Choice, ...]:
+        """What was chosen for the gradient of a node's result."""
+        return self.plan.choices.gradients[record.value - self.graph.n_inputs]
+
+    def _take(self, choice: Choice, option: Option) -> Case | None:
+        """Note what the next steps are for."""
+        self.program.purpose = Taken(choice, option)
+        return choice.case
 
     # Gradients that come from several nodes
 
@@ -170,6 +186,18 @@ class _Builder:
             },
         )
         return result
+
+    def _pool_or_both(self, record: Record, gradient: Value) -> None:
+        """The gradient of a pooling, or at once those of the convolution in front of it."""
+        (choice,) = self._choices(record)
+        option = choice.options[0]
+        if option.candidate is WINNERS and choice.case is not None:
+            winners = emit_winners(self.primitives, choice.case, record)
+            if winners is not None:
+                self._take(choice, option)
+                self._convolve_winners(winners, record, gradient)
+                return
+        self._pool(record, gradient)
 
     def _pool(self, record: Record, gradient: Value) -> None:
         assert isinstance(record.stage, PoolStage)
@@ -238,15 +266,6 @@ class _Builder:
                 self._add(value, own)
             start += channels
 
-    def _winners(self, pooling: Record) -> Winners | None:
-        """What computes a convolution's gradients, and those of its pooling, at once."""
-        record = self.records.get(pooling.inputs[0])
-        if record is None or not isinstance(pooling.stage, PoolStage):
-            return None
-        if len(self.readers[record.value]) > 1 or record.value in self.graph.outputs:
-            return None
-        return find_winners(self.primitives, record, pooling)
-
     def _convolve_winners(self, winners: Winners, pooling: Record, gradient: Value) -> None:
         program, record = self.program, self.records[pooling.inputs[0]]
         assert pooling.workspace is not None
@@ -268,16 +287,29 @@ class _Builder:
         program.call(winners.images(program.num_threads), arguments)
 
     def _convolve(self, record: Record, gradient: Value) -> None:
+        gradient = self.program.reorder(gradient, record.y_desc)
+        of_filters, of_images = self._choices(record)
+        self._filters(of_filters, record, gradient)
+        if self.needs[record.inputs[0]]:
+            self._images(of_images, record, gradient)
+
+    def _images(self, choice: Choice, record: Record, gradient: Value) -> None:
+        """The gradient of a convolution's images."""
+        option = choice.options[0]
+        case = self._take(choice, option)
+        if option.candidate is FILTERING and case is not None:
+            filtering = emit_image_gradient(
+                self.primitives, case, record.y_desc, record.x_desc, self.program.num_threads
+            )
+            if filtering is not None:
+                self._filter(filtering, record, gradient)
+                return
+        self._take(choice, choice.options[-1])
+        self._images_by_onednn(record, gradient)
+
+    def _images_by_onednn(self, record: Record, gradient: Value) -> None:
         assert isinstance(record.stage, ConvStage)
         assert record.hint is not None
-        gradient = self.program.reorder(gradient, record.y_desc)
-        self._filters(record, record.stage.conv, record.hint, gradient)
-        if not self.needs[record.inputs[0]]:
-            return
-        filtering = find_image_gradient(self.primitives, record, self.program.num_threads)
-        if filtering is not None:
-            self._filter(filtering, record, gradient)
-            return
         primitives, spec, hint = self.primitives, record.stage.conv, record.hint
         primitive = self._concrete_or_any(
             lambda gx, gy: primitives.convolution_backward_data(
@@ -308,13 +340,24 @@ class _Builder:
         result = self._gradient_of_input(record, record.x_desc)
         program.call(filtering.routine, {"x": gradient, "w": prepared, "y": result})
 
-    def _filters(self, record: Record, spec: Conv2DSpec, hint: Primitive, gradient: Value) -> None:
+    def _filters(self, choice: Choice, record: Record, gradient: Value) -> None:
         """The gradients of a convolution's filters and biases."""
-        primitives = self.primitives
-        own = find_filter_gradient(primitives, record, self.program.num_threads)
-        if own is not None:
-            self._accumulate(own, record, gradient)
-            return
+        option = choice.options[0]
+        case = self._take(choice, option)
+        if option.candidate is FILTERING_OF_FILTERS and case is not None:
+            own = emit_filter_gradient(
+                self.primitives, case, record.x_desc, record.y_desc, self.program.num_threads
+            )
+            if own is not None:
+                self._accumulate(own, record, gradient)
+                return
+        self._take(choice, choice.options[-1])
+        self._filters_by_onednn(record, gradient)
+
+    def _filters_by_onednn(self, record: Record, gradient: Value) -> None:
+        assert isinstance(record.stage, ConvStage)
+        assert record.hint is not None
+        primitives, spec, hint = self.primitives, record.stage.conv, record.hint
         b_desc = primitives.strided((record.w_shape[0],)) if record.b else None
         primitive = self._concrete_or_any(
             lambda x, gy: primitives.convolution_backward_weights(

@@ -1,15 +1,14 @@
 """The forward program of a stack.
 
+What computes each stage was chosen before (`plan.choice`); here it is emitted. Where
+generated code does not know the layout that oneDNN gives images, the next option
+is taken.
+
 Images keep the layout that oneDNN likes from the first convolution to the last
 pooling. Dense stages work on plain matrices, which oneDNN multiplies as fast
 as packed ones, so dense weights, the greater part of a network's, are never
 repacked. What is reordered: images where they enter and leave, if oneDNN wants
 them otherwise, and filters, which are small.
-
-A rectify beside a max pooling is done by the convolution as it writes its
-results and, in the backward program, undone on the pooled images, a fraction
-of the size: the two commute, and where the greatest pixel of a window is
-positive so is the one that its gradient goes to.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from convnet_features.kernels.contract import (
     NormStage,
     PoolStage,
     SizedNode,
-    Stage,
     StageGraph,
     SumStage,
     check_product,
@@ -36,15 +34,26 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
 from convnet_features.kernels.onednn.bounds import Measuring
 from convnet_features.kernels.onednn.buffers import BufferPool
-from convnet_features.kernels.onednn.conv_pool import find_conv_pool
+from convnet_features.kernels.onednn.conv_pool import emit_one_pass
 from convnet_features.kernels.onednn.declarations import Arg, Query
 from convnet_features.kernels.onednn.objects import MemoryDesc, UnsupportedError
 from convnet_features.kernels.onednn.own_convolution import OwnConvolution
+from convnet_features.kernels.onednn.plan.choice import (
+    FILTERING,
+    ONE_PASS,
+    Case,
+    Choices,
+    Option,
+    Taken,
+    applied_activation,
+    commutes,
+    undone_activation,
+)
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey, Record
 from convnet_features.kernels.onednn.storage import TEMPORARY, Storage, Value
-from convnet_features.kernels.onednn.winograd import find_winograd, is_filtered, is_joined
+from convnet_features.kernels.onednn.winograd import emit_filtering
 
 __all__ = ["build_forward"]
 
@@ -56,6 +65,7 @@ def build_forward(
     pool: BufferPool,
     graph: StageGraph,
     key: PlanKey,
+    choices: Choices,
     num_threads: int,
     constants: Mapping[str, np.ndarray] | None = None,
 ) -> ForwardPlan:
@@ -70,7 +80,7 @@ def build_forward(
     UnsupportedError
         oneDNN cannot compute one of the stages, or only slowly.
     """
-    return _Builder(primitives, pool, graph, key, num_threads, constants or {}).build()
+    return _Builder(primitives, pool, graph, key, choices, num_threads, constants or {}).build()
 
 
 class _Builder:
@@ -80,12 +90,15 @@ class _Builder:
         pool: BufferPool,
         graph: StageGraph,
         key: PlanKey,
+        choices: Choices,
         num_threads: int,
         constants: Mapping[str, np.ndarray],
     ) -> None:
         self.primitives = primitives
         self.graph = graph
         self.readers = graph.readers
+        self.only_readers = graph.only_readers
+        self.choices = choices
         self.constants = constants
         self.key = key
         self.nodes = list(graph.walk(key.x_shapes, key.param_shapes))
@@ -111,6 +124,7 @@ class _Builder:
             if measuring.wants(node, can_look=result.storage.size > 0):
                 self.program.look(result)
                 measured.append(node.value)
+        self.program.purpose = None
         for number, value in enumerate(self.graph.outputs):
             self._leave(number, self.values[value])
         self.program.finish()
@@ -118,6 +132,7 @@ class _Builder:
         return ForwardPlan(
             self.graph,
             self.key,
+            self.choices,
             self.program,
             self.records,
             y_shapes,
@@ -126,6 +141,8 @@ class _Builder:
         )
 
     def _emit(self, node: SizedNode) -> None:
+        choice = self.choices.forward[node.number]
+        self.program.purpose = Taken(choice, choice.options[-1])
         match node.stage:
             case ConvStage():
                 self._convolve(node, node.stage)
@@ -151,11 +168,14 @@ class _Builder:
                 f"a convolution has filters of shape {w_shape}, for images of {w_shape[1]} "
                 f"channels, but its images have {x_shape[1]}: their shape is {x_shape}"
             )
-        own = self._own_convolution(node, stage, self._x(node).desc)
-        if own is None:
-            self._convolve_by_onednn(node, stage)
-        else:
-            self._convolve_by_own(own, node, stage)
+        choice = self.choices.forward[node.number]
+        for option in choice.options:
+            own = self._own_convolution(option, choice.case, node)
+            if own is not None:
+                self.program.purpose = Taken(choice, option)
+                self._convolve_by_own(own, node, stage)
+                return
+        self._convolve_by_onednn(node, stage)
 
     def _convolve_by_onednn(self, node: SizedNode, stage: ConvStage) -> None:
         primitives = self.primitives
@@ -185,41 +205,19 @@ class _Builder:
         self._record(node, undo, x, y, hint=primitive, w_shape=w_shape, w=w_name, b=b_name)
 
     def _own_convolution(
-        self, node: SizedNode, stage: ConvStage, x: MemoryDesc
+        self, option: Option, case: Case | None, node: SizedNode
     ) -> OwnConvolution | None:
-        """A routine that is better than oneDNN, for a convolution and, mostly, its pooling."""
-        following, w_shape = self._following(node), node.param_shapes[0]
-        pool = following.stage if following else None
-        training, num_threads = self.key.training, self.program.num_threads
-        if following and isinstance(pool, PoolStage):
-            own = find_conv_pool(
-                self.primitives,
-                stage,
-                pool,
-                x,
-                w_shape,
-                training,
-                num_threads,
-                lambda desc: self._wanted(following.value, desc),
-            )
-            if own is not None:
-                return own
-        activation, undo = self._activation_of_convolution(node, stage)
-        value, joined = node.value, None
-        if following and isinstance(pool, PoolStage) and is_joined(stage, pool, x.shape, w_shape):
-            activation = undo = _of_both(stage, pool)
-            value, joined = following.value, pool
-        return find_winograd(
+        """The routine of an option; None where it is oneDNN's, or layouts do not fit."""
+        emit = OWN_CONVOLUTIONS.get(option.candidate)
+        if emit is None or case is None:
+            return None
+        result = self.nodes[option.nodes[-1]].value
+        return emit(
             self.primitives,
-            stage,
-            joined,
-            activation,
-            undo,
-            x,
-            w_shape,
-            training,
-            num_threads,
-            lambda desc: self._wanted(value, desc),
+            case,
+            self._x(node).desc,
+            self.program.num_threads,
+            lambda desc: self._wanted(result, desc),
         )
 
     def _convolve_by_own(self, own: OwnConvolution, node: SizedNode, stage: ConvStage) -> None:
@@ -265,10 +263,9 @@ class _Builder:
 
     def _wanted_by(self, node: SizedNode, stage: ConvStage, desc: MemoryDesc) -> MemoryDesc:
         primitives, w_shape = self.primitives, node.param_shapes[0]
-        activation, _ = self._activation_of_convolution(node, stage)
-        training, machine = self.key.training, primitives.machine
-        if is_filtered(stage.conv, activation, desc.shape, w_shape, training, machine):
+        if any(each.candidate is FILTERING for each in self.choices.forward[node.number].options):
             return desc
+        activation, _ = self._activation_of_convolution(node, stage)
         convolution = primitives.convolution_forward(
             stage.conv,
             primitives.any(desc.shape),
@@ -448,16 +445,15 @@ class _Builder:
     def _activation_of_convolution(self, node: SizedNode, stage: ConvStage) -> tuple[str, str]:
         """(what the convolution applies, what its gradient undoes)."""
         following = self._following(node)
-        if _rectify_commutes(stage, following.stage if following else None):
-            return "rectify", "linear"
-        return stage.activation, stage.activation
+        behind = following.stage if following else None
+        return applied_activation(stage, behind), undone_activation(stage, behind)
 
     def _activation_of_pooling(self, node: SizedNode, stage: PoolStage) -> tuple[str, str]:
         """(what follows the pooling, what its gradient undoes)."""
         maker = self.graph.maker(node.inputs[0])
         before = None if maker is None else self.nodes[maker]
         alone = before is not None and self._following(before) is node
-        if before is not None and alone and _rectify_commutes(before.stage, stage):
+        if before is not None and alone and commutes(before.stage, stage):
             return "linear", "rectify"
         return stage.activation, stage.activation
 
@@ -465,9 +461,8 @@ class _Builder:
 
     def _following(self, node: SizedNode) -> SizedNode | None:
         """The node that alone reads another's result; None if there are others, or the caller."""
-        readers = self.readers[node.value]
-        alone = len(readers) == 1 and node.value not in self.graph.outputs
-        return self.nodes[readers[0]] if alone else None
+        reader = self.only_readers[node.value]
+        return None if reader is None else self.nodes[reader]
 
     def _x(self, node: SizedNode) -> Value:
         """The first input."""
@@ -548,18 +543,5 @@ class _Builder:
         )
 
 
-def _rectify_commutes(stage: Stage, following: Stage | None) -> bool:
-    """Is this a convolution and a max pooling with a rectify on at least one of them?"""
-    if not (isinstance(stage, ConvStage) and isinstance(following, PoolStage)):
-        return False
-    activations = {stage.activation, following.activation}
-    return (
-        following.pool.mode == "max"
-        and "rectify" in activations
-        and activations <= {"linear", "rectify"}
-    )
-
-
-def _of_both(conv: ConvStage, pool: PoolStage) -> str:
-    """What a convolution and its max pooling are given together."""
-    return "rectify" if "rectify" in (conv.activation, pool.activation) else "linear"
+#: What emits the candidates that are generated code.
+OWN_CONVOLUTIONS = {ONE_PASS: emit_one_pass, FILTERING: emit_filtering}

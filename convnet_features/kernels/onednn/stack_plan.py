@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from convnet_features.kernels.contract import Stage, StageGraph
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
+from convnet_features.kernels.onednn.plan.choice import Choices
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.storage import Value
 
@@ -71,6 +72,7 @@ class ForwardPlan:
 
     graph: StageGraph
     key: PlanKey
+    choices: Choices
     program: Program
     records: list[Record]
     y_shapes: list[Shape]

@@ -2,154 +2,83 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from convnet_features.kernels.contract import Conv2DSpec, ConvStage, PoolStage
-from convnet_features.kernels.jit.minimal_filtering import TapTransform, Tiling
+from convnet_features.kernels.jit.minimal_filtering import Tiling
 from convnet_features.kernels.jit.winograd import ARGUMENTS, FILTERS_ARGUMENTS, Winograd
 from convnet_features.kernels.jit.winograd_gradient import (
     ACCUMULATE_ARGUMENTS,
     FINISH_ARGUMENTS,
     WinogradGradient,
 )
-from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.generated import (
-    generated,
-    is_worth_it,
-    openmp,
-)
+from convnet_features.kernels.onednn.generated import generated, openmp
 from convnet_features.kernels.onednn.objects import MemoryDesc
 from convnet_features.kernels.onednn.own_convolution import (
     OwnConvolution,
     known_layout,
     substitute,
 )
+from convnet_features.kernels.onednn.plan.choice import (
+    Case,
+    applied_activation,
+    pooled_activation,
+    undone_activation,
+)
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
-from convnet_features.kernels.onednn.stack_plan import Record
 
 __all__ = [
     "FilterGradient",
     "Filtering",
-    "find_filter_gradient",
-    "find_image_gradient",
-    "find_winograd",
-    "is_filtered",
-    "is_joined",
+    "emit_filter_gradient",
+    "emit_filtering",
+    "emit_image_gradient",
 ]
 
-#: Rows and columns of filters, beyond which there would be too much code.
-MOST_TAPS = 7
-#: What share of the multiplications may be left; transforming takes its time too.
-SHARE = 0.65
-#: Bytes of scratch memory that a thread may need: for images so wide, oneDNN.
-SCRATCH = 4 << 20
-#: Bytes of a filters' gradient, product by product, beyond which it would go through memory.
-SUMS = 3 << 19
 
-
-def is_filtered(
-    conv: Conv2DSpec,
-    activation: str,
-    x_shape: tuple[int, ...],
-    w_shape: tuple[int, ...],
-    training: bool,
-    machine: Machine,
-) -> bool:
-    """Is minimal filtering worth it for this convolution, on this machine?
-
-    `activation` is what its results are given. oneDNN may still want images in
-    a layout that our code does not know.
-    """
-    count, channels, *taps = w_shape
-    y_shape = conv.output_shape(x_shape, w_shape)
-    results = math.prod(y_shape[2:])
-    if (
-        activation not in ("linear", "rectify")
-        or conv.stride != (1, 1)
-        or max(taps) > MOST_TAPS
-        or x_shape[1] != channels
-        or not results
-        # Whole filters beside the image: for these oneDNN has no such code for gradients.
-        or any(max(pad) >= n for pad, n in zip(conv.padding, taps, strict=True))
-    ):
-        return False
-    n_products = math.prod(TapTransform(n).n_products for n in taps)
-    n_tiles = math.prod(-(-n // 2) for n in y_shape[2:])
-    if n_products * n_tiles > SHARE * math.prod(taps) * results:
-        return False
-    # Last, because it loads LLVM.
-    if not is_worth_it(math.prod(w_shape[1:]) * math.prod(y_shape), training, machine):
-        return False
-    return channels % machine.lanes == 0 and count % machine.lanes == 0
-
-
-def is_joined(
-    conv: ConvStage, pool: PoolStage, x_shape: tuple[int, ...], w_shape: tuple[int, ...]
-) -> bool:
-    """Is this a pooling whose windows are tiles, with nothing but a rectify beside it?"""
-    *_, height, width = y_shape = conv.conv.output_shape(x_shape, w_shape)
-    return (
-        pool.pool.mode == "max"
-        and pool.pool.window == pool.pool.stride == (2, 2)
-        and not any(pool.pool.padding)
-        and pool.pool.output_shape(y_shape)[2:] == (height // 2, width // 2)
-        and {conv.activation, pool.activation} <= {"linear", "rectify"}
-    )
-
-
-def find_winograd(
+def emit_filtering(
     primitives: Primitives,
-    conv: ConvStage,
-    pool: PoolStage | None,
-    activation: str,
-    undo: str,
+    case: Case,
     x: MemoryDesc,
-    w_shape: tuple[int, ...],
-    training: bool,
     num_threads: int,
     wanted: Callable[[MemoryDesc], MemoryDesc],
 ) -> OwnConvolution | None:
-    """What computes a convolution, and a pooling that `is_joined`, by minimal filtering.
+    """What computes a convolution, and a pooling of 2×2 behind it, by minimal filtering.
 
-    None where oneDNN does better. `activation` is what the result is given, and
-    `undo` what its gradient undoes; `wanted` as for `find_conv_pool`.
+    None for layouts that it does not know. `wanted` as for `emit_one_pass`.
     """
-    machine = primitives.machine
-    if not is_filtered(conv.conv, activation, x.shape, w_shape, training, machine):
-        return None
-    instead = substitute(primitives, conv, pool, x, w_shape, training)
+    conv, lanes = case.conv, primitives.machine.lanes
+    pool = case.pool if case.is_joined else None
+    instead = substitute(primitives, conv, pool, x, case.w_shape, case.training)
     if instead is None:
         return None
-    lanes = machine.lanes
     result = instead.pooled or instead.y
-    if not training:
+    if not case.training:
         result = wanted(result)
     if known_layout(primitives, x, lanes) is None:
         x = primitives.blocked(x.shape, lanes)
     x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, result))
-    if x_layout is None or y_layout is None or 0 in result.shape:
+    if x_layout is None or y_layout is None:
         return None
-    tiling = Tiling(
-        *_sizes(x.shape, w_shape),
-        conv.conv.padding,
-        x_layout,
-        y_layout,
-        pool is not None,
-        conv.bias,
-        activation == "rectify",
-        training and pool is not None,
+    if pool is not None:
+        applied = undo = pooled_activation(conv, pool)
+    else:
+        applied = applied_activation(conv, case.pool)
+        undo = undone_activation(conv, case.pool)
+    tiling = replace(
+        case.tiling,
+        x=x_layout,
+        y=y_layout,
+        rectify=applied == "rectify",
+        training=case.training and pool is not None,
     )
     found = _filtering(primitives, tiling, x.shape[0], num_threads)
-    if found is None:
-        return None
     return OwnConvolution(
         found.routine,
         instead,
         x,
-        primitives.blocked_filters(w_shape, lanes),
+        primitives.blocked_filters(case.w_shape, lanes),
         result,
         undo,
         found.prepare,
@@ -174,29 +103,19 @@ class Filtering:
     prepared: MemoryDesc
 
 
-def find_image_gradient(
-    primitives: Primitives, record: Record, num_threads: int
+def emit_image_gradient(
+    primitives: Primitives, case: Case, x: MemoryDesc, y: MemoryDesc, num_threads: int
 ) -> Filtering | None:
     """What computes the gradient of a convolution's images by minimal filtering.
 
-    It takes the gradient of the results as `record` has those, filters by
-    `Primitives.blocked`, and lays its result out as the images are. None where
-    oneDNN does better.
+    `case` is `Case.of_images`: it takes the gradient of the results, laid out as
+    `x`, filters by `Primitives.blocked`, and lays its result out as `y`. None for
+    layouts that it does not know.
     """
-    conv, x, y = record.stage, record.y_desc, record.x_desc
-    assert isinstance(conv, ConvStage)
-    count, channels, *taps = record.w_shape
-    w_shape = (channels, count, *taps)
-    padding = tuple(
-        (n - 1 - before, n - 1 - after)
-        for n, (before, after) in zip(taps, conv.conv.padding, strict=True)
-    )
-    if min(map(min, padding)) < 0:
-        return None
-    turned = Conv2DSpec(conv.conv.stride, padding, conv.conv.flip_filters)  # type: ignore[arg-type]
-    tiling = _of_gradient(primitives, turned, x, y, w_shape, transposed=True)
+    tiling = _tiling_of_gradient(primitives, case, x, y)
     if tiling is None:
         return None
+    tiling = replace(tiling, transposed=True)
     return _filtering(primitives, tiling, x.shape[0], num_threads)
 
 
@@ -217,17 +136,15 @@ class FilterGradient:
     gw: MemoryDesc
 
 
-def find_filter_gradient(
-    primitives: Primitives, record: Record, num_threads: int
+def emit_filter_gradient(
+    primitives: Primitives, case: Case, x: MemoryDesc, y: MemoryDesc, num_threads: int
 ) -> FilterGradient | None:
     """What computes the gradients of a convolution's filters and biases by minimal filtering.
 
-    It takes images, and the gradient of the results, as `record` has them. None
-    where oneDNN does better.
+    It takes images, laid out as `x`, and the gradient of the results, as `y`. None
+    for layouts that it does not know.
     """
-    conv, x, y, w_shape = record.stage, record.x_desc, record.y_desc, record.w_shape
-    assert isinstance(conv, ConvStage)
-    tiling = _of_gradient(primitives, conv.conv, x, y, w_shape)
+    tiling = _tiling_of_gradient(primitives, case, x, y)
     if tiling is None:
         return None
     library = primitives.library
@@ -239,10 +156,7 @@ def find_filter_gradient(
         primitives.machine.registers,
         openmp(library),
     )
-    of_one_thread = 4 * kernel.sums_size // num_threads
-    if kernel.scratch(1) > SCRATCH or of_one_thread > SUMS:
-        return None
-    what = f"of {x.shape} with {w_shape}, {conv.conv}"
+    what = f"of {x.shape} with {case.w_shape}, {case.spec}"
     accumulate = Routine(
         library,
         f"gradient by the filters by minimal filtering {what}",
@@ -265,58 +179,29 @@ def find_filter_gradient(
         accumulate,
         finish,
         primitives.strided((kernel.sums_size,)),
-        primitives.blocked_filters(w_shape, tiling.lanes),
+        primitives.blocked_filters(case.w_shape, tiling.lanes),
     )
 
 
-def _of_gradient(
-    primitives: Primitives,
-    conv: Conv2DSpec,
-    x: MemoryDesc,
-    y: MemoryDesc,
-    w_shape: tuple[int, ...],
-    transposed: bool = False,
+def _tiling_of_gradient(
+    primitives: Primitives, case: Case, x: MemoryDesc, y: MemoryDesc
 ) -> Tiling | None:
-    """The tiles of a gradient; None where minimal filtering is not for it, or for its layouts."""
-    machine = primitives.machine
-    if not is_filtered(conv, "linear", x.shape, w_shape, True, machine):
-        return None
-    lanes = machine.lanes
+    """The tiles of a gradient; None for layouts that our code does not know."""
+    lanes = primitives.machine.lanes
     x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, y))
     if x_layout is None or y_layout is None:
         return None
-    return Tiling(
-        *_sizes(x.shape, w_shape),
-        conv.padding,
-        x_layout,
-        y_layout,
-        pooled=False,
-        biased=False,
-        rectify=False,
-        training=False,
-        transposed=transposed,
-    )
-
-
-def _sizes(
-    x_shape: tuple[int, ...], w_shape: tuple[int, ...]
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Of an image, and of the filters without their channels."""
-    _, channels, height, width = x_shape
-    count, _, rows, columns = w_shape
-    return (channels, height, width), (count, rows, columns)
+    return replace(case.tiling, x=x_layout, y=y_layout, biased=False, training=False)
 
 
 def _filtering(
     primitives: Primitives, tiling: Tiling, n_samples: int, num_threads: int
-) -> Filtering | None:
-    """The routines; None if a thread would need too much memory."""
+) -> Filtering:
+    """The routines of a tiling."""
     library = primitives.library
     kernel, module = generated(
         primitives.machine, Winograd, tiling, primitives.machine.registers, openmp(library)
     )
-    if kernel.scratch(1) > SCRATCH:
-        return None
     what = f"of {(n_samples, *tiling.image)} with {tiling.filters}, padding {tiling.padding}"
     routine = Routine(
         library,

@@ -1,0 +1,233 @@
+"""What is chosen for a graph on machines that need not be there, and why."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convnet_features.kernels.contract import (
+    Conv2DSpec,
+    ConvStage,
+    DenseStage,
+    MaskStage,
+    Node,
+    Pool2DSpec,
+    PoolStage,
+    StageGraph,
+    SumStage,
+)
+from convnet_features.kernels.machine import Machine, never
+from convnet_features.kernels.onednn.plan import choice
+
+ROOT = Path(__file__).parents[4]
+AVX512 = Machine("avx512", "amd")
+AVX2 = Machine("avx2", "intel")
+SSE41 = Machine("sse41", "intel")
+NO_LLVM = Machine("avx512", "amd", can_compile=never)
+
+TWO = Pool2DSpec((2, 2), (2, 2))
+SEED = StageGraph.chain(
+    (
+        ConvStage(Conv2DSpec()),
+        PoolStage(TWO, "rectify"),
+        ConvStage(Conv2DSpec()),
+        PoolStage(TWO, "rectify"),
+        MaskStage(2.0),
+        DenseStage(activation="rectify"),
+        DenseStage(),
+    )
+)
+BATCH = 128
+
+
+def seed_shapes(n_samples):
+    params = [(32, 1, 5, 5), (32,), (32, 32, 5, 5), (32,), (n_samples, 32, 4, 4)]
+    return [(n_samples, 1, 28, 28)], [*params, (512, 256), (256,), (256, 10), (10,)]
+
+
+def chosen(machine, training=True, n_samples=BATCH, graph=SEED):
+    return choice.choose(graph, *seed_shapes(n_samples), training, machine)
+
+
+def steps(choices):
+    return [
+        (each.nodes, each.candidate.name) for each in (step.options[0] for step in choices.steps)
+    ]
+
+
+ONE_PASS, FILTERING, WINNERS, ONEDNN = (
+    each.name for each in (choice.ONE_PASS, choice.FILTERING, choice.WINNERS, choice.ONEDNN)
+)
+OTHERS = [((node,), ONEDNN) for node in (4, 5, 6)]
+#: [forward, backward] of the two convolutions and poolings.
+BY_ONEDNN = [((node,), ONEDNN) for node in range(4)]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("machine", [AVX512, AVX2], ids=str)
+def test_the_seed_network(machine, training):
+    choices = chosen(machine, training)
+    assert choices.portable is None
+    assert steps(choices) == [((0, 1), ONE_PASS), ((2, 3), FILTERING), *OTHERS]
+
+
+@pytest.mark.parametrize("machine", [SSE41, NO_LLVM], ids=str)
+def test_machines_without_generated_code(machine):
+    choices = chosen(machine)
+    assert steps(choices) == [*BY_ONEDNN, *OTHERS]
+    assert all(each.name == ONEDNN for step in choices.gradients.values() for each in step)
+
+
+def test_one_image_is_not_worth_generated_code():
+    choices = chosen(AVX512, training=False, n_samples=1)
+    assert steps(choices) == [*BY_ONEDNN, *OTHERS]
+    needs = (
+        "it needs at least 20,000,000 multiplications (each counts 5 times in training), or "
+        "generating its code takes longer than it saves"
+    )
+    assert dict(choices.forward[2].rejected)[choice.FILTERING] == needs
+
+
+def test_gradients_of_the_seed_network():
+    """Of the second pooling with its convolution; the first one's channels fill no vector."""
+    gradients = chosen(AVX512).gradients
+    assert [each.nodes for each in gradients[3]] == [(3, 2)]
+    assert [each.name for each in gradients[3]] == [WINNERS]
+    assert [each.name for each in gradients[1]] == [ONEDNN]
+    assert gradients[1][0].rejected == (
+        (choice.WINNERS, "it needs channels enough to fill a vector"),
+    )
+    # Where the winners' layout is unknown, these two would follow.
+    assert [each.name for each in gradients[2]] == [FILTERING, FILTERING]
+    assert [each.name for each in gradients[0]] == [ONEDNN, ONEDNN]
+    assert chosen(AVX512, training=False).gradients == {}
+
+
+def test_why_not_the_candidates_before():
+    first, second = chosen(AVX512).forward[0], chosen(AVX512).forward[2]
+    assert first.rejected == (
+        (choice.FILTERING, "it needs channels and filters that fill whole vectors"),
+    )
+    assert second.rejected == ((choice.ONE_PASS, "it needs fewer channels than a vector holds"),)
+
+
+def test_a_pooling_that_others_read_too_is_computed_apart():
+    nodes = (
+        Node(ConvStage(Conv2DSpec()), (0,)),
+        Node(PoolStage(TWO), (1,)),
+        Node(PoolStage(TWO), (1,)),
+        Node(SumStage(), (2, 3)),
+    )
+    graph = StageGraph(1, nodes, (4,))
+    choices = choice.choose(graph, [(128, 32, 12, 12)], [(32, 32, 5, 5), (32,)], True, AVX512)
+    assert steps(choices) == [
+        ((0,), FILTERING),
+        ((1,), ONEDNN),
+        ((2,), ONEDNN),
+        ((3,), ONEDNN),
+    ]
+    reason = "it needs a max pooling without padding that alone reads it"
+    assert dict(choices.forward[0].rejected)[choice.ONE_PASS] == reason
+
+
+def test_the_callers_own_result_is_not_joined():
+    graph = StageGraph(1, SEED.nodes[:2], (1, 2))
+    (x, *_), params = seed_shapes(BATCH)
+    choices = choice.choose(graph, [x], params[:2], False, AVX512)
+    assert steps(choices) == BY_ONEDNN[:2]
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [
+        (PoolStage(Pool2DSpec((2, 2), (2, 2), mode="sum")), "oneDNN has no sum pooling"),
+        (
+            PoolStage(Pool2DSpec((3, 3), (2, 2), (1, 1), ignore_border=False)),
+            "oneDNN has no pooling with padding and with windows that overhang",
+        ),
+        (
+            PoolStage(Pool2DSpec((2, 2), (2, 1 << 15))),
+            "oneDNN has no windows, strides or paddings of 32768 and more",
+        ),
+    ],
+    ids=str,
+)
+def test_what_the_portable_kernels_compute(stage, reason):
+    graph = StageGraph.chain((stage,))
+    assert choice.choose(graph, [(2, 3, 8, 8)], [], False, AVX512).portable == reason
+
+
+def test_a_convolution_of_large_strides_is_the_portable_kernels():
+    graph = StageGraph.chain((ConvStage(Conv2DSpec((1 << 15, 1)), bias=False),))
+    found = choice.choose(graph, [(2, 3, 8, 8)], [(2, 3, 2, 2)], False, AVX512).portable
+    assert found == "oneDNN has no strides or paddings of 32768 and more"
+
+
+@pytest.mark.parametrize("n_samples", [0, 1 << 20])
+def test_arrays_that_are_empty_or_too_large(n_samples):
+    found = chosen(AVX512, n_samples=n_samples).portable
+    assert found == "oneDNN takes arrays of 1 to 536,870,911 numbers"
+
+
+def test_a_gradient_by_minimal_filtering_has_sums_that_stay_near(monkeypatch):
+    def of_filters():
+        return chosen(AVX512).gradients[2][0]
+
+    assert of_filters().options[0].candidate is choice.FILTERING_OF_FILTERS
+    # 49 products of 32 by 32 channels, each plane a vector longer, and the biases.
+    monkeypatch.setattr(choice, "SUMS", 4 * (49 * (32 * 32 + 16) + 32) - 1)
+    assert of_filters().name == ONEDNN
+    reason = dict(of_filters().rejected)[choice.FILTERING_OF_FILTERS]
+    assert reason == (
+        f"it needs at most {choice.SUMS:,} bytes of sums, and 4,194,304 of scratch memory a thread"
+    )
+
+
+@pytest.mark.parametrize(
+    ("training", "vendor", "blocks"),
+    [(True, "intel", True), (True, "amd", True), (False, "intel", False), (False, "amd", True)],
+)
+def test_layouts_that_oneDNN_is_asked_for(training, vendor, blocks):
+    assert choice.prefers_blocks(training, Machine("avx512", vendor)) == blocks
+
+
+def test_little_work_is_for_one_thread():
+    assert choice.is_for_one_thread(11_999_999)
+    assert not choice.is_for_one_thread(12_000_000)
+    assert choice.is_large_product(65_536)
+    assert not choice.is_large_product(65_535)
+
+
+def test_choosing_needs_neither_oneDNN_nor_LLVM():
+    code = (
+        "import sys; from pathlib import Path; "
+        "from tests.kernels.onednn.plan.test_choice import AVX512, chosen; "
+        "assert chosen(AVX512).forward[0].nodes == (0, 1); "
+        "assert not {'cffi', 'llvmlite'} & set(sys.modules); "
+        "maps = Path('/proc/self/maps'); "
+        "assert not maps.exists() or 'libdnnl' not in maps.read_text()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_has_the_tables_of_the_code():
+    """After a change: python docs/planning.py"""
+    path = ROOT / "docs" / "planning.py"
+    if not path.exists():
+        pytest.skip("no documentation here")
+    spec = importlib.util.spec_from_file_location("planning", path)
+    planning = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(planning)
+    text = planning.PAGE.read_text(encoding="utf-8")
+    assert planning.with_tables(text) == text
+    names = {name for name in vars(choice) if name.isupper()}
+    numbers = {name for name in names if isinstance(getattr(choice, name), int | float)}
+    assert numbers == {name for name in numbers if f"| `{name}` |" in text}
+    assert len(numbers) > 10
