@@ -6,7 +6,11 @@ and from `ConvNetFeaturesError`, so that one ``except`` catches them all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 __all__ = [
+    "BadImagesError",
     "ConvNetFeaturesError",
     "ConvNetFeaturesWarning",
     "DatasetNotFoundError",
@@ -50,6 +54,23 @@ class DatasetNotFoundError(ConvNetFeaturesError, FileNotFoundError):
 
 class FileFormatError(ConvNetFeaturesError, ValueError):
     """A file whose contents are not what its format promises."""
+
+
+class BadImagesError(FileFormatError):
+    """Images that cannot be read.
+
+    Attributes
+    ----------
+    bad : list of (int, str, str)
+        The row, the name and the reason of every one of them.
+    """
+
+    def __init__(self, message: str, bad: Sequence[tuple[int, str, str]] = ()) -> None:
+        super().__init__(message)
+        self.bad = list(bad)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.args[0], self.bad)
 
 
 class ConvNetFeaturesWarning(UserWarning):

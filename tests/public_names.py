@@ -18,6 +18,7 @@ PUBLIC = (
     "convnet_features.callbacks",
     "convnet_features.datasets",
     "convnet_features.exceptions",
+    "convnet_features.images",
     "convnet_features.inspection",
     "convnet_features.layers",
     "convnet_features.network.presets",
@@ -27,7 +28,17 @@ PUBLIC = (
     "convnet_features.testing",
 )
 #: What the extras bring: where it is absent, what needs it is left out.
-EXTRAS = {"dask", "distributed", "jax", "matplotlib", "onnx", "onnxruntime", "skl2onnx", "torch"}
+EXTRAS = {
+    "dask",
+    "distributed",
+    "jax",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "PIL",
+    "skl2onnx",
+    "torch",
+}
 #: Parts of the package that nobody imports from.
 INTERNAL = (
     "compilation",

@@ -105,8 +105,9 @@ def test_a_docstring_that_lacks_something_is_complained_of():
 def test_the_examples_of_docstrings_run(module):
     finder = doctest.DocTestFinder(exclude_empty=True, recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    if module.endswith("out_of_core"):
-        pytest.importorskip("dask")
+    for part, needed in (("out_of_core", "dask"), ("images", "PIL")):
+        if module.endswith(part):
+            pytest.importorskip(needed)
     report: list[str] = []
     for name, each, _ in documented_objects([module]):
         if inspect.isroutine(each) or inspect.isclass(each):

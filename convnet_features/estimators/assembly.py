@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..kernels.magnitude import magnitude
 from ..network.build import Network
 from ..network.features import check_feature_layer, layer_names
 from ..network.model import Model
@@ -30,6 +29,7 @@ from ..validation import (
     automatic_input_scale,
     check_scaled_images,
     check_validation_data,
+    largest_pixel,
 )
 from .transfer import load_pretrained, plain_classes
 
@@ -175,10 +175,11 @@ def _input_scale(input_scale: Any, data: TrainingData) -> float:
     if input_scale == "auto":
         return automatic_input_scale(data.images, data.weights)
     scale = float(input_scale)
-    if 0.0 < magnitude(data.images) * scale < float(np.finfo(np.float32).tiny):
+    if 0.0 < largest_pixel(data.images) * scale < float(np.finfo(np.float32).tiny):
         raise ValueError(
             f"input_scale={input_scale!r} makes nothing of X, whose largest pixel is "
-            f"{magnitude(data.images):g}: the product is too small for float32; give a larger one."
+            f"{largest_pixel(data.images):g}: the product is too small for float32; give a larger "
+            "one."
         )
     return scale
 

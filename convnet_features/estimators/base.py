@@ -445,7 +445,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         self._model.engine = self.engine
         return self._model
 
-    def _images(self, X: Any) -> np.ndarray:
+    def _images(self, X: Any) -> Any:
         images, _ = check_images(self, X, self._model.input_shape, reset=False)
         check_scaled_images(type(self).__name__, images, self._model.input_scale)
         return images

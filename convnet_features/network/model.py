@@ -14,6 +14,7 @@ from ..kernels.memory import empty
 from ..locks import new_lock
 from .build import Network, Target, build_network
 from .functions import Program, frozen_function, output_program
+from .on_demand import ImagesOnDemand, in_order
 from .pixels import to_network
 from .spec import LayerSpec
 
@@ -168,13 +169,15 @@ class Model:
         """Those of layers that draw even where nothing should be random: the same at every call."""
         return [np.random.default_rng((self.seed or 0, index)) for index in range(count)]
 
-    def outputs(self, names: Sequence[str], images: np.ndarray) -> list[np.ndarray]:
+    def outputs(
+        self, names: Sequence[str], images: np.ndarray | ImagesOnDemand
+    ) -> list[np.ndarray]:
         """The deterministic outputs of layers for any number of images.
 
         Parameters
         ----------
         names : sequence of str
-        images : ndarray of shape (n_samples, n_channels, height, width)
+        images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
             Of any numeric dtype; walked in slices that stay in the cache.
 
         Returns
@@ -192,8 +195,13 @@ class Model:
         shapes = [self._row_shape(name) for name in names]
         results = [empty((len(images), *shape)) for shape in shapes]
         step = self.slice_size
-        for start in range(0, len(images), step):
-            batch = self.to_network(images[start : start + step])
+        starts = range(0, len(images), step)
+        batches = in_order(
+            images,
+            lambda k: self.to_network(images[k * step : (k + 1) * step]),
+            len(starts),
+        )
+        for start, batch in zip(starts, batches, strict=True):
             outputs = compute(batch, *values, *self.streams(program.n_generators))
             for name, result, value in zip(names, results, outputs, strict=True):
                 if value.shape != (len(batch), *result.shape[1:]):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import joblib
 import numpy as np
 
 from ..kernels.threads import get_num_threads
+from ..network.on_demand import ImagesOnDemand, in_order, one_ahead
 from ..network.pixels import to_network
 
-__all__ = ["Dataset", "iterate_batches", "one_ahead", "processor_to_spare"]
+__all__ = ["Dataset", "iterate_batches", "processor_to_spare"]
 
 #: Images, targets, and weights or None.
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Dataset:
 
     Attributes
     ----------
-    images : ndarray of shape (n_samples, n_channels, height, width)
+    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
         Of any numeric dtype; they become float32 batch by batch.
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     weights : ndarray of shape (n_samples,), or None
@@ -34,7 +32,7 @@ class Dataset:
         Which of them belong to this set.
     """
 
-    images: np.ndarray
+    images: np.ndarray | ImagesOnDemand
     targets: np.ndarray
     weights: np.ndarray | None
     rows: np.ndarray
@@ -67,7 +65,8 @@ def iterate_batches(
         From a batch's images (float32, its own copy, not scaled yet) and its
         number, from 0, to the images to train on.
     ahead : bool, default=False
-        Make the next batch while the caller works on this one.
+        Make the next batch while the caller works on this one, as always where the
+        images are on demand.
 
     Yields
     ------
@@ -85,7 +84,7 @@ def iterate_batches(
         return to_network(images, scale), data.targets[chosen], weights
 
     n_batches = -(-len(rows) // batch_size)
-    yield from one_ahead(load, n_batches) if ahead else map(load, range(n_batches))
+    yield from one_ahead(load, n_batches) if ahead else in_order(data.images, load, n_batches)
 
 
 def processor_to_spare() -> bool:
@@ -96,21 +95,6 @@ def processor_to_spare() -> bool:
     than the same work between two batches (docs/design/performance.md).
     """
     return get_num_threads() < joblib.cpu_count()
-
-
-def one_ahead(load: Callable[[int], T], count: int) -> Iterator[T]:
-    """``load(0)``, ``load(1)``, …: each is made, by a thread, while its predecessor is in use.
-
-    Never more than one is made ahead, always in order and by one thread, so
-    the results do not depend on who is quicker.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="convnet_features-next-batch") as thread:
-        coming = thread.submit(load, 0) if count else None
-        for number in range(1, count + 1):
-            assert coming is not None
-            current = coming.result()
-            coming = thread.submit(load, number) if number < count else None
-            yield current
 
 
 def _as_slice(rows: np.ndarray) -> np.ndarray | slice:

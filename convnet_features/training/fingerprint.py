@@ -15,6 +15,7 @@ import numpy as np
 
 from ..exceptions import ConvNetFeaturesWarning
 from ..identity import UnknownIdentityError, array_identity, identity
+from ..network.on_demand import ImagesOnDemand
 from .batches import Dataset
 from .callbacks.base import changes_training
 from .state import TrainingState
@@ -84,19 +85,23 @@ def _beginning(trainer: Trainer) -> str:
     return identity([*parts, len(state.history)])
 
 
-def _each_once() -> Callable[[np.ndarray], str]:
-    """`array_identity` for arrays that stay: what two sets are rows of is read once."""
+def _each_once() -> Callable[[Any], str]:
+    """`array_identity` for arrays that stay: what two sets are rows of is read once.
+
+    Images on demand are not read at all: they say what they are made of.
+    """
     known: dict[int, str] = {}
 
-    def of_array(array: np.ndarray) -> str:
+    def of_array(array: Any) -> str:
         if id(array) not in known:
-            known[id(array)] = array_identity(array)
+            on_demand = isinstance(array, ImagesOnDemand)
+            known[id(array)] = identity(array.identity()) if on_demand else array_identity(array)
         return known[id(array)]
 
     return of_array
 
 
-def _of_data(data: Dataset | None, of_array: Callable[[np.ndarray], str]) -> str:
+def _of_data(data: Dataset | None, of_array: Callable[[Any], str]) -> str:
     """Of the arrays as they lie in memory, and of the rows that are looked at."""
     if data is None:
         return identity(None)

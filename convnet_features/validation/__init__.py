@@ -6,6 +6,7 @@ from .images import (
     check_images,
     check_scaled_images,
     infer_input_shape,
+    largest_pixel,
 )
 from .targets import Targets, encode_targets, most_probable
 from .training_data import (
@@ -27,5 +28,6 @@ __all__ = [
     "check_validation_data",
     "encode_targets",
     "infer_input_shape",
+    "largest_pixel",
     "most_probable",
 ]

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import config_context
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_n_features, validate_data
 
 from ..kernels.magnitude import magnitude
 from ..kernels.memory import empty
+from ..network.on_demand import ImagesOnDemand
 from .layout import channels_first, describe, gathered, holds_pictures, warn_of_colours
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "check_images",
     "check_scaled_images",
     "infer_input_shape",
+    "largest_pixel",
 ]
 
 #: Networks compute in float32, whose numbers end here.
@@ -32,7 +34,7 @@ PIXELS = 1 << 16
 
 def check_images(
     estimator: Any, X: Any, input_shape: tuple[int, ...] | None, *, reset: bool
-) -> tuple[np.ndarray, tuple[int, int, int]]:
+) -> tuple[np.ndarray | ImagesOnDemand, tuple[int, int, int]]:
     """X as images (n_samples, channels, height, width), a view of X wherever NumPy can make one.
 
     Parameters
@@ -42,6 +44,7 @@ def check_images(
         compared.
     X : array-like of shape (n_samples, n_features), (n_samples, height, width), \
             (n_samples, channels, height, width) or (n_samples, height, width, channels)
+        Images on demand stay so, unread.
     input_shape : (int, int, int) or None
         (channels, height, width); None infers it.
     reset : bool
@@ -49,7 +52,7 @@ def check_images(
 
     Returns
     -------
-    images : ndarray of shape (n_samples, channels, height, width)
+    images : ndarray or ImagesOnDemand, of shape (n_samples, channels, height, width)
         Of X's own dtype, if that is numeric.
     input_shape : (int, int, int)
 
@@ -61,6 +64,8 @@ def check_images(
         came and what was expected.
     """
     name = type(estimator).__name__
+    if isinstance(X, ImagesOnDemand):
+        return _check_on_demand(estimator, X, input_shape, reset)
     data_format = "channels_last" if holds_pictures(X) else estimator.data_format
     X = gathered(name, X)
     if isinstance(X, list | tuple):
@@ -85,6 +90,28 @@ def check_images(
     images = _as_images(name, X, input_shape)
     _, channels, height, width = images.shape
     return images, (channels, height, width)
+
+
+def _check_on_demand(
+    estimator: Any, X: ImagesOnDemand, input_shape: tuple[int, ...] | None, reset: bool
+) -> tuple[ImagesOnDemand, tuple[int, int, int]]:
+    """Their shape is all that is to be checked: bytes are finite, channels come first."""
+    name, (n_samples, *shape) = type(estimator).__name__, X.shape
+    if n_samples < 1:
+        raise ValueError(f"{name}: X has 0 samples, and a minimum of 1 is required.")
+    if input_shape is not None and tuple(input_shape) != tuple(shape):
+        raise ValueError(_other_size(name, tuple(shape), tuple(input_shape)))
+    if reset:
+        _check_n_features(estimator, X, reset=True)
+    channels, height, width = shape
+    return X, (channels, height, width)
+
+
+def largest_pixel(images: np.ndarray | ImagesOnDemand) -> float:
+    """The largest absolute value; of images on demand, which are not read, an upper bound."""
+    if isinstance(images, ImagesOnDemand):
+        return float(np.iinfo(images.dtype).max)
+    return magnitude(images)
 
 
 def _check_numeric(name: str, X: Any) -> None:
@@ -131,7 +158,7 @@ def _strange(values: np.ndarray) -> str:
     return "infinity" if math.isinf(largest) else f"{largest:g}"
 
 
-def check_scaled_images(name: str, images: np.ndarray, scale: float) -> None:
+def check_scaled_images(name: str, images: np.ndarray | ImagesOnDemand, scale: float) -> None:
     """Pixels must be numbers of float32 after they were multiplied by `scale`, too.
 
     Raises
@@ -140,7 +167,7 @@ def check_scaled_images(name: str, images: np.ndarray, scale: float) -> None:
         If one is too large.
     """
     # Most scales make pixels smaller: nothing is looked at then.
-    if scale > 1.0 and (largest := magnitude(images)) * scale > LARGEST_NUMBER:
+    if scale > 1.0 and (largest := largest_pixel(images)) * scale > LARGEST_NUMBER:
         raise ValueError(
             f"{name}: X holds {largest:g}, and pixels are multiplied by input_scale={scale:g}: the "
             f"product is too large for float32, whose numbers end at {LARGEST_NUMBER:g}. Give that "
@@ -254,7 +281,9 @@ def _as_images(name: str, X: np.ndarray, input_shape: tuple[int, ...]) -> np.nda
     return X.reshape(len(X), channels, height, width)
 
 
-def automatic_input_scale(images: np.ndarray, weights: np.ndarray | None = None) -> float:
+def automatic_input_scale(
+    images: np.ndarray | ImagesOnDemand, weights: np.ndarray | None = None
+) -> float:
     """The power of two that pixels are multiplied by, so that their scale does not matter.
 
     1 where the root mean square of the training pixels lies in [¼, 2); else
@@ -263,7 +292,7 @@ def automatic_input_scale(images: np.ndarray, weights: np.ndarray | None = None)
 
     Parameters
     ----------
-    images : ndarray of shape (n_samples, n_channels, height, width)
+    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
         A thousand of them, evenly spaced, are looked at.
     weights : ndarray of shape (n_samples,), optional
         How often each counts.
@@ -273,7 +302,7 @@ def automatic_input_scale(images: np.ndarray, weights: np.ndarray | None = None)
     float
     """
     every = max(1, len(images) // SAMPLE)
-    sample = images[::every][:SAMPLE]
+    sample = np.asarray(images[::every][:SAMPLE])
     # Divided by the largest, whose square float64 might not hold, nor that of the smallest.
     _, largest = math.frexp(magnitude(sample))  # m · 2**largest with ½ ≤ m < 1
     squares = _mean_squares(sample, -largest)

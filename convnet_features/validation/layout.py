@@ -15,6 +15,11 @@ __all__ = ["channels_first", "describe", "gathered", "holds_pictures", "warn_of_
 
 #: Grey, RGB and RGBA: what an axis of channels is recognised by.
 CHANNELS = (1, 3, 4)
+#: What reads files, and pictures of several sizes.
+LOADER = (
+    "convnet_features.images.ImageLoader reads {what}: make_pipeline(ImageLoader(96), "
+    "ConvNetFeatureExtractor(), LogisticRegression())"
+)
 #: The smallest side of colour images that flat rows are suspected to be.
 SMALLEST_SIDE = 4
 
@@ -25,12 +30,11 @@ def gathered(name: str, X: Any) -> Any:
     Raises
     ------
     ValueError
-        If the images have different sizes or modes, X holds names of files, or is
+        If the images have different sizes or modes, X holds files or their names, or is
         one, is a single image or something that is no array, values are masked,
         or a tensor is not one for the CPU; the text says what to do.
     """
-    if isinstance(X, str) or hasattr(X, "__fspath__"):
-        raise ValueError(_of_files(name, X))
+    _check_no_files(name, X)
     if _is_picture(X):
         raise ValueError(f"{name}: X is one image; give a list of images: [X].")
     if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
@@ -48,8 +52,6 @@ def gathered(name: str, X: Any) -> Any:
         return X
     items = X if isinstance(X, list | tuple) or _is_column(X) else ()
     first = next(iter(items), None)
-    if isinstance(first, str) or hasattr(first, "__fspath__"):
-        raise ValueError(_of_files(name, first))
     if first is None or not _is_image(first):
         return X if hasattr(X, "__array__") or isinstance(X, list | tuple) else _read(name, X)
     _check_modes(name, items)
@@ -58,18 +60,57 @@ def gathered(name: str, X: Any) -> Any:
     if len(shapes) > 1:
         raise ValueError(
             f"{name}: X has images of different sizes, such as {shapes[0]} and {shapes[-1]}; a "
-            "network takes one size. Resize, crop or pad them to it, and stack them: "
-            "numpy.stack(images)."
+            f"network takes one size. {LOADER.format(what='them, and gives them one')}."
         )
     return np.stack(images)
 
 
-def _of_files(name: str, first: Any) -> str:
-    return (
-        f"{name}: X holds text, such as {str(first)!r}. If these are names of files, read the "
-        "images first, and give them one size: numpy.stack([numpy.asarray(PIL.Image.open(file)"
-        ".convert('RGB').resize((64, 64))) for file in X])."
-    )
+def _check_no_files(name: str, X: Any) -> None:
+    """Files are no pixels: alone, in a list, a column, or a table of one column.
+
+    Raises
+    ------
+    ValueError
+        If X, or the first of it, is a path, bytes or an open file.
+    """
+    first = X if _is_file(X) else _first(X)
+    if _is_file(first) and not _is_number(first):
+        raise ValueError(
+            f"{name}: X holds {_shown(first)}, and pixels are expected. If these are images, or "
+            f"the names of their files, {LOADER.format(what='them')}."
+        )
+
+
+def _first(X: Any) -> Any:
+    """The first of a list or column, or of a table of one column."""
+    if isinstance(X, list | tuple) or _is_column(X):
+        return next(iter(X), None)
+    shape = tuple(getattr(X, "shape", ()))
+    if len(shape) != 2 or shape[1] != 1 or not shape[0]:
+        return None
+    if hasattr(X, "columns"):
+        return next(iter(X[X.columns[0]]), None)
+    return X[0, 0] if isinstance(X, np.ndarray) else None
+
+
+def _is_file(each: Any) -> bool:
+    is_open = hasattr(each, "read") and not hasattr(each, "shape")
+    return isinstance(each, str | bytes) or hasattr(each, "__fspath__") or is_open
+
+
+def _is_number(text: Any) -> bool:
+    """Whether scikit-learn would take a text for a number."""
+    try:
+        float(text)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _shown(file: Any) -> str:
+    if isinstance(file, bytes):
+        return f"bytes, such as {file[:8]!r}…"
+    return "open files" if hasattr(file, "read") else f"text, such as {str(file)!r}"
 
 
 def _is_picture(item: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..network.on_demand import ImagesOnDemand
 from .images import check_images, check_scaled_images
 from .targets import Targets, encode_targets
 from .weights import check_sample_weight, product_of_weights, weights_of_classes
@@ -23,7 +24,7 @@ class TrainingData:
 
     Attributes
     ----------
-    images : ndarray of shape (n_samples, n_channels, height, width)
+    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
         Of X's own dtype. Samples of weight 0 are not among them.
     input_shape : (int, int, int)
         (channels, height, width).
@@ -34,7 +35,7 @@ class TrainingData:
         ``n_features_in_`` and ``feature_names_in_`` of a fitted estimator.
     """
 
-    images: np.ndarray
+    images: np.ndarray | ImagesOnDemand
     input_shape: tuple[int, int, int]
     targets: Targets
     weights: np.ndarray | None
@@ -107,7 +108,7 @@ def check_training_data(
 
 def check_validation_data(
     estimator: Any, data: TrainingData, X: Any, y: Any, scale: float
-) -> tuple[np.ndarray, Targets]:
+) -> tuple[np.ndarray | ImagesOnDemand, Targets]:
     """X and y to validate with, as `data` has them: of its size of images, in its encoding.
 
     Parameters
@@ -122,7 +123,7 @@ def check_validation_data(
 
     Returns
     -------
-    images : ndarray of shape (n_samples, n_channels, height, width)
+    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
     targets : Targets
 
     Raises

@@ -15,7 +15,7 @@ from .targets import Targets
 __all__ = ["check_sample_weight", "product_of_weights", "weights_of_classes"]
 
 
-def check_sample_weight(images: np.ndarray, sample_weight: Any) -> np.ndarray | None:
+def check_sample_weight(images: Any, sample_weight: Any) -> np.ndarray | None:
     """The weights as float64, or None if there are none."""
     if sample_weight is None:
         return None

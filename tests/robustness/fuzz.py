@@ -132,7 +132,42 @@ def onnx_reader():
     return lambda data, path: onnx.from_onnx(data, engine="portable")
 
 
+def image_seeds():
+    from PIL import Image
+
+    seeds = []
+    ramp = Image.linear_gradient("L").resize((13, 7))
+    for kind, mode in (
+        ("PNG", "RGBA"),
+        ("PNG", "P"),
+        ("PNG", "I;16"),
+        ("JPEG", "RGB"),
+        ("JPEG", "CMYK"),
+        ("GIF", "P"),
+        ("BMP", "RGB"),
+        ("TIFF", "LA"),
+        ("WEBP", "RGB"),
+        ("PPM", "L"),
+        ("TGA", "RGB"),
+    ):
+        file = io.BytesIO()
+        ramp.convert(mode).save(file, kind)
+        seeds.append(file.getvalue())
+    return seeds
+
+
+def image_reader():
+    import warnings
+
+    from convnet_features.images import ImageLoader
+
+    warnings.simplefilter("ignore")  # of Pillow's, about damaged notes
+    loader = ImageLoader(8, n_jobs=1)
+    return lambda data, path: loader.transform([data])
+
+
 PARSERS = {
+    "images": Parser(image_seeds, image_reader),
     "idx": Parser(idx_seeds, idx_reader),
     "safetensors": Parser(safetensors_seeds, safetensors_reader),
     "npz": Parser(archive_seeds, values_reader),

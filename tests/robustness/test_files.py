@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import json
@@ -122,6 +123,22 @@ def test_damaged_idx_files(compressed, tmp_path, rng, effort):
     counts.add("damaged IDX files", 200 * effort)
 
 
+def test_damaged_images(rng, effort):
+    """Read or refused, one like another: what Pillow makes of them is its own affair."""
+    pytest.importorskip("PIL")
+    from convnet_features.images import ImageLoader
+
+    loader, seeds = ImageLoader(8, n_jobs=1), PARSERS["images"].seeds()
+    accepted = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about damaged notes
+        for _ in range(300 * effort):
+            contents = damaged(rng, seeds[int(rng.integers(len(seeds)))])
+            accepted += read_safely(functools.partial(loader.transform, [contents]), contents)
+    counts.add("damaged images", 300 * effort)
+    counts.add("damaged images that were still readable", accepted)
+
+
 def safetensors_file(header, data=b"", length=None):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text) if length is None else length) + text + data
@@ -231,8 +248,9 @@ def test_nothing_in_a_file_is_run(fitted, tmp_path):
 def test_coverage_guided_fuzzing(parser, tmp_path):
     """atheris looks for inputs that reach new branches of our parsers."""
     pytest.importorskip("atheris")
-    if parser == "onnx":
-        pytest.importorskip("onnx")
+    for name, needed in (("onnx", "onnx"), ("images", "PIL")):
+        if parser == name:
+            pytest.importorskip(needed)
     # In a soak, all of them together take a tenth of the time.
     seconds = min(
         60, max(3, int(os.environ.get("ROBUSTNESS_SECONDS", "60")) // (10 * len(PARSERS)))

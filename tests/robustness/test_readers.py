@@ -22,6 +22,7 @@ QUICK = {
     ("load_params_from, .npz", "zeros below the limit"),
     ("load_params, unfitted", "sizes in notes"),
     ("from_onnx", "casts"),
+    ("ImageLoader", "a promise"),
 }
 TRIED = [
     pytest.param(
@@ -38,8 +39,9 @@ TRIED = [
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
 @pytest.mark.parametrize(("reader", "bomb"), TRIED)
 def test_memory_is_bounded_by_the_file(reader, bomb):
-    if reader == "from_onnx" and find_spec("onnx") is None:
-        pytest.skip("onnx is not installed")
+    needed = {"from_onnx": "onnx", "ImageLoader": "PIL"}.get(reader)
+    if needed is not None and find_spec(needed) is None:
+        pytest.skip(f"{needed} is not installed")
     command = [sys.executable, "-m", "tests.robustness.bombs", reader, bomb, str(LIMIT)]
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2]

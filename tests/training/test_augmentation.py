@@ -23,7 +23,7 @@ from convnet_features.augmentation import (
 )
 from convnet_features.training import augmentation as augmentation_module
 from convnet_features.training import batches, trainer
-from convnet_features.training.batches import Dataset, iterate_batches, one_ahead
+from convnet_features.training.batches import Dataset, iterate_batches
 
 MAKE = {
     "Chain": lambda: Chain([RandomFlip(), RandomShift(1)]),
@@ -263,44 +263,6 @@ class TestInTraining:
 
 def _workers():
     return [t for t in threading.enumerate() if t.name.startswith("convnet_features")]
-
-
-class TestOneAhead:
-    def test_in_order(self):
-        assert list(one_ahead(lambda number: number * 2, 5)) == [0, 2, 4, 6, 8]
-
-    def test_nothing(self):
-        assert list(one_ahead(lambda number: number, 0)) == []
-
-    def test_never_more_than_one(self):
-        made = []
-
-        def load(number):
-            made.append(number)
-            return number
-
-        for number in one_ahead(load, 6):
-            time.sleep(0.01)
-            assert len(made) <= number + 2
-        assert made == list(range(6))
-
-    def test_beside_the_callers_work(self):
-        """The next one is begun while the caller is still busy with this one."""
-        begun = [threading.Event() for _ in range(5)]
-
-        def load(number):
-            begun[number].set()
-            return number
-
-        for number in one_ahead(load, 5):
-            assert all(event.wait(timeout=30) for event in begun[: number + 2])
-
-    def test_the_thread_ends_with_the_loop(self):
-        coming = one_ahead(lambda number: number, 100)
-        next(coming)
-        assert _workers()
-        coming.close()
-        assert not _workers()
 
 
 def test_batches_are_the_same_with_and_without_a_thread(rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -165,9 +166,16 @@ class PairsOfBoth:
 
 
 SIZES = (
-    "X has images of different sizes, such as (6, 8, 3) and (6, 9, 3); a network takes one size."
+    "X has images of different sizes, such as (6, 8, 3) and (6, 9, 3); a network takes one size. "
+    "convnet_features.images.ImageLoader reads them, and gives them one: "
+    "make_pipeline(ImageLoader(96), ConvNetFeatureExtractor(), LogisticRegression())."
 )
-FILES = "X holds text, such as 'a.png'. If these are names of files, read the images first"
+REMEDY = (
+    ", and pixels are expected. If these are images, or the names of their files, "
+    "convnet_features.images.ImageLoader reads them: make_pipeline(ImageLoader(96), "
+    "ConvNetFeatureExtractor(), LogisticRegression())."
+)
+FILES = f"X holds text, such as 'a.png'{REMEDY}"
 REFUSED = {
     "different sizes": (of_different_sizes, SIZES),
     "different sizes in an array of objects": (
@@ -179,7 +187,15 @@ REFUSED = {
     "names of files": (lambda: ["a.png"] * 24, FILES),
     "names of files in an array": (lambda: np.array(["a.png"] * 24), FILES),
     "paths": (lambda: [Path("a.png")] * 24, FILES),
-    "the name of a folder": (lambda: "photographs", "X holds text, such as 'photographs'. If"),
+    "the name of a folder": (lambda: "photographs", "X holds text, such as 'photographs', and"),
+    "names of files in a series": (lambda: pd.Series(["a.png"] * 24), FILES),
+    "names of files in a frame": (lambda: pd.DataFrame({"path": ["a.png"] * 24}), FILES),
+    "names of files in a column": (lambda: np.array([["a.png"]] * 24, object), FILES),
+    "images in bytes": (
+        lambda: [b"\xff\xd8\xff\xe0 and so on"] * 24,
+        rf"X holds bytes, such as b'\xff\xd8\xff\xe0 and'…{REMEDY}",
+    ),
+    "open files": (lambda: [io.BytesIO(b"GIF89a")] * 24, f"X holds open files{REMEDY}"),
     "one path": (lambda: Path("a.png"), FILES),
     "one of PIL's images": (
         lambda: pil_images([(8, 6)])[0],

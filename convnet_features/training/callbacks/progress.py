@@ -12,7 +12,7 @@ from .base import Callback
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["ProgressTable"]
+__all__ = ["ProgressTable", "progress_bar"]
 
 #: Title, the record's key, how a value is written, and whether more is better (None: no matter).
 _COLUMNS = (
@@ -71,7 +71,7 @@ class ProgressTable(Callback):
         self._print(titles, "  ".join("-" * _width(column) for column in self._columns))
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
-        self._bar = _progress_bar(self._stream())
+        self._bar = progress_bar(self._stream())
 
     def on_batch_end(self, trainer: Trainer, loss: float) -> None:
         if self._bar is None:
@@ -147,7 +147,7 @@ def _shows_colours(stream: TextIO) -> bool:
     return getattr(stream, "isatty", lambda: False)() or _in_notebook()
 
 
-def _progress_bar(stream: TextIO) -> Any:
+def progress_bar(stream: TextIO, unit: str = "batch", total: int | None = None) -> Any:
     """A bar that appears after a second and leaves nothing behind; None where it cannot."""
     if not _shows_colours(stream):
         return None
@@ -155,4 +155,4 @@ def _progress_bar(stream: TextIO) -> Any:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=None, file=stream, leave=False, delay=1.0, unit="batch", ncols=79)
+    return tqdm(total=total, file=stream, leave=False, delay=1.0, unit=unit, ncols=79)

@@ -1,0 +1,10 @@
+"""Photographs: from folders, files, bytes and pictures of any size to images of one size.
+
+Pillow decodes them (``pip install convnet-features[images]``); it is imported when it is used.
+"""
+
+from convnet_features.images.folder import load_image_folder
+from convnet_features.images.lazy import LazyImages
+from convnet_features.images.loader import ImageLoader
+
+__all__ = ["ImageLoader", "LazyImages", "load_image_folder"]

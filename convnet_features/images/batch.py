@@ -1,0 +1,113 @@
+"""Many pictures at once: on threads, with one account of those that cannot be read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from ..exceptions import BadImagesError, ConvNetFeaturesWarning
+from ..kernels.memory import empty
+from .decoding import Decoder
+from .pictures import name_of
+from .pillow import pillow
+
+__all__ = ["decode_all", "report"]
+
+#: Bad files that a text lists; an error has all of them as `bad`.
+LISTED = 20
+
+Bad = list[tuple[int, str, str]]
+
+
+def decode_all(
+    decoder: Decoder,
+    sources: Sequence[Any],
+    rows: Sequence[int] | np.ndarray,
+    n_threads: int,
+    on_done: Callable[[], Any] = lambda: None,
+) -> tuple[np.ndarray, Bad]:
+    """Some of the pictures, and an account of those that cannot be read.
+
+    Parameters
+    ----------
+    decoder : Decoder
+    sources : sequence
+    rows : sequence of int
+        Which of them.
+    n_threads : int
+    on_done : callable
+        Told after each picture.
+
+    Returns
+    -------
+    pixels : uint8 ndarray of shape (n_rows, channels, height, width)
+        Blank where a picture cannot be read.
+    bad : list of (row, name, reason)
+    """
+    pillow()
+    pixels = empty((len(rows), *decoder.shape), np.uint8)
+    bad: Bad = []
+
+    def decode(place: int) -> tuple[int, str, str] | None:
+        row = int(rows[place])
+        source = sources[row]
+        try:
+            pixels[place] = decoder.decode(source)
+        except Exception as error:  # of whatever kind: files from strangers bring all of them
+            pixels[place] = decoder.blank()
+            return row, name_of(source, row), _reason(error)
+        return None
+
+    for found in _in_turn(decode, len(rows), n_threads):
+        on_done()
+        if found is not None:
+            bad.append(found)
+    return pixels, bad
+
+
+def _in_turn(work: Callable[[int], Any], count: int, n_threads: int) -> Iterator[Any]:
+    if min(n_threads, count) < 2:
+        yield from map(work, range(count))
+        return
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="convnet_features-images") as threads:
+        yield from threads.map(work, range(count))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, pillow().UnidentifiedImageError):
+        return "no image in a format that is read"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, ValueError | OSError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def report(name: str, bad: Bad, n_images: int, on_error: str) -> None:
+    """One error, or one warning, for all pictures that cannot be read.
+
+    Raises
+    ------
+    BadImagesError
+        If there are any and `on_error` is "raise".
+    """
+    if not bad:
+        return
+    lines = [f"  {title}: {reason}" for _, title, reason in bad[:LISTED]]
+    if len(bad) > LISTED:
+        lines.append(f"  and {len(bad) - LISTED} more")
+    listed = "\n".join(lines)
+    found = f"{name}: {len(bad)} of {n_images} images cannot be read:\n{listed}\n"
+    if on_error == "raise":
+        raise BadImagesError(
+            f"{found}Leave them out (the error's attribute `bad` lists all of them, as (row, name, "
+            "reason)), or set on_error='blank'.",
+            bad,
+        )
+    warnings.warn(f"{found}They are blank.", ConvNetFeaturesWarning, stacklevel=3)

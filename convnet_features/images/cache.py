@@ -1,0 +1,110 @@
+"""A bounded place for decoded images, in memory or in a file that is gone with the process."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..locks import new_lock
+
+__all__ = ["Cache"]
+
+
+class Cache:
+    """The first images that are decoded, as many as there is room for; they stay.
+
+    Epochs go through all images in ever new orders: what is thrown out for a
+    newer one would be asked for just as soon, so nothing is.
+
+    Parameters
+    ----------
+    n_bytes : int
+        How much is kept.
+    shape : (int, int, int)
+        (channels, height, width) of an image.
+    n_images : int
+        How many there are.
+    folder : path, default=None
+        Where to keep them in a file; None keeps them in memory.
+    """
+
+    def __init__(
+        self, n_bytes: int, shape: tuple[int, int, int], n_images: int, folder: Any = None
+    ) -> None:
+        self.n_bytes, self.shape, self.n_images, self.folder = n_bytes, shape, n_images, folder
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = new_lock()
+        self._slots: dict[int, int] = {}
+        self._pixels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def room(self) -> int:
+        """How many images it can keep."""
+        return min(self.n_images, self.n_bytes // math.prod(self.shape))
+
+    def take(self, rows: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """Copy what is there into `pixels`, and say of which rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows,)
+        pixels : ndarray of shape (n_rows, channels, height, width)
+
+        Returns
+        -------
+        bool ndarray of shape (n_rows,)
+        """
+        with self._lock:
+            slots = np.array([self._slots.get(int(row), -1) for row in rows], dtype=np.intp)
+            found = slots >= 0
+            if self._pixels is not None:
+                pixels[found] = self._pixels[slots[found]]
+        return found
+
+    def keep(self, rows: np.ndarray, pixels: np.ndarray) -> None:
+        """Keep rows while there is room.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows,)
+        pixels : ndarray of shape (n_rows, channels, height, width)
+        """
+        with self._lock:
+            for row, image in zip(rows, pixels, strict=True):
+                if len(self._slots) >= self.room:
+                    return
+                if int(row) not in self._slots:
+                    self._memory()[len(self._slots)] = image
+                    self._slots[int(row)] = len(self._slots)
+
+    def _memory(self) -> np.ndarray:
+        if self._pixels is None:
+            shape = (self.room, *self.shape)
+            if self.folder is None:
+                self._pixels = np.zeros(shape, np.uint8)  # the system gives pages as they fill
+            else:
+                Path(self.folder).mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=self.folder, prefix="convnet_features-") as file:
+                    file.truncate(math.prod(shape))
+                    self._pixels = np.memmap(file, np.uint8, "r+", shape=shape)
+        return self._pixels
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is kept: another process fills its own."""
+        state = vars(self).copy()
+        for name in ("_lock", "_slots", "_pixels"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin()

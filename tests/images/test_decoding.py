@@ -1,0 +1,253 @@
+"""Odd files: what a viewer shows, or a reason."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+
+pytest.importorskip("PIL")
+
+from PIL import Image, ImageFile
+from sklearn.datasets import load_sample_images
+
+from convnet_features.exceptions import BadImagesError
+from convnet_features.images import ImageLoader
+
+from .odd_files import BAD, HEIGHT, ODD, WIDTH, coverage, grey, on, saved, scene, with_alpha
+
+
+def as_it_is(**params):
+    """A loader that changes no picture's size."""
+    return ImageLoader((HEIGHT, WIDTH), **params)
+
+
+def read(source, **params):
+    """One picture, with its channels last."""
+    return as_it_is(**params).transform([source])[0].transpose(1, 2, 0)
+
+
+def assert_shows(actual, expected, tolerance):
+    assert actual.dtype == np.uint8
+    assert actual.shape == expected.shape
+    difference = np.abs(actual.astype(int) - expected.astype(int)).max()
+    assert difference <= tolerance, difference
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_files(kind):
+    file, shown, tolerance = ODD[kind]
+    assert_shows(read(file), shown, tolerance)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_files_as_grey(kind):
+    file, shown, tolerance = ODD[kind]
+    expected = np.asarray(Image.fromarray(shown.astype("u1")).convert("L"))[..., np.newaxis]
+    assert_shows(read(file, mode="gray"), expected, tolerance + 1)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_files_at_another_size(kind):
+    """As the plain picture at that size; smaller than a JPEG's reduced decoding begins."""
+    file, shown, tolerance = ODD[kind]
+    plain = saved(Image.fromarray(shown.astype("u1")), "PNG")
+    for fit in ("crop", "pad", "stretch"):
+        both = ImageLoader(12, fit=fit).transform([file, plain])
+        difference = np.abs(both[0].astype(int) - both[1].astype(int)).max()
+        assert difference <= max(tolerance + 2, 4 if "transparent" in kind else 0), (
+            fit,
+            difference,
+        )
+
+
+@pytest.mark.parametrize("background", ["black", 0, (10, 200, 30), "#0ac81e"])
+def test_what_is_transparent_lies_on_the_background(background):
+    colour = (0, 0, 0) if background in ("black", 0) else (10, 200, 30)
+    shown = on(colour, scene(), coverage())
+    assert_shows(read(saved(with_alpha(), "PNG"), background=background), shown, 1)
+
+
+def test_rgba_keeps_what_is_transparent():
+    alpha = read(saved(with_alpha(), "PNG"), mode="rgba")
+    np.testing.assert_array_equal(alpha[..., 3], coverage())
+    np.testing.assert_array_equal(alpha[:, :-1, :3], scene()[:, :-1])
+    assert (read(ODD["PNG"][0], mode="rgba")[..., 3] == 255).all()
+
+
+def test_colours_under_what_is_transparent_do_not_shine_through():
+    """A green that nobody sees does not tint its red neighbours when pixels are averaged."""
+    pixels = np.zeros((8, 8, 4), "u1")
+    pixels[:, :4] = (255, 0, 0, 255)
+    pixels[:, 4:] = (0, 255, 0, 0)
+    (image,) = ImageLoader(3, background="red").transform([pixels])
+    np.testing.assert_array_equal(image[1], 0)
+
+
+def test_crop_takes_the_middle():
+    (image,) = ImageLoader((HEIGHT, WIDTH - 11)).transform([scene()])
+    expected = Image.fromarray(scene()).resize(
+        (WIDTH - 11, HEIGHT), Image.Resampling.BILINEAR, box=(5.5, 0, WIDTH - 5.5, HEIGHT)
+    )
+    np.testing.assert_array_equal(image.transpose(1, 2, 0), expected)
+
+
+def test_pad_keeps_everything():
+    (image,) = ImageLoader(60, fit="pad", background=(1, 2, 3)).transform([scene()])
+    inner = Image.fromarray(scene()).resize((60, 40), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(image[:, 10:50].transpose(1, 2, 0), inner)
+    for border in (image[:, :10], image[:, 50:]):
+        np.testing.assert_array_equal(border, np.broadcast_to([[[1]], [[2]], [[3]]], border.shape))
+    (clear,) = ImageLoader(60, fit="pad", mode="rgba").transform([scene()])
+    assert (clear[3, :10] == 0).all()
+    assert (clear[3, 10:50] == 255).all()
+    (shade,) = ImageLoader(60, fit="pad", mode="gray", background="#00ff00").transform([scene()])
+    assert (shade[0, :10] == 150).all()  # 0.587 of white
+
+
+def test_stretch():
+    (image,) = ImageLoader((20, 90), fit="stretch", resample="lanczos").transform([scene()])
+    expected = Image.fromarray(scene()).resize((90, 20), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(image.transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("size", [17, (32, 48), 64, 96])
+def test_reduced_decoding_is_as_good(fit, size):
+    """Of photographs: less than two levels on average, and 40 at the sharpest edges."""
+    for picture in load_sample_images().images:
+        file = saved(Image.fromarray(picture), "JPEG", quality=90)
+        whole = np.asarray(Image.open(io.BytesIO(file)))
+        both = ImageLoader(size, fit=fit).transform([file, whole]).astype(int)
+        difference = np.abs(both[0] - both[1])
+        assert difference.mean() < 2
+        assert difference.max() < 40
+
+
+def test_a_jpeg_is_decoded_at_a_reduced_size(monkeypatch):
+    seen = []
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(
+        ImageFile.ImageFile, "load", lambda image: seen.append(image.size) or load(image)
+    )
+    file = saved(Image.fromarray(load_sample_images().images[0]), "JPEG")
+    ImageLoader(24, n_jobs=1).transform([file])
+    assert min(seen) == (80, 54)
+    seen.clear()
+    ImageLoader(300, n_jobs=1).transform([file])
+    assert min(seen) == (640, 427)
+
+
+ARRAYS = {
+    "channels last": lambda: scene(),
+    "channels first": lambda: scene().transpose(2, 0, 1),
+    "shares of white": lambda: (scene() / 255).astype("f4"),
+    "float64 of 0 to 255": lambda: scene().astype(float),
+    "int64": lambda: scene().astype(int),
+    "uint16": lambda: scene().astype(np.uint16) * 257,
+    "upside down in memory": lambda: scene()[::-1].copy()[::-1],
+    "Fortran's order": lambda: np.asfortranarray(scene()),
+    "another order of bytes": lambda: (scene().astype(">u2") * 257).astype(">u2"),
+    "a list": lambda: scene().tolist(),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_arrays(kind):
+    assert_shows(read(ARRAYS[kind]()), scene(), 0)
+
+
+def test_grey_arrays():
+    shown = np.repeat(grey()[..., np.newaxis], 3, 2)
+    for array in (grey(), grey()[..., np.newaxis], grey()[np.newaxis], grey() / 255.0):
+        assert_shows(read(array), shown, 0)
+    black_and_white = np.where(shown > 128, 255, 0)
+    assert_shows(read(grey() > 128), black_and_white, 0)
+
+
+NO_PICTURES = {
+    "two layouts": (np.zeros((3, 5, 3)), "whose channels may be first or last"),
+    "five channels": (np.zeros((9, 9, 5)), "no axis of 1, 3 or 4 channels"),
+    "one axis": (np.zeros(9), r"expected \(height, width\)"),
+    "four axes": (np.zeros((1, 9, 9, 3)), r"expected \(height, width\)"),
+    "no pixels": (np.zeros((0, 9)), r"it has the shape \(0, 9\)"),
+    "negative": (np.full((9, 9), -1), "its pixels go from -1 to -1"),
+    "too large": (np.full((9, 9), 1e6), "its pixels go from 1e[+]06"),
+    "NaN": (np.full((9, 9), np.nan), "it holds NaN or infinity"),
+    "text": (np.full((9, 9), "a"), "pixels are numbers"),
+    "complex": (np.full((9, 9), 1j), "its dtype is complex128, and pixels are numbers"),
+    "None": (None, "None is no image"),
+    "a number": (7, "7 is no image"),
+    "no pixels in a picture": (Image.new("RGB", (0, 5)), "it has 0x5 pixels"),
+    "text mode": (io.StringIO("a"), "it was opened as text; open it with mode 'rb'"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_PICTURES)
+def test_what_is_no_picture(kind):
+    source, reason = NO_PICTURES[kind]
+    with pytest.raises(BadImagesError, match=reason):
+        as_it_is().transform([source])
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_files(kind):
+    file, reason = BAD[kind]
+    with pytest.raises(BadImagesError, match=reason):
+        as_it_is().transform([file])
+
+
+def test_paths_that_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    with pytest.raises(BadImagesError) as caught:
+        as_it_is().transform([tmp_path / name for name in ("pipe.jpg", "folder.jpg", "none.jpg")])
+    assert [reason for _, _, reason in caught.value.bad] == [
+        "it is a folder, or another thing that is no file",
+        "it is a folder, or another thing that is no file",
+        "there is no such file",
+    ]
+
+
+def promising(width, height, data=b""):
+    """A PNG whose header promises so many pixels."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", data), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [
+        ((30_000, 30_000), "DecompressionBombError"),
+        ((2**31 - 1, 2**31 - 1), "DecompressionBombError"),
+        ((9_000, 9_000), "unfold into 308 MiB, as those of decompression bombs do"),
+    ],
+)
+def test_pictures_beyond_all_bounds(size, reason):
+    before = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(BadImagesError, match=reason):
+        as_it_is().transform([promising(*size)])
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_pillows_limit_is_an_error(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", HEIGHT * WIDTH - 1)
+    file = ODD["PNG"][0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with pytest.raises(BadImagesError, match=r"it has 51x34 pixels, and .*MAX_IMAGE_PIXELS"):
+            as_it_is().transform([file])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert_shows(read(file), scene(), 0)

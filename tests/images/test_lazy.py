@@ -1,0 +1,319 @@
+"""Images that stay in their files: as an array in every way that matters, and never one."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+
+pytest.importorskip("PIL")
+
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import resample, shuffle
+
+from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
+from convnet_features.augmentation import RandomFlip
+from convnet_features.callbacks import Checkpoint
+from convnet_features.exceptions import BadImagesError, ConvNetFeaturesWarning
+from convnet_features.images import ImageLoader, LazyImages
+from convnet_features.images import batch as module
+
+from . import small_network
+
+N = 30
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for number in range(N):
+        pixels = rng.integers(0, 120, (20, 16 + number, 3)).astype("u1")
+        pixels[..., number % 3] += 130
+        Image.fromarray(pixels).save(folder / f"{number:02}.jpg")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def full(paths):
+    return ImageLoader(10).transform(paths)
+
+
+@pytest.fixture
+def lazy(paths):
+    return ImageLoader(10, lazy=True, n_jobs=2).fit_transform(paths)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """How often each file was decoded."""
+    counts = Counter()
+    decode = module.Decoder.decode
+
+    def counting(self, source):
+        counts[source] += 1
+        return decode(self, source)
+
+    monkeypatch.setattr(module.Decoder, "decode", counting)
+    return counts
+
+
+y = np.arange(N) % 3
+
+
+def classifier(**params):
+    chosen = {"max_epochs": 2, "batch_size": 8, "random_state": 0} | params
+    return ConvNetClassifier(layers=small_network(), **chosen)
+
+
+# An array
+
+
+def test_its_attributes(lazy, full):
+    assert (lazy.shape, lazy.dtype, lazy.ndim, lazy.size, len(lazy)) == (
+        full.shape,
+        full.dtype,
+        full.ndim,
+        full.size,
+        len(full),
+    )
+    assert repr(lazy) == "<LazyImages of shape (30, 3, 10, 10)>"
+
+
+ROWS = {
+    "a slice": slice(3, 20, 4),
+    "backwards": slice(None, None, -1),
+    "numbers": [4, 2, 9],
+    "an array": np.array([4, -1, 0]),
+    "twice the same": [4, 4, 2, 4],
+    "booleans": np.arange(N) % 4 == 1,
+    "a list of booleans": [True, False] * (N // 2),
+    "none": [],
+    "everything": Ellipsis,
+    "a tuple": ([1, 3], Ellipsis),
+    "all axes": (slice(2, 5), slice(None), slice(None), slice(None)),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_rows(kind, lazy, full, decoded):
+    rows = lazy[ROWS[kind]]
+    assert isinstance(rows, LazyImages)
+    assert not decoded
+    np.testing.assert_array_equal(rows, full[ROWS[kind]])
+    assert not decoded or max(decoded.values()) == 1
+    np.testing.assert_array_equal(rows[::2], full[ROWS[kind]][::2])
+
+
+@pytest.mark.parametrize(
+    "key", [3, -1, np.int64(2), (3, 1), (slice(4), 0), (..., 0), ([1, 2], slice(None), 3, 4)]
+)
+def test_other_axes_are_read(key, lazy, full):
+    np.testing.assert_array_equal(lazy[key], full[key])
+
+
+@pytest.mark.parametrize("key", [N, -N - 1, [N], "a", 1.5, [0.5], None, np.zeros(3, bool)])
+def test_wrong_rows(key, lazy):
+    with pytest.raises((IndexError, TypeError)):
+        np.asarray(lazy[key])
+
+
+def test_as_an_array(lazy, full):
+    assert np.asarray(lazy, dtype=np.float32).dtype == np.float32
+    np.testing.assert_array_equal(np.array(lazy), full)
+    np.testing.assert_array_equal(np.stack(list(lazy)), full)
+    with pytest.raises(ValueError, match="no array in memory"):
+        np.array(lazy, copy=False)
+
+
+def test_pickles(lazy, full):
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(lazy[5:])), full[5:])
+
+
+# With scikit-learn
+
+
+def test_splits(lazy, full):
+    parts = train_test_split(lazy, y, random_state=0, stratify=y)
+    expected = train_test_split(full, y, random_state=0, stratify=y)
+    for part, other in zip(parts, expected, strict=True):
+        np.testing.assert_array_equal(part, other)
+    assert isinstance(parts[0], LazyImages)
+    for function in (shuffle, resample):
+        np.testing.assert_array_equal(
+            function(lazy, random_state=0), function(full, random_state=0)
+        )
+
+
+def test_searches(lazy, full):
+    np.testing.assert_array_equal(
+        cross_val_score(classifier(), lazy, y, cv=2), cross_val_score(classifier(), full, y, cv=2)
+    )
+    search = GridSearchCV(classifier(), {"max_epochs": [1, 2]}, cv=2).fit(lazy, y)
+    assert search.predict(lazy).shape == (N,)
+
+
+def test_in_a_pipeline(paths, full):
+    def model(**params):
+        extractor = ConvNetFeatureExtractor(layers=small_network(), max_epochs=1, random_state=0)
+        steps = ImageLoader(10, **params), FunctionTransformer(), extractor, LogisticRegression()
+        return make_pipeline(*steps).fit(paths, y).predict_proba(paths)
+
+    expected = model()
+    np.testing.assert_array_equal(model(lazy=True), expected)
+    np.testing.assert_array_equal(model(lazy=True, cache_bytes=10**6), expected)
+
+
+# With the estimators
+
+
+@pytest.fixture
+def no_array_of_all(monkeypatch):
+    """Fails where more than a batch is decoded together, once training has begun."""
+    sizes = []
+    read = LazyImages._read
+    monkeypatch.setattr(
+        LazyImages, "_read", lambda self, rows: sizes.append(len(rows)) or read(self, rows)
+    )
+    return sizes
+
+
+def both(fit, lazy, full):
+    """Probabilities of two classifiers, one of which had the images on demand."""
+    results = []
+    for images in (lazy, full):
+        net = classifier()
+        fit(net, images)
+        results.append(net.predict_proba(images))
+    np.testing.assert_array_equal(*results)
+
+
+def test_fit_learns_the_very_same(lazy, full):
+    both(lambda net, X: net.fit(X, y), lazy, full)
+
+
+def test_fit_with_weights(lazy, full):
+    weights = np.arange(N) % 4  # some of them 0, whose samples are absent
+    both(lambda net, X: net.fit(X, y, sample_weight=weights), lazy, full)
+
+
+def test_fit_with_validation_data(lazy, full):
+    both(lambda net, X: net.fit(X[9:], y[9:], X_val=X[:9], y_val=y[:9]), lazy, full)
+
+
+def test_fit_with_augmentation(lazy, full):
+    both(lambda net, X: net.set_params(augment=RandomFlip()).fit(X, y), lazy, full)
+
+
+def test_fit_of_unscaled_pixels(lazy, full):
+    both(lambda net, X: net.set_params(input_scale=2.0).fit(X, y), lazy, full)
+
+
+def test_partial_fit(lazy, full):
+    def fit(net, X):
+        for start in (0, 10, 20):
+            net.partial_fit(X[start : start + 10], y[start : start + 10], classes=[0, 1, 2])
+
+    both(fit, lazy, full)
+
+
+def test_cross_fit(lazy, full):
+    def features(X):
+        net = ConvNetFeatureExtractor(layers=small_network(), max_epochs=1, random_state=0)
+        return net.fit_transform(X, y, cross_fit=2)
+
+    np.testing.assert_array_equal(features(lazy), features(full))
+
+
+def test_an_epoch_decodes_each_file_once(lazy, decoded):
+    net = classifier(validation_fraction=None, max_epochs=1, input_scale=1 / 256)
+    net.fit(lazy, y)
+    assert len(decoded) == N
+    assert set(decoded.values()) == {1}
+    decoded.clear()
+    net.transform(lazy)
+    assert set(decoded.values()) == {1}
+
+
+def test_training_never_makes_one_array(lazy, no_array_of_all):
+    net = classifier(input_scale=1 / 256, batch_size=4)
+    net.fit(lazy, y)
+    assert max(no_array_of_all) <= net._model.slice_size
+    assert no_array_of_all.count(4) >= 10
+    assert 4 * N not in no_array_of_all
+
+
+def test_a_search_on_data_of_another_size_is_told(lazy):
+    net = classifier().fit(lazy, y)
+    with pytest.raises(ValueError, match=r"3x12x12.*3x10x10"):
+        net.predict(ImageLoader(12, lazy=True).transform(lazy.sources))
+    with pytest.raises(ValueError, match="0 samples"):
+        net.predict(lazy[:0])
+    with pytest.raises(ValueError, match="different lengths"):
+        classifier().fit(lazy, y[:-1])
+
+
+def test_bad_files_in_training(paths):
+    sources = [*paths[:-2], b"none", b"neither"]
+    lazy = ImageLoader(10, lazy=True).transform(sources)
+    with pytest.raises(BadImagesError, match="no image in a format that is read"):
+        classifier().fit(lazy, y)
+    assert [row for row, _, _ in lazy.check()] == [28, 29]
+    assert [row for row, _, _ in lazy[::-1].check()] == [0, 1]
+    lazy = ImageLoader(10, lazy=True, on_error="blank", background="black").transform(sources)
+    with pytest.warns(ConvNetFeaturesWarning, match="They are blank"):
+        assert not np.asarray(lazy)[28:].any()
+
+
+def test_resuming_knows_the_files(paths, tmp_path):
+    def train(sources, epochs):
+        net = classifier(max_epochs=epochs, callbacks=[Checkpoint(tmp_path, resume=True)])
+        return net.fit(ImageLoader(10, lazy=True).transform(sources), y)
+
+    train(paths, 2)
+    resumed = train([str(path) for path in paths], 4)
+    assert len(resumed.history_) == 4
+    whole = classifier(max_epochs=4).fit(ImageLoader(10).transform(paths), y)
+    np.testing.assert_array_equal(
+        resumed.predict_proba(ImageLoader(10).transform(paths)),
+        whole.predict_proba(ImageLoader(10).transform(paths)),
+    )
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("room", [0, 7, 1000])
+def test_the_cache(room, on_disk, paths, full, decoded, tmp_path):
+    lazy = ImageLoader(
+        10,
+        lazy=True,
+        cache_bytes=300 * room + 299,
+        cache_folder=tmp_path / "cache" if on_disk else None,
+    ).transform(paths)
+    for _ in range(3):
+        for batch in (lazy[::2], lazy[1::2][::-1]):
+            np.testing.assert_array_equal(np.asarray(batch)[:3], full[np.asarray(batch.rows)][:3])
+    kept = min(room, N)
+    assert len(lazy.cache) == kept
+    assert sorted(decoded.values()) == [1] * kept + [3] * (N - kept)
+    again = pickle.loads(pickle.dumps(lazy))
+    assert len(again.cache) == 0
+    np.testing.assert_array_equal(again, full)
+    if on_disk and kept:
+        assert (tmp_path / "cache").is_dir()
+        assert not list((tmp_path / "cache").iterdir())  # the file has no name any more
+
+
+def test_a_file_that_cannot_be_read_is_not_kept(paths):
+    lazy = ImageLoader(10, lazy=True, cache_bytes=10**6).transform([*paths, b"none"])
+    for _ in range(2):
+        with pytest.raises(BadImagesError):
+            np.asarray(lazy)
