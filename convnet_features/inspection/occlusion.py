@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels.memory import empty
 from .drawing import Display, as_picture, panels, show_picture
-from .prediction import chosen_columns, scores
+from .prediction import chosen_columns, known_classes, scores
 from .source import as_batch, find_source, image_shape
 
 __all__ = ["OcclusionDisplay"]
@@ -98,7 +98,8 @@ class OcclusionDisplay(Display):
             A few images; each costs height × width predictions.
         target : array-like of shape (n_samples,) or scalar, optional
             The classes whose score is watched (for regressors and labels, the
-            number of the output); the predicted class by default.
+            number of the output); by default the most probable class or label, or
+            the first number.
         square : int, optional
             The side of the square in pixels; a quarter of the image's shorter
             side by default.
@@ -115,15 +116,16 @@ class OcclusionDisplay(Display):
         Raises
         ------
         ValueError
-            If `square` is not between 1 and the image's shorter side, or
-            `target` fits neither the samples nor the classes.
+            If `square` is not between 1 and the image's shorter side, `target`
+            fits neither the samples nor the classes, or several classes a sample
+            are predicted.
         """
         source = find_source(estimator)
         given, X = X, np.asarray(as_batch(X, source.net.input_shape_))
         images = X.reshape(len(X), *image_shape(source, X))
         square = _checked_square(square, images.shape[2:])
         before = scores(estimator, _like(given, X))
-        columns = chosen_columns(target, getattr(estimator, "classes_", None), before)
+        columns = chosen_columns(target, known_classes(estimator), before)
         covered = empty((len(X), images.shape[2] * images.shape[3]), np.float64)
         for row, column in enumerate(columns):
             batches = _covered(images[row], square, fill, batch_size)

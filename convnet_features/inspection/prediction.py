@@ -8,7 +8,7 @@ import numpy as np
 
 from ..validation import most_probable
 
-__all__ = ["chosen_columns", "scores"]
+__all__ = ["chosen_columns", "known_classes", "scores"]
 
 
 def scores(estimator: Any, X: Any) -> np.ndarray:
@@ -22,16 +22,42 @@ def scores(estimator: Any, X: Any) -> np.ndarray:
     """
     for method in ("predict_proba", "decision_function", "predict"):
         if hasattr(estimator, method):
-            values = np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+            given = getattr(estimator, method)(X)
             break
     else:
         raise TypeError(
             f"{type(estimator).__name__} has none of predict_proba, decision_function and predict."
         )
+    if isinstance(given, list) and method == "predict_proba":
+        return _of_labels(estimator, given)
+    values = np.asarray(given, dtype=np.float64)
     if values.ndim == 1:
         both = method == "decision_function"
         return np.stack([-values, values] if both else [values], axis=1)
     return values
+
+
+def _of_labels(estimator: Any, probabilities: list[Any]) -> np.ndarray:
+    """One column a label, of those who give two for each, as scikit-learn's forests do.
+
+    Raises
+    ------
+    ValueError
+        If it is one class of several that is predicted, several times a sample.
+    """
+    if any(np.shape(each)[1:] != (2,) for each in probabilities):
+        raise ValueError(
+            f"{type(estimator).__name__} predicts {len(probabilities)} classes a sample, each of "
+            "several; give one of its estimators, for one class a sample: a Pipeline that ends in "
+            "estimators_[0], say."
+        )
+    return np.stack([np.asarray(each, np.float64)[:, 1] for each in probabilities], axis=1)
+
+
+def known_classes(estimator: Any) -> np.ndarray | None:
+    """What the columns of `scores` stand for; None for numbers."""
+    classes = getattr(estimator, "classes_", None)
+    return np.arange(len(classes)) if isinstance(classes, list) else classes
 
 
 def chosen_columns(target: Any, classes: np.ndarray | None, values: np.ndarray) -> np.ndarray:
@@ -40,8 +66,8 @@ def chosen_columns(target: Any, classes: np.ndarray | None, values: np.ndarray) 
     Parameters
     ----------
     target : array-like of shape (n_samples,), a scalar, or None
-        Classes; column numbers where there are no classes. None is the largest
-        of the classes, or the first column.
+        Classes; column numbers where there are no classes, or labels. None is the
+        most probable class or label, or the first column of numbers.
     classes : ndarray of shape (n_columns,) or None
     values : ndarray of shape (n_samples, n_columns)
 

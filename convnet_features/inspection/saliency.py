@@ -98,7 +98,8 @@ class SaliencyDisplay(Display):
             Images.
         target : array-like of shape (n_samples,) or scalar, optional
             The classes whose score is differentiated (for regressors and labels,
-            the number of the output); the predicted class by default.
+            the number of the output); by default the most probable class or label,
+            or the first number.
         before_softmax : bool, default=True
             Whether to differentiate what the output layer's softmax (or
             sigmoid) is applied to, rather than the probability.
@@ -116,7 +117,8 @@ class SaliencyDisplay(Display):
         source = find_source(estimator)
         images = source.images(X)
         values = source.output(source.net.network_.name, images)
-        columns = chosen_columns(target, source.classes, values)
+        labels = np.arange(values.shape[1]) if source.model.target == "labels" else None
+        columns = chosen_columns(target, source.classes if labels is None else labels, values)
         # The factor takes the derivative from the network's scale of pixels to that of X.
         scale = source.model.input_scale
         factor, rest = (scale, 1.0) if fits_float32(scale) else (1.0, scale)

@@ -67,6 +67,7 @@ def _notes(
         "target": model.target,
         "classes": model.classes,
         "fingerprint": dict(known),
+        "stopped": trainer.stopping,
         "state": {name: getattr(state, name) for name in names},
         "callbacks": callbacks,
     }
@@ -108,6 +109,7 @@ def resume_training(
     before = TrainingState.of(trainer), _states(trainer.callbacks)
     try:
         _restore(trainer, _state(trainer, arrays, notes), _callback_states(arrays, notes))
+        trainer.stopping = notes.get("stopped") is True  # a callback had ended it
     except Exception as error:  # anything may stand where a number is expected
         _restore(trainer, *before)
         raise FileFormatError(

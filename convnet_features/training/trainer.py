@@ -66,6 +66,8 @@ class Trainer:
         The epoch that this run ends with, if nothing stops it.
     cut_short : bool
         Whether the current epoch was stopped before its last batch.
+    stopping : bool
+        Whether a callback has asked this run to end.
     open_ended : bool
         Whether nobody knows how many epochs there are to be, as in `partial_fit`.
     declared : Settings
@@ -87,7 +89,7 @@ class Trainer:
         self.order, self._seeds = _streams(self.seed)
         self.generators: list[np.random.Generator] = []
         self.batch = self.n_batches = self.last_epoch = 0
-        self.cut_short = self.open_ended = False
+        self.cut_short = self.stopping = self.open_ended = False
         self.callbacks: list[Callback] = []
         self.declared = self.settings
         self._optimiser: list[np.ndarray] | None = None
@@ -263,43 +265,47 @@ class Trainer:
     def _run_epochs(self) -> bool:
         """The run itself; whether the user interrupted it."""
         with interruptible() as interruption:
-            stop = self._tell("on_training_begin")
-            while not stop and len(self.history) < self.last_epoch:
-                stop = self._run_epoch(interruption)
+            self.stopping = interrupted = False
+            self._tell("on_training_begin")
+            while not (self.stopping or interrupted) and len(self.history) < self.last_epoch:
+                interrupted = self._run_epoch(interruption)
             self._tell("on_training_end")
         return interruption.requested
 
     def _tell(self, event: str, *args: Any) -> bool:
-        return told(self.callbacks, event, self, *args)
+        """Tell the callbacks, each knowing what those before it want; whether to stop."""
+        for callback in self.callbacks:
+            if told([callback], event, self, *args):
+                self.stopping = True
+        return self.stopping
 
     def _run_epoch(self, interruption: Interruption) -> bool:
-        """Train for one epoch and write it down; whether training is to end."""
+        """Train for one epoch and write it down; whether the user interrupted it."""
         began = time.perf_counter()
         self.epoch, self.batch = len(self.history) + 1, 0
         if self._tell("on_epoch_begin"):
-            return True
-        train_loss, stop = self._train_on_batches(interruption)
+            return False
+        train_loss = self._train_on_batches(interruption)
         record = self._record(train_loss, began)
         self.history.append(record)
         self._finished = TrainingState.of(self)
-        stop = self._tell("on_epoch_end", record) or stop
+        self._tell("on_epoch_end", record)
         self._finished = TrainingState.of(self)
-        return stop or interruption.requested
+        return interruption.requested
 
-    def _train_on_batches(self, interruption: Interruption) -> tuple[float, bool]:
-        """One pass over the training data; the mean loss, and whether training is to end."""
-        losses, sizes, stop = [], [], False
+    def _train_on_batches(self, interruption: Interruption) -> float:
+        """One pass over the training data, or as much as there is time for; the mean loss."""
+        losses, sizes = [], []
         self.model.adopt_values()  # what callbacks gave parameters with set_value
         heard = listening(self.callbacks, "on_batch_end")
         with closing(self._batches()) as batches, loaded(self._step):
             for self.batch, batch in enumerate(batches, start=1):
                 losses.append(self._train_on(batch))
                 sizes.append(len(batch[0]))
-                stop = (heard and self._tell_of_batch(losses[-1])) or interruption.requested
-                if stop:
+                if (heard and self._tell_of_batch(losses[-1])) or interruption.requested:
                     break
         self.cut_short = self.batch < self.n_batches
-        return float(np.average(losses, weights=sizes)), stop
+        return float(np.average(losses, weights=sizes))
 
     def _train_on(self, batch: Batch) -> float:
         """One update of the parameters; the batch's loss before it."""

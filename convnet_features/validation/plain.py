@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -37,7 +38,9 @@ def plain_target(name: str, y: Any) -> np.ndarray:
     """
     array = _as_array(name, y)
     if array.ndim == 0:
-        raise ValueError(f"{name}: y is a single value ({y!r}); expected one target a sample.")
+        what = f"a {type(y).__name__}" if array.dtype == object else f"a single value ({y!r})"
+        remedy = " Give list(y)." if isinstance(y, Iterable) and not isinstance(y, str) else ""
+        raise ValueError(f"{name}: y is {what}; expected one target a sample.{remedy}")
     if array.ndim > 2:
         raise ValueError(
             f"{name}: y has {array.ndim} dimensions, shape {array.shape}; expected 1 (n_samples,) "
@@ -55,10 +58,16 @@ def _as_array(name: str, y: Any) -> np.ndarray:
     if hasattr(y, "to_numpy"):
         return y.to_numpy()
     try:
-        return np.asarray(y)
+        array = np.asarray(y)
     except ValueError:
         # NumPy's word for it is "inhomogeneous shape".
         raise ValueError(_not_a_matrix(name)) from None
+    except (RuntimeError, TypeError, BufferError) as error:  # of a tensor that is elsewhere
+        raise ValueError(
+            f"{name}: y is a {type(y).__name__} that NumPy cannot read ({error}); give its values, "
+            "without gradients and in the memory of the CPU: y.detach().cpu().numpy() of PyTorch."
+        ) from None
+    return array.astype(object) if array.dtype.kind == "T" else array
 
 
 def _not_a_matrix(name: str) -> str:
@@ -131,7 +140,7 @@ def _of_numbers(name: str, array: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{name}: y holds bytes ({array.flat[0]!r}); give text: numpy.char.decode(y)."
         )
-    if kind not in "biufUTmM":
+    if kind not in "biufUmM":
         raise ValueError(
             f"{name}: Unknown label type: y has the dtype {array.dtype}; expected numbers, text or "
             "booleans."

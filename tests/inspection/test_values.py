@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
 
-from convnet_features import ConvNetFeatureExtractor, ConvNetRegressor
+from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
 from convnet_features.inspection import (
     ActivationMapsDisplay,
     ArchitectureDisplay,
@@ -204,6 +207,51 @@ def test_targets_are_classes(kind, digits):
         kind.from_estimator(extractor, X[:2], ["six", "ten"])
     with pytest.raises(ValueError, match=r"target has shape \(3,\); expected one a sample \(2\)"):
         kind.from_estimator(extractor, X[:2], ["six"] * 3)
+
+
+def corners_as_labels(digits):
+    """Labels that hold for other images each, and a network that learns them."""
+    X, y = digits[0][:300], digits[1][:300]
+    labels = np.column_stack([y % 2 == 0, y > 4, y % 3 == 0]).astype(int)
+    return X, labels, ConvNetClassifier(max_epochs=3, random_state=0).fit(X, labels)
+
+
+def test_the_most_probable_label_is_explained(digits):
+    X, _, net = corners_as_labels(digits)
+    likeliest = net.predict_proba(X[:9]).argmax(axis=1)
+    assert len(set(likeliest)) > 1
+    for kind, number in ((OcclusionDisplay, 1), (SaliencyDisplay, 1)):
+        shown, named = (kind.from_estimator(net, X[:9], each) for each in (None, likeliest))
+        np.testing.assert_array_equal(
+            *(list(vars(each).values())[number] for each in (shown, named))
+        )
+    np.testing.assert_allclose(
+        OcclusionDisplay.from_estimator(net, X[:9]).scores,
+        net.predict_proba(X[:9]).max(axis=1),
+        atol=1e-6,
+    )
+
+
+def test_labels_of_an_estimator_that_gives_two_columns_for_each(digits):
+    X, labels, net = corners_as_labels(digits)
+    features = ConvNetFeatureExtractor(max_epochs=1, random_state=0)
+    heads = make_pipeline(features, MultiOutputClassifier(LogisticRegression(max_iter=300)))
+    heads.fit(X, labels)
+    display = OcclusionDisplay.from_estimator(heads, X[:2], 2, square=4)
+    np.testing.assert_allclose(display.scores, heads.predict_proba(X[:2])[2][:, 1])
+    several = make_pipeline(net, MultiOutputClassifier(LogisticRegression(max_iter=300)))
+    several[-1].fit(net.transform(X), np.column_stack([digits[1][:300], labels[:, 0]]))
+    with pytest.raises(ValueError, match="Pipeline predicts 2 classes a sample, each of several"):
+        OcclusionDisplay.from_estimator(several, X[:2])
+
+
+def test_the_default_is_the_class_whatever_it_is_called(digits):
+    X, y = digits[0][:300], digits[1][:300]
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "7", "8", "9"])[y]
+    net = ConvNetClassifier(max_epochs=2, random_state=0).fit(X, names)
+    for kind in (OcclusionDisplay, SaliencyDisplay):
+        shown, named = (kind.from_estimator(net, X[:3], t) for t in (None, net.predict(X[:3])))
+        np.testing.assert_array_equal(*(list(vars(each).values())[1] for each in (shown, named)))
 
 
 @pytest.mark.parametrize(

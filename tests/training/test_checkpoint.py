@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from convnet_features.callbacks import (
+    Callback,
     Checkpoint,
     EarlyStopping,
     LearningRateSchedule,
@@ -152,6 +153,29 @@ def test_best_and_every(digits, make_net, tmp_path):
     assert len(notes["best"]["state"]["history"]) == saving.best_epoch_
     assert len(notes["last"]["state"]["history"]) == 5
     assert {path.name for path in tmp_path.iterdir()} == {"best.safetensors", "last.safetensors"}
+
+
+class StopAfterThree(Callback):
+    """A user's own, which does not remember that it has stopped a training."""
+
+    def on_epoch_end(self, trainer, record):
+        return trainer.epoch == 3
+
+
+@pytest.mark.parametrize("every", [1, 2, 50])
+@pytest.mark.parametrize("stopping", [StopAfterThree(), EarlyStopping(patience=2, tol=10.0)])
+def test_a_training_that_a_callback_ended_has_ended(digits, make_net, tmp_path, stopping, every):
+    """Its last epoch is in the file whatever `every` is, and resuming repeats nothing of it."""
+    saving = Checkpoint(tmp_path, resume=True, every=every)
+    net = make_net(callbacks=[stopping], max_epochs=9).fit(*digits)
+    saved = make_net(callbacks=[stopping, saving], max_epochs=9).fit(*digits)
+    assert len(read_arrays(tmp_path / "last.safetensors")[1]["state"]["history"]) == 3
+    written = (tmp_path / "last.safetensors").stat().st_mtime_ns
+    resumed = make_net(callbacks=[stopping, saving], max_epochs=9).fit(*digits)
+    assert (tmp_path / "last.safetensors").stat().st_mtime_ns == written
+    for each in (saved, resumed):
+        assert each.n_iter_ == 3
+        np.testing.assert_array_equal(each.predict_proba(digits[0]), net.predict_proba(digits[0]))
 
 
 def test_the_best_is_as_good_as_early_stopping_says(digits, make_net, tmp_path):

@@ -59,6 +59,15 @@ def test_what_is_learnt_follows_from_y(case):
         np.testing.assert_array_equal(targets.values, values)
 
 
+def test_text_of_numpys_variable_width():
+    """scikit-learn takes it for no dtype at all."""
+    y = np.array(["b", "a", "b"], dtype=np.dtypes.StringDType())
+    targets = encode_targets("Net", y, "auto", 3)
+    assert targets.kind == "classes"
+    assert targets.classes.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(targets.values, [1, 0, 1])
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @pytest.mark.parametrize("case", TARGETS)
 def test_scikit_learn_sees_the_same(case):
@@ -85,6 +94,13 @@ def test_scikit_learn_sees_the_same(case):
     assert expected[seen] == kind
 
 
+class Tensor:
+    """A tensor that has no values of NumPy's."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("requires grad")
+
+
 REFUSED = {
     "nothing": (
         None,
@@ -96,6 +112,18 @@ REFUSED = {
         3,
         "auto",
         "Net: y is a single value (3); expected one target a sample.",
+    ),
+    "a generator": (
+        (each for each in "ab"),
+        "auto",
+        "Net: y is a generator; expected one target a sample. Give list(y).",
+    ),
+    "a set": ({1, 2}, "auto", "Net: y is a set; expected one target a sample. Give list(y)."),
+    "a tensor that is elsewhere": (
+        Tensor(),
+        "auto",
+        "Net: y is a Tensor that NumPy cannot read (requires grad); give its values, without "
+        "gradients and in the memory of the CPU: y.detach().cpu().numpy() of PyTorch.",
     ),
     "three dimensions": (
         np.zeros((3, 2, 2)),

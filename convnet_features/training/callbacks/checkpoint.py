@@ -44,7 +44,8 @@ class Checkpoint(Monitor):
         search, a cross-validation or an ensemble each fit has its subfolder then
         too.
     every : int, default=1
-        Write after every so many epochs, and after the last.
+        Write after every so many epochs, and after the last, also where a callback
+        ends training before `max_epochs`. What is resumed then has ended already.
     monitor : str, default='auto'
         A key of the history that says which epoch is the best, as for
         `EarlyStopping`.
@@ -131,7 +132,8 @@ class Checkpoint(Monitor):
             return  # an epoch that was not finished is no place to go on from
         if best:
             save_training(trainer, self._path("best"), self._fingerprint)
-        if trainer.epoch % self.every == 0 or trainer.epoch == trainer.last_epoch:
+        last = trainer.stopping or trainer.epoch == trainer.last_epoch
+        if last or trainer.epoch % self.every == 0:
             save_training(trainer, self._path("last"), self._fingerprint)
 
     def _place(self, folder: Path, n_epochs: int, name: str) -> Path:
