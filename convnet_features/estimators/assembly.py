@@ -27,8 +27,6 @@ from ..validation import (
     LARGEST_NUMBER,
     TrainingData,
     automatic_input_scale,
-    check_scaled_images,
-    check_validation_data,
     largest_pixel,
 )
 from .transfer import load_pretrained, plain_classes
@@ -127,15 +125,13 @@ def _check_same_network(estimator: Any, model: Model, data: TrainingData) -> Non
 
 
 def training_sets(
-    estimator: Any, data: TrainingData, trainer: Trainer, X_val: Any, y_val: Any
+    estimator: Any, data: TrainingData, trainer: Trainer
 ) -> tuple[Dataset, Dataset | None]:
     """What to train on, and to validate with: X_val, or rows held out by the trainer's seed."""
     targets = data.targets
     validation: Dataset | None
-    if X_val is not None or y_val is not None:
-        images, known = check_validation_data(
-            estimator, data, X_val, y_val, trainer.model.input_scale
-        )
+    if data.validation is not None:
+        images, known = data.validation
         validation = Dataset(images, known.values, None, np.arange(len(images)))
         rows = np.arange(len(data))
     else:
@@ -186,7 +182,7 @@ def _input_scale(input_scale: Any, data: TrainingData) -> float:
 
 def _check_scaled(estimator: Any, data: TrainingData, scale: float) -> None:
     """That pixels are numbers of float32 where a network, and an augmentation, meets them."""
-    check_scaled_images(type(estimator).__name__, data.images, scale)
+    data.check_scaled(type(estimator).__name__, scale)
     if estimator.augment is not None and not fits_float32(scale):
         raise ValueError(
             f"augment changes pixels as float32 before they are multiplied by input_scale={scale:g}"

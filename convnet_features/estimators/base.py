@@ -24,7 +24,6 @@ from ..training.batches import Dataset
 from ..training.callbacks import EarlyStopping, ProgressTable
 from ..training.trainer import Trainer
 from ..validation import (
-    FEATURES_IN,
     LARGEST_NUMBER,
     Targets,
     TrainingData,
@@ -44,6 +43,7 @@ from .assembly import (
 from .constraints import CONSTRAINTS, check_callbacks
 from .cross_fitting import cross_fitted_features
 from .diagram import Block, estimator_block, network_block
+from .fitted_state import set_fitted_state
 from .parameters import LayerParameters
 from .scikit_learn_callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from .transfer import TransferableParameters
@@ -200,9 +200,10 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
             If the loss leaves the finite numbers.
         """
         going_on = self.warm_start and self.__sklearn_is_fitted__()
-        data = self._checked(X, y, sample_weight, like=self._targets_like if going_on else None)
+        like = self._targets_like if going_on else None
+        data = self._checked(X, y, sample_weight, like=like, X_val=X_val, y_val=y_val)
         trainer = self._trainer_for(data, going_on)
-        training, validation = training_sets(self, data, trainer, X_val, y_val)
+        training, validation = training_sets(self, data, trainer)
         n_epochs = number_of_epochs(self, trainer, training)
         keep, callbacks = self.warm_start, self._callbacks()
         if EpochTasks.wanted_by(self):
@@ -270,6 +271,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         classes: np.ndarray | None = None,
         like: Targets | None = None,
         reset: bool = True,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> TrainingData:
         self._validate_params()
         check_callbacks(self.callbacks)
@@ -283,6 +286,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
             classes=classes,
             like=like,
             reset=reset,
+            X_val=X_val,
+            y_val=y_val,
         )
 
     def _meaning(self) -> str:
@@ -328,26 +333,15 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
     def _adopt(self, trainer: Trainer, data: TrainingData, keep: bool) -> None:
         """Make what was trained this estimator's."""
-        for name in (*FEATURES_IN, "classes_", "_trainer"):
-            self.__dict__.pop(name, None)
-        self.__dict__.update(data.features_in)
-        if data.targets.known_classes is not None:
-            self.classes_ = data.targets.known_classes
-        if keep:
-            self._trainer = trainer
-        self._model = trainer.model
-        self._targets_like = data.targets.without_values()
-        self.history_ = trainer.history
-        self.input_shape_ = trainer.model.input_shape
-        self.input_scale_ = trainer.model.input_scale
-        self.n_iter_ = len(trainer.history)
-        self.loss_curve_ = trainer.history.column("train_loss")
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
-        scores = trainer.history.column("valid_score")
-        self.validation_scores_ = None if None in scores else scores
-        self.__dict__.pop("load_report_", None)
-        if trainer.load_report is not None:
-            self.load_report_ = trainer.load_report
+        set_fitted_state(
+            self,
+            trainer.model,
+            data.targets,
+            trainer.history,
+            data.features_in,
+            load_report=trainer.load_report,
+            trainer=trainer if keep else None,
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_model" in vars(self)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from ..estimators.fitted_state import set_fitted_state
 from ..exceptions import FileFormatError, NetworkError
 from ..extractor import ConvNetFeatureExtractor
 from ..network.features import check_feature_layer
@@ -59,15 +60,18 @@ def from_onnx(
         this name may be changed at any time.
     input_shape : (int, int, int), optional
         (channels, height, width), where the model leaves them open.
-    engine : str, default='auto'
-        Whose kernels compute.
+    engine : {'auto', 'onednn', 'portable', 'jax'}, default='auto'
+        What computes.
 
     Returns
     -------
     ConvNetFeatureExtractor
         Fitted. `predict` gives the network's own output. `fit` would begin
         anew: put the extractor into a Pipeline as
-        ``sklearn.frozen.FrozenEstimator(extractor)``.
+        ``sklearn.frozen.FrozenEstimator(extractor)``. Its ``n_features_in_`` is
+        the number of channels, as after a fit to such images. How it was trained
+        is not known here: ``history_`` and ``loss_curve_`` are empty, ``n_iter_``
+        is 0, ``loss_`` is NaN and ``validation_scores_`` is None.
 
     Raises
     ------
@@ -365,13 +369,7 @@ def pretrained_extractor(
         engine=engine,
     )
     n_outputs = math.prod(model.network.output.output_shape[1:])
-    extractor._model = model
-    extractor._targets_like = Targets(
-        "numbers", np.empty((0, n_outputs), np.float32), n_outputs, one_dimensional=False
-    )
-    extractor.history_ = History()
-    extractor.input_shape_ = model.input_shape
-    extractor.input_scale_ = model.input_scale
-    extractor.n_iter_ = 0
-    extractor.loss_ = math.nan
+    targets = Targets("numbers", None, n_outputs, one_dimensional=False)
+    features_in = {"n_features_in_": input_shape[0]}
+    set_fitted_state(extractor, model, targets, History(), features_in)
     return extractor

@@ -13,7 +13,6 @@ from .training_data import (
     FEATURES_IN,
     TrainingData,
     check_training_data,
-    check_validation_data,
 )
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "check_images",
     "check_scaled_images",
     "check_training_data",
-    "check_validation_data",
     "encode_targets",
     "infer_input_shape",
     "largest_pixel",

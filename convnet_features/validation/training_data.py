@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +14,7 @@ from .images import check_images, check_scaled_images
 from .targets import Targets, encode_targets
 from .weights import check_sample_weight, product_of_weights, weights_of_classes
 
-__all__ = ["FEATURES_IN", "TrainingData", "check_training_data", "check_validation_data"]
+__all__ = ["FEATURES_IN", "TrainingData", "check_training_data"]
 
 #: The attributes that tell what X a fitted estimator expects.
 FEATURES_IN = ("n_features_in_", "feature_names_in_")
@@ -33,6 +35,8 @@ class TrainingData:
         float64, all positive.
     features_in : dict
         ``n_features_in_`` and ``feature_names_in_`` of a fitted estimator.
+    validation : (images, Targets), or None
+        What to validate with, of this size of images and in this encoding.
     """
 
     images: np.ndarray | ImagesOnDemand
@@ -40,9 +44,23 @@ class TrainingData:
     targets: Targets
     weights: np.ndarray | None
     features_in: dict[str, Any]
+    validation: tuple[np.ndarray | ImagesOnDemand, Targets] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def check_scaled(self, name: str, scale: float) -> None:
+        """That all pixels are numbers of float32 when they are multiplied by `scale`, too.
+
+        Raises
+        ------
+        ValueError
+            If one is too large.
+        """
+        check_scaled_images(name, self.images, scale)
+        if self.validation is not None:
+            with _errors_of_validation():
+                check_scaled_images(name, self.validation[0], scale)
 
 
 def check_training_data(
@@ -55,8 +73,10 @@ def check_training_data(
     classes: np.ndarray | None = None,
     like: Targets | None = None,
     reset: bool = True,
+    X_val: Any = None,
+    y_val: Any = None,
 ) -> TrainingData:
-    """X, y and weights for training; the estimator stays as it is.
+    """X, y and weights for training, and data to validate with; the estimator stays as it is.
 
     Parameters
     ----------
@@ -73,6 +93,8 @@ def check_training_data(
         An encoding to follow: of the network that training is to go on with.
     reset : bool, default=True
         Whether X may have other features than before.
+    X_val, y_val : array-like of the shapes of X and y, optional
+        What to validate with: both, or none.
 
     Returns
     -------
@@ -81,7 +103,7 @@ def check_training_data(
     Raises
     ------
     ValueError
-        If X, y or the weights are not what they must be.
+        If X, y, the weights or the validation data are not what they must be.
     """
     name = type(estimator).__name__
     taken = _stand_in(estimator, {})
@@ -103,43 +125,30 @@ def check_training_data(
         present = np.flatnonzero(weights)
         images, weights = images[present], weights[present]
         targets = replace(targets, values=targets.values[present])
-    return TrainingData(images, input_shape, targets, weights, features_in)
+    data = TrainingData(images, input_shape, targets, weights, features_in)
+    return replace(data, validation=_validation_data(estimator, data, X_val, y_val))
 
 
-def check_validation_data(
-    estimator: Any, data: TrainingData, X: Any, y: Any, scale: float
-) -> tuple[np.ndarray | ImagesOnDemand, Targets]:
-    """X and y to validate with, as `data` has them: of its size of images, in its encoding.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-    data : TrainingData
-        What will be trained on.
-    X : array-like of shape (n_samples, ...)
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-    scale : float
-        What pixels will be multiplied by.
-
-    Returns
-    -------
-    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
-    targets : Targets
-
-    Raises
-    ------
-    ValueError
-        If one of the two is missing, or something does not fit `data`.
-    """
+def _validation_data(
+    estimator: Any, data: TrainingData, X: Any, y: Any
+) -> tuple[np.ndarray | ImagesOnDemand, Targets] | None:
+    """X and y to validate with, as `data` has them; None if there are none."""
+    if X is None and y is None:
+        return None
     if X is None or y is None:
         given, missing = ("X_val", "y_val") if y is None else ("y_val", "X_val")
         raise ValueError(f"{given} needs {missing}.")
     taken = _stand_in(estimator, data.features_in)
     kind, name = data.targets.kind, type(estimator).__name__
-    try:
+    with _errors_of_validation():
         images, _ = check_images(taken, X, data.input_shape, reset=False)
-        check_scaled_images(name, images, scale)
         return images, encode_targets(name, y, kind, len(images), like=data.targets)
+
+
+@contextmanager
+def _errors_of_validation() -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"The validation data (X_val, y_val): {error}") from error
 
