@@ -107,9 +107,9 @@ class ConvNetFeatureExtractor(BaseConvNet):
     freeze : list of str, default=None
         Layers that keep their parameters: the initial ones, which are random,
         or those of `pretrained`. A warning says which of them it did not fill.
-    engine : {"auto", "onednn", "portable"}, default="auto"
-        What computes: oneDNN, or NumPy and BLAS. "auto" is oneDNN where it
-        works.
+    engine : {"auto", "onednn", "portable", "jax"}, default="auto"
+        What computes: oneDNN; NumPy and BLAS; or JAX, where it is installed.
+        "auto" is oneDNN where it works, else "portable".
     random_state : int, RandomState instance or None, default=None
         Decides the initial parameters, the held-out samples, the order of the
         samples, dropout and augmentation. The same seed, engine, number of

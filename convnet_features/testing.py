@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .kernels.registry import available_engines
+from .kernels.registry import available_kernels
 from .network.build import initialisation
 from .theano_facade import theano_scope
 
@@ -401,7 +401,7 @@ def _check_engines(checked: _Checked, arrays: list[np.ndarray]) -> None:
 
     layer = checked.build()
     expected = checked.compute(layer, arrays, mode=mode("portable", fuse=False))
-    for engine in available_engines():
+    for engine in available_kernels():
         for fuse in (True, False):
             output = checked.compute(layer, arrays, mode=mode(engine, fuse=fuse))
             checked.fail_unless(

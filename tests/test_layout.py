@@ -91,8 +91,11 @@ def test_the_layers_are_those_of_the_documentation():
 
 def test_there_are_modules_to_look_at():
     assert len(MODULES) > 50
+    found = set(imports_of("training.device", MODULES["training.device"]))
+    assert {("network.functions", True), ("training.step", True)} <= found
+    assert ("compilation.jax", False) in found
     found = {what for what, _ in imports_of("kernels.registry", MODULES["kernels.registry"])}
-    assert {"exceptions", "kernels.contract", "kernels.portable"} <= found
+    assert {"exceptions", "kernels.contract", "locks"} <= found
 
 
 @pytest.mark.parametrize("name", list(MODULES))
@@ -111,8 +114,7 @@ OWN_MEMORY = {
     "kernels.portable.blas_memory",  # only tries whether there is any
     "kernels.portable.scratch",  # fills what it lends
     "inspection.drawing",  # objects
-    "onnx.loading",  # of no elements, as is the next
-    "out_of_core",
+    "out_of_core",  # of no elements
     "nolearn.split",  # its length counts
 }
 

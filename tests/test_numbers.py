@@ -9,7 +9,7 @@ import pytest
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
 from convnet_features.exceptions import DivergenceError, NotANumberError
-from convnet_features.kernels.registry import available_engines
+from convnet_features.kernels.registry import available_kernels
 from convnet_features.layers import batch_norm
 from convnet_features.nolearn import NeuralNet
 from convnet_features.out_of_core import transform_batches
@@ -195,7 +195,7 @@ class TestNoClassIsNamedForNaN:
         assert np.isnan(self.broken(ConvNetRegressor).predict(X)).all()
 
 
-@pytest.mark.parametrize("engine", available_engines())
+@pytest.mark.parametrize("engine", available_kernels())
 @pytest.mark.parametrize("power", [-1000, -200, -139, 80])
 def test_any_scale_of_pixels_trains_the_same_network(engine, power):
     """X · 2^-139 is near 1e-42, X · 2^-200 near 1e-60: float32 holds neither."""
@@ -411,7 +411,7 @@ class TestNonFinitePixelsThatGetThrough:
     def made(self, request):
         if request.param == "jax":
             pytest.importorskip("jax")
-        elif request.param not in available_engines():
+        elif request.param not in available_kernels():
             pytest.skip(f"{request.param} is not on this machine")
         images = np.random.default_rng(0).random((12, 1, 12, 12)).astype(np.float32)
         estimator = ConvNetClassifier(
@@ -475,7 +475,7 @@ class TestNonFinitePixelsThatGetThrough:
         assert np.isfinite(found[:2]).all()
 
 
-@pytest.mark.parametrize("engine", available_engines())
+@pytest.mark.parametrize("engine", available_kernels())
 def test_parameters_that_are_nan_are_seen_by_training(engine):
     """A rectify that makes 0 of NaN would hide them from the loss."""
     made = quick(ConvNetClassifier, max_epochs=1, warm_start=True, engine=engine).fit(X, Y)

@@ -37,7 +37,7 @@ from theano.tensor.shared_randomstreams import RandomStreams
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
 from convnet_features.datasets import load_digits_images
 from convnet_features.exceptions import NetworkError
-from convnet_features.kernels.registry import available_engines
+from convnet_features.kernels.registry import available_kernels
 from convnet_features.nolearn import NeuralNet
 from convnet_features.training import Callback
 
@@ -63,7 +63,7 @@ def digits():
 
 @pytest.fixture(params=["portable", "onednn"])
 def engine(request):
-    if request.param not in available_engines():
+    if request.param not in available_kernels():
         pytest.skip(f"{request.param} is not on this machine")
     return request.param
 
@@ -189,7 +189,7 @@ class TestLayers:
     def test_every_engine_learns_the_same(self, digits):
         histories = [
             extractor(("gate", Gate), engine=name).fit(*digits).history_.column("train_loss")
-            for name in available_engines()
+            for name in available_kernels()
         ]
         for history in histories[1:]:
             np.testing.assert_allclose(history, histories[0], rtol=1e-4)

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
-from convnet_features.kernels.registry import available_engines
+from convnet_features.kernels.registry import available_kernels
 from convnet_features.network.functions import clear_programs, compilations
 
 from .images import bright_corners, quick
@@ -147,7 +147,7 @@ def test_loading_compiles_nothing_before_the_first_use():
     assert compilations.programs == before + 1
 
 
-@pytest.mark.skipif(len(available_engines()) < 2, reason="there is one engine only")
+@pytest.mark.skipif(len(available_kernels()) < 2, reason="there is one engine only")
 @pytest.mark.parametrize(("writer", "reader"), [("onednn", "portable"), ("portable", "onednn")])
 def test_another_engine_gives_the_same_features(writer, reader):
     estimator = fitted(engine=writer)

@@ -10,9 +10,9 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 
 from ..kernels.contract import Provider
+from ..kernels.registry import ENGINES
 from .blocks import block_program
 from .linker import compilation_rewriter
-from .straight_line import straight_line
 
 __all__ = ["compile_in_place", "compile_program"]
 
@@ -58,11 +58,9 @@ def compile_program(
         for variable, value in zip(fgraph.inputs, frozen, strict=False)
         if value is not None
     }
-    if provider.name == "jax":
-        from .jax import jax_program
-
-        return jax_program(fgraph, known)
-    return straight_line(fgraph, provider, owns_generators=True, frozen=known)
+    program: Callable[..., tuple[Any, ...]]
+    program = ENGINES[provider.name].part("compiler")(fgraph, provider, known)
+    return program
 
 
 def compile_in_place(

@@ -18,7 +18,14 @@ from pytensor.tensor.type import TensorType
 from ..kernels.contract import Provider
 from .emitters import Scope, emit
 
-__all__ = ["computed_constant", "constant", "define", "is_constant", "straight_line"]
+__all__ = [
+    "computed_constant",
+    "constant",
+    "define",
+    "host_program",
+    "is_constant",
+    "straight_line",
+]
 
 _serial = itertools.count()
 
@@ -52,6 +59,13 @@ def straight_line(
     """
     scope = Scope(provider, owns_generators)
     return define(_source(fgraph, scope, frozen or {}), scope)
+
+
+def host_program(
+    fgraph: FunctionGraph, provider: Provider, frozen: Mapping[Variable, np.ndarray]
+) -> Callable[..., tuple[Any, ...]]:
+    """`straight_line` as a compiler of the table of engines: it may advance generators."""
+    return straight_line(fgraph, provider, owns_generators=True, frozen=frozen)
 
 
 def define(source: str, scope: Scope) -> Callable[..., Any]:

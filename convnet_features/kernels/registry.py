@@ -1,17 +1,131 @@
-"""Which provider computes."""
+"""The engines: what computes, and who compiles and takes steps for it."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal
 
 from convnet_features.exceptions import EngineError, EngineWarning
 from convnet_features.kernels.contract import Provider
 from convnet_features.locks import import_whole, new_lock
 
-__all__ = ["ENGINES", "available_engines", "get_provider"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineName",
+    "available_engines",
+    "available_kernels",
+    "get_engine",
+    "get_provider",
+]
 
-#: What ``engine=`` may be here. "auto" is oneDNN where it can be had, else the portable kernels.
-ENGINES = ("auto", "onednn", "portable", "jax")
+#: What ``engine=`` may be. "auto" is oneDNN where it can be had, else the portable kernels.
+EngineName = Literal["auto", "onednn", "portable", "jax"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One of the ways to compute.
+
+    The three parts lie in three layers of the package. They are named here as
+    ``module:object`` within it, and imported when an engine is first used.
+
+    Parameters
+    ----------
+    name : str
+        What ``engine=`` calls it.
+    kernels : str
+        The class of its `Provider`: NumPy arrays in, NumPy arrays out.
+    compiler : str
+        (rewritten graph, provider, values of inputs for good) to a function.
+    step : str
+        (gradients, updater, parameters, their views, longest gradient) to a
+        training step.
+    rules : str
+        The engine that update rules are compiled for.
+    has_kernels : bool
+        Whether its kernels are its own.
+    overwrites : bool
+        Whether its programs may write over the arrays that they are given.
+    needs : str or None
+        The module without which it cannot be had; without one it is tried.
+    imports : tuple of str
+        Modules to import in full before any thread may ask for a part of them.
+    """
+
+    name: str
+    kernels: str
+    compiler: str = "compilation.straight_line:host_program"
+    step: str = "training.step:HostStep"
+    rules: str = "portable"
+    has_kernels: bool = True
+    overwrites: bool = True
+    needs: str | None = None
+    imports: tuple[str, ...] = ()
+
+    def part(self, which: Literal["kernels", "compiler", "step"]) -> Any:
+        """The class or the function of that name in the table."""
+        module, _, name = getattr(self, which).partition(":")
+        return getattr(import_module(f"{_PACKAGE}.{module}"), name)
+
+    def make_provider(self) -> Provider:
+        """A new provider.
+
+        Raises
+        ------
+        EngineError
+            If it cannot be had.
+        """
+        import_whole(*self.imports)
+        provider: Provider = self.part("kernels")()
+        return provider
+
+    def is_available(self) -> bool:
+        """Whether it can be used in this process."""
+        if self.needs is not None:
+            return find_spec(self.needs) is not None
+        try:
+            get_provider(self.name)
+        except EngineError:
+            return False
+        return True
+
+
+_PACKAGE = __name__.partition(".")[0]
+#: Every engine, the quickest on a CPU first.
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(
+            "onednn",
+            kernels="kernels.onednn:OneDNNProvider",
+            imports=(
+                "_cffi_backend",
+                "cffi.cparser",
+                "pycparser.c_parser",
+                f"{_PACKAGE}.kernels.onednn",
+            ),
+        ),
+        Engine(
+            "portable",
+            kernels="kernels.portable:PortableProvider",
+            imports=(f"{_PACKAGE}.kernels.portable",),
+        ),
+        Engine(
+            "jax",
+            kernels="kernels.jax:JaxProvider",
+            compiler="compilation.jax:jax_program",
+            step="training.device:device_step",
+            rules="jax",
+            has_kernels=False,
+            overwrites=False,
+            needs="jax",
+        ),
+    )
+}
 
 _providers: dict[str, Provider] = {}
 _lock = new_lock()
@@ -40,39 +154,46 @@ def get_provider(name: str = "auto") -> Provider:
     return provider
 
 
+def get_engine(name: str = "auto") -> Engine:
+    """The engine called `name`; of ``"auto"`` the one that it stands for in this process.
+
+    Raises
+    ------
+    EngineError
+        As `get_provider` does.
+    """
+    return ENGINES[get_provider(name).name]
+
+
 def available_engines() -> tuple[str, ...]:
-    """The engines that can be used in this process; loads oneDNN to find out."""
-    try:
-        get_provider("onednn")
-    except EngineError:
-        return ("portable",)
-    return ("onednn", "portable")
+    """The engines that can be used in this process, of 'onednn', 'portable' and 'jax'.
+
+    Loads oneDNN to find out; of JAX it only looks whether it is installed.
+
+    Returns
+    -------
+    tuple of str
+        What ``engine=`` may be here, beside "auto"; the quickest on a CPU first.
+    """
+    return tuple(engine.name for engine in ENGINES.values() if engine.is_available())
 
 
-def _unknown(name: object) -> EngineError:
-    return EngineError(
-        f"engine={name!r} is unknown; the engines are {', '.join(map(repr, ENGINES))}"
-    )
+def available_kernels() -> tuple[str, ...]:
+    """Those of `available_engines` that have kernels of their own."""
+    return tuple(name for name in available_engines() if ENGINES[name].has_kernels)
 
 
 def _make(name: str) -> Provider:
-    if name == "portable":
-        import_whole(__package__ + ".portable")
-        from convnet_features.kernels.portable import PortableProvider
-
-        return PortableProvider()
-    if name == "onednn":
-        import_whole("_cffi_backend", "cffi.cparser", "pycparser.c_parser", __package__ + ".onednn")
-        from convnet_features.kernels.onednn import OneDNNProvider
-
-        return OneDNNProvider()
-    if name == "jax":
-        from convnet_features.kernels.jax import JaxProvider
-
-        return JaxProvider()
     if name == "auto":
         return _best()
-    raise _unknown(name)
+    if name not in ENGINES:
+        raise _unknown(name)
+    return ENGINES[name].make_provider()
+
+
+def _unknown(name: object) -> EngineError:
+    names = ", ".join(map(repr, ("auto", *ENGINES)))
+    return EngineError(f"engine={name!r} is unknown; the engines are {names}")
 
 
 def _best() -> Provider:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..network.functions import cached_program
 from .gradients import GradientProgram
+from .step import HostStep, Step
 from .updates import Updater, split_vector
 
-__all__ = ["DeviceStep", "can_be_compiled"]
+__all__ = ["DeviceStep", "device_step"]
 
 
 class DeviceStep:
@@ -35,6 +36,8 @@ class DeviceStep:
         Views of `theta`, in the order in which `gradients` takes them.
     max_norm : float or None
     """
+
+    elsewhere: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -86,9 +89,17 @@ class DeviceStep:
         return bool(self._sound)
 
 
-def can_be_compiled(gradients: GradientProgram, updater: Updater) -> bool:
-    """Whether a step depends on nothing that somebody may change behind its back."""
-    return hasattr(gradients.function, "traceable") and not updater.rule.live
+def device_step(
+    gradients: GradientProgram,
+    updater: Updater,
+    theta: np.ndarray,
+    values: Sequence[np.ndarray],
+    max_norm: float | None,
+) -> Step:
+    """A `DeviceStep`; a `HostStep` where somebody may change behind its back what it depends on."""
+    can_be_compiled = hasattr(gradients.function, "traceable") and not updater.rule.live
+    kind = DeviceStep if can_be_compiled else HostStep
+    return kind(gradients, updater, theta, values, max_norm)
 
 
 Layout = tuple[tuple[int, tuple[int, ...]], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ __all__ = ["HostStep", "Step", "loaded"]
 
 class Step(Protocol):
     """What the loop does with a batch; between `load` and `fetch` it may keep the parameters."""
+
+    #: Whether it computes elsewhere, so that this process's threads may do something else.
+    elsewhere: ClassVar[bool]
 
     def load(self) -> None:
         """Take the parameters and the rule's state."""
@@ -62,6 +65,8 @@ class HostStep:
     gradient : ndarray of shape (n_trained,)
         That of the last batch.
     """
+
+    elsewhere: ClassVar[bool] = False
 
     def __init__(
         self,

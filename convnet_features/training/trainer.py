@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import ConvNetFeaturesWarning, DivergenceError
+from ..kernels.registry import get_engine
 from ..network.model import Model
 from ..network.transfer import LoadReport
 from .augmentation import seeded
 from .batches import Batch, Dataset, iterate_batches, processor_to_spare
 from .callbacks.base import Callback, for_one_training, in_order, listening, told
-from .device import DeviceStep, can_be_compiled
 from .divergence import divergence
 from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
@@ -27,7 +27,7 @@ from .interruption import Interruption, interruptible, is_one_of_many
 from .objectives import smoothed
 from .settings import Settings, penalised
 from .state import TrainingState
-from .step import HostStep, Step, loaded
+from .step import Step, loaded
 from .updates import make_updater
 
 __all__ = ["Settings", "Trainer"]
@@ -118,9 +118,9 @@ class Trainer:
         shapes = [param.get_value(borrow=True).shape for param in model.trainable]
         names = [param.name for param in model.trainable]
         trained = self.theta[: model.n_trainable]
-        engine = "jax" if model.engine == "jax" else "portable"
+        rules = get_engine(model.engine).rules
         self.updater = make_updater(
-            settings.rule, settings.arguments, trained, shapes, names, engine
+            settings.rule, settings.arguments, trained, shapes, names, rules
         )
         if self._optimiser is not None:
             self.updater.load_state(self._optimiser)
@@ -142,8 +142,8 @@ class Trainer:
         )
         missing = gradients.n_generators - len(self.generators)
         self.generators += [np.random.default_rng(s) for s in self._seeds.spawn(max(0, missing))]
-        on_device = model.engine == "jax" and can_be_compiled(gradients, self.updater)
-        self._step: Step = (DeviceStep if on_device else HostStep)(
+        make_step = get_engine(model.engine).part("step")
+        self._step: Step = make_step(
             gradients, self.updater, self.theta, model.values, settings.max_norm
         )
 
@@ -329,14 +329,13 @@ class Trainer:
     def _batches(self) -> Generator[Batch]:
         settings, data = self.settings, self.training
         self.n_batches = -(-len(data) // settings.batch_size)
-        elsewhere = isinstance(self._step, DeviceStep)
         return iterate_batches(
             data,
             settings.batch_size,
             self.model.input_scale,
             self.order if settings.shuffle else None,
             seeded(settings.augment, self.seed, self.epoch),
-            ahead=settings.augment is not None and (elsewhere or processor_to_spare()),
+            ahead=settings.augment is not None and (self._step.elsewhere or processor_to_spare()),
         )
 
     def _record(self, train_loss: float, began: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..compilation import compile_in_place, compile_program
-from ..kernels.registry import get_provider
+from ..kernels.registry import get_engine, get_provider
 from ..network.first_use import import_for_networks
 from ..network.functions import cached_program, live_variables
 from ..theano_facade import theano_scope
@@ -356,7 +356,9 @@ def _compiled_elementwise(rule: Callable[..., Any], names: tuple[str, ...], engi
     arguments = dict.fromkeys(names, 0.0)
     return cached_program(
         ("update", rule, names, engine),
-        lambda: _compile(rule, arguments, one, None, engine, in_place=engine != "jax"),
+        lambda: _compile(
+            rule, arguments, one, None, engine, in_place=get_engine(engine).overwrites
+        ),
     )
 
 

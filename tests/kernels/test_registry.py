@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+import convnet_features
+from convnet_features import ConvNetFeatureExtractor
 from convnet_features.exceptions import EngineError, EngineWarning
 from convnet_features.kernels import registry
 from convnet_features.kernels.onednn import library
@@ -43,7 +49,7 @@ def test_auto_is_onednn(fresh):
     except EngineError as error:
         pytest.skip(str(error))
     assert registry.get_provider() is registry.get_provider("onednn")
-    assert registry.available_engines() == ("onednn", "portable")
+    assert registry.available_kernels() == ("onednn", "portable")
 
 
 def test_auto_without_onednn_warns_once(without_onednn):
@@ -60,7 +66,8 @@ def test_onednn_without_onednn_is_an_error(without_onednn):
     for _ in range(2):
         with pytest.raises(EngineError, match=r"/nowhere/libdnnl\.so\.3"):
             registry.get_provider("onednn")
-    assert registry.available_engines() == ("portable",)
+    assert registry.available_kernels() == ("portable",)
+    assert "onednn" not in registry.available_engines()
 
 
 @pytest.mark.onednn
@@ -81,6 +88,71 @@ def test_importing_loads_nothing():
         pytest.skip("no /proc")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_jax_is_named_where_it_is_installed_and_not_imported(fresh, monkeypatch):
+    installed = find_spec("jax") is not None
+    before = "jax" in sys.modules
+    assert ("jax" in registry.available_engines()) == installed
+    assert "jax" not in registry.available_kernels()
+    assert ("jax" in sys.modules) == before
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    assert "jax" not in registry.available_engines()
+
+
+def test_the_type_of_names_is_that_of_the_table():
+    assert get_args(registry.EngineName) == ("auto", *registry.ENGINES)
+    assert all(name == engine.name for name, engine in registry.ENGINES.items())
+
+
+DOCUMENTED = {
+    "estimator": lambda: ConvNetFeatureExtractor,
+    "nolearn": lambda: pytest.importorskip("convnet_features.nolearn").NeuralNet,
+    "from_onnx": lambda: pytest.importorskip("convnet_features.onnx").from_onnx,
+    "get_provider": lambda: registry.get_provider,
+}
+
+
+@pytest.mark.parametrize("where", DOCUMENTED)
+def test_docstrings_list_what_the_table_has(where):
+    (listed,) = re.findall(r"^ *(?:engine|name) : \{(.*?)\}", DOCUMENTED[where]().__doc__, re.M)
+    assert [name.strip("\"' ") for name in listed.split(",")] == ["auto", *registry.ENGINES]
+
+
+def test_the_guide_lists_what_the_table_has():
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "deployment.md"
+    rows = re.findall(r'^\| `"(\w+)"`', guide.read_text(encoding="utf-8"), re.M)
+    assert rows == ["auto", *registry.ENGINES]
+
+
+@pytest.mark.parametrize("part", ["kernels", "compiler", "step"])
+@pytest.mark.parametrize("name", registry.ENGINES)
+def test_parts_of_engines_are_there(name, part):
+    if registry.ENGINES[name].needs is not None:
+        pytest.importorskip(registry.ENGINES[name].needs)
+    assert callable(registry.ENGINES[name].part(part))
+
+
+@pytest.mark.parametrize("name", registry.ENGINES)
+def test_an_engine_is_found_by_its_name_and_by_what_auto_stands_for(name):
+    if name not in registry.available_engines():
+        pytest.skip(f"{name} is not on this machine")
+    assert registry.get_engine(name) is registry.ENGINES[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EngineWarning)
+        assert registry.get_engine().name == registry.get_provider().name
+
+
+def test_nobody_asks_for_an_engine_by_its_name():
+    """What engines differ in stands in the table."""
+    branch = re.compile(r"""(engine|provider\.name) *[=!]=|[=!]= *["'](onednn|portable|jax)["']""")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in Path(convnet_features.__file__).parent.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if branch.search(line)
+    ]
+    assert not found
 
 
 @pytest.mark.parametrize("engine", ["abacus", [], None, 3, {}])

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from convnet_features.kernels.registry import available_engines
+from convnet_features.kernels.registry import available_kernels
 
 from . import counts
 
@@ -31,7 +31,7 @@ def rng(request):
 
 @pytest.fixture(scope="session")
 def engines():
-    return available_engines()
+    return available_kernels()
 
 
 @pytest.fixture
