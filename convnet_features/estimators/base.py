@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..kernels.magnitude import are_finite, magnitude
 from ..kernels.registry import get_provider
+from ..network.explanation import Explanation, explain_model
 from ..network.features import feature_layers, feature_names, features, layer_names
 from ..network.model import Model
 from ..network.summary import network_summary
@@ -607,6 +608,50 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         measure = r2_score if like.kind == "numbers" else accuracy_score
         truth = like.compared(type(self).__name__, y)
         return float(measure(truth, predicted, sample_weight=sample_weight))
+
+    def explain(
+        self,
+        n_samples: int = 128,
+        *,
+        layers: str | Sequence[str] | None = None,
+        training: bool = False,
+        time: bool = False,
+    ) -> Explanation:
+        """What runs for the network, step by step, and why.
+
+        Parameters
+        ----------
+        n_samples : int, default=128
+            Images of a batch: what runs depends on the shapes. `transform` and `predict` take
+            slices of as many as fit the cache, `fit` batches of ``batch_size_``.
+        layers : str or list of str, optional
+            Layers whose outputs are computed. Default: the last one.
+        training : bool, default=False
+            Dropout at work, and the gradients too, without the loss and the update
+            rule. Frozen layers are shown as if they learnt.
+        time : bool, default=False
+            Run each step some times on random pixels, and note the least time.
+
+        Returns
+        -------
+        Explanation
+            A list of records, one a step, with the layers, the kernel, the reason why it is
+            taken, shapes, layout, multiplications, bytes and milliseconds. It shows itself as
+            a table; ``to_frame()`` makes a DataFrame of it.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            `n_samples` is no whole number above 0, or there is no such layer.
+
+        See Also
+        --------
+        convnet_features.inspection.explain : The same of layers that were never fitted.
+        """
+        model = self._fitted_model("explanation")
+        return explain_model(model, n_samples, layers, training=training, timed=time)
 
     def summary(self) -> str:
         """The layers, their sizes and parameters, as a table of text."""

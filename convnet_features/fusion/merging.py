@@ -8,6 +8,7 @@ other through something that is neither.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.features import ReplaceValidate
@@ -150,7 +151,7 @@ def _merged(fgraph: FunctionGraph, group: Sequence[Apply]) -> list[tuple[Variabl
         of_values = [numbers[x] for x in images]
         for each in graph.nodes:
             of_values.append(len(xs) + len(nodes))
-            nodes.append(Node(each.stage, tuple([of_values[value] for value in each.inputs])))
+            nodes.append(replace(each, inputs=tuple([of_values[value] for value in each.inputs])))
         for value, y in zip(graph.outputs, node.outputs, strict=False):
             numbers[y] = of_values[value]
         params += own_params

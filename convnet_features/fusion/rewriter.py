@@ -32,6 +32,7 @@ from .borders import crop_of_convolution, padded_convolution
 from .dropout import scaled_mask, shape_before_scaling
 from .inlining import InlineGraphs, without_view
 from .merging import MergeStacks
+from .naming import hand_on_layers
 from .normalisation import rectified_normalisation
 from .stability import (
     crossentropy_of_known,
@@ -129,6 +130,7 @@ class ForwardPass(GraphRewriter):
         rule, replacement = replacement_of(fgraph, node, self.entries)
         if replacement is None:
             return False
+        hand_on_layers(node, replacement)
         fgraph.replace(node.outputs[0], replacement, reason=rule, import_missing=True)
         return True
 

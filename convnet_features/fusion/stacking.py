@@ -34,6 +34,7 @@ from ..kernels.contract import (
 from ..ops.random import Bernoulli, Draw
 from ..ops.stack import Stack
 from ..ops.static import static_vector
+from .naming import layers_of
 from .patterns import joined_arrays, only_client, rectified, split_by
 
 __all__ = [
@@ -80,7 +81,7 @@ def stack_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if node.op.spec.mode == "max" and isinstance(graph.last, ConvStage | NormStage):
         pool = replace(pool, activation=graph.last.activation)
         graph = graph.with_last(replace(graph.last, activation="linear"))
-    return _rebuilt(fgraph, inner, graph.followed_by(pool), *inner.inputs)
+    return _rebuilt(fgraph, inner, node, graph.followed_by(pool), *inner.inputs)
 
 
 def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -115,7 +116,7 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if bias.type.shape[0] != y.type.shape[1] and 1 in (bias.type.shape[0], y.type.shape[1]):
         return None
     graph = inner.op.graph.with_last(replace(last, bias=True))
-    return _rebuilt(fgraph, inner, graph, *inner.inputs, bias)
+    return _rebuilt(fgraph, inner, node, graph, *inner.inputs, bias)
 
 
 def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -141,7 +142,7 @@ def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     activation: Activation = "rectify" if node.op.rectify else "linear"
     graph = inner.op.graph.with_last(replace(last, bias=True, activation=activation))
     kept = inner.inputs[: len(inner.inputs) - last.n_params]
-    return _rebuilt(fgraph, inner, graph, *kept, scaled, bias)
+    return _rebuilt(fgraph, inner, node, graph, *kept, scaled, bias)
 
 
 def stack_normalisation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -165,7 +166,7 @@ def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if graph.last.activation != "linear":
         return None
     graph = graph.with_last(graph.last.with_activation(activation))
-    return _rebuilt(fgraph, y.owner, graph, *y.owner.inputs)
+    return _rebuilt(fgraph, y.owner, node, graph, *y.owner.inputs)
 
 
 def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -191,7 +192,7 @@ def stack_sum(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """a + b + ... of results of stacks, as a stage: the join of a residual block, say."""
     if not _joined(node.inputs) or len({value.type.shape for value in node.inputs}) > 1:
         return None
-    return Stack(_join(SumStage(), len(node.inputs)))(*node.inputs)[0]
+    return _stack(_join(SumStage(), len(node.inputs)), node)(*node.inputs)[0]
 
 
 def stack_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -200,7 +201,7 @@ def stack_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     sizes = {(value.type.shape[0], *value.type.shape[2:]) for value in values}
     if axis != 1 or not _joined(values) or len(sizes) > 1:
         return None
-    return Stack(_join(ConcatStage(), len(values)))(*values)[0]
+    return _stack(_join(ConcatStage(), len(values)), node)(*values)[0]
 
 
 def _joined(values: Sequence[Variable]) -> bool:
@@ -249,6 +250,12 @@ def _nonlinearity(fgraph: FunctionGraph, node: Apply) -> tuple[Activation, Varia
     return activation, y if only_client(fgraph, y, node) else None
 
 
+def _stack(graph: StageGraph, node: Apply) -> Stack:
+    """The operation; its last stage has the names of the layers that `node` is part of."""
+    layers = layers_of(node)
+    return Stack(graph.named(layers) if layers else graph)
+
+
 def _float32(node: Apply) -> bool:
     return all(value.type.dtype == "float32" for value in (*node.inputs, *node.outputs))
 
@@ -271,13 +278,16 @@ def _extended(
 ) -> Variable:
     inner = _stack_of(fgraph, x, client)
     if inner is None or len(inner.op.graph.nodes) >= LONGEST:
-        return Stack(StageGraph.chain((stage,)))(x, *params)[0]
-    return _rebuilt(fgraph, inner, inner.op.graph.followed_by(stage), *inner.inputs, *params)
+        return _stack(StageGraph.chain((stage,)), client)(x, *params)[0]
+    graph = inner.op.graph.followed_by(stage)
+    return _rebuilt(fgraph, inner, client, graph, *inner.inputs, *params)
 
 
-def _rebuilt(fgraph: FunctionGraph, inner: Apply, graph: StageGraph, *inputs: Variable) -> Variable:
+def _rebuilt(
+    fgraph: FunctionGraph, inner: Apply, client: Apply, graph: StageGraph, *inputs: Variable
+) -> Variable:
     """The result of a stack that takes the place of `inner`; its statistics do so at once."""
-    y, _, *statistics = Stack(graph)(*inputs, return_list=True)
+    y, _, *statistics = _stack(graph, client)(*inputs, return_list=True)
     for old, new in zip(inner.outputs[2:], statistics, strict=False):
         fgraph.replace(old, new, reason="stack", import_missing=True)
     return y

@@ -11,6 +11,7 @@ The functions have the names of ``nolearn.lasagne.visualize``.
 from .activations import ActivationMapsDisplay, LayerActivationsDisplay
 from .architecture import ArchitectureDisplay
 from .embedding import FeatureEmbeddingDisplay
+from .explanation import explain
 from .filters import FiltersDisplay
 from .learning_curves import LearningCurvesDisplay
 from .nolearn_names import (
@@ -34,6 +35,7 @@ __all__ = [
     "OcclusionDisplay",
     "SaliencyDisplay",
     "draw_to_file",
+    "explain",
     "plot_conv_activity",
     "plot_conv_weights",
     "plot_loss",

@@ -23,10 +23,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+
+from convnet_features.kernels.steps import KernelStep
 
 __all__ = [
     "ACTIVATIONS",
@@ -322,10 +324,15 @@ class ConcatStage(Stage):
 
 @dataclass(frozen=True)
 class Node:
-    """A stage of a graph, and the numbers of the values that it reads."""
+    """A stage of a graph, and the numbers of the values that it reads.
+
+    `layers` are names of a network's layers, for people: nothing depends on them, and
+    graphs that differ in them alone are equal.
+    """
 
     stage: Stage
     inputs: tuple[int, ...]
+    layers: tuple[str, ...] = field(default=(), compare=False)
 
 
 class SizedNode(NamedTuple):
@@ -386,6 +393,12 @@ class StageGraph:
     def with_last(self, stage: Stage) -> StageGraph:
         """The graph with another stage in its last node, of the same inputs and parameters."""
         return replace(self, nodes=(*self.nodes[:-1], replace(self.nodes[-1], stage=stage)))
+
+    def named(self, layers: Sequence[str]) -> StageGraph:
+        """The graph with further names of layers at its last node."""
+        last = self.nodes[-1]
+        names = tuple(dict.fromkeys((*last.layers, *layers)))
+        return replace(self, nodes=(*self.nodes[:-1], replace(last, layers=names)))
 
     def followed_by(self, stage: Stage) -> StageGraph:
         """The graph with a stage behind its last node, whose result becomes its only one."""
@@ -529,6 +542,22 @@ class GraphKernel(ABC):
         return lambda xs: self.forward(xs, params)
 
     @abstractmethod
+    def explain(
+        self,
+        xs: Arrays,
+        params: Arrays,
+        *,
+        training: bool = False,
+        input_grads: Sequence[bool] = (),
+        timed: bool = False,
+    ) -> list[KernelStep]:
+        """What is done for such inputs and parameters: the forward steps, then the gradients'.
+
+        Gradients are there with `training`: those with respect to what is learnt, and
+        to the inputs that `input_grads` marks. `timed` runs the steps some times.
+        """
+
+    @abstractmethod
     def forward_training(self, xs: Arrays, params: Arrays) -> tuple[list[np.ndarray], Any]:
         """The graph's results, and a workspace for one call of `backward`.
 
@@ -580,6 +609,10 @@ class StackKernel:
         """See `GraphKernel.prepare`."""
         prepared = self.kernel.prepare(params)
         return lambda x: prepared((x,))[0]
+
+    def explain(self, x: np.ndarray, params: Arrays, **options: Any) -> list[KernelStep]:
+        """See `GraphKernel.explain`."""
+        return self.kernel.explain((x,), params, **options)
 
     def forward_training(self, x: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
         """See `GraphKernel.forward_training`."""

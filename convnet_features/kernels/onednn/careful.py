@@ -31,6 +31,7 @@ from convnet_features.kernels.onednn.bounds import (
     stays_finite,
 )
 from convnet_features.kernels.onednn.stack import Measured, OneDNNGraph
+from convnet_features.kernels.steps import KernelStep
 
 __all__ = ["CarefulGraph"]
 
@@ -73,6 +74,20 @@ class CarefulGraph(GraphKernel):
             self._magnitudes(params),
         )
         return self._portable.forward(xs, params) if ys is None else ys
+
+    def explain(
+        self,
+        xs: Arrays,
+        params: Arrays,
+        *,
+        training: bool = False,
+        input_grads: Sequence[bool] = (),
+        timed: bool = False,
+    ) -> list[KernelStep]:
+        """See `GraphKernel.explain`: of numbers that stay finite."""
+        return self.fast.explain(
+            xs, params, training=training, input_grads=input_grads, timed=timed
+        )
 
     def prepare(self, params: Arrays) -> Callable[[Arrays], list[np.ndarray]]:
         """See `GraphKernel.prepare`; how large inputs may be is found out once for each shape."""

@@ -8,7 +8,7 @@ from typing import Any
 from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
 from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn import declarations as dnnl
-from convnet_features.kernels.onednn.arrays import PLAIN
+from convnet_features.kernels.onednn.arrays import CHANNELS_LAST, PLAIN
 from convnet_features.kernels.onednn.library import Library
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
 from convnet_features.kernels.onednn.plan.choice import prefers_blocks
@@ -83,6 +83,18 @@ class Primitives:
             return self.strided(shape)
         _, channels, rows, columns = shape
         return self.strided(shape, (rows * columns * channels, 1, columns * channels, channels))
+
+    def layout_of(self, desc: MemoryDesc) -> str:
+        """How images or rows lie in memory, in words."""
+        shape = desc.shape
+        if len(shape) != 4:
+            return "rows" if desc == self.strided(shape) else "oneDNN's own"
+        if desc == self.strided(shape):
+            return PLAIN
+        if desc == self.images(shape, CHANNELS_LAST):
+            return CHANNELS_LAST
+        lanes = next((n for n in (16, 8) if desc == self.blocked(shape, n)), None)
+        return f"blocks of {lanes} channels" if lanes else "oneDNN's own"
 
     def channels(self, desc: MemoryDesc, start: int, count: int) -> MemoryDesc:
         """`count` of an array's channels, from `start` on, where they lie in it.

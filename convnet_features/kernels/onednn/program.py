@@ -9,7 +9,9 @@ calls. Any number of contexts of one program may run at a time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -140,6 +142,14 @@ class Program:
         """Append a step that measures a value; `execute` returns what such steps find."""
         self._append(Look(value), {0: value})
 
+    def claim(self, purpose: Any) -> None:
+        """The next steps are for `purpose`, as were the last ones that nobody claimed."""
+        self.purpose = purpose
+        for index in range(len(self.purposes) - 1, -1, -1):
+            if self.purposes[index] is not None:
+                break
+            self.purposes[index] = purpose
+
     def _append(self, what: Step, arguments: dict[int, Value]) -> None:
         step = len(self.steps)
         for value in arguments.values():
@@ -189,7 +199,27 @@ class Program:
 
     # Running
 
-    def execute(self, arrays: Mapping[str, np.ndarray], saved: Buffer | None = None) -> list[float]:
+    def timed(
+        self, arrays: Mapping[str, np.ndarray], saved: Buffer | None, rounds: int
+    ) -> list[float]:
+        """Seconds of each step: the least of some rounds, after one that does not count.
+
+        Parameters are those of `execute`.
+        """
+        self.execute(arrays, saved)
+        found = []
+        for _ in range(rounds):
+            ends: list[float] = []
+            self.execute(arrays, saved, ends)
+            found.append([after - before for before, after in pairwise(ends)])
+        return [min(each) for each in zip(*found, strict=True)]
+
+    def execute(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        saved: Buffer | None = None,
+        ends: list[float] | None = None,
+    ) -> list[float]:
         """Run all steps.
 
         Parameters
@@ -199,6 +229,8 @@ class Program:
             caller has checked them.
         saved : Buffer
             The saved area, if there is one.
+        ends : list, optional
+            Where the time is noted at which the first step begins, and each one ends.
 
         Returns
         -------
@@ -212,7 +244,7 @@ class Program:
         scratch = self.pool.lend(self.scratch_size) if self.scratch_size else None
         before = threads.enter_openmp(self.num_threads)
         try:
-            return context.run(arrays, saved, scratch)
+            return context.run(arrays, saved, scratch, ends)
         finally:
             threads.leave_openmp(before)
             if scratch is not None:
@@ -246,7 +278,11 @@ class Context:
         self._saved_address = self._scratch_address = 0
 
     def run(
-        self, arrays: Mapping[str, np.ndarray], saved: Buffer | None, scratch: Buffer | None
+        self,
+        arrays: Mapping[str, np.ndarray],
+        saved: Buffer | None,
+        scratch: Buffer | None,
+        ends: list[float] | None = None,
     ) -> list[float]:
         """Point the memories at this call's arrays and buffers, and execute every step."""
         from_buffer = self._from_buffer
@@ -265,8 +301,12 @@ class Context:
         if scratch is not None and scratch.address != self._scratch_address:
             self._point_all(self._temporaries, scratch.address)
             self._scratch_address = scratch.address
+        if ends is not None:
+            ends.append(time.perf_counter())
         for index, (function, arguments) in enumerate(self._calls):
             status = function(*arguments)
+            if ends is not None:
+                ends.append(time.perf_counter())
             if status:
                 description = self.program.steps[index][0].description
                 self.library.check(status, f"executing the {description}")

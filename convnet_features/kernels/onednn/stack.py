@@ -20,6 +20,7 @@ from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.arrays import all_float32, flipped, images, plain
 from convnet_features.kernels.onednn.buffers import Buffer, BufferPool
 from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.explanation import backward_steps, forward_steps
 from convnet_features.kernels.onednn.objects import UnsupportedError
 from convnet_features.kernels.onednn.plan.choice import choose, is_for_one_thread
 from convnet_features.kernels.onednn.primitives import Primitives
@@ -27,6 +28,7 @@ from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.stack_backward import build_backward
 from convnet_features.kernels.onednn.stack_forward import build_forward
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey
+from convnet_features.kernels.steps import KernelStep
 
 __all__ = ["Measured", "OneDNNGraph"]
 
@@ -37,6 +39,8 @@ Measured = dict[int, float] | None
 PLANS = 32
 #: And of one prepared function, whose plans hold parameters.
 PREPARED_PLANS = 4
+#: How often steps are timed; the least counts.
+ROUNDS = 3
 
 
 class OneDNNGraph(GraphKernel):
@@ -118,6 +122,60 @@ class OneDNNGraph(GraphKernel):
             return _computed(plan, ready)
 
         return forward
+
+    def explain(
+        self,
+        xs: Arrays,
+        params: Arrays,
+        *,
+        training: bool = False,
+        input_grads: Sequence[bool] = (),
+        timed: bool = False,
+    ) -> list[KernelStep]:
+        """See `GraphKernel.explain`."""
+        if not all_float32((*xs, *params)):
+            return self._explain_portable("oneDNN computes in float32", xs, params, training, timed)
+        ready, layouts = _inputs(xs)
+        key = _key(xs, layouts, tuple([param.shape for param in params]), training, 0)
+        input_grads = tuple(input_grads) or (False,) * len(xs)
+        try:
+            plan = self._built_forward(key)
+            program = self._built_backward(plan, input_grads) if training else None
+        except UnsupportedError as error:
+            return self._explain_portable(str(error), xs, params, training, timed)
+        seconds: tuple[Sequence[float] | None, Sequence[float] | None] = (None, None)
+        if timed:
+            seconds = self._seconds(plan, program, {**ready, **self._parameters(params)})
+        steps = forward_steps(plan, seconds[0])
+        return [*steps, *(backward_steps(plan, program, seconds[1]) if program else [])]
+
+    def _explain_portable(
+        self, reason: str, xs: Arrays, params: Arrays, training: bool, timed: bool
+    ) -> list[KernelStep]:
+        steps = self._portable.explain(xs, params, training=training, timed=timed)
+        return [step._replace(why=reason) for step in steps]
+
+    def _built_backward(self, plan: ForwardPlan, input_grads: Sequence[bool]) -> Program:
+        given, number = (True,) * len(plan.y_shapes), plan.program.num_threads
+        with threads.openmp_threads(number):
+            return build_backward(self._primitives, self._pool, plan, given, input_grads, number)
+
+    def _seconds(
+        self, plan: ForwardPlan, program: Program | None, arrays: dict[str, np.ndarray]
+    ) -> tuple[list[float], list[float] | None]:
+        """Of each step forward and, where there is such a program, backward."""
+        saved = self._pool.lend(plan.program.saved.size) if plan.program.saved.size else None
+        try:
+            for each in filter(None, (plan.program, program)):
+                for name, value in each.externals.items():
+                    if name not in arrays:
+                        # Where results go, and gradients that come in.
+                        arrays[name] = np.ones(value.storage.size // 4, np.float32)
+            forward = plan.program.timed(arrays, saved, ROUNDS)
+            return forward, program.timed(arrays, saved, ROUNDS) if program else None
+        finally:
+            if saved is not None:
+                self._pool.take_back(saved)
 
     def forward_training(self, xs: Arrays, params: Arrays) -> tuple[list[np.ndarray], Any]:
         """See `GraphKernel.forward_training`; the workspace may be used more than once."""
@@ -225,6 +283,14 @@ class OneDNNGraph(GraphKernel):
     def _build_forward(
         self, key: PlanKey, constants: Mapping[str, np.ndarray] | None = None
     ) -> ForwardPlan | None:
+        try:
+            return self._built_forward(key, constants)
+        except UnsupportedError:
+            return None
+
+    def _built_forward(
+        self, key: PlanKey, constants: Mapping[str, np.ndarray] | None = None
+    ) -> ForwardPlan:
         graph = self.graph
         work = sum(
             node.stage.multiplications(node.x_shapes, node.param_shapes)
@@ -235,14 +301,11 @@ class OneDNNGraph(GraphKernel):
             graph, key.x_shapes, key.param_shapes, key.training, self._primitives.machine
         )
         if choices.portable:
-            return None
-        try:
-            with threads.openmp_threads(num_threads):
-                return build_forward(
-                    self._primitives, self._pool, graph, key, choices, num_threads, constants
-                )
-        except UnsupportedError:
-            return None
+            raise UnsupportedError(choices.portable)
+        with threads.openmp_threads(num_threads):
+            return build_forward(
+                self._primitives, self._pool, graph, key, choices, num_threads, constants
+            )
 
     def _build_backward(
         self,

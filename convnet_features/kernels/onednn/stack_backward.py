@@ -22,7 +22,6 @@ from convnet_features.kernels.onednn.plan.choice import (
     FILTERING,
     FILTERING_OF_FILTERS,
     WINNERS,
-    Case,
     Choice,
     Option,
     Taken,
@@ -91,8 +90,7 @@ class _Builder:
                 desc = self.primitives.strided(self.plan.y_shapes[number])
                 self._add(value, self.program.external(f"gy{number}", desc), shared=True)
         for record in reversed(self.plan.records):
-            choice, *_ = self._choices(record)
-            self._take(choice, choice.options[-1])
+            self.program.purpose = None
             gradient = self._total(record)
             if gradient is not None and self.needs[record.value]:
                 self._differentiate(record, self._undo(record, gradient))
@@ -108,6 +106,13 @@ class _Builder:
                 self._pool_or_both(record, gradient)
             case ConvStage():
                 self._convolve(record, gradient)
+            case _:
+                self._by_onednn(record, gradient)
+
+    def _by_onednn(self, record: Record, gradient: Value) -> None:
+        (choice,) = self._choices(record)
+        self._take(choice, choice.options[-1])
+        match record.stage:
             case DenseStage():
                 self._multiply(record, gradient)
             case NormStage():
@@ -123,10 +128,9 @@ class _Builder:
         """What was chosen for the gradient of a node's result."""
         return self.plan.choices.gradients[record.value - self.graph.n_inputs]
 
-    def _take(self, choice: Choice, option: Option) -> Case | None:
-        """Note what the next steps are for."""
-        self.program.purpose = Taken(choice, option)
-        return choice.case
+    def _take(self, choice: Choice, option: Option) -> None:
+        """Note what the next steps are for, and those before that only made ready for them."""
+        self.program.claim(Taken(choice, option))
 
     # Gradients that come from several nodes
 
@@ -197,6 +201,7 @@ class _Builder:
                 self._take(choice, option)
                 self._convolve_winners(winners, record, gradient)
                 return
+        self._take(choice, choice.options[-1])
         self._pool(record, gradient)
 
     def _pool(self, record: Record, gradient: Value) -> None:
@@ -295,13 +300,13 @@ class _Builder:
 
     def _images(self, choice: Choice, record: Record, gradient: Value) -> None:
         """The gradient of a convolution's images."""
-        option = choice.options[0]
-        case = self._take(choice, option)
+        option, case = choice.options[0], choice.case
         if option.candidate is FILTERING and case is not None:
             filtering = emit_image_gradient(
                 self.primitives, case, record.y_desc, record.x_desc, self.program.num_threads
             )
             if filtering is not None:
+                self._take(choice, option)
                 self._filter(filtering, record, gradient)
                 return
         self._take(choice, choice.options[-1])
@@ -342,13 +347,13 @@ class _Builder:
 
     def _filters(self, choice: Choice, record: Record, gradient: Value) -> None:
         """The gradients of a convolution's filters and biases."""
-        option = choice.options[0]
-        case = self._take(choice, option)
+        option, case = choice.options[0], choice.case
         if option.candidate is FILTERING_OF_FILTERS and case is not None:
             own = emit_filter_gradient(
                 self.primitives, case, record.x_desc, record.y_desc, self.program.num_threads
             )
             if own is not None:
+                self._take(choice, option)
                 self._accumulate(own, record, gradient)
                 return
         self._take(choice, choice.options[-1])

@@ -19,8 +19,10 @@ from convnet_features.kernels.contract import (
     SumStage,
 )
 from convnet_features.kernels.portable.elementwise import activate, activation_gradient
+from convnet_features.kernels.portable.explanation import explain_stages
 from convnet_features.kernels.portable.normalisation import normalise, normalise_gradient
 from convnet_features.kernels.portable.run import Run
+from convnet_features.kernels.steps import KernelStep
 
 __all__ = ["PortableGraph"]
 
@@ -72,6 +74,18 @@ class PortableGraph(GraphKernel):
         self._graph = graph
         self._pieces = _pieces(graph)
         self._learnt = [index for index, own in enumerate(graph.learnt) if own]
+
+    def explain(
+        self,
+        xs: Arrays,
+        params: Arrays,
+        *,
+        training: bool = False,
+        input_grads: Sequence[bool] = (),
+        timed: bool = False,
+    ) -> list[KernelStep]:
+        """See `GraphKernel.explain`: a step for each stage, timed alone."""
+        return explain_stages(PortableGraph, self._graph, xs, params, training, timed)
 
     def forward(self, xs: Arrays, params: Arrays) -> list[np.ndarray]:
         """See `GraphKernel.forward`."""

@@ -407,7 +407,7 @@ FILTERING_OF_FILTERS = Candidate(
     ),
 )
 WINNERS = Candidate(
-    "gradients of the pooling's winners",
+    "pooling's winners alone",
     "of a window one pixel gets a gradient: the zeros of the others, three quarters and more, are "
     "neither written nor multiplied",
     (

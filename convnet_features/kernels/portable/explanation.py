@@ -1,0 +1,90 @@
+"""What the portable kernels do for a graph, stage by stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from convnet_features.kernels.contract import Arrays, GraphKernel, Node, SizedNode, StageGraph
+from convnet_features.kernels.steps import KernelStep
+
+__all__ = ["explain_stages"]
+
+WHY = "the portable engine computes with NumPy and its BLAS"
+#: How often each stage is timed; the least counts.
+ROUNDS = 3
+
+
+def explain_stages(
+    make: Callable[[StageGraph], GraphKernel],
+    graph: StageGraph,
+    xs: Arrays,
+    params: Arrays,
+    training: bool,
+    timed: bool,
+) -> list[KernelStep]:
+    """A step for each stage, and in training one for each gradient.
+
+    Times are those of each stage alone. In a graph, a pooling may be joined to
+    the convolution in front of it, and both take less.
+    """
+    values = list(xs)
+    forward: list[KernelStep] = []
+    gradients: list[KernelStep] = []
+    needs = graph.needs_gradient([False] * graph.n_inputs)
+    sized = graph.walk([x.shape for x in xs], [param.shape for param in params])
+    for node in sized:
+        given = [values[value] for value in node.inputs]
+        own = params[node.first_param : node.first_param + node.stage.n_params]
+        alone = make(StageGraph(len(given), (Node(node.stage, _numbers(given)),), (len(given),)))
+        (y,) = alone.forward(given, own)
+        values.append(y)
+        seconds = _least(lambda a=alone, g=given, o=own: a.forward(g, o)) if timed else None  # type: ignore[misc]
+        forward.append(_step(node, "forward", [*given, *own, y], seconds))
+        if training and needs[node.value]:
+            wanted = [needs[value] for value in node.inputs]
+            taken = _time_of_gradient(alone, given, own, wanted) if timed else None
+            gradients.insert(0, _step(node, "gradient", [*given, *own, y, y, *given, *own], taken))
+    return [*forward, *gradients]
+
+
+def _numbers(given: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(range(len(given)))
+
+
+def _step(node: SizedNode, step: str, arrays: Arrays, seconds: float | None) -> KernelStep:
+    forward = step == "forward"
+    x_shapes, y_shape = node.x_shapes, node.y_shape
+    return KernelStep(
+        (node.number,),
+        step,
+        "portable",
+        WHY,
+        tuple(x_shapes) if forward else (y_shape,),
+        y_shape if forward else x_shapes[0],
+        "channels last" if len(y_shape) == 4 else "rows",
+        node.stage.multiplications(x_shapes, node.param_shapes),
+        sum(array.nbytes for array in arrays),
+        seconds,
+    )
+
+
+def _time_of_gradient(
+    kernel: GraphKernel, xs: Arrays, params: Arrays, wanted: Sequence[bool]
+) -> float:
+    ys, workspace = kernel.forward_training(xs, params)
+    gys = [np.ones_like(y) for y in ys]
+    return _least(lambda: kernel.backward(workspace, xs, params, ys, gys, wanted))
+
+
+def _least(compute: Callable[[], Any]) -> float:
+    """The least time of several."""
+    found = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        compute()
+        found.append(time.perf_counter() - began)
+    return min(found)

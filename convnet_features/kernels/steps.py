@@ -1,0 +1,45 @@
+"""What kernels say of themselves: one record for each step that they take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["KernelStep"]
+
+Shape = tuple[int, ...]
+
+
+class KernelStep(NamedTuple):
+    """A step of a computation: what runs, and why.
+
+    Attributes
+    ----------
+    nodes : tuple of int
+        Of the graph of stages, those that the step computes.
+    step : str
+        ``"forward"``, ``"gradient"``, or which gradient.
+    kernel : str
+    why : str
+        Why this kernel, and not those that would have come before it.
+    input_shapes : tuple of tuple of int
+    output_shape : tuple of int
+    layout : str
+        How the result lies in memory.
+    multiplications : int
+        As many as the formula has; minimal filtering needs fewer.
+    bytes : int
+        Of all arrays that are read and written, copies to other layouts included.
+    seconds : float or None
+        None unless asked for.
+    """
+
+    nodes: tuple[int, ...]
+    step: str
+    kernel: str
+    why: str
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    layout: str
+    multiplications: int
+    bytes: int
+    seconds: float | None = None

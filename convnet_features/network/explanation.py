@@ -1,0 +1,387 @@
+"""What runs for a network's layers, and why: one record for each step."""
+
+from __future__ import annotations
+
+import html
+import operator
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from pytensor.graph.basic import Constant
+
+from ..compilation.linker import compilation_rewriter
+from ..fusion.naming import layers_of, name_layers
+from ..kernels.registry import ENGINES, get_provider
+from ..kernels.steps import KernelStep
+from ..ops.base import KernelOp
+from ..ops.stack import Stack
+from ..theano_facade import theano_scope
+from .build import Network
+from .functions import live_variables, without_shared_variables
+from .model import Model
+from .outputs import symbolic_output
+
+__all__ = ["ExplainedStep", "Explanation", "explain_model", "explain_network"]
+
+#: How often each step is timed; the least counts.
+ROUNDS = 3
+
+
+class ExplainedStep(NamedTuple):
+    """A step of a network's computation.
+
+    Attributes
+    ----------
+    layers : str
+        Names of the layers that it computes, with commas between.
+    step : str
+        ``"parameters"`` for what is made of parameters alone, ``"forward"``, or which gradient:
+        ``"gradient"``, ``"gradient by images"``, ``"gradient by filters"``.
+    kernel : str
+    why : str
+        Why this kernel: what the candidates before it need, and what it gains over the next.
+    input_shapes : tuple of tuple of int
+    output_shape : tuple of int
+    layout : str
+        How the result lies in memory.
+    multiplications : int
+        As many as the formula has; minimal filtering needs fewer.
+    bytes : int
+        Of all arrays that are read and written, copies to other layouts included.
+    milliseconds : float or None
+        None unless asked for.
+    """
+
+    layers: str
+    step: str
+    kernel: str
+    why: str
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+    layout: str
+    multiplications: int
+    bytes: int
+    milliseconds: float | None = None
+
+
+class Explanation(list[ExplainedStep]):
+    """A list of `ExplainedStep`, in the order in which they run, that shows itself as a table."""
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame of shape (n_steps, n_attributes)."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self), columns=ExplainedStep._fields)
+
+    def __str__(self) -> str:
+        rows = [HEAD, *map(_cells, self)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+        lines = []
+        for row in rows:
+            cells = [
+                cell.rjust(width) if column in NUMBERS else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        lines.insert(
+            1, "  ".join("-" * width for width in widths[:-1]) + "  " + "-" * len(HEAD[-1])
+        )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        def row(cells: Iterable[str], tag: str) -> str:
+            inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+            return f"<tr>{inner}</tr>"
+
+        body = "".join(row(_cells(step), "td") for step in self)
+        return f"<table><thead>{row(HEAD, 'th')}</thead><tbody>{body}</tbody></table>"
+
+
+HEAD = ("layers", "step", "kernel", "in", "out", "layout", "million products", "MB", "ms", "why")
+#: The columns that hold numbers.
+NUMBERS = (6, 7, 8)
+
+
+def _cells(step: ExplainedStep) -> tuple[str, ...]:
+    return (
+        step.layers,
+        step.step,
+        step.kernel,
+        ", ".join(map(_size, step.input_shapes)),
+        _size(step.output_shape),
+        step.layout,
+        f"{step.multiplications / 1e6:.2f}" if step.multiplications else "",
+        f"{step.bytes / 1e6:.2f}",
+        "" if step.milliseconds is None else f"{step.milliseconds:.3f}",
+        step.why,
+    )
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "number"
+
+
+def explain_model(
+    model: Model,
+    n_samples: int,
+    layers: str | Sequence[str] | None,
+    *,
+    engine: str | None = None,
+    training: bool = False,
+    timed: bool = False,
+) -> Explanation:
+    """`explain_network` of random pixels from 0 to 1.
+
+    Parameters
+    ----------
+    model : Model
+    n_samples : int
+    layers : str, sequence of str, or None
+        Whose outputs are computed; None for the last one's.
+    engine : str, optional
+        Default: the model's.
+    training, timed : bool, default=False
+        As for `explain_network`.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        `n_samples` is no whole number above 0, or there is no such layer.
+    """
+    network = model.network
+    if isinstance(n_samples, bool) or not hasattr(n_samples, "__index__") or n_samples < 1:
+        raise ValueError(f"n_samples={n_samples!r} must be a whole number of at least 1.")
+    names = [layers] if isinstance(layers, str) else list(layers or [network.output.name])
+    for name in names:
+        if name not in network.layers:
+            raise ValueError(
+                f"there is no layer {name!r}; the network has {', '.join(network.layers)}."
+            )
+    shape = (operator.index(n_samples), *model.input_shape)
+    images = np.random.default_rng(0).random(shape, dtype=np.float32)
+    model.adopt_values()
+    return explain_network(
+        network, names, images, engine or model.engine, training=training, timed=timed
+    )
+
+
+def explain_network(
+    network: Network,
+    names: Sequence[str],
+    images: np.ndarray,
+    engine: str,
+    *,
+    training: bool = False,
+    timed: bool = False,
+) -> Explanation:
+    """What runs for the outputs of some layers.
+
+    Parameters
+    ----------
+    network : Network
+    names : sequence of str
+        Layers whose outputs are computed.
+    images : ndarray of shape (n_samples, n_channels, height, width)
+        float32, as the network takes them.
+    engine : str
+    training : bool, default=False
+        Dropout at work, and the gradients of the layers with respect to what is
+        learnt; without the loss and the update rule.
+    timed : bool, default=False
+        Run each step some times.
+
+    Returns
+    -------
+    Explanation
+    """
+    fgraph, values = _graph(network, names, images, training)
+    return _Walk(get_provider(engine), training, timed).through(fgraph, values)
+
+
+def _graph(
+    network: Network, names: Sequence[str], images: np.ndarray, training: bool
+) -> tuple[Any, list[Any]]:
+    """The fused graph, whose nodes know their layers, and the values of its inputs."""
+    from pytensor.graph.fg import FunctionGraph
+
+    with theano_scope():
+        layers = network.layers
+        every = dict(
+            zip(
+                layers,
+                symbolic_output(network, list(layers.values()), deterministic=not training),
+                strict=True,
+            )
+        )
+        name_layers(every.items())
+        params, outputs, generators = without_shared_variables(
+            network, [every[name] for name in names]
+        )
+        live, outputs = live_variables(outputs)
+        inputs = [network.input.input_var, *params, *generators, *live.values()]
+        fgraph = FunctionGraph(inputs, outputs, clone=True)
+        compilation_rewriter(True, inline=True).rewrite(fgraph)
+    values = [
+        images,
+        *(param.get_value(borrow=True) for param in network.params),
+        *(np.random.default_rng(0) for _ in generators),
+        *(variable.get_value(borrow=True) for variable in live),
+    ]
+    return fgraph, values
+
+
+class _Walk:
+    """Computes a graph node by node, and notes what each one is computed by."""
+
+    def __init__(self, provider: Any, training: bool, timed: bool) -> None:
+        self.provider = provider
+        self.training = training
+        self.has_kernels = ENGINES[provider.name].has_kernels
+        # Of a program that is compiled whole, no step runs alone.
+        self.timed = timed and self.has_kernels
+        self.parameters: dict[str, ExplainedStep] = {}
+        self.forward: list[ExplainedStep] = []
+        self.gradients: list[ExplainedStep] = []
+
+    def through(self, fgraph: Any, values: Sequence[Any]) -> Explanation:
+        known = dict(zip(fgraph.inputs, values, strict=True))
+        #: What a gradient goes through: all that depends on a parameter.
+        learnt = set(fgraph.inputs[1:])
+        of_images = set(fgraph.inputs[:1])
+        with np.errstate(all="ignore"):
+            for node in fgraph.toposort():
+                given = [x.data if isinstance(x, Constant) else known[x] for x in node.inputs]
+                needed = tuple(bool(fgraph.clients[y]) for y in node.outputs)
+                compute = self._computation(node, needed)
+                results = compute(*given)
+                known.update(zip(node.outputs, results, strict=True))
+                for known_of in (learnt, of_images):
+                    if any(x in known_of for x in node.inputs):
+                        known_of.update(node.outputs)
+                if isinstance(node.op, Stack):
+                    self._note_stack(node, given, learnt)
+                elif _is_work(node, given, results[0]):
+                    seconds = _least(lambda c=compute, g=given: c(*g)) if self.timed else None  # type: ignore[misc]
+                    step = self._other(node, given, results[0], seconds)
+                    if node.outputs[0] in of_images:
+                        self.forward.append(step)
+                    else:
+                        self._note_parameters(step)
+        return Explanation([*self.parameters.values(), *self.forward, *self.gradients])
+
+    def _computation(self, node: Any, needed: tuple[bool, ...]) -> Callable[..., Sequence[Any]]:
+        if isinstance(node.op, KernelOp):
+            return node.op.kernel(node, self.provider, needed)
+
+        def perform(*given: Any) -> list[Any]:
+            storage: list[list[Any]] = [[None] for _ in node.outputs]
+            node.op.perform(node, list(given), storage)
+            return [cell[0] for cell in storage]
+
+        return perform
+
+    def _note_parameters(self, step: ExplainedStep) -> None:
+        """What is made of a layer's parameters alone is one step."""
+        before = self.parameters.get(step.layers)
+        if before is not None:
+            taken = (before.milliseconds, step.milliseconds)
+            step = step._replace(
+                input_shapes=before.input_shapes,
+                bytes=before.bytes + step.bytes,
+                milliseconds=None if None in taken else sum(taken),  # type: ignore[arg-type]
+            )
+        self.parameters[step.layers] = step._replace(
+            step="parameters",
+            kernel="NumPy" if self.has_kernels else step.kernel,
+            why="made of the layer's parameters alone, at each call",
+        )
+
+    def _note_stack(self, node: Any, given: Sequence[Any], learnt: set[Any]) -> None:
+        graph = node.op.graph
+        xs = given[: graph.n_inputs]
+        steps = self.provider.graph(graph).explain(
+            xs,
+            given[graph.n_inputs :],
+            training=self.training,
+            input_grads=tuple([x in learnt for x in node.inputs[: graph.n_inputs]]),
+            timed=self.timed,
+        )
+        found = [self._step(step, _names(graph, step)) for step in steps]
+        self.forward += [step for step in found if step.step == "forward"]
+        self.gradients[:0] = [step for step in found if step.step != "forward"]
+
+    def _step(self, step: KernelStep, layers: str) -> ExplainedStep:
+        explained = ExplainedStep(
+            layers,
+            step.step,
+            step.kernel,
+            step.why,
+            step.input_shapes,
+            step.output_shape,
+            step.layout,
+            step.multiplications,
+            step.bytes,
+            None if step.seconds is None else 1000 * step.seconds,
+        )
+        return explained if self.has_kernels else self._compiled(explained)
+
+    def _compiled(self, step: ExplainedStep) -> ExplainedStep:
+        """A step of an engine without kernels."""
+        name = self.provider.name
+        return step._replace(kernel=f"{name}, whole program", why=WHOLE_PROGRAM, layout="its own")
+
+    def _other(
+        self, node: Any, given: Sequence[Any], result: np.ndarray, seconds: float | None
+    ) -> ExplainedStep:
+        arrays = [x for x in given if isinstance(x, np.ndarray) and x.ndim]
+        is_kernel = isinstance(node.op, KernelOp)
+        step = ExplainedStep(
+            ", ".join(layers_of(node)) or "(between layers)",
+            "forward",
+            f"{self.provider.name}: {node.op}" if is_kernel else f"NumPy: {node.op}",
+            "an operation of its own: no stage of a stack, so nothing to choose",
+            tuple([x.shape for x in arrays]),
+            result.shape,
+            "plain" if result.flags.c_contiguous else "a view",
+            0,
+            sum(each.nbytes for each in (*arrays, result)),
+            None if seconds is None else 1000 * seconds,
+        )
+        return step if self.has_kernels else self._compiled(step)
+
+
+#: Why, of an engine without kernels of its own, such as JAX.
+WHOLE_PROGRAM = "the engine compiles the whole program: what runs is its compiler's choice"
+
+
+def _is_work(node: Any, given: Sequence[Any], result: Any) -> bool:
+    """Whether a node makes numbers of numbers: no shape, no view, nothing drawn."""
+    return (
+        all(isinstance(each, np.ndarray) and each.dtype.kind == "f" for each in (given[0], result))
+        and result.ndim > 0
+        and not node.op.view_map
+    )
+
+
+def _names(graph: Any, step: KernelStep) -> str:
+    names = [name for number in step.nodes for name in graph.nodes[number].layers]
+    stages = [type(graph.nodes[number].stage).__name__ for number in step.nodes]
+    return ", ".join(dict.fromkeys(names)) or f"({', '.join(stages)})"
+
+
+def _least(compute: Callable[[], Any]) -> float:
+    """The least time of several, in seconds."""
+    found = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        compute()
+        found.append(time.perf_counter() - began)
+    return min(found)
