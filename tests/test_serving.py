@@ -87,6 +87,38 @@ def test_without_probabilities(serving, images):
     assert answer == {"labels": pipeline.predict(images[:5]).tolist()}
 
 
+def test_uploaded_photographs(serving, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    import httpx
+
+    from convnet_features.images import ImageLoader
+
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{number}.jpg" for number in range(20)]
+    for number, path in enumerate(paths):
+        pixels = rng.integers(0, 120, (30 + number, 40, 3)).astype("u1")
+        pixels[..., number % 2] += 130
+        image.fromarray(pixels).save(path)
+    network = ConvNetFeatureExtractor(
+        max_epochs=1, random_state=0, conv2d1_num_filters=4, dense_num_units=8
+    )
+    pipeline = make_pipeline(ImageLoader(12), network, LogisticRegression(max_iter=1000))
+    pipeline.fit(paths, np.arange(20) % 2)
+    joblib.dump(pipeline, tmp_path / "pipeline.pkl")
+    app = serving.application(joblib.load(tmp_path / "pipeline.pkl"))
+    with serving.served(app) as address, httpx.Client(base_url=address, timeout=60) as http:
+        for path in paths[:3]:
+            answer = http.post("/predict", content=path.read_bytes()).json()
+            np.testing.assert_allclose(
+                answer["probabilities"], pipeline.predict_proba([path]), atol=1e-5
+            )
+        refused = http.post("/predict", content=paths[0].read_bytes()[:500])
+        assert refused.status_code == 400
+        assert refused.text.startswith("The photograph cannot be read: ")
+        empty = http.post("/predict", content=b"")
+        assert "no image in a format that is read" in empty.text
+
+
 def test_requests_that_arrive_together_are_computed_together(http, app, pipeline, images):
     expected = pipeline.predict_proba(images)
     before = app.state.batcher.batches

@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from ..exceptions import BadImagesError, ConvNetFeaturesWarning
 from ..kernels.memory import empty
+from ..kernels.threads import get_num_threads
 from .decoding import Decoder
 from .pictures import name_of
 from .pillow import pillow
@@ -27,7 +29,7 @@ def decode_all(
     decoder: Decoder,
     sources: Sequence[Any],
     rows: Sequence[int] | np.ndarray,
-    n_threads: int,
+    n_jobs: int | None,
     on_done: Callable[[], Any] = lambda: None,
 ) -> tuple[np.ndarray, Bad]:
     """Some of the pictures, and an account of those that cannot be read.
@@ -38,7 +40,8 @@ def decode_all(
     sources : sequence
     rows : sequence of int
         Which of them.
-    n_threads : int
+    n_jobs : int or None
+        Threads that decode; None is as many as compute.
     on_done : callable
         Told after each picture.
 
@@ -62,6 +65,7 @@ def decode_all(
             return row, name_of(source, row), _reason(error)
         return None
 
+    n_threads = get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs)
     for found in _in_turn(decode, len(rows), n_threads):
         on_done()
         if found is not None:

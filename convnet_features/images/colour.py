@@ -27,7 +27,7 @@ def plain(image: Any) -> Any:
     if mode.startswith("I;16"):
         return _of_16_bits(image)
     if mode in ("I", "F"):
-        return pillow().fromarray(levels(np.asarray(image), whole_means_16_bits=True))
+        return pillow().fromarray(levels(np.asarray(image), stretch=True))
     if mode in PLAIN:
         if "transparency" not in image.info or mode in ("LA", "RGBA", "CMYK"):
             return image

@@ -23,7 +23,7 @@ def of_16_bits(values: np.ndarray) -> np.ndarray:
     )
 
 
-def levels(values: np.ndarray, whole_means_16_bits: bool = False) -> np.ndarray:
+def levels(values: np.ndarray, stretch: bool = False) -> np.ndarray:
     """Pixels as uint8, scaled and never clipped.
 
     Booleans are black and white; uint8 stays; uint16 is divided by 257; other whole
@@ -33,9 +33,9 @@ def levels(values: np.ndarray, whole_means_16_bits: bool = False) -> np.ndarray:
     Parameters
     ----------
     values : ndarray of shape (...)
-    whole_means_16_bits : bool, default=False
-        Whether whole numbers have 16 bits even where none is above 255; and what goes
-        beyond 16 bits, or below 0, is stretched from its smallest to its largest.
+    stretch : bool, default=False
+        Whether what goes beyond 16 bits, or below 0, is stretched from its smallest to
+        its largest, as viewers do, or refused.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def levels(values: np.ndarray, whole_means_16_bits: bool = False) -> np.ndarray:
     if not (np.isfinite(smallest) and np.isfinite(largest)):
         raise ValueError("it holds NaN or infinity")
     if smallest < 0 or largest > WORD:
-        if not whole_means_16_bits:
+        if not stretch:
             raise ValueError(
                 f"its pixels go from {smallest:g} to {largest:g}; expected 0…1 (floats), 0…255 or "
                 "0…65535"
@@ -67,8 +67,6 @@ def levels(values: np.ndarray, whole_means_16_bits: bool = False) -> np.ndarray:
         return _rounded((values.astype(np.float64) - smallest) / (float(largest) - smallest))
     if kind == "f" and largest <= 1:
         return _rounded(values)
-    if whole_means_16_bits and kind != "f":
-        return of_16_bits(values)
     return _rounded(values / (BYTE if largest <= BYTE else WORD))
 
 

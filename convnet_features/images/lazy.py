@@ -37,7 +37,8 @@ class LazyImages(ImagesOnDemand):
     sources : sequence of paths, bytes, open files, images or arrays, of shape (n_files,)
     decoder : Decoder
     on_error : {"raise", "blank"}, default="raise"
-    n_threads : int, default=1
+    n_jobs : int, default=None
+        Threads that decode; None is as many as compute.
     cache : Cache, default=None
         Keeps decoded images; rows of these images share it.
     rows : ndarray of shape (n_samples,), default=None
@@ -73,14 +74,14 @@ class LazyImages(ImagesOnDemand):
         sources: Sequence[Any],
         decoder: Decoder,
         on_error: str = "raise",
-        n_threads: int = 1,
+        n_jobs: int | None = None,
         cache: Cache | None = None,
         rows: np.ndarray | None = None,
     ) -> None:
         self.sources = sources
         self.decoder = decoder
         self.on_error = on_error
-        self.n_threads = n_threads
+        self.n_jobs = n_jobs
         self.cache = cache
         self.rows = np.arange(len(sources)) if rows is None else rows
         self.shape = (len(self.rows), *decoder.shape)
@@ -118,9 +119,7 @@ class LazyImages(ImagesOnDemand):
         rows = self.rows[key if isinstance(key, slice) else _numbers(key)]
         if rows.ndim != 1:
             raise IndexError(f"{self!r} is indexed by rows; got {key!r}")
-        return LazyImages(
-            self.sources, self.decoder, self.on_error, self.n_threads, self.cache, rows
-        )
+        return LazyImages(self.sources, self.decoder, self.on_error, self.n_jobs, self.cache, rows)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -138,7 +137,7 @@ class LazyImages(ImagesOnDemand):
         if self.cache is not None:
             missing = missing[~self.cache.take(needed, pixels)]
         if len(missing):
-            fresh, bad = decode_all(self.decoder, self.sources, needed[missing], self.n_threads)
+            fresh, bad = decode_all(self.decoder, self.sources, needed[missing], self.n_jobs)
             report("LazyImages", bad, len(missing), self.on_error)
             if len(missing) == len(needed):
                 pixels = fresh
@@ -159,7 +158,7 @@ class LazyImages(ImagesOnDemand):
         bad = []
         for start in range(0, len(self), STEP):
             rows = self.rows[start : start + STEP]
-            _, found = decode_all(self.decoder, self.sources, rows, self.n_threads)
+            _, found = decode_all(self.decoder, self.sources, rows, self.n_jobs)
             places = {int(row): start + place for place, row in enumerate(rows)}
             bad += [(places[row], title, reason) for row, title, reason in found]
         return bad

@@ -11,7 +11,6 @@ from contextlib import closing, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 
@@ -80,7 +79,9 @@ class ImageLoader(  # type: ignore[call-arg]
         What becomes of images that cannot be read: one `BadImagesError` that
         lists all of them, or images of `background` and one warning.
     n_jobs : int, default=None
-        Threads that decode; None and -1 are as many as there are processors.
+        Threads that decode; None is as many as networks are computed by
+        (`get_num_threads`, which is less in the processes of a parallel search),
+        -1 as many as there are processors.
     lazy : bool, default=False
         Whether `transform` gives `LazyImages`, which decode when a batch is
         asked for, instead of an array: for more images than memory holds.
@@ -225,16 +226,15 @@ class ImageLoader(  # type: ignore[call-arg]
         """
         decoder, name = self._decoder(), type(self).__name__
         sources = pictures(name, X)
-        threads = effective_n_jobs(-1 if self.n_jobs is None else self.n_jobs)
         if self.lazy:
             if self.on_error == "raise":
                 report(name, _missing(sources), len(sources), self.on_error)
             cache = self._cache(decoder, len(sources))
-            return LazyImages(sources, decoder, self.on_error, threads, cache)
+            return LazyImages(sources, decoder, self.on_error, self.n_jobs, cache)
         bar = progress_bar(sys.stdout, "image", len(sources)) if self.verbose else None
         with nullcontext() if bar is None else closing(bar):
             told = {} if bar is None else {"on_done": bar.update}
-            images, bad = decode_all(decoder, sources, range(len(sources)), threads, **told)
+            images, bad = decode_all(decoder, sources, range(len(sources)), self.n_jobs, **told)
         report(name, bad, len(sources), self.on_error)
         return images
 

@@ -27,6 +27,7 @@ SUFFIXES = {
 FORMATS = tuple(SUFFIXES)
 
 
+@functools.cache
 def pillow() -> Any:
     """``PIL.Image``.
 

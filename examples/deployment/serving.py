@@ -44,6 +44,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from convnet_features import ConvNetFeatureExtractor
+from convnet_features.exceptions import BadImagesError
+from convnet_features.images import ImageLoader
 
 
 class MicroBatcher:
@@ -120,19 +122,28 @@ def application(pipeline, **batching):
     """A Starlette application that answers from a fitted Pipeline.
 
     ``POST /predict`` and ``POST /features`` take ``{"images": [[...], ...]}``,
-    one list of pixels an image; ``GET /health`` says that the server is up.
+    one list of pixels an image, or the bytes of one photograph where the first
+    step is an `ImageLoader`; ``GET /health`` says that the server is up.
     """
-    n_pixels = pipeline.n_features_in_
+    loader = pipeline[0] if isinstance(pipeline[0], ImageLoader) else None
+    network = pipeline if loader is None else pipeline[1:]
+    n_pixels = None if loader is not None else pipeline.n_features_in_
+    anything = np.zeros((1, 8, 8)) if loader is not None else np.zeros((1, n_pixels))
+
+    async def rows_of(request):
+        body = await body_of(request)
+        return await (images_of(body, n_pixels) if loader is None else photograph_of(body, loader))
 
     def compute(rows):
-        features, last = pipeline[:-1].transform(rows), pipeline[-1]
+        features, last = network[:-1].transform(rows), network[-1]
         if not hasattr(last, "predict_proba"):  # an SVC, a regression
             return features, last.predict(features)
         return features, last.predict(features), last.predict_proba(features)
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
-        compute(np.zeros((1, n_pixels)))  # compiles before the first request comes
+        # This compiles before the first request comes.
+        compute(anything if loader is None else loader.transform(anything))
         app.state.batcher = MicroBatcher(compute, **batching)
         task = asyncio.create_task(app.state.batcher.run())
         yield
@@ -141,7 +152,7 @@ def application(pipeline, **batching):
             await task
 
     async def answered(request):
-        rows = await images_of(request, n_pixels)
+        rows = await rows_of(request)
         try:
             return await request.app.state.batcher(rows)
         except asyncio.QueueFull:
@@ -170,13 +181,27 @@ def application(pipeline, **batching):
     )
 
 
-async def images_of(request, n_pixels):
-    """The images of a request as an array of shape (n_images, n_pixels)."""
+async def body_of(request):
+    """The bytes of a request, unless they are too many."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
             raise HTTPException(413, f"A request may have {MAX_BYTES} bytes.")
+    return body
+
+
+async def photograph_of(body, loader):
+    """An uploaded file as an array of one image; it is decoded before it meets others."""
+    try:
+        return await run_in_threadpool(loader.transform, [body])
+    except BadImagesError as error:
+        ((_, _, reason),) = error.bad
+        raise HTTPException(400, f"The photograph cannot be read: {reason}.") from None
+
+
+async def images_of(body, n_pixels):
+    """The images of a request as an array of shape (n_images, n_pixels)."""
     try:
         rows = np.asarray((await parsed(body))["images"], dtype=np.float64)
     except (KeyError, TypeError, ValueError):

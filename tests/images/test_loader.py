@@ -27,6 +27,7 @@ from convnet_features import ConvNetFeatureExtractor
 from convnet_features.exceptions import BadImagesError, ConvNetFeaturesWarning
 from convnet_features.images import ImageLoader, LazyImages
 from convnet_features.images import batch as module
+from convnet_features.images.pillow import pillow
 
 from . import small_network
 from .odd_files import ODD, saved, scene
@@ -334,6 +335,7 @@ def test_lazy_gives_lazy_images():
 
 def test_without_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
+    pillow.cache_clear()
     with pytest.raises(ImportError, match=r"pip install convnet-features\[images\]"):
         ImageLoader().fit([scene()])
 
