@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ..files.atomic import atomic_file
 from ..network.summary import network_summary
+from ..training.interruption import is_one_of_many
 
 __all__ = ["PrintLayerInfo", "PrintLog", "RememberBestWeights", "SaveWeights"]
 
@@ -64,6 +67,8 @@ class SaveWeights:
     ----------
     path : str
         May have ``{epoch}``, ``{loss}`` (of validation) and ``{timestamp}`` in it.
+        Within a search, a cross-validation or an ensemble each fit has files of its
+        own, with a word in their names that no other has.
     every_n_epochs : int, default=1
     only_best : bool, default=False
         Only after an epoch whose validation loss is the lowest so far.
@@ -71,7 +76,14 @@ class SaveWeights:
         Pickle the whole net instead of its parameters.
     verbose : int, default=0
         Print the path of what is written.
+
+    Attributes
+    ----------
+    path_ : Path
+        The file that was written last.
     """
+
+    _word = ""
 
     def __init__(
         self,
@@ -89,6 +101,8 @@ class SaveWeights:
 
     def __call__(self, net: Any, train_history: Sequence[Mapping[str, Any]]) -> None:
         record = train_history[-1]
+        if record["epoch"] == 1:
+            self._word = f"-{uuid.uuid4().hex[:16]}" if is_one_of_many() else ""
         best = min(each["valid_loss"] for each in train_history)
         if self.only_best and record["valid_loss"] > best:
             return
@@ -99,9 +113,11 @@ class SaveWeights:
             epoch=f"{record['epoch']:04d}",
             timestamp=datetime.now().strftime("%Y-%m-%d-%H-%M-%S"),
         )
+        self.path_ = Path(path)
+        self.path_ = self.path_.with_name(f"{self.path_.stem}{self._word}{self.path_.suffix}")
         if self.verbose:
-            print(f"Writing {path}")
-        self._write(net, path)
+            print(f"Writing {self.path_}")
+        self._write(net, self.path_)
 
     def _write(self, net: Any, path: str | os.PathLike[str]) -> None:
         if not self.pickle:
@@ -135,12 +151,17 @@ class RememberBestWeights:
         self.loss = loss
         self.score = score
         self.verbose = verbose
+        self._forget()
+
+    def _forget(self) -> None:
         self.best_weights: Any = None
         self.best_weights_loss = math.inf
         self.best_weights_epoch: int | None = None
 
     def __call__(self, net: Any, train_history: Sequence[Mapping[str, Any]]) -> None:
         record = train_history[-1]
+        if record["epoch"] == 1:  # of another network: a clone's handler is a copy, memory and all
+            self._forget()
         value = record[self.loss] if self.score is None else -record[self.score]
         if value < self.best_weights_loss:
             self.best_weights = net.get_all_params_values()

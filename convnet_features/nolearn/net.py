@@ -9,17 +9,20 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from lasagne.objectives import categorical_crossentropy, squared_error
 from lasagne.updates import nesterov_momentum
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, mean_squared_error
 from sklearn.preprocessing import LabelEncoder
+from sklearn.utils._param_validation import validate_parameter_constraints
 
+from ..estimators.constraints import Number
 from ..exceptions import ConvNetFeaturesWarning, NetworkError
 from ..files.errors import errors_naming
 from ..files.layer_values import read_values, write_values
@@ -30,6 +33,7 @@ from ..network.model import Model
 from ..network.spec import LayerSpec, parse_layers, with_parameters
 from ..network.transfer import finite_float32
 from ..training.history import History
+from ..training.interruption import is_one_of_many
 from ..training.updates import resolve_update, update_arguments
 from ..validation import most_probable
 from ..validation.images import check_finite
@@ -305,7 +309,7 @@ class NeuralNet(BaseEstimator):
             specs = parse_layers(declared)
             prefixes = tuple(f"{spec.name}_" for spec in specs)
             assigned = {k: v for k, v in self._assigned().items() if k.startswith(prefixes)}
-            return with_parameters(specs, {**assigned, **own})
+            return with_parameters(specs, {**assigned, **own}, self._get_param_names())
         if own:
             raise NetworkError(
                 f"{next(iter(own))}: layers is a network that is built already, which takes no "
@@ -368,10 +372,12 @@ class NeuralNet(BaseEstimator):
         Raises
         ------
         ValueError
-            If X and y do not fit each other or the network.
+            If X and y do not fit each other or the network, or a parameter is not
+            what it must be.
         DivergenceError
             If the loss or a parameter leaves the finite numbers.
         """
+        self._check_parameters()
         X, y = self._checked(X, y)
         if self.use_label_encoder:
             self.enc_ = LabelEncoder()
@@ -380,8 +386,11 @@ class NeuralNet(BaseEstimator):
         self._check_shape(X)
         if not self.regression:
             self.classes_ = self.enc_.classes_ if self.use_label_encoder else self._all_classes()
-        with suppress(KeyboardInterrupt):
+        try:
             self.train_loop(X, y, epochs)
+        except KeyboardInterrupt:
+            if is_one_of_many():  # the user means the whole search
+                raise
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> NeuralNet:
@@ -717,11 +726,51 @@ class NeuralNet(BaseEstimator):
         self._check_finite("X", X)
         if y is None:
             return X, None
-        y = np.asarray(y)
+        y = self._as_target(y)
         self._check_finite("y", y)
         if self.check_input and len(X) != len(y):
             raise ValueError(f"X and y are not of equal length: {len(X)} and {len(y)}.")
         return X, y.reshape(-1, 1) if self.regression and y.ndim == 1 else y
+
+    def _as_target(self, y: Any) -> np.ndarray:
+        """y as an array, which has the form that the network is to learn.
+
+        Raises
+        ------
+        ValueError
+            If it has not; the text says what to give.
+        """
+        y = y.toarray() if issparse(y) else np.asarray(y)
+        if not self.check_input or self.regression or self.y_tensor_type is not None:
+            return y
+        if y.dtype.kind in "OSTU" and not self.use_label_encoder:
+            raise ValueError(
+                f"{type(self).__name__}: y holds {y.flat[0]!r}; classes are numbers from 0 on. Set "
+                "use_label_encoder=True to have any others."
+            )
+        if y.ndim != 1:
+            raise ValueError(
+                f"{type(self).__name__}: y has the shape {y.shape}, and one class a sample is "
+                f"learnt; give {'y.ravel()' if y.shape[1:] == (1,) else 'y.argmax(axis=1)'}. For "
+                "numbers, or labels that are each 0 or 1, set regression=True, and "
+                "objective_loss_function to what suits them."
+            )
+        return y
+
+    def _check_parameters(self) -> None:
+        """What would fail only in the middle of training, or train what nobody means."""
+        name = type(self).__name__
+        validate_parameter_constraints(_CONSTRAINTS, {"max_epochs": self.max_epochs}, name)
+        for event in _EVENTS:
+            for handler in _as_list(getattr(self, event)):
+                if not callable(handler):
+                    raise TypeError(
+                        f"{name}: {event} holds {handler!r}, which cannot be called; give "
+                        "functions of the net and its train_history_."
+                    )
+        rate = self._update_arguments().get("learning_rate", 0.0)
+        if not rate >= 0:
+            raise ValueError(f"{name}: update_learning_rate must be at least 0; got {rate!r}.")
 
     def _check_finite(self, what: str, array: Any) -> None:
         # Anything else than an array of floats is for a batch iterator to turn into one.
@@ -763,6 +812,15 @@ class NeuralNet(BaseEstimator):
             tags.classifier_tags = ClassifierTags()
         tags.target_tags.required = True
         return tags
+
+
+_CONSTRAINTS = {"max_epochs": [Number(Integral, 0, None, closed="left")]}
+_EVENTS = (
+    "on_training_started",
+    "on_batch_finished",
+    "on_epoch_finished",
+    "on_training_finished",
+)
 
 
 def _as_list(handlers: Any) -> list[Any]:

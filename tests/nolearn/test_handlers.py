@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 
 from convnet_features.nolearn import (
     BatchIterator,
@@ -225,3 +227,36 @@ def test_saving_the_best_whole(make_net, digits, tmp_path):
         kept = pickle.load(file)
     losses = [record["valid_loss"] for record in net.train_history_]
     assert len(kept.train_history_) == int(np.argmin(losses)) + 1
+
+
+class TestInSearches:
+    """Each fit is by itself, whatever its handlers keep or write."""
+
+    def test_each_fit_has_files_of_its_own(self, digits, make_net, tmp_path):
+        saving = SaveWeights(str(tmp_path / "w-{epoch}.npz"), every_n_epochs=3)
+        cross_val_score(make_net(on_epoch_finished=saving), *digits, cv=2)
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert len(names) == 2
+        assert all(name.startswith("w-0003-") and name.endswith(".npz") for name in names)
+        make_net(on_epoch_finished=saving).fit(*digits)
+        assert saving.path_ == tmp_path / "w-0003.npz"
+        assert saving.path_.exists()
+
+    def test_a_copy_does_not_know_the_weights_of_another_network(self, digits, make_net):
+        """A clone's handler is a copy: it knew what the net had learnt from all of the data."""
+        best = RememberBestWeights(verbose=0)
+        handlers = {"on_epoch_finished": [best], "on_training_finished": [best.restore]}
+        net = make_net(**handlers, max_epochs=9).fit(*digits)
+        other = clone(net).set_params(max_epochs=1).fit(*digits)
+        copied = other.on_epoch_finished[0]
+        assert copied.best_weights_epoch == 1
+        assert copied.best_weights_loss == other.train_history_[0]["valid_loss"]
+        learnt = other.get_all_params_values()["hidden"][0]
+        assert not np.array_equal(learnt, net.get_all_params_values()["hidden"][0])
+
+    def test_an_interrupt_ends_the_whole(self, digits, make_net):
+        def interrupt(net, history):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            cross_val_score(make_net(on_epoch_finished=interrupt), *digits, cv=2)

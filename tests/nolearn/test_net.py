@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -562,3 +564,37 @@ class TestVisualize:
         visualize.plot_conv_activity(net.layers_["conv1"], X[:1])
         visualize.plot_occlusion(net, X[:2], y[:2], square_length=3)
         visualize.plot_saliency(net, X[:2])
+
+
+class TestValuesThatNobodyMeans:
+    @pytest.mark.parametrize(
+        ("y", "message"),
+        [
+            (lambda y: y.astype(str), "y holds np.str_('0'); classes are numbers from 0 on. Set use_label_encoder=True to have any others."),
+            (lambda y: np.eye(10, dtype=np.int32)[y], "y has the shape (300, 10), and one class a sample is learnt; give y.argmax(axis=1). For numbers, or labels that are each 0 or 1, set regression=True, and objective_loss_function to what suits them."),
+            (lambda y: csr_array(np.eye(10, dtype=np.int32)[y]), "give y.argmax(axis=1)"),
+            (lambda y: y[:, np.newaxis], "y has the shape (300, 1), and one class a sample is learnt; give y.ravel()."),
+        ],
+    )  # fmt: skip
+    def test_of_y(self, digits, make_net, y, message):
+        with pytest.raises(ValueError, match=f"^NeuralNet: .*{re.escape(message)}"):
+            make_net().fit(digits[0], y(digits[1]))
+
+    def test_text_with_a_label_encoder_is_taken(self, digits, make_net):
+        net = make_net(use_label_encoder=True).fit(digits[0], digits[1].astype(str))
+        assert set(net.predict(digits[0])) <= set(map(str, range(10)))
+
+    @pytest.mark.parametrize(
+        ("params", "message"),
+        [
+            ({"max_epochs": "many"}, "The 'max_epochs' parameter of NeuralNet must be an int"),
+            ({"max_epochs": 2.0}, "The 'max_epochs' parameter of NeuralNet must be an int"),
+            ({"update_learning_rate": -0.1}, "update_learning_rate must be at least 0; got -0.1"),
+            ({"on_epoch_finished": "stop"}, "on_epoch_finished holds 'stop', which cannot be"),
+            ({"on_training_finished": [3]}, "on_training_finished holds 3, which cannot be"),
+            ({"max_epoch": 3}, r"unknown parameter 'max_epoch': .* Did you mean 'max_epochs'\?"),
+        ],
+    )
+    def test_of_parameters(self, digits, make_net, params, message):
+        with pytest.raises((ValueError, TypeError), match=message):
+            make_net(**params).fit(*digits)
