@@ -7,8 +7,14 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+# OpenBLAS's threads look for work for a tenth of a second after each product, which beside other
+# processes costs more than the products. It reads this once, when NumPy is imported; so do the
+# processes that tests start.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "5")
+
+import numpy as np
 
 _COULD_NOT_IMPORT = re.compile("could not import '([^']+)'")
 

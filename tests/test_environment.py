@@ -34,19 +34,21 @@ def test_threads_are_counted_as_openmp_counts_them(value, number, monkeypatch):
     assert first_thread_count() == number
 
 
-@pytest.mark.parametrize("value", ["2,1", "two", "0"])
+@pytest.mark.parametrize(
+    "value", ["2,1", *(pytest.param(each, marks=pytest.mark.slow) for each in ("two", "0"))]
+)
 def test_importing_takes_any_number_of_threads_and_leaves_it(value):
     code = "import convnet_features, lasagne, os; print(os.environ['OMP_NUM_THREADS'])"
     assert run(code, OMP_NUM_THREADS=value) == [value]
 
 
-@pytest.mark.parametrize("engine", ["portable", "jax", "auto"])
-def test_a_first_fit_leaves_the_state_of_the_process_as_it_is(engine):
-    if engine == "jax" and find_spec("jax") is None:
+@pytest.mark.parametrize("engines", [("portable", "auto"), ("jax",)], ids=",".join)
+def test_a_first_fit_leaves_the_state_of_the_process_as_it_is(engines):
+    if "jax" in engines and find_spec("jax") is None:
         pytest.skip("JAX is not installed")
     # JAX sets variables of its own when it is imported.
     code = f"""
-import {"jax" if engine == "jax" else "scipy"}
+import {"jax" if "jax" in engines else "scipy"}
 import gc, locale, logging, os, random, signal, sys, warnings
 import numpy as np, pytensor, sklearn.svm
 random.seed(1)
@@ -74,9 +76,11 @@ def state():
 before = state()
 from convnet_features import ConvNetClassifier
 X = np.random.default_rng(0).normal(size=(8, 1, 8, 8)).astype("float32")
-ConvNetClassifier(engine={engine!r}, max_epochs=1, random_state=0).fit(X, np.arange(8) % 2)
-after = state()
-changed = [name for name in before if before[name] != after[name]]
+changed = []
+for engine in {engines!r}:
+    ConvNetClassifier(engine=engine, max_epochs=1, random_state=0).fit(X, np.arange(8) % 2)
+    after = state()
+    changed += [f"{{engine}}: {{name}}" for name in before if before[name] != after[name]]
 print(random.random(), np.random.random(), *changed)
 """
     # What CPython and NumPy give first after seed(1).

@@ -216,8 +216,9 @@ FEWER_THREADS = {
 
 @functools.cache
 def bits_of(number):
-    """What `WORK` gives where so many threads are asked for and got."""
-    (digest,) = run(WORK + "print(digest(work()))", OMP_NUM_THREADS=str(number))
+    """What `WORK` gives, and rightly, where so many threads are asked for and got."""
+    code = WORK + "results = work()\ncheck(results)\nprint(digest(results))"
+    (digest,) = run(code, OMP_NUM_THREADS=str(number))
     return digest
 
 
@@ -226,8 +227,8 @@ def bits_of(number):
 def test_fewer_threads_than_asked_for(name):
     """All is computed, by the threads that there are, and with their number's bits."""
     environment, call, number = FEWER_THREADS[name]
-    code = WORK + call + "\nresults = work()\ncheck(results)\n"
-    code += "print(threads.get_num_threads(), digest(results), openmp.omp_get_dynamic())"
+    code = WORK + call + "\ndone = digest(work())\n"
+    code += "print(threads.get_num_threads(), done, openmp.omp_get_dynamic())"
     granted, digest, dynamic = run(code, **environment, **{DEBUG_VARIABLE: "nan"})
     assert granted == str(number)
     assert digest == bits_of(number)

@@ -23,6 +23,7 @@ def run_suite(*options):
 
 
 @pytest.mark.network
+@pytest.mark.slow
 def test_lasagnes_own_tests(capsys):
     output = run_suite()
     counts = re.search(r"^Lasagne 0.1: (\d+) tests passed, .*$", output, flags=re.MULTILINE)

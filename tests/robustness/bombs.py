@@ -1,9 +1,9 @@
 """Files of at most 1 MiB that ask for as much memory as they can, one set for each reader.
 
-Usage: python -m tests.robustness.bombs READER BOMB LIMIT
+Usage: python -m tests.robustness.bombs LIMIT
 
-reads one of them with no more memory of its own than LIMIT bytes, and prints
-how many it took and what came of it.
+takes lines "READER<tab>BOMB" from its input. For each, a child that it forks reads that bomb with
+no more memory of its own than LIMIT bytes; a line says how many it took, and what came of it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,21 @@ import functools
 import gzip
 import io
 import json
+import os
 import pickle
 import resource
 import struct
 import sys
 import tempfile
+import traceback
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
+
+from convnet_features.exceptions import ConvNetFeaturesError
 
 __all__ = ["BOMBS", "SIZE"]
 
@@ -253,13 +259,13 @@ def readers(folder):
         "load_params, unfitted": lambda path: ConvNetClassifier().load_params(path),
         "Checkpoint": resume,
     }
-    if "ImageLoader" in sys.argv:
+    if find_spec("PIL"):
         from convnet_features.images import ImageLoader
         from convnet_features.images.pillow import formats
 
         formats()
         known["ImageLoader"] = lambda path: ImageLoader(64).transform([path])
-    if "from_onnx" in sys.argv:
+    if find_spec("onnx"):
         from convnet_features.onnx import from_onnx
 
         known["from_onnx"] = functools.partial(from_onnx, engine="portable")
@@ -271,27 +277,39 @@ def status(key):
     return int(Path("/proc/self/status").read_text().split(f"{key}:")[1].split()[0]) * 1024
 
 
-def main(reader, bomb, limit):
-    folder = Path(tempfile.mkdtemp())
+def explode(read, bomb, folder, limit):
+    """The line about a bomb; this process is spoilt for others."""
     path = folder / "bomb"
-    path.write_bytes(BOMBS[reader][bomb]())
+    path.write_bytes(bomb())
     assert path.stat().st_size <= 1.05 * SIZE, path.stat().st_size
-    read = readers(folder)[reader]
     # What was touched before counts no more.
     Path("/proc/self/clear_refs").write_text("5")
     before = status("VmHWM")
-    ceiling = status("VmData") + int(limit)
+    ceiling = status("VmData") + limit
     resource.setrlimit(resource.RLIMIT_DATA, (ceiling, ceiling))
-    from sklearn.exceptions import NotFittedError
-
-    from convnet_features.exceptions import ConvNetFeaturesError
-
     try:
         outcome = f"read, {type(read(path)).__name__}"
     except (ConvNetFeaturesError, NotFittedError) as error:
         outcome = f"{type(error).__name__}: {str(error).replace(str(path), 'it')[:60]}"
-    print(status("VmHWM") - before, outcome)
+    return f"{status('VmHWM') - before} {outcome}"
+
+
+def main(limit):
+    folder = Path(tempfile.mkdtemp())
+    known = readers(folder)
+    for line in sys.stdin:
+        reader, bomb = line.rstrip("\n").split("\t")
+        child = os.fork()
+        if not child:
+            try:
+                print(explode(known[reader], BOMBS[reader][bomb], folder, limit), flush=True)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        if ended := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            print(f"ended with {ended}", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(int(sys.argv[1]))

@@ -118,14 +118,14 @@ def test_fork_beside_busy_threads(fitted, X, effort):
         return np.allclose(fitted.transform(X), expected, atol=1e-5)
 
     try:
-        statuses = [forked(work) for _ in range(5 * effort)]
+        statuses = [forked(work) for _ in range(3 * effort)]
     finally:
         over.set()
         for thread in threads:
             thread.join()
-    assert statuses == [0] * (5 * effort)
+    assert statuses == [0] * (3 * effort)
     assert errors == []
-    counts.add("forks beside threads that train", 5 * effort)
+    counts.add("forks beside threads that train", 3 * effort)
 
 
 @pytest.fixture
