@@ -7,9 +7,20 @@ import sys
 
 import pytest
 
+import convnet_features
 from convnet_features.theano_facade import config, install
 
 install()
+
+
+# What the package itself does to install the facade, without scikit-learn, which takes seconds.
+FACADE_ONLY = f"""
+import sys, types
+package = sys.modules["convnet_features"] = types.ModuleType("convnet_features")
+package.__path__ = {list(convnet_features.__path__)!r}
+from convnet_features import theano_facade
+theano_facade.install()
+"""
 
 
 @pytest.fixture
@@ -24,7 +35,9 @@ def float64():
 def in_new_process():
     """Run code in a process of its own, where warnings are errors; return what it printed."""
 
-    def run(code, *options):
+    def run(code, *options, whole=False):
+        if not whole:
+            code = FACADE_ONLY + code
         command = [sys.executable, "-W", "error", *options, "-c", code]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr

@@ -83,6 +83,4 @@ def test_a_group_of_flags_is_no_flag():
 )
 def test_theano_flags_may_choose_floatx(monkeypatch, in_new_process, flags, expected):
     monkeypatch.setenv("THEANO_FLAGS", flags)
-    assert (
-        in_new_process("import convnet_features, theano; print(theano.config.floatX)") == expected
-    )
+    assert in_new_process("import theano; print(theano.config.floatX)") == expected

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sys
 
-import convnet_features
 from convnet_features.theano_facade import install
 from convnet_features.theano_facade.finder import FacadeFinder
-
-START = "import sys; from convnet_features import theano_facade"
 
 
 def test_installing_twice_changes_nothing():
@@ -20,12 +17,7 @@ def test_installing_twice_changes_nothing():
 
 def test_installing_imports_nothing(in_new_process):
     # The package without its __init__, which imports more.
-    code = f"""
-import sys, types
-package = sys.modules['convnet_features'] = types.ModuleType('convnet_features')
-package.__path__ = {convnet_features.__path__!r}
-from convnet_features import theano_facade
-theano_facade.install()
+    code = """
 print([name for name in ('numpy', 'pytensor', 'lasagne', 'theano') if name in sys.modules])
 """
     assert in_new_process(code) == "[]"
@@ -34,7 +26,7 @@ print([name for name in ('numpy', 'pytensor', 'lasagne', 'theano') if name in sy
 def test_importing_the_package_loads_nothing_heavy(in_new_process):
     heavy = {"jax", "lasagne", "llvmlite", "matplotlib", "numba", "pandas", "torch"}
     loaded = [
-        set(in_new_process(f"import sys, {name}; print(*sys.modules)").split())
+        set(in_new_process(f"import sys, {name}; print(*sys.modules)", whole=True).split())
         for name in ("sklearn.linear_model", "convnet_features")
     ]
     assert not heavy & (loaded[1] - loaded[0])
@@ -50,14 +42,13 @@ try:
 except ImportError as error:
     print(type(error).__name__, error)
 """
-    message = in_new_process(code)
+    message = in_new_process(code, whole=True)
     assert message.startswith("FacadeError convnet_features supplies the name 'theano' itself")
     assert "'/somewhere/theano/__init__.py'. Import convnet_features before" in message
 
 
 def test_lasagne_imports_without_noise_and_leaves_nothing_behind(in_new_process):
-    code = f"""
-{START}
+    code = """
 import lasagne
 print(lasagne.__version__, 'pkg_resources' in sys.modules, 'numba' in sys.modules)
 """
@@ -67,9 +58,9 @@ print(lasagne.__version__, 'pkg_resources' in sys.modules, 'numba' in sys.module
 
 def test_lasagne_is_silent_when_it_is_compiled(in_new_process, tmp_path):
     code = f"""
-import sys; sys.pycache_prefix = {str(tmp_path)!r}
+import pytensor, theano.tensor
+sys.pycache_prefix = {str(tmp_path)!r}
 import warnings; warnings.filterwarnings("default", module="(?!lasagne)")
-{START}
 import lasagne
 print(lasagne.__version__)
 """
@@ -77,10 +68,8 @@ print(lasagne.__version__)
 
 
 def test_a_pkg_resources_that_was_there_stays(in_new_process):
-    code = f"""
-import types; import sys
+    code = """
 mine = sys.modules['pkg_resources'] = types.ModuleType('pkg_resources')
-{START}
 import lasagne
 print(sys.modules['pkg_resources'] is mine)
 """
@@ -88,8 +77,7 @@ print(sys.modules['pkg_resources'] is mine)
 
 
 def test_layers_for_cuda_are_absent_cleanly(in_new_process):
-    code = f"""
-{START}
+    code = """
 import lasagne, theano
 from theano.sandbox.cuda import dnn
 print(dnn.dnn_available(), theano.config.device)
@@ -109,8 +97,7 @@ for name in ('dnn', 'corrmm', 'cuda_convnet'):
 
 
 def test_uninstalling_restores_everything(in_new_process):
-    code = f"""
-{START}
+    code = """
 import lasagne, pytensor
 from pytensor.graph.basic import Variable
 patched = Variable.eval
@@ -132,8 +119,7 @@ print((T.matrix() * 0.1).dtype)
 
 
 def test_compiling_starts_no_process_and_no_numba(in_new_process):
-    code = f"""
-{START}
+    code = """
 import lasagne, theano, theano.tensor as T, numpy as np
 from lasagne.layers import *
 
@@ -151,7 +137,7 @@ parameters = get_all_params(layer)
 train = theano.function([x, y], loss, updates=lasagne.updates.adam(loss, parameters))
 train(np.ones((2, 1, 9, 9), 'float32'), np.array([0, 1], 'int32'))
 total, updates = theano.scan(lambda a, b: a * 0.5 + b, T.ones((3,)), T.zeros(()))
-print(total.eval(), (get_output(layer, x) * 2).eval({{x: np.ones((1, 1, 9, 9), 'f')}}).shape)
+print(total.eval(), (get_output(layer, x) * 2).eval({x: np.ones((1, 1, 9, 9), 'f')}).shape)
 print([name for name in ('numba', 'llvmlite', 'jax', 'torch') if name in sys.modules])
 """
     first, second = in_new_process(code).splitlines()

@@ -83,7 +83,7 @@ assert (T.vector() > 0 + 0).dtype == 'bool'
 assert everything() == before, everything()
 print(before[1], before[2], 'converted' in before[0][0])
 """
-        assert in_new_process(code) == "bool float64 True"
+        assert in_new_process(code, whole=True) == "bool float64 True"
 
 
 class TestCounting:
