@@ -290,7 +290,8 @@ def explode(read, bomb, folder, limit):
     try:
         outcome = f"read, {type(read(path)).__name__}"
     except (ConvNetFeaturesError, NotFittedError) as error:
-        outcome = f"{type(error).__name__}: {str(error).replace(str(path), 'it')[:60]}"
+        said = " ".join(str(error).replace(str(path), "it").split())
+        outcome = f"{type(error).__name__}: {said[:60]}"
     return f"{status('VmHWM') - before} {outcome}"
 
 
