@@ -17,8 +17,8 @@ from convnet_features.kernels.contract import (
     StageGraph,
 )
 from convnet_features.kernels.magnitude import CHUNK, magnitude
-from convnet_features.kernels.onednn import generated
 from convnet_features.kernels.onednn.bounds import Measuring
+from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.portable import PortableProvider
 from convnet_features.kernels.registry import get_provider
 
@@ -158,7 +158,7 @@ def test_stacks(case, activation, provider, rng, monkeypatch):
     if case in BY_CODE:
         if activation in ("tanh", "sigmoid"):
             pytest.skip("generated code knows no such activation")
-        monkeypatch.setattr(generated, "WORTH_GENERATING", 0)
+        monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
     if first is PoolStage:
         stages = (PoolStage(argument, activation),)
     elif first is ConvStage:
