@@ -1,4 +1,4 @@
-"""The parameters of nolearn's networks in files; `tests/nolearn/test_parameters.py` has more."""
+"""The parameters of nolearn's networks in files; `tests/nolearn/test_loading.py` has more."""
 
 from __future__ import annotations
 

@@ -1,0 +1,167 @@
+"""Training epoch by epoch, with handlers that are told of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+from ..estimators.constraints import Number
+from ..kernels.magnitude import are_finite
+from .declaration import DeclaredNetwork
+from .handlers import PrintLayerInfo, PrintLog
+from .split import TrainSplit
+
+__all__ = ["TrainingLoop"]
+
+_CONSTRAINTS = {"max_epochs": [Number(Integral, 0, None, closed="left")]}
+_EVENTS = (
+    "on_training_started",
+    "on_batch_finished",
+    "on_epoch_finished",
+    "on_training_finished",
+)
+
+
+class TrainingLoop(DeclaredNetwork):
+    """A declared network that is trained by epochs and batches."""
+
+    batch_iterator_train: Any
+    batch_iterator_test: Any
+    max_epochs: int
+    train_split: Callable[..., Any] | None
+    eval_size: float | None
+    custom_scores: Sequence[tuple[str, Callable[..., Any]]] | None
+    on_batch_finished: Any
+    on_epoch_finished: Any
+    on_training_started: Any
+    on_training_finished: Any
+    verbose: int
+    _as_input: Callable[[Any], np.ndarray]
+
+    def _check_parameters(self) -> None:
+        """What would fail only in the middle of training, or train what nobody means."""
+        name = type(self).__name__
+        validate_parameter_constraints(_CONSTRAINTS, {"max_epochs": self.max_epochs}, name)
+        for event in _EVENTS:
+            for handler in _as_list(getattr(self, event)):
+                if not callable(handler):
+                    raise TypeError(
+                        f"{name}: {event} holds {handler!r}, which cannot be called; give "
+                        "functions of the net and its train_history_."
+                    )
+        rate = self._update_arguments().get("learning_rate", 0.0)
+        if not rate >= 0:
+            raise ValueError(f"{name}: update_learning_rate must be at least 0; got {rate!r}.")
+
+    def train_loop(self, X: Any, y: Any, epochs: int | None = None) -> None:
+        """Split the data; train for `epochs` (by default `max_epochs`) or until StopIteration."""
+        X_train, X_valid, y_train, y_valid = self._split(X, y)
+        self._tell(self._starting_handlers())
+        for _ in range(self.max_epochs if epochs is None else epochs):
+            before = [value.copy() for value in self._model.values]
+            try:
+                record = self._run_epoch(X_train, X_valid, y_train, y_valid)
+            except BaseException:
+                for value, held in zip(self._model.values, before, strict=True):
+                    value[...] = held
+                raise
+            self.train_history_.append(record)
+            try:
+                self._tell(self._epoch_handlers())
+            except StopIteration:
+                break
+        self._tell(_as_list(self.on_training_finished))
+
+    def _split(self, X: Any, y: Any) -> tuple[Any, Any, Any, Any]:
+        legacy = getattr(self, "train_test_split", None)
+        if legacy is not None:  # a method of a subclass, as before nolearn 0.6
+            return legacy(X, y, 0.2 if self.eval_size is None else self.eval_size)
+        if self.train_split is not None:
+            return self.train_split(X, y, self)
+        return TrainSplit(0.2 if self.eval_size is None else self.eval_size)(X, y, self)
+
+    def _run_epoch(self, X_train: Any, X_valid: Any, y_train: Any, y_valid: Any) -> dict[str, Any]:
+        began = time.perf_counter()
+        epoch = len(self.train_history_) + 1
+        train_loss = self._train_on(X_train, y_train)
+        valid_loss, accuracy, scores = self._validate_on(X_valid, y_valid)
+        return {
+            "epoch": epoch,
+            "train_loss": train_loss,
+            "train_loss_best": train_loss <= self._best("train_loss"),
+            "valid_loss": valid_loss,
+            "valid_loss_best": valid_loss <= self._best("valid_loss"),
+            "valid_accuracy": accuracy,
+            **scores,
+            "dur": time.perf_counter() - began,
+        }
+
+    def _best(self, key: str) -> float:
+        return min((record[key] for record in self.train_history_), default=math.inf)
+
+    def _train_on(self, X: Any, y: Any) -> float:
+        engine, handlers = self._engine, _as_list(self.on_batch_finished)
+        losses, sizes = [], []
+        epoch = len(self.train_history_) + 1
+        for batch, (Xb, yb) in enumerate(self.batch_iterator_train(X, y), start=1):
+            engine.updater.arguments.update(self._update_arguments())
+            where = f"epoch {epoch}, batch {batch}"
+            losses.append(engine.step(self._as_input(Xb), engine.target(yb), where))
+            sizes.append(len(Xb))
+            self._tell(handlers)
+        if not losses:
+            raise ValueError(f"{type(self).__name__}: there is no sample to train on.")
+        return float(np.average(losses, weights=sizes))
+
+    def _validate_on(self, X: Any, y: Any) -> tuple[float, float, dict[str, float]]:
+        """(loss, accuracy, custom scores): means over the batches, NaN without data."""
+        rows, sizes = [], []
+        if len(y):
+            for Xb, yb in self.batch_iterator_test(X, y):
+                rows.append(self._scores_of(Xb, yb))
+                sizes.append(len(Xb))
+        names = [name for name, _ in self.custom_scores or ()]
+        if not rows:
+            return math.nan, math.nan, dict.fromkeys(names, math.nan)
+        loss, accuracy, *scores = np.average(rows, weights=sizes, axis=0).tolist()
+        return loss, accuracy, dict(zip(names, scores, strict=True))
+
+    def _scores_of(self, Xb: Any, yb: Any) -> list[float]:
+        targets = self._engine.target(yb)
+        loss, prediction = self._engine.evaluate(self._as_input(Xb), targets)
+        accuracy = loss if self.regression else _accuracy(prediction, targets)
+        return [loss, accuracy, *(f(yb, prediction) for _, f in self.custom_scores or ())]
+
+    def _tell(self, handlers: Sequence[Callable[..., Any]]) -> None:
+        for handler in handlers:
+            handler(self, self.train_history_)
+
+    def _starting_handlers(self) -> list[Any]:
+        return _as_list(self.on_training_started) + ([PrintLayerInfo()] if self.verbose else [])
+
+    def _epoch_handlers(self) -> list[Any]:
+        # First, so that the line of an epoch that ends training is printed too.
+        return ([PrintLog()] if self.verbose else []) + _as_list(self.on_epoch_finished)
+
+
+def _as_list(handlers: Any) -> list[Any]:
+    if handlers is None:
+        return []
+    return list(handlers) if isinstance(handlers, list | tuple) else [handlers]
+
+
+def _accuracy(prediction: np.ndarray, targets: np.ndarray) -> float:
+    """The share of samples whose largest output is the target's; NaN for targets of other kinds."""
+    if targets.shape == prediction.shape and targets.ndim == 2:
+        targets = targets.argmax(axis=1)
+    if targets.ndim != 1 or prediction.ndim != 2:
+        return math.nan
+    if not are_finite(prediction):
+        return math.nan
+    return float(np.mean(prediction.argmax(axis=1) == targets))
