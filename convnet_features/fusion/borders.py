@@ -7,6 +7,8 @@ way then.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic as scalar
@@ -112,4 +114,4 @@ def _with_padding(spec: Conv2DSpec, extra: list[tuple[int, int]], sign: int) -> 
         (top + sign * a, bottom + sign * b),
         (left + sign * c, right + sign * d),
     )
-    return Conv2DSpec(spec.stride, padding, spec.flip_filters)
+    return replace(spec, padding=padding)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytensor.tensor as pt
 import pytest
@@ -10,8 +12,10 @@ from pytensor.graph.replace import clone_replace
 from pytensor.tensor.subtensor import IncSubtensor, Subtensor
 
 import convnet_features  # noqa: F401  (makes `import lasagne` work)
+from convnet_features.fusion.borders import padded_convolution
 from convnet_features.kernels.contract import Conv2DSpec
 from convnet_features.ops import conv2d
+from convnet_features.ops.conv2d import Conv2D
 from convnet_features.ops.stack import Stack
 from convnet_features.theano_facade import theano_scope
 
@@ -198,3 +202,18 @@ def test_wider_zeros_make_a_wider_convolution(arrays):
     y = conv2d(padded(x, (1, 1), (1, 1), dtype="float64"), w)
     assert y.type.dtype == "float64"
     assert_same_fused([x, w], y, arrays)
+
+
+def test_what_else_a_spec_has_is_kept():
+    """Specs are copied, not written anew: a field that comes later is not lost."""
+
+    @dataclass(frozen=True)
+    class Dilated(Conv2DSpec):
+        dilation: int = 1
+
+    x = pt.tensor4(dtype="float32", shape=(2, 3, 7, 11))
+    w = pt.tensor4(dtype="float32", shape=(4, 3, 3, 2))
+    zeros = pt.zeros((2, 3, 9, 13), dtype="float32")
+    padded = Conv2D(Dilated(dilation=2))(pt.set_subtensor(zeros[:, :, 1:8, 2:13], x), w)
+    spec = padded_convolution(None, padded.owner).owner.op.spec
+    assert spec == Dilated(padding=((1, 1), (2, 0)), dilation=2)

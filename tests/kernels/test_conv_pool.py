@@ -127,13 +127,13 @@ def stack(*stages):
 
 def routines(kernel):
     """How many routines each of the kernel's forward programs has."""
-    plans = kernel.kernel._forward_plans._entries.values()
+    plans = kernel.kernel.forward_plans
     return [sum(isinstance(step, Routine) for step, _ in plan.program.steps) for plan in plans]
 
 
 def descriptions(kernel):
     """What the steps of its forward programs do."""
-    plans = kernel.kernel._forward_plans._entries.values()
+    plans = kernel.kernel.forward_plans
     return [step.description for plan in plans for step, _ in plan.program.steps]
 
 
@@ -277,7 +277,7 @@ def test_the_next_convolution_gets_what_it_wants(rng):
     params = [0.1 * rng.standard_normal(shape).astype("float32") for shape in shapes]
     kernel = stack(*stages)
     assert_close(kernel.forward(x, params), reference.stack(stages, x, params), "float32")
-    (plan,) = kernel.kernel._forward_plans._entries.values()
+    (plan,) = kernel.kernel.forward_plans
     steps = [step.description for step, _ in plan.program.steps]
     kinds = [step.split(" of ")[0] for step in steps]
     if "pooled convolution" not in kinds:

@@ -141,8 +141,8 @@ class TestStack:
         (x,) = arrays(rng, [(16, 1, 28, 28)])
         params = arrays(rng, SEED_SHAPES)
         training_step(kernel, x, params, np.ones((16, 10), "float32"), input_grad=False)
-        (plan,) = kernel.kernel._forward_plans._entries.values()
-        (backward,) = kernel.kernel._backward_programs._entries.values()
+        (plan,) = kernel.kernel.forward_plans
+        (backward,) = kernel.kernel.backward_programs
         kinds = [kind for kind, _ in describe(plan.program)]
         assert kinds.count("convolution") == kinds.count("pooling") == kinds.count("product") == 2
         assert len(kinds) - kinds.count("reorder") == 6

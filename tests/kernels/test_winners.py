@@ -138,9 +138,7 @@ def gradients(kernel, x, params, gy, input_grad=True):
 
 def routines(kernel):
     """The generated steps of a kernel's backward programs."""
-    programs = [
-        each for each in kernel.kernel._backward_programs._entries.values() if each is not None
-    ]
+    programs = kernel.kernel.backward_programs
     assert programs, "oneDNN has computed no gradient"
     return [
         (step, arguments)
@@ -176,7 +174,7 @@ def are_by_code(kernel):
             )
         )
         is None
-        for plan in kernel.kernel._forward_plans._entries.values()
+        for plan in kernel.kernel.forward_plans
         for before, pooling in pairwise(plan.records)
         if isinstance(before.stage, ConvStage) and isinstance(pooling.stage, PoolStage)
         if primitives.machine.generates
@@ -365,7 +363,7 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
             x, gy, *params = (integers(rng, each) for each in (case.x, case.y, *case.shapes))
             kernel = onednn_alone(case.stages)
             mine = gradients(kernel, x, params, gy)
-            by_onednn = any(kernel.kernel._backward_programs._entries.values())
+            by_onednn = any(kernel.kernel.backward_programs)
             if not by_onednn or not routines(kernel):
                 # What oneDNN has only slow code for, or does not lay out in blocks.
                 skipped += 1
@@ -519,7 +517,7 @@ class TestThreads:
             given.append(threads.get_num_threads())
             results.append(gradients(kernel, x, params, gy))
         assert len(routines(kernel)) == 2 * sum(are_by_code(kernel))
-        programs = kernel.kernel._backward_programs._entries.values()
+        programs = kernel.kernel.backward_programs
         # Where nobody limits them: 1, 2 and 3.
         assert [program.num_threads for program in programs] == sorted(set(given))
         # oneDNN's own sums are divided between threads.

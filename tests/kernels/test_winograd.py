@@ -140,7 +140,7 @@ def stack(*stages):
 
 def descriptions(kernel):
     """What the steps of its forward programs do, program by program."""
-    plans = kernel.kernel._forward_plans._entries.values()
+    plans = kernel.kernel.forward_plans
     return [[step.description for step, _ in plan.program.steps] for plan in plans]
 
 
@@ -151,7 +151,7 @@ def steps(kernel, beginning):
 
 def gradient_steps(kernel, beginning):
     """How many steps of each backward program are called so."""
-    programs = kernel.kernel._backward_programs._entries.values()
+    programs = kernel.kernel.backward_programs
     return [
         sum(step.description.startswith(beginning) for step, _ in program.steps)
         for program in programs

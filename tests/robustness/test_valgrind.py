@@ -55,7 +55,7 @@ x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 9, 9, 7), (11, 9, 3, 3)
 kernel = StackKernel(provider.stack(stages).kernel.fast)
 y, workspace = kernel.forward_training(x, [w, b])
 kernel.backward(workspace, x, [w, b], y, y, True)
-(program,) = kernel.kernel._backward_programs._entries.values()
+(program,) = kernel.kernel.backward_programs
 steps = list(program.steps)
 # Few channels: the convolution and the pooling as one pass.
 for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
@@ -65,7 +65,7 @@ for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
     kernel.forward(x, [w, b])
     y, workspace = kernel.forward_training(x, [w, b])
     kernel.backward(workspace, x, [w, b], y, y, True)
-    steps += [step for plan in kernel.kernel._forward_plans._entries.values() for step in plan.program.steps]
+    steps += [step for plan in kernel.kernel.forward_plans for step in plan.program.steps]
 # Minimal filtering, of odd and padded images, and its gradients, with a normalisation between;
 # then with its pooling.
 padded = Conv2DSpec((1, 1), ((1, 1), (1, 0)))
@@ -80,8 +80,8 @@ for stages, shapes in (
     kernel = StackKernel(provider.stack(stages).kernel.fast)
     y, workspace = kernel.forward_training(x, params)
     kernel.backward(workspace, x, params, y, y, True)
-    steps += [step for plan in kernel.kernel._forward_plans._entries.values() for step in plan.program.steps]
-    steps += [step for program in kernel.kernel._backward_programs._entries.values() for step in program.steps]
+    steps += [step for plan in kernel.kernel.forward_plans for step in plan.program.steps]
+    steps += [step for program in kernel.kernel.backward_programs for step in program.steps]
 routines = [(step, args) for step, args in steps if isinstance(step, Routine)]
 assert len(routines) == 22, routines
 for routine, arguments in routines:

@@ -9,9 +9,11 @@ import numpy as np
 from convnet_features.kernels.memory import empty
 
 __all__ = [
+    "BLOCKS",
     "CHANNELS_LAST",
     "FLOAT32",
     "PLAIN",
+    "ROWS",
     "all_float32",
     "empty_images",
     "flipped",
@@ -22,6 +24,10 @@ __all__ = [
 FLOAT32 = np.dtype(np.float32)
 #: How the images of a caller lie in memory.
 PLAIN, CHANNELS_LAST = "plain", "channels last"
+#: A matrix in C order.
+ROWS = "rows"
+#: And how oneDNN may lay them out inside: so many channels of each pixel side by side.
+BLOCKS = {lanes: f"blocks of {lanes} channels" for lanes in (16, 8)}
 
 
 def all_float32(arrays: Iterable[np.ndarray]) -> bool:

@@ -42,6 +42,11 @@ class LRUCache(Generic[T]):
                 self._entries.popitem(last=False)
         return entry
 
+    def values(self) -> list[T]:
+        """What is kept, that used last at the end."""
+        with self._lock:
+            return list(self._entries.values())
+
     def clear(self) -> None:
         """Forget all entries."""
         with self._lock:

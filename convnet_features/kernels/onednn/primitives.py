@@ -8,7 +8,7 @@ from typing import Any
 from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
 from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.onednn import declarations as dnnl
-from convnet_features.kernels.onednn.arrays import CHANNELS_LAST, PLAIN
+from convnet_features.kernels.onednn.arrays import BLOCKS, CHANNELS_LAST, PLAIN, ROWS
 from convnet_features.kernels.onednn.library import Library
 from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
 from convnet_features.kernels.onednn.plan.choice import prefers_blocks
@@ -88,13 +88,20 @@ class Primitives:
         """How images or rows lie in memory, in words."""
         shape = desc.shape
         if len(shape) != 4:
-            return "rows" if desc == self.strided(shape) else "oneDNN's own"
+            return ROWS if desc == self.strided(shape) else "oneDNN's own"
         if desc == self.strided(shape):
             return PLAIN
         if desc == self.images(shape, CHANNELS_LAST):
             return CHANNELS_LAST
-        lanes = next((n for n in (16, 8) if desc == self.blocked(shape, n)), None)
-        return f"blocks of {lanes} channels" if lanes else "oneDNN's own"
+        blocks = (name for lanes, name in BLOCKS.items() if desc == self.blocked(shape, lanes))
+        return next(blocks, "oneDNN's own")
+
+    def laid_out(self, shape: tuple[int, ...], layout: str) -> MemoryDesc:
+        """Images in one of the layouts that `layout_of` tells apart."""
+        for lanes, name in BLOCKS.items():
+            if name == layout:
+                return self.blocked(shape, lanes)
+        return self.strided(shape) if len(shape) != 4 else self.images(shape, layout)
 
     def channels(self, desc: MemoryDesc, start: int, count: int) -> MemoryDesc:
         """`count` of an array's channels, from `start` on, where they lie in it.

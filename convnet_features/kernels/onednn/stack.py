@@ -268,6 +268,16 @@ class OneDNNGraph(GraphKernel):
         """How many plans are kept."""
         return len(self._forward_plans) + len(self._backward_programs)
 
+    @property
+    def forward_plans(self) -> list[ForwardPlan]:
+        """Those of calls so far that are kept, where oneDNN computed them."""
+        return [plan for plan in self._forward_plans.values() if plan is not None]
+
+    @property
+    def backward_programs(self) -> list[Program]:
+        """Those of calls so far that are kept, where oneDNN computed them."""
+        return [program for program in self._backward_programs.values() if program is not None]
+
     def _parameters(self, params: Arrays) -> dict[str, np.ndarray]:
         arrays = {f"p{index}": plain(param) for index, param in enumerate(params)}
         for index in self._to_flip:

@@ -31,7 +31,6 @@ from convnet_features.kernels.contract import (
     SumStage,
     check_product,
 )
-from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
 from convnet_features.kernels.onednn.bounds import Measuring
 from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv_pool import emit_one_pass
@@ -47,6 +46,8 @@ from convnet_features.kernels.onednn.plan.choice import (
     Taken,
     applied_activation,
     commutes,
+    layout_of_joined,
+    layout_of_normalised,
     undone_activation,
 )
 from convnet_features.kernels.onednn.primitives import Primitives
@@ -326,10 +327,9 @@ class _Builder:
                     f"a batch normalisation of {shape[1]} channels has parameters of shape "
                     f"{param_shape}: they must be of shape {of_channels}"
                 )
-        desc = value.desc
-        if len(shape) == 4 and desc == primitives.strided(shape):
-            # A tenth of the speed: a plane of one channel after the other's.
-            desc = primitives.images(shape, CHANNELS_LAST)
+        desc, layout = value.desc, primitives.layout_of(value.desc)
+        if layout_of_normalised(layout) != layout:
+            desc = primitives.laid_out(shape, layout_of_normalised(layout))
         x = self._input(value, desc)
         rectify = stage.activation == "rectify"
         undo = "linear" if rectify else stage.activation
@@ -399,7 +399,9 @@ class _Builder:
     def _concatenate(self, node: SizedNode) -> None:
         self._check_alike(node, [(shape[0], *shape[2:]) for shape in node.x_shapes])
         given = [self.values[value] for value in node.inputs]
-        desc = self._layout_of_joined(node, given[0].desc)
+        layout = self.primitives.layout_of(given[0].desc)
+        layout = layout_of_joined(layout, [x_shape[1] for x_shape in node.x_shapes])
+        desc = self.primitives.laid_out(node.y_shape, layout)
         y = self._result(node, desc, "linear")
         start = 0
         for value in given:
@@ -409,18 +411,6 @@ class _Builder:
             start += channels
         descs = tuple([value.desc for value in given])
         self._record(node, "linear", given[0], y, x_descs=descs)
-
-    def _layout_of_joined(self, node: SizedNode, like: MemoryDesc) -> MemoryDesc:
-        """The layout of concatenated images: that of the first, if the others' channels fit it."""
-        primitives, shape = self.primitives, node.y_shape
-        if like == primitives.strided(like.shape):
-            return primitives.strided(shape)
-        for lanes in (16, 8):
-            if like == primitives.blocked(like.shape, lanes):
-                if all(x_shape[1] % lanes == 0 for x_shape in node.x_shapes):
-                    return primitives.blocked(shape, lanes)
-                break
-        return primitives.images(shape, CHANNELS_LAST)
 
     @staticmethod
     def _check_alike(node: SizedNode, sizes: Sequence[Shape]) -> None:

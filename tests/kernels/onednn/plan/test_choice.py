@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,39 @@ def test_a_gradient_by_minimal_filtering_has_sums_that_stay_near(monkeypatch):
 )
 def test_layouts_that_oneDNN_is_asked_for(training, vendor, blocks):
     assert choice.prefers_blocks(training, Machine("avx512", vendor)) == blocks
+
+
+@pytest.mark.parametrize(
+    ("first", "channels", "layout"),
+    [
+        ("plain", (16, 16), "plain"),
+        ("channels last", (16, 16), "channels last"),
+        ("blocks of 16 channels", (16, 32), "blocks of 16 channels"),
+        ("blocks of 8 channels", (24, 8), "blocks of 8 channels"),
+        ("blocks of 16 channels", (16, 24), "channels last"),
+        ("blocks of 8 channels", (8, 3), "channels last"),
+        ("oneDNN's own", (16, 16), "channels last"),
+    ],
+)
+def test_layout_of_concatenated_images(first, channels, layout):
+    assert choice.layout_of_joined(first, channels) == layout
+
+
+def test_plain_images_are_not_normalised_as_they_are():
+    assert choice.layout_of_normalised("plain") == "channels last"
+    for layout in ("channels last", "blocks of 16 channels", "rows", "oneDNN's own"):
+        assert choice.layout_of_normalised(layout) == layout
+
+
+def test_a_gradient_keeps_what_else_a_spec_has():
+    @dataclass(frozen=True)
+    class Dilated(Conv2DSpec):
+        dilation: int = 1
+
+    spec = Dilated((1, 1), ((1, 0), (2, 1)), dilation=2)
+    case = choice.Case(ConvStage(spec), None, (2, 8, 9, 9), (16, 8, 3, 4), True, AVX2)
+    assert case.of_images().spec == Dilated((1, 1), ((1, 2), (1, 2)), dilation=2)
+    assert case.of_filters().spec == spec
 
 
 def test_little_work_is_for_one_thread():
