@@ -14,7 +14,7 @@ from ..kernels.registry import ENGINES
 from .blocks import block_program
 from .linker import compilation_rewriter
 
-__all__ = ["compile_in_place", "compile_program"]
+__all__ = ["compile_in_place", "compile_program", "link", "rewritten_graph"]
 
 
 def compile_program(
@@ -51,8 +51,29 @@ def compile_program(
         From values of `inputs`, without the frozen ones, to a tuple of values of
         `outputs`; safe to call from any number of threads.
     """
+    return link(rewritten_graph(inputs, outputs, fuse=fuse, clone=clone), provider, frozen)
+
+
+def rewritten_graph(
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    *,
+    fuse: bool = True,
+    clone: bool = True,
+) -> FunctionGraph:
+    """A graph that is ready for `link`; arguments are those of `compile_program`."""
     fgraph = FunctionGraph(list(inputs), list(outputs), clone=clone)
     compilation_rewriter(fuse, inline=True).rewrite(fgraph)
+    return fgraph
+
+
+def link(
+    fgraph: FunctionGraph, provider: Provider, frozen: Sequence[np.ndarray | None] = ()
+) -> Callable[..., tuple[Any, ...]]:
+    """The function that computes a rewritten graph, which stays as it is.
+
+    Arguments and result are those of `compile_program`.
+    """
     known = {
         variable: value
         for variable, value in zip(fgraph.inputs, frozen, strict=False)

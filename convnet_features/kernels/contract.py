@@ -646,6 +646,8 @@ class Provider(ABC):
 
     #: What ``engine=`` calls it.
     name: str
+    #: Whether `GraphKernel.prepare` saves more than it costs where parameters serve several calls.
+    lays_out_parameters = False
 
     @abstractmethod
     def conv2d(self, spec: Conv2DSpec) -> Conv2DKernel:

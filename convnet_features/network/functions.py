@@ -9,8 +9,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..compilation import compile_program
+import numpy as np
+
+from ..compilation import link, rewritten_graph
 from ..fusion import get_fusion
+from ..kernels.contract import Provider
 from ..kernels.registry import get_provider
 from ..locks import new_lock
 from ..theano_facade import theano_scope
@@ -23,7 +26,6 @@ __all__ = [
     "cached_program",
     "clear_programs",
     "compilations",
-    "frozen_function",
     "live_variables",
     "output_program",
     "with_live_values",
@@ -46,10 +48,21 @@ class Program:
         ``function(*data, *param_values, *generators)`` gives a tuple of arrays.
     n_generators : int
         How many random generators it takes.
+    freeze : callable or None
+        ``freeze(param_values)`` gives ``function(*data, *generators)`` for
+        parameters that keep these values for good: kernels lay them out once.
+        None where nobody needs it.
     """
 
     function: Callable[..., tuple[Any, ...]]
     n_generators: int = 0
+    freeze: Callable[[Sequence[np.ndarray]], Callable[..., tuple[Any, ...]]] | None = None
+
+    def frozen(self, param_values: Sequence[np.ndarray]) -> Callable[..., tuple[Any, ...]]:
+        """``freeze(param_values)`` of a program that has it."""
+        if self.freeze is None:
+            raise TypeError("this program takes its parameters at every call")
+        return self.freeze(param_values)
 
 
 @dataclass
@@ -151,35 +164,19 @@ def _compile_outputs(network: Network, names: tuple[str, ...], engine: str, fuse
         )
 
 
-def frozen_function(
-    network: Network, name: str, values: Sequence[Any], engine: str, fuse: bool = True
-) -> Callable[..., tuple[Any, ...]]:
-    """From (images, *generators) to one layer's output, for parameters that keep `values` for good.
-
-    It serves this network alone, and nobody else keeps it.
-    """
-    with theano_scope():
-        output = symbolic_output(network, network.layers[name], deterministic=True)
-        params, outputs, generators = without_shared_variables(network, [output])
-        live, outputs = live_variables(outputs)
-        inputs = [network.input.input_var, *params, *generators, *live.values()]
-        frozen = [None, *values, *[None] * (len(generators) + len(live))]
-        function = compile_program(
-            inputs, outputs, get_provider(engine), fuse=fuse, frozen=frozen, clone=False
-        )
-    return with_live_values(function, live)
-
-
 def compile_with_params(
-    network: Network, data: Sequence[Any], outputs: Sequence[Any], provider: Any, fuse: bool
+    network: Network, data: Sequence[Any], outputs: Sequence[Any], provider: Provider, fuse: bool
 ) -> Program:
     """Compile `outputs` with the network's parameters and generators as further arguments."""
-    inputs, outputs, generators = without_shared_variables(network, outputs)
+    params, outputs, generators = without_shared_variables(network, outputs)
     live, outputs = live_variables(outputs)
-    function = compile_program(
-        [*data, *inputs, *generators, *live.values()], outputs, provider, fuse=fuse, clone=False
-    )
-    return Program(with_live_values(function, live), len(generators))
+    inputs = [*data, *params, *generators, *live.values()]
+    graph = rewritten_graph(inputs, outputs, fuse=fuse, clone=False)
+
+    def freeze(values: Sequence[np.ndarray]) -> Callable[..., tuple[Any, ...]]:
+        return with_live_values(link(graph, provider, [*[None] * len(data), *values]), live)
+
+    return Program(with_live_values(link(graph, provider), live), len(generators), freeze)
 
 
 def live_variables(outputs: Sequence[Any]) -> tuple[dict[Any, Any], list[Any]]:

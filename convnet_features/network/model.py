@@ -11,9 +11,11 @@ import numpy as np
 from ..exceptions import NetworkError
 from ..fusion import get_fusion
 from ..kernels.memory import empty
+from ..kernels.registry import get_provider
 from ..locks import new_lock
 from .build import Network, Target, build_network
-from .functions import Program, frozen_function, output_program
+from .functions import Program, output_program
+from .laid_out import LaidOut
 from .on_demand import ImagesOnDemand, in_order
 from .pixels import to_network
 from .spec import LayerSpec
@@ -70,15 +72,17 @@ class Model:
     _network: Network | None = field(default=None, repr=False)
     _params: list[tuple[Any, np.ndarray]] = field(default_factory=list, repr=False)
     _programs: dict[Any, Program] = field(default_factory=dict, repr=False)
+    _laid_out: LaidOut | None = field(default=None, repr=False)
     _building: Any = field(default_factory=new_lock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         self.adopt_values()
-        hidden = ("_network", "_params", "_programs", "_building")
+        hidden = ("_network", "_params", "_programs", "_laid_out", "_building")
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _network=None, _params=[], _programs={}, _building=new_lock())
+        vars(self).update(state, _network=None, _params=[], _programs={}, _laid_out=None)
+        self._building = new_lock()
 
     @property
     def network(self) -> Network:
@@ -98,16 +102,21 @@ class Model:
     def _lay_out(self, network: Network) -> None:
         """Let the parameters hold views of `theta`, which is made of their values if it is None."""
         params = _by_trainability(network, self.frozen)
-        values = [param.get_value(borrow=True) for param in params]
         _check_types(network)
         if self.theta is None:
-            self.theta = _joined(values)
+            self.theta = _joined([param.get_value(borrow=True) for param in params])
         if not self.theta.flags.writeable:  # of a file that joblib has mapped
             self.theta = self.theta.copy()
-        views = dict(zip(params, _views(self.theta, values), strict=True))
-        self._params = [(param, views[param]) for param in network.params]
+        self._params = list(zip(network.params, self._values_in(network, self.theta), strict=True))
         for param, view in self._params:
             param.set_value(view, borrow=True)
+
+    def _values_in(self, network: Network, theta: np.ndarray) -> list[np.ndarray]:
+        """Each parameter's value, in the order of ``network.params``: views of any `theta`."""
+        params = _by_trainability(network, self.frozen)
+        views = _views(theta, [param.get_value(borrow=True) for param in params])
+        by_param = dict(zip(params, views, strict=True))
+        return [by_param[param] for param in network.params]
 
     def adopt_values(self) -> None:
         """Copy into `theta` what somebody gave a parameter with ``set_value``."""
@@ -158,9 +167,9 @@ class Model:
 
     def function(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
         """From a float32 batch (already scaled) to a layer's output, parameters as they are now."""
-        values = [value.copy() for value in self.values]
-        compute = frozen_function(self.network, name, values, self.engine)
-        n_generators = self.program((name,)).n_generators
+        program = self.program((name,))
+        compute = program.frozen([value.copy() for value in self.values])
+        n_generators = program.n_generators
         if n_generators:
             return lambda batch: compute(batch, *self.streams(n_generators))[0]
         return lambda batch: compute(batch)[0]
@@ -190,8 +199,8 @@ class Model:
         NetworkError
             If a layer gives other than one row a sample.
         """
-        program = self.program(names)
-        compute, values = program.function, self.values
+        compute = self._function_of_images(names)
+        n_generators = self.program(names).n_generators
         shapes = [self._row_shape(name) for name in names]
         results = [empty((len(images), *shape)) for shape in shapes]
         step = self.slice_size
@@ -202,12 +211,24 @@ class Model:
             len(starts),
         )
         for start, batch in zip(starts, batches, strict=True):
-            outputs = compute(batch, *values, *self.streams(program.n_generators))
+            outputs = compute(batch, *self.streams(n_generators))
             for name, result, value in zip(names, results, outputs, strict=True):
                 if value.shape != (len(batch), *result.shape[1:]):
                     raise self._not_by_rows(name, value.shape)
                 result[start : start + step] = value
         return results
+
+    def _function_of_images(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
+        """From (images, *generators) to the outputs of layers, for the parameters of now."""
+        program, values = self.program(names), self.values
+        if not get_provider(self.engine).lays_out_parameters:
+            return lambda images, *generators: program.function(images, *values, *generators)
+        kept, theta = self._laid_out, self.theta
+        assert theta is not None  # once there is a network
+        if kept is None or not kept.is_for(theta):
+            theta = theta.copy()
+            kept = self._laid_out = LaidOut(theta, self._values_in(self.network, theta))
+        return kept.function(program)
 
     def _row_shape(self, name: str) -> tuple[int, ...]:
         """The shape of one sample's output of a layer."""

@@ -16,7 +16,6 @@ from convnet_features.network.functions import (
     MAX_PROGRAMS,
     cached_program,
     clear_programs,
-    frozen_function,
     output_program,
     without_shared_variables,
 )
@@ -147,7 +146,7 @@ def test_generators_are_arguments(rng):
 def test_a_frozen_function_keeps_the_values_it_was_given(fuse, rng):
     network, batch = network_of(), images(rng)
     values = values_of(network)
-    function = frozen_function(network, "dense", values, "auto", fuse)
+    function = output_program(network, ["dense"], "auto", fuse).frozen(values)
     before = function(batch)[0]
     assert_close(before, as_lasagne(network, ["dense"], batch)[0], "float32")
     for param in network.params:

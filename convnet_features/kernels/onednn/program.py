@@ -9,8 +9,9 @@ calls. Any number of contexts of one program may run at a time.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -50,6 +51,32 @@ class Look:
         self.size = value.desc.size
 
 
+class Constants:
+    """Arrays that keep their values, by name, and what programs have laid out of them.
+
+    Programs for images of several sizes share them.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        self.arrays = arrays or {}
+        self._made: list[tuple[np.ndarray, MemoryDesc, MemoryDesc, np.ndarray]] = []
+
+    def laid_out(
+        self,
+        array: np.ndarray,
+        before: MemoryDesc,
+        after: MemoryDesc,
+        make: Callable[[], np.ndarray],
+    ) -> np.ndarray:
+        """`array` in another layout, made at the first call."""
+        # Threads may add to it meanwhile, and at worst make the same twice.
+        for known, old, new, made in tuple(self._made):
+            if known is array and old == before and new == after:
+                return made
+        self._made.append((array, before, after, made := make()))
+        return made
+
+
 class Program:
     """Primitives one after the other; build it with the methods, then `finish` it.
 
@@ -64,6 +91,8 @@ class Program:
         `threads.get_num_threads` gives as many.
     saved : SavedArea, optional
         Where `save` makes room.
+    constants : Constants, optional
+        What other programs have laid out of the same constants.
     """
 
     def __init__(
@@ -72,6 +101,7 @@ class Program:
         pool: BufferPool,
         num_threads: int,
         saved: SavedArea | None = None,
+        constants: Constants | None = None,
     ) -> None:
         self.primitives = primitives
         self.library: Library = primitives.library
@@ -80,6 +110,7 @@ class Program:
         self.num_threads = num_threads
         self.externals: dict[str, Value] = {}
         self.constants: list[tuple[Value, np.ndarray]] = []
+        self._layouts = constants or Constants()
         self.values: list[Value] = []
         self.steps: list[tuple[Step, dict[int, Value]]] = []
         #: What steps are appended for, as the builder names it, and what each was.
@@ -165,7 +196,8 @@ class Program:
             return value
         for constant, array in self.constants:
             if constant is value:
-                return self.constant(self._reordered(array, value.desc, desc), desc)
+                make = functools.partial(self._reordered, array, value.desc, desc)
+                return self.constant(self._layouts.laid_out(array, value.desc, desc, make), desc)
         result = self.temporary(desc)
         self.reorder_into(value, result)
         return result

@@ -58,6 +58,7 @@ class OneDNNProvider(Provider):
     """
 
     name = "onednn"
+    lays_out_parameters = True
 
     def __init__(self, machine: Machine | None = None) -> None:
         library = load_library()

@@ -24,7 +24,7 @@ from convnet_features.kernels.onednn.explanation import backward_steps, forward_
 from convnet_features.kernels.onednn.objects import UnsupportedError
 from convnet_features.kernels.onednn.plan.choice import choose, is_for_one_thread
 from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.program import Constants, Program
 from convnet_features.kernels.onednn.stack_backward import build_backward
 from convnet_features.kernels.onednn.stack_forward import build_forward
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey
@@ -37,8 +37,6 @@ Shape = tuple[int, ...]
 Measured = dict[int, float] | None
 #: Plans of one stack that are kept: one for each batch size, say.
 PLANS = 32
-#: And of one prepared function, whose plans hold parameters.
-PREPARED_PLANS = 4
 #: How often steps are timed; the least counts.
 ROUNDS = 3
 
@@ -107,9 +105,9 @@ class OneDNNGraph(GraphKernel):
         """`measured_forward` of parameters that are laid out once for each size of batch."""
         if not all_float32(params):
             return lambda xs, looks: (self._portable.forward(xs, params), None)
-        constants = {name: np.array(value) for name, value in self._parameters(params).items()}
+        constants = Constants(self._parameters(params))
         shapes = tuple([param.shape for param in params])
-        plans: LRUCache[ForwardPlan | None] = LRUCache(PREPARED_PLANS)
+        plans: LRUCache[ForwardPlan | None] = LRUCache(PLANS)
 
         def forward(xs: Arrays, looks: int) -> tuple[list[np.ndarray], Measured]:
             if not all_float32(xs):
@@ -291,16 +289,14 @@ class OneDNNGraph(GraphKernel):
         return self._forward_plans.get(key, lambda: self._build_forward(key))
 
     def _build_forward(
-        self, key: PlanKey, constants: Mapping[str, np.ndarray] | None = None
+        self, key: PlanKey, constants: Constants | None = None
     ) -> ForwardPlan | None:
         try:
             return self._built_forward(key, constants)
         except UnsupportedError:
             return None
 
-    def _built_forward(
-        self, key: PlanKey, constants: Mapping[str, np.ndarray] | None = None
-    ) -> ForwardPlan:
+    def _built_forward(self, key: PlanKey, constants: Constants | None = None) -> ForwardPlan:
         graph = self.graph
         work = sum(
             node.stage.multiplications(node.x_shapes, node.param_shapes)

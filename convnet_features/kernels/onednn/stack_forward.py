@@ -14,10 +14,8 @@ them otherwise, and filters, which are small.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from convnet_features.kernels.contract import (
     ConcatStage,
@@ -51,7 +49,7 @@ from convnet_features.kernels.onednn.plan.choice import (
     undone_activation,
 )
 from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.program import Constants, Program
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey, Record
 from convnet_features.kernels.onednn.storage import TEMPORARY, Storage, Value
 from convnet_features.kernels.onednn.winograd import emit_filtering
@@ -68,7 +66,7 @@ def build_forward(
     key: PlanKey,
     choices: Choices,
     num_threads: int,
-    constants: Mapping[str, np.ndarray] | None = None,
+    constants: Constants | None = None,
 ) -> ForwardPlan:
     """Make the forward program for the images and parameters that `key` describes.
 
@@ -81,7 +79,9 @@ def build_forward(
     UnsupportedError
         oneDNN cannot compute one of the stages, or only slowly.
     """
-    return _Builder(primitives, pool, graph, key, choices, num_threads, constants or {}).build()
+    return _Builder(
+        primitives, pool, graph, key, choices, num_threads, constants or Constants()
+    ).build()
 
 
 class _Builder:
@@ -93,17 +93,17 @@ class _Builder:
         key: PlanKey,
         choices: Choices,
         num_threads: int,
-        constants: Mapping[str, np.ndarray],
+        constants: Constants,
     ) -> None:
         self.primitives = primitives
         self.graph = graph
         self.readers = graph.readers
         self.only_readers = graph.only_readers
         self.choices = choices
-        self.constants = constants
+        self.constants = constants.arrays
         self.key = key
         self.nodes = list(graph.walk(key.x_shapes, key.param_shapes))
-        self.program = Program(primitives, pool, num_threads)
+        self.program = Program(primitives, pool, num_threads, constants=constants)
         #: What is known by now: the inputs, and the nodes' results.
         self.values: dict[int, Value] = {}
         self.records: list[Record] = []
