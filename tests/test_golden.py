@@ -117,7 +117,7 @@ class TestThroughLasagneAlone:
             assert_agrees(param.get_value(), expected, 1e-4, param.name)
 
 
-@pytest.fixture(params=["portable", "onednn"])
+@pytest.fixture(params=[pytest.param("portable", marks=pytest.mark.any_machine), "onednn"])
 def engine(request):
     if request.param not in available_engines():
         pytest.skip(f"{request.param} is not on this machine")

@@ -12,7 +12,11 @@ ONEDNN_DISTRIBUTION = "onednn-cpu-gomp"
 
 
 @pytest.fixture(
-    scope="session", params=["portable", pytest.param("onednn", marks=pytest.mark.onednn)]
+    scope="session",
+    params=[
+        pytest.param("portable", marks=pytest.mark.any_machine),
+        pytest.param("onednn", marks=pytest.mark.onednn),
+    ],
 )
 def provider(request):
     """Each provider in turn. An absent one skips; one that fails to start is a failure."""

@@ -36,6 +36,7 @@ from .processes import run_kernels
 BITS = {"sse41": 0x1, "avx": 0x3, "avx2": 0x7, "avx2_vnni": 0xF, "avx512": 0x27, "amx": 0xFEF}
 
 
+@pytest.mark.any_machine
 class TestLimit:
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -85,6 +86,7 @@ class TestLimit:
         assert Limit.of_environment() == Limit("native", None)
 
 
+@pytest.mark.any_machine
 class TestMachine:
     @pytest.mark.parametrize(
         ("processor", "isa", "lanes", "registers", "generates"),
@@ -164,6 +166,7 @@ print(found.isa, found.vendor, found.cpu or "-", primitives.library.lib.dnnl_get
 
 @pytest.mark.onednn
 class TestProcess:
+    @pytest.mark.any_machine
     @pytest.mark.parametrize("level", LEVELS)
     def test_oneDNN_and_generated_code_are_held_to_a_level(self, level):
         done = run(MACHINE, CONVNET_FEATURES_ISA=f"{level},vendor=amd")
@@ -173,6 +176,7 @@ class TestProcess:
         cpu = {"sse41": "-", "avx2": "x86-64-v3", "avx512": "x86-64-v4"}[level]
         assert done.stdout.split() == [level, "amd", cpu, str(BITS[level])]
 
+    @pytest.mark.any_machine
     def test_without_a_limit_all_is_used(self):
         done = run(MACHINE, CONVNET_FEATURES_ISA="native")
         same = run(MACHINE, CONVNET_FEATURES_ISA="")
@@ -180,6 +184,7 @@ class TestProcess:
         assert done.stdout == same.stdout
         assert done.stdout.split()[2] == "-"
 
+    @pytest.mark.any_machine
     @pytest.mark.parametrize("engine", ["auto", "onednn"])
     def test_nonsense_is_an_error_each_time(self, engine):
         done = run(

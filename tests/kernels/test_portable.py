@@ -34,6 +34,8 @@ from convnet_features.kernels.portable.threads import (
 
 from ..helpers import assert_close
 
+pytestmark = pytest.mark.any_machine
+
 POOL2 = PoolStage(Pool2DSpec((2, 2), (2, 2)))
 
 

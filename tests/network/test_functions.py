@@ -56,7 +56,13 @@ def as_lasagne(network, names, batch):
 
 
 @pytest.mark.parametrize("fuse", [True, False])
-@pytest.mark.parametrize("engine", ["portable", pytest.param("onednn", marks=pytest.mark.onednn)])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("portable", marks=pytest.mark.any_machine),
+        pytest.param("onednn", marks=pytest.mark.onednn),
+    ],
+)
 def test_outputs_are_lasagnes(engine, fuse, rng):
     network, batch = network_of(), images(rng)
     names = list(network.layers)

@@ -14,7 +14,10 @@ from .. import reference
 from ..graphs import compute
 from ..helpers import assert_close, assert_derivative
 
-ENGINES = ["portable", pytest.param("onednn", marks=pytest.mark.onednn)]
+ENGINES = [
+    pytest.param("portable", marks=pytest.mark.any_machine),
+    pytest.param("onednn", marks=pytest.mark.onednn),
+]
 
 
 def softmax_crossentropy(x, labels):
