@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,20 +13,26 @@ import pytest
 import convnet_features
 
 PACKAGE = Path(convnet_features.__file__).parent
-#: The layers of docs/design/architecture.md, from the top to the bottom.
-LAYERS = (
-    {"extractor", "classifier", "regressor", "estimators"},
-    {"validation", "datasets"},
-    {"training"},
-    {"network", "layers"},
-    {"theano_facade"},
-    {"compilation"},
-    {"fusion"},
-    {"ops"},
-    {"kernels"},
-    {"files"},
-    {"environment", "exceptions", "identity", "locks"},
-)
+DESIGN = Path(__file__).parents[1] / "docs" / "design"
+
+
+def rows_of(page):
+    """The cells of every row of every table on a page, the headings left out."""
+    lines = (DESIGN / page).read_text(encoding="utf-8").splitlines()
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("| ") and not line.startswith("| ---") and "| ---" not in following:
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def names_in(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+ROWS = list(rows_of("architecture.md"))
+#: The layers, from the top to the bottom: rows of three cells.
+LAYERS = tuple(set(names_in(row[1])) for row in ROWS if len(row) == 3)
+#: Packages within packages: rows of two.
+SUBPACKAGES = [name for row in ROWS if len(row) == 2 for name in names_in(row[0])]
 #: Where an import goes upward: only ever within a function, which runs when all is loaded.
 UPWARD = {("theano_facade", "compilation")}
 
@@ -72,21 +79,26 @@ def _from(node, package, at_top):
 
 
 def level_of(name):
-    """The position of a module's layer; whatever is in none builds on the estimators."""
+    """The position of a module's layer; the package itself is above all."""
     first = name.split(".")[0]
-    if first == "_version":
-        return len(LAYERS)
-    return next((level for level, layer in enumerate(LAYERS) if first in layer), 0)
+    return next(level for level, layer in enumerate(LAYERS) if first in layer) if first else -1
 
 
-def test_the_layers_are_those_of_the_documentation():
-    text = (Path(__file__).parents[1] / "docs" / "design" / "architecture.md").read_text()
-    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
-    documented = [{word.strip("` ") for word in row[2].split(",")} for row in rows[2:]]
-    for layer in LAYERS:
-        assert any(layer <= names for names in documented), f"{layer} is not in {documented}"
-    order = [next(k for k, names in enumerate(documented) if layer <= names) for layer in LAYERS]
-    assert order == sorted(order)
+def test_every_module_and_package_has_a_row():
+    named = [name for layer in LAYERS for name in layer]
+    assert sorted(named) == sorted({name.split(".")[0] for name in MODULES if name})
+    packages = [name for name, path in MODULES.items() if path.name == "__init__.py"]
+    assert sorted(SUBPACKAGES) == sorted(name for name in packages if "." in name)
+
+
+def test_the_files_that_additions_touch_are_there():
+    root = DESIGN.parents[1]
+    named = [name for row in rows_of("adding.md") for cell in row for name in names_in(cell)]
+    assert len(named) > 40
+    assert not [name for name in named if not (root / name).is_file()]
+    prose = (DESIGN / "adding.md").read_text(encoding="utf-8")
+    kinds = ("layer", "stage with kernels", "callback", "display", "ONNX operator", "engine")
+    assert re.findall(r"^## An? (.*)$", prose, re.MULTILINE) == list(kinds)
 
 
 def test_there_are_modules_to_look_at():
