@@ -12,7 +12,7 @@ import numpy as np
 from ..identity import array_identity
 from ..kernels.memory import empty
 from ..network.on_demand import ImagesOnDemand, one_ahead
-from .batch import decode_all, report
+from .batch import Bad, decode_all, report
 from .cache import Cache
 from .decoding import Decoder
 from .pictures import name_of
@@ -43,6 +43,8 @@ class LazyImages(ImagesOnDemand):
         Keeps decoded images; rows of these images share it.
     rows : ndarray of shape (n_samples,), default=None
         Which of the sources; None is all of them.
+    told : set of int, default=None
+        The sources of which a warning has said that they cannot be read.
 
     Attributes
     ----------
@@ -77,6 +79,7 @@ class LazyImages(ImagesOnDemand):
         n_jobs: int | None = None,
         cache: Cache | None = None,
         rows: np.ndarray | None = None,
+        told: set[int] | None = None,
     ) -> None:
         self.sources = sources
         self.decoder = decoder
@@ -84,6 +87,7 @@ class LazyImages(ImagesOnDemand):
         self.n_jobs = n_jobs
         self.cache = cache
         self.rows = np.arange(len(sources)) if rows is None else rows
+        self.told: set[int] = set() if told is None else told
         self.shape = (len(self.rows), *decoder.shape)
 
     @property
@@ -119,7 +123,8 @@ class LazyImages(ImagesOnDemand):
         rows = self.rows[key if isinstance(key, slice) else _numbers(key)]
         if rows.ndim != 1:
             raise IndexError(f"{self!r} is indexed by rows; got {key!r}")
-        return LazyImages(self.sources, self.decoder, self.on_error, self.n_jobs, self.cache, rows)
+        shared = self.decoder, self.on_error, self.n_jobs, self.cache
+        return LazyImages(self.sources, *shared, rows, self.told)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -138,7 +143,7 @@ class LazyImages(ImagesOnDemand):
             missing = missing[~self.cache.take(needed, pixels)]
         if len(missing):
             fresh, bad = decode_all(self.decoder, self.sources, needed[missing], self.n_jobs)
-            report("LazyImages", bad, len(missing), self.on_error)
+            self._report(bad, len(missing))
             if len(missing) == len(needed):
                 pixels = fresh
             else:
@@ -146,6 +151,13 @@ class LazyImages(ImagesOnDemand):
             if self.cache is not None:
                 self.cache.keep(needed[missing], fresh)
         return pixels if len(needed) == len(rows) else pixels[places]
+
+    def _report(self, bad: Bad, n_images: int) -> None:
+        """Every time as an error, and once as a warning."""
+        if self.on_error == "blank":
+            bad = [each for each in bad if each[0] not in self.told]
+            self.told.update(row for row, _, _ in bad)
+        report("LazyImages", bad, n_images, self.on_error)
 
     def check(self) -> list[tuple[int, str, str]]:
         """Decode everything once, batch by batch, and list what cannot be read.
@@ -155,7 +167,7 @@ class LazyImages(ImagesOnDemand):
         list of (row, name, reason)
             As `BadImagesError` has them; rows are counted in these images.
         """
-        bad = []
+        bad: Bad = []
         for start in range(0, len(self), STEP):
             rows = self.rows[start : start + STEP]
             _, found = decode_all(self.decoder, self.sources, rows, self.n_jobs)

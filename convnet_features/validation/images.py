@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ __all__ = [
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 #: Images that `automatic_input_scale` looks at.
 SAMPLE = 1000
+#: Images on demand that are read together.
+PART = 64
 #: Pixels that it looks at together: as float64 they stay in a processor's cache.
 PIXELS = 1 << 16
 
@@ -302,10 +305,10 @@ def automatic_input_scale(
     float
     """
     every = max(1, len(images) // SAMPLE)
-    sample = np.asarray(images[::every][:SAMPLE])
+    sample = images[::every][:SAMPLE]
     # Divided by the largest, whose square float64 might not hold, nor that of the smallest.
-    _, largest = math.frexp(magnitude(sample))  # m · 2**largest with ½ ≤ m < 1
-    squares = _mean_squares(sample, -largest)
+    _, largest = math.frexp(largest_pixel(sample))  # m · 2**largest with ½ ≤ m < 1
+    squares = np.concatenate([_mean_squares(part, -largest) for part in _in_memory(sample)])
     counts = None if weights is None else weights[::every][:SAMPLE]
     if counts is not None:
         counts = counts / counts.max()
@@ -315,6 +318,15 @@ def automatic_input_scale(
     _, exponent = math.frexp(rms)
     # Pixels of less than float64's normal numbers stay below ½.
     return math.ldexp(1.0, min(-exponent - largest, 1023))
+
+
+def _in_memory(images: np.ndarray | ImagesOnDemand) -> Iterator[np.ndarray]:
+    """An array as it is; images on demand a part at a time."""
+    if isinstance(images, ImagesOnDemand):
+        for start in range(0, len(images), PART):
+            yield np.asarray(images[start : start + PART])
+    else:
+        yield images
 
 
 def _mean_squares(images: np.ndarray, exponent: int) -> np.ndarray:

@@ -77,10 +77,23 @@ def few_colours():
     return image, np.asarray(image.convert("RGB"))
 
 
-def seen_through_one_colour():
+def seen_through_one_grey():
+    level = int(grey()[9, 9])
+    shown = np.where(grey() == level, 255, grey())
+    return saved(Image.fromarray(grey()), "PNG", transparency=level), np.dstack([shown] * 3)
+
+
+def seen_through_one_of_many():
+    chosen = scene()[9, 9]
+    hole = (scene() == chosen).all(axis=2, keepdims=True)
+    file = saved(colour(), "PNG", transparency=tuple(chosen.tolist()))
+    return file, np.where(hole, 255, scene())
+
+
+def seen_through_one_colour(kind="PNG"):
     image, shown = few_colours()
     hole = np.asarray(image) == 3
-    return saved(image, "PNG", transparency=3), np.where(hole[..., np.newaxis], 255, shown)
+    return saved(image, kind, transparency=3), np.where(hole[..., np.newaxis], 255, shown)
 
 
 def words(values):
@@ -164,6 +177,9 @@ ODD = {
     "TIFF turned by EXIF 8": (turned(8, "TIFF"), scene(), 0),
     "palette": (saved(few_colours()[0], "PNG"), few_colours()[1], 0),
     "palette with a transparent colour": (*seen_through_one_colour(), 0),
+    "one grey that is transparent": (*seen_through_one_grey(), 0),
+    "one colour that is transparent": (*seen_through_one_of_many(), 0),
+    "GIF with a transparent colour": (*seen_through_one_colour("GIF"), 0),
     "GIF": (saved(few_colours()[0], "GIF"), few_colours()[1], 0),
     "animated GIF": (animated("GIF"), few_colours()[1], 0),
     "animated WebP": (animated("WEBP"), scene(), 0),
@@ -173,6 +189,7 @@ ODD = {
         np.where(_grey3 > 128, 255, 0),
         0,
     ),
+    "YCbCr TIFF": (saved(colour().convert("YCbCr"), "TIFF"), scene(), 3),
     "alpha": (saved(with_alpha(), "PNG"), on(WHITE, scene(), coverage()), 1),
     "grey with alpha": (saved(grey_with_alpha(), "PNG"), on(WHITE, _grey3, coverage()), 1),
     "16-bit grey": (words(fine(grey())), _grey3, 1),
