@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
-__all__ = ["CONSTRAINTS", "Number", "check_callbacks"]
+from ..intervals import COUNT, NOT_NEGATIVE, POSITIVE, Number
 
-
-class Number(Interval):
-    """An interval of numbers, among which True and False do not count."""
-
-    def is_satisfied_by(self, val: Any) -> bool:
-        """Whether `val` is a number, and in the interval."""
-        return not isinstance(val, bool) and _fits_float(val) and super().is_satisfied_by(val)
+__all__ = ["CONSTRAINTS", "check_callbacks"]
 
 
 class NumbersByLayer(Number):
@@ -31,19 +24,8 @@ class NumbersByLayer(Number):
         return f"a mapping from layers to {super().__str__().replace('a float', 'floats')}"
 
 
-def _fits_float(value: Any) -> bool:
-    """Whether a whole number is one that a float can be."""
-    try:
-        return not isinstance(value, numbers.Integral) or math.isfinite(float(value))
-    except OverflowError:
-        return False
-
-
 _AUTO = StrOptions({"auto"})
-_POSITIVE = Number(numbers.Real, 0, None, closed="neither")
-_NOT_NEGATIVE = Number(numbers.Real, 0, None, closed="left")
-_PENALTY = [_NOT_NEGATIVE, NumbersByLayer(numbers.Real, 0, None, closed="left")]
-_COUNT = Number(numbers.Integral, 1, None, closed="left")
+_PENALTY = [NOT_NEGATIVE, NumbersByLayer(numbers.Real, 0, None, closed="left")]
 
 CONSTRAINTS: dict[str, Any] = {
     "layers": "no_validation",  # read by whoever builds them, who names the layer
@@ -51,22 +33,22 @@ CONSTRAINTS: dict[str, Any] = {
     "target": [StrOptions({"auto", "classes", "numbers", "labels"})],
     "input_shape": [tuple, list, None],
     "data_format": [StrOptions({"auto", "channels_first", "channels_last"})],
-    "input_scale": [_POSITIVE, _AUTO],
+    "input_scale": [POSITIVE, _AUTO],
     "update": [str, callable],
-    "update_learning_rate": [_NOT_NEGATIVE, _AUTO],
-    "update_momentum": [_NOT_NEGATIVE],
+    "update_learning_rate": [NOT_NEGATIVE, _AUTO],
+    "update_momentum": [NOT_NEGATIVE],
     "loss": [str, callable],
     "l1": _PENALTY,
     "l2": _PENALTY,
     "class_weight": [Mapping, StrOptions({"balanced"}), None],
-    "max_epochs": [_COUNT, _AUTO],
-    "batch_size": [_COUNT, _AUTO],
+    "max_epochs": [COUNT, _AUTO],
+    "batch_size": [COUNT, _AUTO],
     "shuffle": ["boolean"],
     "validation_fraction": [Number(numbers.Real, 0, 1, closed="neither"), None],
     "early_stopping": ["boolean"],
-    "n_iter_no_change": [_COUNT],
-    "tol": [_NOT_NEGATIVE],
-    "max_grad_norm": [_POSITIVE, None],
+    "n_iter_no_change": [COUNT],
+    "tol": [NOT_NEGATIVE],
+    "max_grad_norm": [POSITIVE, None],
     "label_smoothing": [Number(numbers.Real, 0, 1, closed="left")],
     "augment": [callable, list, tuple, None],
     "callbacks": "no_validation",  # see `check_callbacks`
@@ -88,7 +70,7 @@ _EVENTS = (
 
 
 def check_callbacks(callbacks: Any) -> None:
-    """That `callbacks` is a list of callbacks, or None.
+    """That `callbacks` is a list of callbacks, or None, and their parameters what they must be.
 
     Raises
     ------
@@ -116,6 +98,15 @@ def check_callbacks(callbacks: Any) -> None:
                 f"callbacks holds {each!r}, which is no callback: it has none of the methods "
                 f"{', '.join(_EVENTS)}. {_remedy(each)}"
             )
+        _check_parameters(each)
+
+
+def _check_parameters(each: Any) -> None:
+    """Those of a callback, and of what it holds, where there is a table of them."""
+    if hasattr(each, "_parameter_constraints") and hasattr(each, "_validate_params"):
+        each._validate_params()
+        for held in each.get_params(deep=False).values():
+            _check_parameters(held)
 
 
 def _remedy(each: Any) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 
-from ..estimators.constraints import Number
 from ..exceptions import ConvNetFeaturesWarning
+from ..intervals import Number
 from ..training.callbacks.progress import progress_bar
 from .batch import Bad, decode_all, report
 from .cache import Cache

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from ..estimators.constraints import Number
+from ..intervals import Number
 from ..kernels.magnitude import are_finite
 from .declaration import DeclaredNetwork
 from .handlers import PrintLayerInfo, PrintLog

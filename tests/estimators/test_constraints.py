@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.utils._param_validation import InvalidParameterError
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
-from convnet_features.callbacks import Callback, EarlyStopping
+from convnet_features.callbacks import (
+    Callback,
+    Checkpoint,
+    Cosine,
+    CSVLog,
+    EarlyStopping,
+    LearningRateSchedule,
+    Linear,
+    OneCycle,
+    ReduceOnPlateau,
+    Step,
+)
 from convnet_features.estimators.constraints import CONSTRAINTS
 from convnet_features.exceptions import DivergenceError, NetworkError
 
@@ -142,6 +154,48 @@ def test_what_is_no_callback_is_told_the_remedy(callbacks, message):
     with pytest.raises(InvalidParameterError) as caught:
         quick(ConvNetClassifier, callbacks=callbacks).fit(X, Y)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "values"),
+    [
+        (EarlyStopping, "patience", [0, 2.5, "a", True, None]),
+        (EarlyStopping, "tol", [None, -1, np.nan]),
+        (EarlyStopping, "monitor", [None, 3]),
+        (EarlyStopping, "restore_best", ["no", 1]),
+        (ReduceOnPlateau, "factor", [0, 1, 2, "a"]),
+        (ReduceOnPlateau, "patience", [0, "x"]),
+        (ReduceOnPlateau, "min_rate", [-0.1, None]),
+        (partial(Checkpoint, "folder"), "every", [0, 1.5, "a"]),
+        (partial(Checkpoint, "folder"), "resume", ["yes", 1]),
+        (Checkpoint, "folder", [3, None]),
+        (CSVLog, "path", [3, None]),
+        (LearningRateSchedule, "schedule", ["a", 3, None]),
+        (partial(LearningRateSchedule, Step(0.1)), "by_batch", ["no"]),
+        (Step, "start", [-1, "a"]),
+        (partial(Step, 0.1), "every", [0, 1.5]),
+        (Cosine, "start", [-1, "a", np.nan]),
+        (partial(Linear, 0.1), "stop", [-0.1, None]),
+        (OneCycle, "peak", [-1, None]),
+        (partial(OneCycle, 0.1), "rise", [1, -0.1]),
+    ],
+)
+def test_parameters_of_callbacks_are_checked_before_training(made, name, values):
+    """With a patience of 0 no epoch was trained, and nothing said so."""
+    of = getattr(made, "func", made)
+    for value in values:
+        each = made(**{name: value})
+        callback = each if hasattr(each, "on_epoch_end") else LearningRateSchedule(each)
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of {of.__name__} must be"):
+            quick(ConvNetClassifier, callbacks=[callback]).fit(X, Y)
+
+
+@pytest.mark.parametrize("value", ["a", -1.0, np.nan, np.inf, None, [0.1]])
+def test_a_schedule_gives_numbers(value):
+    schedule = LearningRateSchedule(lambda epoch: value)
+    expected = r"gave .* for epoch 1; update_learning_rate must be a finite number of at least 0"
+    with pytest.raises(ValueError, match=expected):
+        quick(ConvNetClassifier, callbacks=[schedule]).fit(X, Y)
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ class TestReduceOnPlateau:
         np.testing.assert_allclose(net.history_.column("learning_rate"), [0.05, 0.05, 0.02, 0.02])
 
     def test_a_factor_that_does_not_reduce(self, digits, make_net):
-        with pytest.raises(ValueError, match=r"factor must be between 0 and 1; got 2"):
+        with pytest.raises(ValueError, match=r"'factor' parameter of ReduceOnPlateau must be .*2"):
             make_net(callbacks=[ReduceOnPlateau(factor=2)]).fit(*digits)
 
 

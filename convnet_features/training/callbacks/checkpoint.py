@@ -6,12 +6,13 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from ...files.atomic import write_atomically
+from ...intervals import COUNT, NOT_NEGATIVE
 from ..fingerprint import digest, fingerprint
 from ..interruption import is_one_of_many
 from ..saving import epochs_in, fingerprint_in, resume_training, save_training
@@ -94,6 +95,14 @@ class Checkpoint(Monitor):
     place = 1
     changes_training = False
     not_kept = ("folder_", "_fingerprint")
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "folder": [str, os.PathLike],
+        "resume": ["boolean"],
+        "every": [COUNT],
+        "monitor": [str],
+        "tol": [NOT_NEGATIVE],
+    }
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...files.atomic import write_atomically
 from ..fingerprint import digest, fingerprint
@@ -52,6 +52,10 @@ class CSVLog(Callback):
 
     changes_training = False
     not_kept = ("path_",)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "path": [str, os.PathLike],
+    }
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ...intervals import COUNT, NOT_NEGATIVE
 from .monitor import Monitor
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ class EarlyStopping(Monitor):
     """
 
     depends_on_length = False
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "monitor": [str],
+        "patience": [COUNT],
+        "tol": [NOT_NEGATIVE],
+        "restore_best": ["boolean"],
+    }
 
     def __init__(
         self,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...intervals import COUNT, NOT_NEGATIVE, Number
 from .monitor import Monitor
 
 if TYPE_CHECKING:
@@ -35,6 +37,14 @@ class ReduceOnPlateau(Monitor):
 
     depends_on_length = False
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "monitor": [str],
+        "factor": [Number(Real, 0, 1, closed="neither")],
+        "patience": [COUNT],
+        "tol": [NOT_NEGATIVE],
+        "min_rate": [NOT_NEGATIVE],
+    }
+
     def __init__(
         self,
         monitor: str = "auto",
@@ -50,10 +60,6 @@ class ReduceOnPlateau(Monitor):
         self.min_rate = min_rate
 
     def on_training_begin(self, trainer: Trainer) -> None:
-        if not 0 < self.factor < 1:
-            raise ValueError(
-                f"ReduceOnPlateau: factor must be between 0 and 1; got {self.factor!r}."
-            )
         self.forget()
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
+from ...intervals import COUNT, NOT_NEGATIVE, Number
 from .base import Callback
 
 if TYPE_CHECKING:
@@ -41,6 +44,12 @@ class Step(Schedule):
     [0.1, 0.1, 0.05, 0.05, 0.025, 0.025]
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "start": [NOT_NEGATIVE],
+        "factor": [NOT_NEGATIVE],
+        "every": [COUNT],
+    }
+
     def __init__(self, start: float, factor: float = 0.1, every: int = 10) -> None:
         self.start = start
         self.factor = factor
@@ -62,6 +71,11 @@ class Linear(Schedule):
     >>> [round(Linear(0.9, 0.99)(epoch, 4), 3) for epoch in range(1, 5)]
     [0.9, 0.93, 0.96, 0.99]
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "start": [NOT_NEGATIVE],
+        "stop": [NOT_NEGATIVE],
+    }
 
     def __init__(self, start: float, stop: float) -> None:
         self.start = start
@@ -85,6 +99,11 @@ class Cosine(Schedule):
     [0.1, 0.0854, 0.05, 0.0146, 0.0]
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "start": [NOT_NEGATIVE],
+        "stop": [NOT_NEGATIVE],
+    }
+
     def __init__(self, start: float, stop: float = 0.0) -> None:
         self.start = start
         self.stop = stop
@@ -106,6 +125,13 @@ class OneCycle(Schedule):
     rise : float, default=0.3
         The share of the epochs until the peak.
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "peak": [NOT_NEGATIVE],
+        "start": [NOT_NEGATIVE, None],
+        "stop": [NOT_NEGATIVE, None],
+        "rise": [Number(Real, 0, 1, closed="left")],
+    }
 
     def __init__(
         self,
@@ -166,6 +192,12 @@ class LearningRateSchedule(Callback):
     [0.03, 0.02, 0.01]
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "schedule": [callable],
+        "argument": [str],
+        "by_batch": ["boolean"],
+    }
+
     def __init__(
         self,
         schedule: Callable[..., float],
@@ -199,6 +231,12 @@ class LearningRateSchedule(Callback):
     def _set(self, trainer: Trainer, epoch: float) -> None:
         arguments: tuple[Any, ...] = (epoch, trainer.last_epoch)
         value = self.schedule(*arguments[: _n_arguments(self.schedule)])
+        is_number = isinstance(value, Real | np.ndarray) and np.ndim(value) == 0
+        if not (is_number and 0 <= value < np.inf):
+            raise ValueError(
+                f"LearningRateSchedule: {self.schedule!r} gave {value!r} for epoch {epoch:g}; "
+                f"update_{self.argument} must be a finite number of at least 0."
+            )
         trainer.set_argument(self.argument, value)
 
 
