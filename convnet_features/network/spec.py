@@ -77,7 +77,8 @@ def _comparable(value: Any) -> Hashable:
     if isinstance(value, type) or (callable(value) and hasattr(value, "__code__")):
         return value
     # Lasagne's initialisers and nonlinearities with arguments compare by identity only.
-    if type(value).__hash__ is object.__hash__ and hasattr(value, "__dict__"):
+    how_to_hash: Any = type(value).__hash__
+    if how_to_hash is object.__hash__ and hasattr(value, "__dict__"):
         return (type(value), _comparable(vars(value)))
     return value
 

@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["Layers"]
 
 
-class Layers(OrderedDict):
+class Layers(OrderedDict[str, Any]):
     """Lasagne layers by name, inputs first; also by position and slice, as a list.
 
     Examples

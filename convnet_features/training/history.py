@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["History"]
 
 
-class History(list):
+class History(list[dict[str, Any]]):
     """A list of one dict an epoch.
 
     The keys are ``epoch`` (from 1), ``train_loss`` (mean over the epoch's

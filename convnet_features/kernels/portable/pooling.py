@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import EllipsisType
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from convnet_features.kernels.memory import empty_like
 from convnet_features.kernels.portable.layout import blocks, empty_like_order
 
 __all__ = ["PortablePool2D"]
+
+#: What selects pixels of all images, or outputs.
+Where = tuple[EllipsisType, slice, slice]
 
 
 class PortablePool2D(Pool2DKernel):
@@ -88,7 +92,7 @@ class PortablePool2D(Pool2DKernel):
         for _, pixels, outputs in self._offsets(gx.shape):
             gx[pixels] += gy[outputs]
 
-    def _offsets(self, x_shape: tuple[int, ...]) -> Iterator[tuple[int, tuple, tuple]]:
+    def _offsets(self, x_shape: tuple[int, ...]) -> Iterator[tuple[int, Where, Where]]:
         """For each offset within the window: its number, the pixels there, and their outputs.
 
         Outputs whose window has padding, or nothing, at that offset are left out.
