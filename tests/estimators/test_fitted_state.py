@@ -20,9 +20,11 @@ def learnt(estimator):
 
 
 def test_a_network_from_a_file_has_what_a_fitted_one_has():
-    onnx = pytest.importorskip("convnet_features.onnx")
+    pytest.importorskip("onnx")
+    from convnet_features.onnx import from_onnx, to_onnx
+
     extractor = quick(ConvNetFeatureExtractor, max_epochs=2).fit(X, Y)
-    again = onnx.from_onnx(onnx.to_onnx(extractor, X))
+    again = from_onnx(to_onnx(extractor, X))
     assert learnt(extractor) - learnt(again) == {"classes_"}
     assert again.n_features_in_ == 1
     assert again.n_iter_ == 0

@@ -18,6 +18,7 @@ from convnet_features import ConvNetFeatureExtractor
 from convnet_features.exceptions import EngineError, EngineWarning
 from convnet_features.kernels import registry
 from convnet_features.kernels.onednn import library
+from convnet_features.nolearn import NeuralNet
 
 
 @pytest.fixture
@@ -105,10 +106,17 @@ def test_the_type_of_names_is_that_of_the_table():
     assert all(name == engine.name for name, engine in registry.ENGINES.items())
 
 
+def from_onnx():
+    pytest.importorskip("onnx")
+    from convnet_features.onnx import from_onnx
+
+    return from_onnx
+
+
 DOCUMENTED = {
     "estimator": lambda: ConvNetFeatureExtractor,
-    "nolearn": lambda: pytest.importorskip("convnet_features.nolearn").NeuralNet,
-    "from_onnx": lambda: pytest.importorskip("convnet_features.onnx").from_onnx,
+    "nolearn": lambda: NeuralNet,
+    "from_onnx": from_onnx,
     "get_provider": lambda: registry.get_provider,
 }
 
