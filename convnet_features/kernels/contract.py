@@ -191,6 +191,17 @@ class Stage:
         """How many products the formula has."""
         return 0
 
+    def terms(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """How many terms each number of the result is made of."""
+        return 1
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether no number of the result can be larger than those that it is made of."""
+        return False
+
     def with_activation(self, activation: Activation) -> Stage:
         """The stage with another activation."""
         return replace(self, activation=activation)  # type: ignore[type-var]
@@ -221,7 +232,13 @@ class ConvStage(Stage):
     ) -> int:
         """See `Stage.multiplications`."""
         y_shape = self.conv.output_shape(x_shapes[0], param_shapes[0])
-        return math.prod(param_shapes[0][1:]) * math.prod(y_shape)
+        return self.terms(x_shapes, param_shapes) * math.prod(y_shape)
+
+    def terms(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """See `Stage.terms`."""
+        return math.prod(param_shapes[0][1:])
 
 
 @dataclass(frozen=True)
@@ -236,6 +253,17 @@ class PoolStage(Stage):
     ) -> StaticShape:
         """See `Stage.output_shape`."""
         return self.pool.output_shape(x_shapes[0])
+
+    def terms(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """See `Stage.terms`."""
+        return math.prod(self.pool.window)
+
+    @property
+    def keeps_size(self) -> bool:
+        """See `Stage.keeps_size`."""
+        return self.pool.mode != "sum"
 
 
 @dataclass(frozen=True)
@@ -262,6 +290,12 @@ class DenseStage(Stage):
     ) -> int:
         """See `Stage.multiplications`."""
         return x_shapes[0][0] * math.prod(param_shapes[0])
+
+    def terms(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """See `Stage.terms`."""
+        return param_shapes[0][0]
 
 
 @dataclass(frozen=True)
@@ -300,6 +334,13 @@ class NormStage(Stage):
         """See `Stage.params`."""
         return ("gamma", "beta")
 
+    def terms(
+        self, x_shapes: Sequence[Sequence[int]], param_shapes: Sequence[Sequence[int]]
+    ) -> int:
+        """See `Stage.terms`: of the mean and the variance."""
+        n_samples, _, *sizes = x_shapes[0]
+        return n_samples * math.prod(sizes)
+
 
 @dataclass(frozen=True)
 class SumStage(Stage):
@@ -320,6 +361,11 @@ class ConcatStage(Stage):
         known = [size for size in channels if size is not None]
         total = sum(known) if len(known) == len(channels) else None
         return (x_shapes[0][0], total, *x_shapes[0][2:])
+
+    @property
+    def keeps_size(self) -> bool:
+        """See `Stage.keeps_size`."""
+        return True
 
 
 @dataclass(frozen=True)

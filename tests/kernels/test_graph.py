@@ -247,3 +247,23 @@ def test_sizes_that_are_not_known():
     assert [tuple(s) for s in stages.output_shapes([(None, 3, 6, None)], params)] == [
         (None, 8, 3, None)
     ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "param_shapes", "terms", "keeps_size"),
+    [
+        (ConvStage(Conv2DSpec()), [(7, 3, 5, 2), (7,)], 3 * 5 * 2, False),
+        (PoolStage(Pool2DSpec((3, 2), (1, 1))), [], 6, True),
+        (PoolStage(Pool2DSpec((3, 2), (1, 1), mode="average_exc_pad")), [], 6, True),
+        (PoolStage(Pool2DSpec((3, 2), (1, 1), mode="sum")), [], 6, False),
+        (DenseStage(), [(3 * 11 * 13, 7), (7,)], 3 * 11 * 13, False),
+        (NormStage(1e-4), [(3,), (3,)], 2 * 11 * 13, False),
+        (MaskStage(2.0), [(2, 3, 11, 13)], 1, False),
+        (SumStage(), [], 1, False),
+        (ConcatStage(), [], 1, True),
+    ],
+    ids=str,
+)
+def test_terms_of_stages(stage, param_shapes, terms, keeps_size):
+    assert stage.terms([(2, 3, 11, 13)], param_shapes) == terms
+    assert stage.keeps_size == keeps_size

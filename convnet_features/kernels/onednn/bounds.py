@@ -21,11 +21,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from convnet_features.kernels.contract import (
-    ConcatStage,
     ConvStage,
     DenseStage,
     NormStage,
-    PoolStage,
     SizedNode,
     StageGraph,
     SumStage,
@@ -76,24 +74,15 @@ def growths(
 
 
 def _growth(node: SizedNode) -> Growth:
-    stage, shape = node.stage, node.x_shapes[0]
-    terms, keeps = 1, isinstance(stage, ConcatStage)
-    if isinstance(stage, ConvStage):
-        terms = math.prod(node.param_shapes[0][1:])
-    elif isinstance(stage, DenseStage):
-        terms = node.param_shapes[0][0]
-    elif isinstance(stage, PoolStage):
-        terms, keeps = math.prod(stage.pool.window), stage.pool.mode != "sum"
-    elif isinstance(stage, NormStage):
-        terms = shape[0] * math.prod(shape[2:])
+    stage = node.stage
     return Growth(
         node.inputs,
         node.first_param,
         stage.n_params,
-        terms,
+        stage.terms(node.x_shapes, node.param_shapes),
         normalises=isinstance(stage, NormStage),
         adds=isinstance(stage, SumStage),
-        keeps=keeps,
+        keeps=stage.keeps_size,
         saturates=stage.activation in ("sigmoid", "tanh"),
     )
 
