@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -11,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.out_of_core import is_dask_array, iterate_blocks, transform_batches
 
+from .fresh_import import after_importing
 from .helpers import assert_close
 
 da = pytest.importorskip("dask.array")
@@ -226,7 +225,4 @@ def test_parallel_post_fit_of_dask_ml(data):
 
 
 def test_dask_is_imported_only_when_used():
-    import subprocess
-
-    code = "import sys, convnet_features; sys.exit('dask' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "dask" not in after_importing()[0]

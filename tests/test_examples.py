@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -23,33 +24,67 @@ NEEDED = {"convnet_features", "lasagne", "theano", "sklearn", "numpy"}
 NOWHERE = "http://127.0.0.1:9"
 
 
-def run(script, tmp_path, data=None):
-    """What a script printed, run as users run it; every warning is an error."""
+#: Has imported what all scripts import, which takes longer than most of them, and forks for each.
+FORKING = """
+import json, os, runpy, sys, warnings
+import convnet_features, lasagne, sklearn.linear_model
+
+for line in sys.stdin:
+    script, folder, environment = json.loads(line)
+    with warnings.catch_warnings(action="ignore"):  # of the fork
+        child = os.fork()
+    if child:
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    os.chdir(folder)
+    os.environ |= environment
+    sys.path[0], sys.argv = os.path.dirname(script), [script]
+    sys.stdin.close()
+    for stream, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), stream)
+    runpy.run_path(script, run_name="__main__")
+    sys.exit()
+"""
+
+
+@pytest.fixture(scope="module")
+def forking():
     environment = {
         **os.environ,
         "CONVNET_FEATURES_EXAMPLES": "quick",
-        "CONVNET_FEATURES_DATA": data or "",
         "PYTHONPATH": str(EXAMPLES.parent),
         "MPLBACKEND": "agg",
         "http_proxy": NOWHERE,
         "https_proxy": NOWHERE,
         "no_proxy": "127.0.0.1,localhost",
-        # Nothing that an earlier download left here may decide what a test sees.
-        "SCIKIT_LEARN_DATA": str(tmp_path),
     }
     shown = "ignore:FigureCanvasAgg is non-interactive:UserWarning"
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-W", shown, str(script)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-W", "error", "-W", shown, "-c", FORKING]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **pipes, text=True) as process:
+        yield process
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+@pytest.fixture
+def run(forking, tmp_path):
+    """What a script printed, run as users run it; every warning is an error."""
+
+    def run(script, data=None):
+        # Nothing that an earlier download left here may decide what a test sees.
+        environment = {"CONVNET_FEATURES_DATA": data or "", "SCIKIT_LEARN_DATA": str(tmp_path)}
+        print(json.dumps([str(script), str(tmp_path), environment]), file=forking.stdin, flush=True)
+        code = int(forking.stdout.readline())
+        said = [(tmp_path / name).read_text() for name in ("stdout", "stderr")]
+        return subprocess.CompletedProcess(script, code, *said)
+
+    return run
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(EXAMPLES)))
-def test_an_example_runs(script, tmp_path):
-    done = run(script, tmp_path, DATA)
+def test_an_example_runs(script, run):
+    done = run(script, DATA)
     missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", done.stderr)
     if missing and missing[1] not in NEEDED:
         pytest.skip(f"could not import {missing[1]!r}")
@@ -58,18 +93,18 @@ def test_an_example_runs(script, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_the_tutorial_says_that_it_runs_on_digits(tmp_path):
+def test_the_tutorial_says_that_it_runs_on_digits(run):
     pytest.importorskip("matplotlib")
-    done = run(EXAMPLES / "tutorial.py", tmp_path)
+    done = run(EXAMPLES / "tutorial.py")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Running on scikit-learn's 8x8 digits" in done.stdout
     assert "a thousand images and one epoch" in done.stdout
 
 
 @pytest.mark.data
-def test_the_tutorial_runs_on_mnist(tmp_path, data_folder):
+def test_the_tutorial_runs_on_mnist(run, data_folder):
     pytest.importorskip("matplotlib")
-    done = run(EXAMPLES / "tutorial.py", tmp_path, str(data_folder))
+    done = run(EXAMPLES / "tutorial.py", str(data_folder))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Running on MNIST." in done.stdout
     assert "X_train: (1000, 1, 28, 28), float32" in done.stdout
