@@ -23,6 +23,7 @@ from ..network.summary import network_summary
 from ..out_of_core import is_dask_array, transform_blocks
 from ..training.batches import Dataset
 from ..training.callbacks import EarlyStopping, ProgressTable
+from ..training.interruption import of_one_piece
 from ..training.trainer import Trainer
 from ..validation import (
     LARGEST_NUMBER,
@@ -424,11 +425,11 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         ValueError
             As `fit` does; or if the parts do not cover each row exactly once.
         """
-        self.fit(X, y, **fit_params)
-        images = self._images(X)
         if cross_fit is None:
-            return self._features(images)
-        return cross_fitted_features(self, images, y, cross_fit, **fit_params)
+            return self.fit(X, y, **fit_params)._features(self._images(X))
+        with of_one_piece():
+            images = self.fit(X, y, **fit_params)._images(X)
+            return cross_fitted_features(self, images, y, cross_fit, **fit_params)
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         model = self._current_model()

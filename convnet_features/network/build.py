@@ -135,6 +135,12 @@ def build_network(
         and the remedy.
     """
     import_for_networks()
+    if isinstance(layers, type):
+        raise NetworkError(
+            f"layers: {layers.__name__} is a class; give a list of layers, such as "
+            f"[('output', {layers.__name__})], or a function from the input layer to the output "
+            "layer."
+        )
     with nullcontext() if seed is None else initialisation(seed):
         if hasattr(layers, "output_shape"):
             network = _from_layer(layers, input_shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from ..exceptions import DivergenceError
 from ..network.model import Model
 
 __all__ = ["divergence", "first_divergence"]
+
+_ITSELF = "Every layer's output is finite: the loss itself is not."
 
 
 def divergence(
@@ -38,10 +41,37 @@ def divergence(
     else:
         what = f"The loss became {loss}"
     now = "" if learning_rate is None else f" than {learning_rate:g}"
-    return DivergenceError(
-        f"{what} at {where}: training diverged. {first_divergence(model, images)} Use a smaller "
-        f"update_learning_rate{now}, or scale X so that its values are near 1."
+    place = first_divergence(model, images)
+    remedy = _of_no_probabilities(model, images) if place == _ITSELF else None
+    remedy = remedy or (
+        f"Use a smaller update_learning_rate{now}, or scale X so that its values are near 1."
     )
+    return DivergenceError(f"{what} at {where}: training diverged. {place} {remedy}")
+
+
+def _of_no_probabilities(model: Model, images: Any) -> str | None:
+    """What to do where the loss is one of probabilities, and the network gives other numbers."""
+    output, needed = model.network.output, {"classes": "softmax", "labels": "sigmoid"}
+    if model.target not in needed:
+        return None
+    given = model.program([output.name]).function(images, *model.values)[0]
+    sums = given.sum(axis=1) if model.target == "classes" else np.ones(1)
+    inside = given.min() >= 0 and given.max() <= 1 and np.allclose(sums, 1, atol=1e-3)
+    if inside and not _is_no_probability(getattr(output, "nonlinearity", None)):
+        return None
+    return (
+        f"Layer {output.name!r} gives numbers from {given.min():g} to {given.max():g}, which are "
+        f"no probabilities of {model.target}; give it nonlinearity="
+        f"lasagne.nonlinearities.{needed[model.target]}, or a loss that takes any numbers."
+    )
+
+
+def _is_no_probability(nonlinearity: Any) -> bool:
+    """Whether it is one of Lasagne's that give 0 and 1 by chance only, such as rectify."""
+    from lasagne.nonlinearities import sigmoid, softmax
+
+    of_lasagne = getattr(nonlinearity, "__module__", None) == "lasagne.nonlinearities"
+    return of_lasagne and nonlinearity not in (sigmoid, softmax)
 
 
 def first_divergence(model: Model, images: np.ndarray | None = None) -> str:
@@ -72,4 +102,4 @@ def first_divergence(model: Model, images: np.ndarray | None = None) -> str:
     for name, output in zip(names, outputs, strict=True):
         if not np.isfinite(output).all():
             return f"Layer {name!r} was the first whose output is not finite."
-    return "Every layer's output is finite: the loss itself is not."
+    return _ITSELF

@@ -11,7 +11,13 @@ from types import FrameType
 
 from joblib.memory import NotMemorizedFunc
 
-__all__ = ["Interruption", "interruptible", "is_one_of_many"]
+__all__ = [
+    "Interruption",
+    "ends_the_whole",
+    "interruptible",
+    "is_one_of_many",
+    "of_one_piece",
+]
 
 #: Modules of scikit-learn's and joblib's that pass on one fit, and do not make many of one.
 _PASSING_ON = (
@@ -56,6 +62,24 @@ def is_one_of_many() -> bool:
     return False
 
 
+_piece = threading.local()
+
+
+@contextmanager
+def of_one_piece() -> Iterator[None]:
+    """Have an interrupt end all that is trained within, as in a search."""
+    before, _piece.whole = getattr(_piece, "whole", False), True
+    try:
+        yield
+    finally:
+        _piece.whole = before
+
+
+def ends_the_whole() -> bool:
+    """Whether an interrupt means more than this training."""
+    return getattr(_piece, "whole", False) or is_one_of_many()
+
+
 def _within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == each or module.startswith(f"{each}.") for each in packages)
 
@@ -69,7 +93,7 @@ def interruptible() -> Iterator[Interruption]:
     """
     interruption = Interruption()
     ours = (
-        not is_one_of_many()
+        not ends_the_whole()
         and threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )

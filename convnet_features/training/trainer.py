@@ -23,7 +23,7 @@ from .divergence import divergence
 from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
 from .history import History
-from .interruption import Interruption, interruptible, is_one_of_many
+from .interruption import Interruption, ends_the_whole, interruptible
 from .objectives import smoothed
 from .settings import Settings, penalised
 from .state import TrainingState
@@ -250,7 +250,7 @@ class Trainer:
         except BaseException as error:
             self._finished.restore(self)
             interrupted = isinstance(error, KeyboardInterrupt) and bool(self.history)
-            if not interrupted or is_one_of_many():
+            if not interrupted or ends_the_whole():
                 raise
         finally:
             del self.training, self.validation, self._finished

@@ -120,6 +120,14 @@ class TestFromCallables:
         built = build(lambda layer, n_outputs: DenseLayer(layer, n_outputs), n_outputs=7)
         assert built.output.num_units == 7
 
+    def test_a_class(self):
+        with pytest.raises(NetworkError) as caught:
+            build(DenseLayer)
+        assert str(caught.value) == (
+            "layers: DenseLayer is a class; give a list of layers, such as [('output', "
+            "DenseLayer)], or a function from the input layer to the output layer."
+        )
+
     def test_returning_no_layer(self):
         def network(layer):
             DenseLayer(layer, 3)

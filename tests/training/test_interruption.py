@@ -59,12 +59,15 @@ def test_it_ends_the_whole(digits, make_net, many):
         many(make_net(callbacks=[PressCtrlC()]), *digits)
 
 
-@pytest.mark.parametrize("part", [0, 1])
-def test_it_ends_cross_fit(digits, make_net, part):
-    """In whichever of the networks it comes, apart from the one that is kept."""
-    net = make_net(callbacks=[PressCtrlCInFit(part + 1)])
+@pytest.mark.parametrize("fit", [0, 1, 2])
+def test_it_ends_cross_fit(digits, make_net, fit):
+    """In whichever of the networks it comes, that which is kept is the first."""
+    net = make_net(callbacks=[PressCtrlCInFit(fit)])
     with pytest.raises(KeyboardInterrupt):
         net.fit_transform(*digits, cross_fit=2)
+    assert PressCtrlCInFit.begun == fit + 1
+    with pytest.warns(ConvNetFeaturesWarning, match="Training was interrupted in epoch"):
+        make_net(callbacks=[PressCtrlC()]).fit(*digits)  # what holds there does not hold on
 
 
 class PressCtrlCInFit(PressCtrlC):

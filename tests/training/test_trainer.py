@@ -167,6 +167,23 @@ class TestWhenSomethingRaises:
         ):
             net.fit(*digits)
 
+    @pytest.mark.parametrize(("target", "needed"), [("classes", "softmax"), ("labels", "sigmoid")])
+    def test_a_loss_of_what_are_no_probabilities(self, digits, make_net, target, needed):
+        """The learning rate has nothing to do with it."""
+        from lasagne.nonlinearities import rectify
+
+        X, y = digits
+        y = y if target == "classes" else np.column_stack([y % 2, y > 4]).astype(int)
+        net = make_net(output_nonlinearity=rectify, target=target)
+        with pytest.raises(DivergenceError) as caught:
+            net.fit(X * 100, y)
+        assert "Layer 'output' gives numbers from 0 to " in str(caught.value)
+        assert f"no probabilities of {target}; give it nonlinearity=lasagne.nonlinearities." in str(
+            caught.value
+        )
+        assert f"{needed}, or a loss that takes any numbers." in str(caught.value)
+        assert "learning_rate" not in str(caught.value)
+
     def test_divergence_names_the_layer_that_was_broken(self, digits, make_net):
         class Break(Callback):
             def on_batch_end(self, trainer, loss):
