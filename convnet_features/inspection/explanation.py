@@ -43,8 +43,8 @@ def explain(
     engine : {'auto', 'onednn', 'portable', 'jax'}, optional
         Default: the estimator's; ``"auto"`` for layers.
     training : bool, default=False
-        Dropout at work, and the gradients too, without the loss and the update rule. Frozen
-        layers are shown as if they learnt.
+        Dropout at work, and the kernels' gradients too. Not listed are the loss, the update
+        rule, and gradients that NumPy computes. Frozen layers are shown as if they learnt.
     time : bool, default=False
         Run each step some times on random pixels, and note the least time.
 

@@ -193,8 +193,9 @@ def explain_network(
         float32, as the network takes them.
     engine : str
     training : bool, default=False
-        Dropout at work, and the gradients of the layers with respect to what is
-        learnt; without the loss and the update rule.
+        Dropout at work, and the gradients with respect to what is learnt: those of stages
+        of stacks. What NumPy computes for the gradients of other operations, the loss and the
+        update rule are not listed.
     timed : bool, default=False
         Run each step some times.
 
@@ -203,7 +204,13 @@ def explain_network(
     Explanation
     """
     fgraph, values = _graph(network, names, images, training)
-    return _Walk(get_provider(engine), training, timed).through(fgraph, values)
+    trainable = {id(param) for param in network.params_tagged(trainable=True)}
+    learnt = [
+        x
+        for x, param in zip(fgraph.inputs[1:], network.params, strict=False)
+        if id(param) in trainable
+    ]
+    return _Walk(get_provider(engine), training, timed).through(fgraph, values, learnt)
 
 
 def _graph(
@@ -251,10 +258,10 @@ class _Walk:
         self.forward: list[ExplainedStep] = []
         self.gradients: list[ExplainedStep] = []
 
-    def through(self, fgraph: Any, values: Sequence[Any]) -> Explanation:
+    def through(self, fgraph: Any, values: Sequence[Any], trained: Sequence[Any]) -> Explanation:
         known = dict(zip(fgraph.inputs, values, strict=True))
-        #: What a gradient goes through: all that depends on a parameter.
-        learnt = set(fgraph.inputs[1:])
+        #: What a gradient goes through: all that depends on a parameter that is trained.
+        learnt = set(trained)
         of_images = set(fgraph.inputs[:1])
         with np.errstate(all="ignore"):
             for node in fgraph.toposort():

@@ -143,6 +143,22 @@ class TestOneDNN:
             ("portable", "oneDNN has no sum pooling")
         }
 
+    @pytest.mark.parametrize("noise", [False, True])
+    def test_images_that_nobody_learns_get_no_gradient(self, noise):
+        """Not those with noise on them either: what is drawn is no parameter."""
+        network = [
+            ("input", L.InputLayer),
+            *([("noise", L.GaussianNoiseLayer)] if noise else []),
+            ("conv1", L.Conv2DLayer, {"num_filters": 4, "filter_size": 3}),
+            ("conv2", L.Conv2DLayer, {"num_filters": 4, "filter_size": 3}),
+        ]
+        steps = explain(network, (2, 9, 9), n_samples=3, engine="onednn", training=True)
+        assert [(step.layers, step.step) for step in steps if step.step != "forward"] == [
+            ("conv2", "gradient by filters"),
+            ("conv2", "gradient by images"),
+            ("conv1", "gradient by filters"),
+        ]
+
     def test_times(self):
         steps = self.seed(n_samples=8, training=True, time=True)
         assert all(step.milliseconds > 0 for step in steps)
