@@ -7,7 +7,8 @@ JPEGs of 500×375, cut from scikit-learn's two photographs at random, are decode
 square, made smaller and put into one uint8 array of (n, 3, side, side). Each contestant has a
 process of its own; they are asked in turn. The table shows images a second, by the clock and
 by the processors' time of all threads and processes (which other work on the machine changes
-less), and the largest memory. DataLoader has two workers and batches of 64.
+less), and the largest memory of the first process, imports included. DataLoader has two workers
+and batches of 64.
 
 With --lazy, a process for each number of files trains one epoch from `LazyImages` of 64×64 and
 computes features: its memory does not depend on the number.
@@ -104,11 +105,11 @@ def peak():
 
 
 def contest(name, folder, side):
-    """In a process of its own: seconds, processors' seconds, and MiB beyond those before."""
+    """In a process of its own: seconds, processors' seconds, and MiB."""
     run = CONTESTANTS[name](paths_in(folder), side)
-    before, clock, used = peak(), time.perf_counter(), processor_time()
+    clock, used = time.perf_counter(), processor_time()
     run()
-    print(time.perf_counter() - clock, processor_time() - used, peak() - before)
+    print(time.perf_counter() - clock, processor_time() - used, peak())
 
 
 def train(folder):

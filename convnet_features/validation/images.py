@@ -103,6 +103,8 @@ def _check_on_demand(
     if n_samples < 1:
         raise ValueError(f"{name}: X has 0 samples, and a minimum of 1 is required.")
     if input_shape is not None and tuple(input_shape) != tuple(shape):
+        if reset:
+            raise ValueError(_not_as_declared(name, X.shape, tuple(input_shape)))
         raise ValueError(_other_size(name, tuple(shape), tuple(input_shape)))
     if reset:
         _check_n_features(estimator, X, reset=True)
@@ -243,6 +245,14 @@ def _other_size(name: str, given: tuple[int, ...], expected: tuple[int, ...]) ->
     )
 
 
+def _not_as_declared(name: str, shape: tuple[int, ...], declared: tuple[int, ...]) -> str:
+    return (
+        f"{name}: X has the shape {shape}, and input_shape={declared} (channels, height, width) "
+        "asks for images of another size. Resize the images, or leave input_shape out: it is found "
+        "from X."
+    )
+
+
 def infer_input_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """(channels, height, width) of images in an array of `shape`.
 
@@ -280,7 +290,7 @@ def _as_images(name: str, X: np.ndarray, input_shape: tuple[int, ...]) -> np.nda
         return X.reshape(len(X), channels, height, width)
     given = infer_input_shape(X.shape)
     if given != (channels, height, width):
-        raise ValueError(_other_size(name, given, (channels, height, width)))
+        raise ValueError(_not_as_declared(name, X.shape, (channels, height, width)))
     return X.reshape(len(X), channels, height, width)
 
 

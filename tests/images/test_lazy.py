@@ -319,3 +319,8 @@ def test_a_file_that_cannot_be_read_is_not_kept(paths):
     for _ in range(2):
         with pytest.raises(BadImagesError):
             np.asarray(lazy)
+
+
+def test_images_of_another_size_than_declared(lazy):
+    with pytest.raises(ValueError, match=r"\(30, 3, 10, 10\), and input_shape=\(3, 9, 9\)"):
+        classifier(input_shape=(3, 9, 9)).fit(lazy, y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -297,3 +298,13 @@ def test_a_tensor_that_numpy_cannot_read_is_told_what_to_do():
 
     with pytest.raises(ValueError, match=r"X is a Tensor that NumPy cannot read \(requires grad\)"):
         fitted(Tensor())
+
+
+@pytest.mark.parametrize("shape", [(24, 5, 6, 3), (24, 3, 5, 6), (24, 5, 6)])
+def test_images_of_another_size_than_declared(shape):
+    """The first fit does not speak of a network that was fitted."""
+    declared = (
+        "and input_shape=(3, 7, 8) (channels, height, width) asks for images of another size."
+    )
+    with pytest.raises(ValueError, match=re.escape(f"X has the shape {shape}, {declared}")):
+        ConvNetClassifier(input_shape=(3, 7, 8)).fit(np.zeros(shape), np.arange(24) % 2)
