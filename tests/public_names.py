@@ -48,6 +48,7 @@ INTERNAL = (
     "fusion",
     "kernels",
     "identity",
+    "intervals",
     "locks",
     "network",
     "ops",
