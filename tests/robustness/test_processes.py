@@ -207,7 +207,17 @@ def _transform(network, X):
     return network.transform(X)
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+# A process that is started anew imports the package for seconds; oneDNN's is the harder case.
+@pytest.mark.parametrize(
+    ("engine", "method"),
+    [
+        pytest.param(engine, method, marks=pytest.mark.slow if is_slow else ())
+        for engine in ("portable", "onednn")
+        for method in multiprocessing.get_all_start_methods()
+        for is_slow in [engine == "portable" and method == "spawn"]
+    ],
+    indirect=["engine"],
+)
 def test_multiprocessing(method, fitted, X):
     expected = fitted.transform(X)
     context = multiprocessing.get_context(method)
