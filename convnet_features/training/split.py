@@ -24,26 +24,16 @@ def split_rows(
     targets : ndarray of shape (n_samples, ...)
     kind : {'classes', 'numbers', 'labels'}
     fraction : float or None
-        The share held out; None holds nothing out.
+        The share held out, between 0 and 1; None holds nothing out.
     seed : int
 
     Returns
     -------
     training, validation : ndarray of int
-
-    Raises
-    ------
-    ValueError
-        If `fraction` is not between 0 and 1.
     """
     rows = np.arange(len(targets))
     if fraction is None:
         return rows, rows[:0]
-    if not 0 < fraction < 1:
-        raise ValueError(
-            f"validation_fraction must be between 0 and 1, or None to train on everything; "
-            f"got {fraction!r}."
-        )
     if kind != "classes":
         return _split(rows, fraction, seed, None)
     counts = np.bincount(targets)

@@ -60,12 +60,6 @@ def test_nothing_held_out():
     assert len(validation) == 0
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5])
-def test_no_fraction(fraction):
-    with pytest.raises(ValueError, match=r"validation_fraction must be between 0 and 1, or None"):
-        split_rows(np.zeros(5, int), "classes", fraction, 0)
-
-
 def test_validation_never_leaks_into_training(numbered, make_net):
     X, y = numbered
     seen, net = seen_in_training({"max_epochs": 2}, make_net, X, y)
