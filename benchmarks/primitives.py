@@ -104,9 +104,9 @@ class Step:
 
     def programs(self) -> Iterator[Program]:
         """The programs behind what was called so far."""
-        for plan in self.kernel.kernel.forward_plans:
+        for plan in self.kernel.kernel.fast.forward_plans:
             yield plan.program
-        yield from self.kernel.kernel.backward_programs
+        yield from self.kernel.kernel.fast.backward_programs
 
 
 def alone(program: Program, index: int) -> Callable[[], None]:
