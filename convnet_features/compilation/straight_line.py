@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,11 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
             names[node.outputs[0]] = scope.bind(computed_constant(node), "c")
             continue
         args = [name_of(value) for value in node.inputs]
+        if _is_frozen(node, args, scope):
+            for value, result in zip(node.outputs, _computed_once(node, args, scope), strict=True):
+                names[value] = scope.bind(result, "frozen")
+                scope.frozen[names[value]] = result
+            continue
         targets = []
         for value in node.outputs:
             names[value] = f"v{len(names)}"
@@ -112,16 +117,32 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
         expression, is_tuple = emit(node, args, scope, needed)
         target = ", ".join(targets) + ("," if is_tuple else "")
         lines.append(f"        {target} = {expression}")
-        dead = [names[value] for value in retired[position]]
+        dead = [names[value] for value in retired[position] if names[value] not in scope.frozen]
         if dead:
             lines.append(f"        del {', '.join(dead)}")
-    results = "".join(f"{_returned(value, name_of(value))}, " for value in fgraph.outputs)
+    results = "".join(f"{_returned(value, name_of(value), scope)}, " for value in fgraph.outputs)
     return (
         f"def program({', '.join(arguments.values())}):\n"
         "    with np.errstate(all='ignore'):\n"
         + "".join(line + "\n" for line in lines)
         + f"        return ({results})\n"
     )
+
+
+def _is_frozen(node: Apply, args: Sequence[str], scope: Scope) -> bool:
+    """Whether a node reads frozen inputs, and beside them nothing but constants."""
+    return any(name in scope.frozen for name in args) and all(
+        name in scope.frozen or isinstance(value, Constant)
+        for name, value in zip(args, node.inputs, strict=True)
+    )
+
+
+def _computed_once(node: Apply, args: list[str], scope: Scope) -> Sequence[Any]:
+    """The outputs of a node that `_is_frozen`, such as filters scaled by a normalisation."""
+    expression, is_tuple = emit(node, args, scope, (True,) * len(node.outputs))
+    with np.errstate(all="ignore"):
+        results = eval(expression, scope.names)
+    return results if is_tuple else (results,)
 
 
 def constant(variable: Variable) -> Any:
@@ -164,7 +185,8 @@ def _last_uses(fgraph: FunctionGraph, order: list[Apply]) -> list[list[Variable]
     return retired
 
 
-def _returned(variable: Variable, name: str) -> str:
+def _returned(variable: Variable, name: str, scope: Scope) -> str:
     if isinstance(variable.type, TensorType) and variable.type.ndim == 0:
         return f"np.asarray({name}, dtype={variable.type.dtype!r})"
-    return name
+    # What a caller gets is the caller's own.
+    return f"{name}.copy()" if name in scope.frozen else name

@@ -186,6 +186,18 @@ class TestFrozenInputs:
         given = rng.standard_normal((2, 3)).astype("float32")
         np.testing.assert_allclose(program(given)[0], given @ value, rtol=1e-5)
 
+    def test_what_they_alone_decide_is_computed_once(self, rng):
+        x, w = pt.fmatrix(), pt.fmatrix()
+        scale = pt.exp(w) * 2
+        value = rng.standard_normal((3, 4)).astype("float32")
+        program = compile_program([x, w], [pt.dot(x, scale), scale], PORTABLE, frozen=[None, value])
+        assert "exp" not in program.source.lower()
+        given = rng.standard_normal((2, 3)).astype("float32")
+        product, scaled = program(given)
+        np.testing.assert_allclose(product, given @ (np.exp(value) * 2), rtol=1e-5)
+        scaled[...] = 0  # the caller's own
+        np.testing.assert_allclose(program(given)[1], np.exp(value) * 2, rtol=1e-6)
+
     @pytest.mark.parametrize("fuse", [True, False])
     def test_may_be_some_of_them(self, fuse, rng):
         x, w, b = pt.fmatrix(), pt.fmatrix(), pt.fvector()
