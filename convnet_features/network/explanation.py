@@ -305,10 +305,12 @@ class _Walk:
                 bytes=before.bytes + step.bytes,
                 milliseconds=None if None in taken else sum(taken),  # type: ignore[arg-type]
             )
+        once = self.provider.lays_out_parameters and not self.training
         self.parameters[step.layers] = step._replace(
             step="parameters",
             kernel="NumPy" if self.has_kernels else step.kernel,
-            why="made of the layer's parameters alone, at each call",
+            why="made of the layer's parameters alone, "
+            + ("once while they stay as they are" if once else "at each call"),
         )
 
     def _note_stack(self, node: Any, given: Sequence[Any], learnt: set[Any]) -> None:

@@ -172,6 +172,8 @@ class TestOneDNN:
         assert set(known) <= set(names) <= set(network.layers)
         # Normalisation is part of its convolution; what it makes of the filters is a step before.
         of_parameters = [step.layers for step in steps if step.step == "parameters"]
+        how_often = {step.why.rpartition(", ")[2] for step in steps if step.step == "parameters"}
+        assert how_often == {"once while they stay as they are"}
         assert sorted(of_parameters) == sorted(name for name in known if name.endswith("_bn"))
         assert "block1_conv2, block1_conv2_bn" in [step.layers for step in steps]
         assert "block1_sum, block1_rectify" in [step.layers for step in steps]
