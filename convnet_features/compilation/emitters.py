@@ -7,6 +7,7 @@ to offer, and the node's own ``perform`` is called.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -252,13 +253,28 @@ def _perform_runner(node: Apply) -> Callable[[list[Any]], tuple[Any, ...]]:
     return run
 
 
+#: For each Op that made a thunk, by its id, what callers of all its thunks wait for.
+_thunk_locks: dict[int, Any] = {}
+_thunk_locks_lock = new_lock()
+
+
+def _thunk_lock(op: Op) -> Any:
+    """Scan keeps a function with storage of its own on the Op, which programs share."""
+    with _thunk_locks_lock:
+        if id(op) not in _thunk_locks:
+            _thunk_locks[id(op)] = new_lock()
+            weakref.finalize(op, _thunk_locks.pop, id(op), None)
+        return _thunk_locks[id(op)]
+
+
 def _thunk_runner(node: Apply) -> Callable[[list[Any]], tuple[Any, ...]]:
     """Scan, IfElse and inner graphs make thunks on storage of their own: one caller at a time."""
+    lock = _thunk_lock(node.op)
     storage_map = {value: [None] for value in (*node.inputs, *node.outputs)}
     compute_map = {value: [True] for value in node.inputs}
     compute_map.update({value: [False] for value in node.outputs})
-    thunk = node.op.make_thunk(node, storage_map, compute_map, [], "py")
-    lock = new_lock()
+    with lock:
+        thunk = node.op.make_thunk(node, storage_map, compute_map, [], "py")
 
     def run(inputs: list[Any]) -> tuple[Any, ...]:
         with lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -58,7 +59,11 @@ def straight_line(
         threads may be inside it.
     """
     scope = Scope(provider, owns_generators)
-    return define(_source(fgraph, scope, frozen or {}), scope)
+    source = _source(fgraph, scope, frozen or {})
+    # Kernels keep what they have laid out: what the code itself does not name is not kept twice.
+    for name in set(scope.frozen).difference(re.findall(r"\w+", source)):
+        del scope.names[name]
+    return define(source, scope)
 
 
 def host_program(
@@ -74,7 +79,8 @@ def define(source: str, scope: Scope) -> Callable[..., Any]:
     # The lines of a generated program show up in tracebacks like any others.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec"), scope.names)
-    program = scope.names["program"]
+    # Taken out, for a function among its own names would be freed by a collection only.
+    program = scope.names.pop("program")
     program.source = source
     weakref.finalize(program, linecache.cache.pop, filename, None)
     return program
@@ -104,7 +110,7 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
             names[node.outputs[0]] = scope.bind(computed_constant(node), "c")
             continue
         args = [name_of(value) for value in node.inputs]
-        if _is_frozen(node, args, scope):
+        if _is_frozen(args, scope):
             for value, result in zip(node.outputs, _computed_once(node, args, scope), strict=True):
                 names[value] = scope.bind(result, "frozen")
                 scope.frozen[names[value]] = result
@@ -114,7 +120,7 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
             names[value] = f"v{len(names)}"
             targets.append(names[value])
         needed = tuple(bool(fgraph.clients[value]) for value in node.outputs)
-        expression, is_tuple = emit(node, args, scope, needed)
+        expression, is_tuple = emit(node, _unharmed(node, args, scope), scope, needed)
         target = ", ".join(targets) + ("," if is_tuple else "")
         lines.append(f"        {target} = {expression}")
         dead = [names[value] for value in retired[position] if names[value] not in scope.frozen]
@@ -129,20 +135,27 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
     )
 
 
-def _is_frozen(node: Apply, args: Sequence[str], scope: Scope) -> bool:
+def _is_frozen(args: Sequence[str], scope: Scope) -> bool:
     """Whether a node reads frozen inputs, and beside them nothing but constants."""
     return any(name in scope.frozen for name in args) and all(
-        name in scope.frozen or isinstance(value, Constant)
-        for name, value in zip(args, node.inputs, strict=True)
+        name in scope.frozen or name in scope.names for name in args
     )
 
 
 def _computed_once(node: Apply, args: list[str], scope: Scope) -> Sequence[Any]:
-    """The outputs of a node that `_is_frozen`, such as filters scaled by a normalisation."""
+    """The outputs of a node whose `args` are frozen, such as filters scaled by a normalisation."""
+    args = _unharmed(node, args, scope)
     expression, is_tuple = emit(node, args, scope, (True,) * len(node.outputs))
     with np.errstate(all="ignore"):
         results = eval(expression, scope.names)
     return results if is_tuple else (results,)
+
+
+def _unharmed(node: Apply, args: Sequence[str], scope: Scope) -> list[str]:
+    """`args`, with copies of the frozen ones that the node would write into."""
+    places = itertools.chain.from_iterable(getattr(node.op, "destroy_map", {}).values())
+    written = {args[place] for place in places}
+    return [f"{name}.copy()" if name in written and name in scope.frozen else name for name in args]
 
 
 def constant(variable: Variable) -> Any:

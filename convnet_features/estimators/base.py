@@ -651,8 +651,10 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         --------
         convnet_features.inspection.explain : The same of layers that were never fitted.
         """
-        model = self._fitted_model("explanation")
-        return explain_model(model, n_samples, layers, training=training, timed=time)
+        self._fitted_model("explanation")
+        return explain_model(
+            self._current_model(), n_samples, layers, training=training, timed=time
+        )
 
     def summary(self) -> str:
         """The layers, their sizes and parameters, as a table of text."""

@@ -209,7 +209,7 @@ def _apart(model: Model, described: dict[str, Any] | None, what: str) -> list[st
     if mine is None or theirs is None or mine == theirs:
         return []
     layers = head(model.network)
-    if described and described["n_outputs"] == model.n_outputs:
+    if described and described.get("n_outputs") == model.n_outputs:
         warnings.warn(
             f"{what}: the parameters of {', '.join(map(repr, layers))} are left as they are: the "
             f"source's outputs stand for {_shown(*theirs)}, and those of this network for "

@@ -9,7 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from ..locks import new_lock, wait_at_fork
+
 __all__ = ["atomic_file", "atomic_path", "write_atomically"]
+
+# Two threads that read it at once would leave the first one's behind; so would a fork in between.
+_reading_umask = new_lock()
+wait_at_fork(_reading_umask)
 
 
 @contextmanager
@@ -83,8 +89,9 @@ def _flush_to_disk(path: Path) -> None:
 
 def _umask() -> int:
     """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
+    with _reading_umask:
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask
 
 

@@ -32,8 +32,9 @@ Values = Mapping[str, Sequence[np.ndarray]]
 # Names, shapes and whatever else stands beside the numbers.
 _SLACK_BYTES = 2**20
 _MAX_HEADER = 4096
-# A network has some hundreds.
+# A network has some hundreds, of which each takes some forty reads.
 _MAX_ARRAYS = 10_000
+_MAX_READS = 200_000
 
 
 def write_values(path: str | os.PathLike[str], values: Values) -> None:
@@ -157,7 +158,7 @@ def _read_array(stored: IO[bytes], size: int) -> np.ndarray:
 
 
 def _read_pickle(file: IO[bytes], size: int, n_bytes: int) -> dict[str, list[np.ndarray]]:
-    found = read_recorded(file, size)
+    found = read_recorded(file, size, _MAX_READS)
     if not isinstance(found, RecordedDict):
         raise pickle.UnpicklingError("it is no dictionary of parameters by layer")
     budget = _Budget(size, n_bytes)

@@ -47,8 +47,7 @@ FAULTS = (
     ValueError,
 )
 
-# The tutorials' file is read with some hundred reads. Every instruction takes at least
-# one, so this bounds the objects that a file can create.
+# Every instruction takes at least one read, so this bounds the objects that a file can create.
 _MAX_READS = 10_000
 _MAX_DIMENSIONS = 32
 _MAX_LENGTH = 2**32
@@ -59,7 +58,9 @@ _MAX_NAME = 1000
 _DTYPE_CODES = ("f4", "f8", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
 
 
-def read_recorded(stream: IO[bytes] | gzip.GzipFile, max_bytes: int) -> Any:
+def read_recorded(
+    stream: IO[bytes] | gzip.GzipFile, max_bytes: int, max_reads: int = _MAX_READS
+) -> Any:
     """What a pickle holds, with a `RecordedArray` or `RecordedDict` for each array or dictionary.
 
     Parameters
@@ -67,6 +68,8 @@ def read_recorded(stream: IO[bytes] | gzip.GzipFile, max_bytes: int) -> Any:
     stream : binary file
     max_bytes : int
         How many bytes are read at most.
+    max_reads : int, default=10_000
+        And how often. Each array of a pickle of Python 2 takes some forty reads.
 
     Returns
     -------
@@ -78,16 +81,18 @@ def read_recorded(stream: IO[bytes] | gzip.GzipFile, max_bytes: int) -> Any:
     Exception
         One of `FAULTS`, if it is anything else, damaged or longer.
     """
-    return ArrayUnpickler(BoundedReader(stream, max_bytes)).load()
+    return ArrayUnpickler(BoundedReader(stream, max_bytes, max_reads)).load()
 
 
 class BoundedReader:
     """A file that refuses to be read without end."""
 
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile, max_bytes: int) -> None:
+    def __init__(
+        self, stream: IO[bytes] | gzip.GzipFile, max_bytes: int, max_reads: int = _MAX_READS
+    ) -> None:
         self._stream = stream
         self._bytes_left = max_bytes
-        self._reads_left = _MAX_READS
+        self._reads_left = max_reads
 
     def read(self, n_bytes: int) -> bytes:
         self._spend(n_bytes)

@@ -47,7 +47,8 @@ class Source:
     @property
     def model(self) -> Model:
         """The network with its parameters."""
-        return self.net._model
+        current = getattr(self.net, "_current_model", None)  # which nolearn's has not
+        return self.net._model if current is None else current()
 
     @property
     def classes(self) -> np.ndarray | None:

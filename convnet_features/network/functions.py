@@ -174,7 +174,9 @@ def compile_with_params(
     graph = rewritten_graph(inputs, outputs, fuse=fuse, clone=False)
 
     def freeze(values: Sequence[np.ndarray]) -> Callable[..., tuple[Any, ...]]:
-        return with_live_values(link(graph, provider, [*[None] * len(data), *values]), live)
+        with theano_scope():
+            function = link(graph, provider, [*[None] * len(data), *values])
+        return with_live_values(function, live)
 
     return Program(with_live_values(link(graph, provider), live), len(generators), freeze)
 

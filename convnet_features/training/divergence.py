@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def _of_no_probabilities(model: Model, images: Any) -> str | None:
     output, needed = model.network.output, {"classes": "softmax", "labels": "sigmoid"}
     if model.target not in needed:
         return None
-    given = model.program([output.name]).function(images, *model.values)[0]
+    (given,) = _outputs(model, [output.name], images)
     sums = given.sum(axis=1) if model.target == "classes" else np.ones(1)
     inside = given.min() >= 0 and given.max() <= 1 and np.allclose(sums, 1, atol=1e-3)
     if inside and not _is_no_probability(getattr(output, "nonlinearity", None)):
@@ -64,6 +65,11 @@ def _of_no_probabilities(model: Model, images: Any) -> str | None:
         f"no probabilities of {model.target}; give it nonlinearity="
         f"lasagne.nonlinearities.{needed[model.target]}, or a loss that takes any numbers."
     )
+
+
+def _outputs(model: Model, names: list[str], images: np.ndarray) -> Sequence[np.ndarray]:
+    program = model.program(names)
+    return program.function(images, *model.values, *model.streams(program.n_generators))
 
 
 def _is_no_probability(nonlinearity: Any) -> bool:
@@ -98,7 +104,7 @@ def first_divergence(model: Model, images: np.ndarray | None = None) -> str:
     if images is None:
         return "Every parameter is finite."
     names = list(model.network.layers)
-    outputs = model.program(names).function(images, *model.values)
+    outputs = _outputs(model, names, images)
     for name, output in zip(names, outputs, strict=True):
         if not np.isfinite(output).all():
             return f"Layer {name!r} was the first whose output is not finite."

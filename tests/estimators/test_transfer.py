@@ -20,7 +20,7 @@ from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.callbacks import Checkpoint
 from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
 from convnet_features.files.layer_values import write_values
-from convnet_features.files.safetensors import write_arrays
+from convnet_features.files.safetensors import read_arrays, write_arrays
 
 LAYERS = ("conv2d1", "conv2d2", "dense")
 
@@ -291,6 +291,16 @@ class TestFilesThatLie:
             write_arrays(tmp_path / "a", {}, notes)
             with pytest.raises(NotFittedError, match="the source does not say what images"):
                 make_net().load_params(tmp_path / "a")
+
+    def test_notes_in_part(self, make_net, tmp_path):
+        """What a file does not say is not asked of a network that has it."""
+        X = np.random.default_rng(0).random((8, 1, 8, 8))
+        net = make_net().fit(X, np.arange(8) % 2)
+        net.save_params(tmp_path / "a")
+        arrays, notes = read_arrays(tmp_path / "a")
+        for missing in notes:
+            write_arrays(tmp_path / "a", arrays, {k: v for k, v in notes.items() if k != missing})
+            net.load_params(tmp_path / "a")
 
     def test_sizes_take_no_memory(self, make_net, tmp_path):
         """A network of 10¹¹ parameters, by its notes: their shapes are known, and that is all."""

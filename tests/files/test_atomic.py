@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,18 @@ class TestAtomically:
     def test_no_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError):
             write_atomically(tmp_path / "none" / "a", b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="umasks are POSIX's")
+def test_threads_leave_the_mask_of_the_process_as_it_is(tmp_path):
+    mask = os.umask(0o027)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            masks = set(pool.map(lambda _: atomic._umask(), range(4000)))
+        assert masks == {0o027}
+        assert os.umask(0o027) == 0o027
+    finally:
+        sys.setswitchinterval(interval)
+        os.umask(mask)

@@ -53,6 +53,13 @@ def test_a_small_file_of_many_arrays(tmp_path):
         read_values(tmp_path / "p")
 
 
+def test_pickles_of_python_2_take_many_reads(tmp_path):
+    """Some forty for each array, and a ResNet-50 has some 270."""
+    layers = {f"layer{i}": [np.ones((2, 2), np.float32), np.zeros(2)] for i in range(300)}
+    (tmp_path / "p").write_bytes(pickle.dumps(layers, protocol=2))
+    np.testing.assert_equal(read_values(tmp_path / "p"), layers)
+
+
 def test_safetensors_are_told_apart(tmp_path):
     """A header of 128 bytes makes a file begin as a pickle does."""
     for length in range(60):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import convnet_features  # noqa: F401  (makes `import lasagne` work)
-from convnet_features.kernels.registry import available_engines
+from convnet_features.kernels.contract import DenseStage, StageGraph
+from convnet_features.kernels.registry import available_engines, get_provider
 from convnet_features.network import laid_out
 from convnet_features.network.model import Model
-from convnet_features.network.presets import seed_network
+from convnet_features.network.presets import seed_network, small_resnet
 
 from ..helpers import assert_close
 
@@ -87,14 +88,34 @@ def test_laid_out_once_for_all_calls(images, counted):
     assert len(counted) == 2
 
 
-def test_images_of_all_sizes_share_what_was_laid_out(rng):
+def test_images_of_all_sizes_share_what_was_laid_out(rng, monkeypatch):
     if "onednn" not in available_engines():
         pytest.skip("onednn is not on this machine")
-    from convnet_features.kernels.onednn.program import Constants
+    from convnet_features.kernels.onednn.program import Program
 
-    given = rng.random(4).astype("float32")
-    constants, made = Constants({"w": given}), []
-    before, after = "as it comes", "in blocks"
-    for layout in (after, after, "otherwise", after):
-        constants.laid_out(given, before, layout, lambda: made.append(1) or given * 2)
-    assert len(made) == 2
+    reordered, made = Program._reordered, []
+
+    def noted(self, array, before, after):
+        assert not any(known is array and after == layout for known, layout in made)
+        made.append((array, after))
+        return reordered(self, array, before, after)
+
+    monkeypatch.setattr(Program, "_reordered", noted)
+    kernel = get_provider("onednn").graph(StageGraph.chain([DenseStage(True, "linear")]))
+    w, b = rng.random((512, 512)).astype("float32"), rng.random(512).astype("float32")
+    forward = kernel.fast.measured_prepare([w, b])
+    for n_images in (64, 128, 65, 7, 1):
+        x = rng.random((n_images, 512)).astype("float32")
+        np.testing.assert_allclose(forward([x], 0)[0][0], x @ w + b, rtol=1e-4)
+
+
+def test_normalisations_are_folded_once(rng):
+    model = Model(small_resnet(widths=(8, 16)), (1, 12, 12), 3, "classes")
+    images = rng.standard_normal((4, 1, 12, 12)).astype("float32")
+    for value in model.values:
+        value[...] += rng.random(value.shape, dtype=np.float32) / 4
+    program = model.program(["pool"])
+    kept, *_ = model.outputs(["pool"], images)
+    np.testing.assert_array_equal(kept, program.function(images, *model.values)[0])
+    names = program.frozen([value.copy() for value in model.values]).source
+    assert len(names.splitlines()) < len(program.function.source.splitlines()) / 2

@@ -288,7 +288,9 @@ class Context:
     """Memory objects and argument lists of one program, for one call at a time."""
 
     def __init__(self, program: Program) -> None:
-        self.program = program
+        # Parts of the program, and not itself: it keeps its contexts, and a cycle would be freed by
+        # a collection only, with all parameters that were laid out.
+        self._steps, self._num_threads = program.steps, program.num_threads
         library = self.library = program.library
         self._set_handle = library.lib.dnnl_memory_set_data_handle
         self._from_buffer = library.ffi.from_buffer
@@ -305,8 +307,8 @@ class Context:
         for value, array in program.constants:
             # The program keeps the array; nothing ever moves it.
             self._point(self._targets[id(value)], self._from_buffer(array), "a constant")
-        self._saved = self._of_kind(SAVED)
-        self._temporaries = self._of_kind(TEMPORARY)
+        self._saved = self._of_kind(SAVED, program.values)
+        self._temporaries = self._of_kind(TEMPORARY, program.values)
         self._saved_address = self._scratch_address = 0
 
     def run(
@@ -340,7 +342,7 @@ class Context:
             if ends is not None:
                 ends.append(time.perf_counter())
             if status:
-                description = self.program.steps[index][0].description
+                description = self._steps[index][0].description
                 self.library.check(status, f"executing the {description}")
         found, self._found = self._found, []
         return found
@@ -360,7 +362,7 @@ class Context:
         for position, value in arguments.items():
             self._targets[id(value)].slots.append((addresses, position))
         # Also of one thread: a region around us has teams of its own, and they are not ours.
-        return lib.GOMP_parallel, (step.function, addresses, self.program.num_threads, 0)
+        return lib.GOMP_parallel, (step.function, addresses, self._num_threads, 0)
 
     def _look(self, address: Any, size: int) -> int:
         numbers = np.frombuffer(self.library.ffi.buffer(address[0], size), np.float32)
@@ -390,10 +392,10 @@ class Context:
         )
         return library.ffi.gc(pointer[0], library.lib.dnnl_memory_destroy)
 
-    def _of_kind(self, kind: str) -> list[tuple[_Target, int]]:
+    def _of_kind(self, kind: str, values: Sequence[Value]) -> list[tuple[_Target, int]]:
         return [
             (self._targets[id(value)], value.storage.offset)
-            for value in self.program.values
+            for value in values
             if value.storage.kind == kind
         ]
 
