@@ -59,7 +59,8 @@ def forking():
         "no_proxy": "127.0.0.1,localhost",
     }
     shown = "ignore:FigureCanvasAgg is non-interactive:UserWarning"
-    command = [sys.executable, "-W", "error", "-W", shown, "-c", FORKING]
+    busy = "ignore:Persisting input arguments took"  # joblib's caches warn by the clock
+    command = [sys.executable, "-W", "error", "-W", shown, "-W", busy, "-c", FORKING]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, **pipes, text=True) as process:
         yield process
