@@ -15,6 +15,7 @@ KERNELS_ONLY = f"""
 import sys, types
 package = sys.modules["convnet_features"] = types.ModuleType("convnet_features")
 package.__path__ = {list(convnet_features.__path__)!r}
+package.__file__ = {convnet_features.__file__!r}
 """
 
 

@@ -18,6 +18,7 @@ FACADE_ONLY = f"""
 import sys, types
 package = sys.modules["convnet_features"] = types.ModuleType("convnet_features")
 package.__path__ = {list(convnet_features.__path__)!r}
+package.__file__ = {convnet_features.__file__!r}
 from convnet_features import theano_facade
 theano_facade.install()
 """
