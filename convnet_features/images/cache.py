@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
+import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,9 @@ import numpy as np
 from ..locks import new_lock
 
 __all__ = ["Cache"]
+
+#: What file systems that reserve nothing answer.
+_NOT_THERE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
 class Cache:
@@ -40,8 +47,23 @@ class Cache:
 
     def _begin(self) -> None:
         self._lock = new_lock()
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
         self._slots: dict[int, int] = {}
         self._pixels: np.ndarray | None = None
+        self._process = os.getpid()
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """For this thread alone; a forked child leaves a file to its parent, and begins its own.
+
+        Both would write their images into the same places of it.
+        """
+        with self._lock:
+            if self.folder is not None and self._process != os.getpid():
+                self._begin_empty()
+            yield
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -63,7 +85,7 @@ class Cache:
         -------
         bool ndarray of shape (n_rows,)
         """
-        with self._lock:
+        with self._held():
             slots = np.array([self._slots.get(int(row), -1) for row in rows], dtype=np.intp)
             found = slots >= 0
             if self._pixels is not None:
@@ -77,8 +99,13 @@ class Cache:
         ----------
         rows : ndarray of shape (n_rows,)
         pixels : ndarray of shape (n_rows, channels, height, width)
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written to, or has no room for what is to be kept.
         """
-        with self._lock:
+        with self._held():
             for row, image in zip(rows, pixels, strict=True):
                 if len(self._slots) >= self.room:
                     return
@@ -94,14 +121,34 @@ class Cache:
             else:
                 Path(self.folder).mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self.folder, prefix="convnet_features-") as file:
-                    file.truncate(math.prod(shape))
+                    self._reserve(file, math.prod(shape))
                     self._pixels = np.memmap(file, np.uint8, "r+", shape=shape)
         return self._pixels
+
+    def _reserve(self, file: Any, n_bytes: int) -> None:
+        """Make a file so long, of blocks that are its own.
+
+        A page that finds no room on the disk when it is written would end the process.
+        """
+        file.truncate(n_bytes)
+        if not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return
+            raise OSError(
+                error.errno,
+                f"cache_folder={os.fspath(self.folder)!r} has no room for the {n_bytes} bytes of "
+                f"images that cache_bytes={self.n_bytes} keeps ({error.strerror}); set a smaller "
+                "cache_bytes, or a folder on another disk",
+            ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is kept: another process fills its own."""
         state = vars(self).copy()
-        for name in ("_lock", "_slots", "_pixels"):
+        for name in ("_lock", "_slots", "_pixels", "_process"):
             del state[name]
         return state
 

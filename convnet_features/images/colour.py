@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .depth import levels, of_16_bits
+from .depth import WORD, Scales, levels, of_16_bits
 from .pillow import pillow
 
 __all__ = ["background_colour", "in_mode", "plain", "shown"]
@@ -17,17 +17,23 @@ __all__ = ["background_colour", "in_mode", "plain", "shown"]
 PLAIN = ("L", "LA", "RGB", "RGBA", "CMYK")
 #: Pillow's names of `ImageLoader`'s modes.
 MODES = {"rgb": "RGB", "gray": "L", "rgba": "RGBA"}
+#: Formats that Pillow gives 32 bits a pixel although they have 16 at most.
+WORDS = ("JPEG2000", "PNG", "PPM")
 #: Profiles longer than this are read anew for each picture.
 KEPT_PROFILE = 1 << 20
 
 
-def plain(image: Any) -> Any:
-    """A picture in one of the modes of `PLAIN`: no palette, 8 bits, transparency as alpha."""
+def plain(image: Any, scales: Scales) -> Any:
+    """A picture in one of the modes of `PLAIN`: no palette, 8 bits, transparency as alpha.
+
+    `scales` is told what was taken for black and white where the picture does not say.
+    """
     mode = image.mode
     if mode.startswith("I;16"):
         return _of_16_bits(image)
     if mode in ("I", "F"):
-        return pillow().fromarray(levels(np.asarray(image), stretch=True))
+        white = WORD if mode == "I" and image.format in WORDS else None
+        return pillow().fromarray(levels(np.asarray(image), white, scales))
     if mode in PLAIN:
         if "transparency" not in image.info or mode in ("LA", "RGBA", "CMYK"):
             return image

@@ -7,21 +7,22 @@ import io
 import math
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..identity import array_identity
 from ..locks import new_lock
 from .colour import in_mode, plain, shown
-from .depth import from_array
+from .depth import Scales, from_array
 from .geometry import place
 from .limits import LARGE, check_decoded, check_size, decoded_bytes, one_large_at_a_time
 from .pictures import is_file, is_picture
 from .pillow import formats, pillow
 
-__all__ = ["CHANNELS", "Decoder"]
+__all__ = ["CHANNELS", "Decoder", "fingerprint", "is_seekable", "read_whole"]
 
 #: The channels of each mode, by name.
 CHANNELS = {
@@ -62,6 +63,10 @@ class Decoder:
         One of Pillow's filters.
     background : (int, int, int)
         What transparent pixels lie on, and what `fit="pad"` leaves.
+    whites : mapping
+        Which number is white in arrays whose dtype does not say.
+    scales : Scales
+        Is told what was white in files that do not say.
     """
 
     height: int
@@ -70,6 +75,8 @@ class Decoder:
     fit: str
     resample: str
     background: tuple[int, int, int]
+    whites: Mapping[str, int] = field(default_factory=dict)
+    scales: Scales = field(default_factory=Scales, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -96,12 +103,14 @@ class Decoder:
             with _reading:
                 check_size(source)
                 source.load()
-            return self._pixels(source, source.size)
+                # Pillow notes that it knows EXIF before it does: another thread would read none.
+                orientation = _orientation(source)
+            return self._pixels(source, source.size, orientation)
         if is_file(source):
             with _opened(source) as (file, file_size):
                 return self._of_file(file, file_size)
-        picture = from_array(_known(source), pillow())
-        return self._pixels(picture, picture.size)
+        picture = from_array(_known(source), pillow(), self.whites)
+        return self._pixels(picture, picture.size, 1)
 
     def blank(self) -> np.ndarray:
         """What stands for a picture that cannot be read: the background."""
@@ -116,7 +125,7 @@ class Decoder:
             check_decoded(n_bytes, file_size)
             with one_large_at_a_time if n_bytes > LARGE else contextlib.nullcontext():
                 image.load()
-                return self._pixels(image, full_size, shrunk)
+                return self._pixels(image, full_size, _orientation(image), shrunk)
 
     def _draft(self, image: Any) -> float:
         """Have a JPEG decoded at a smaller size, where the result stays as good; at which one."""
@@ -134,9 +143,11 @@ class Decoder:
         size = self.width, self.height
         return size[::-1] if orientation >= 5 else size
 
-    def _pixels(self, image: Any, full_size: tuple[int, int], shrunk: float = 1.0) -> np.ndarray:
+    def _pixels(
+        self, image: Any, full_size: tuple[int, int], orientation: int, shrunk: float = 1.0
+    ) -> np.ndarray:
         """What is made of a picture that was decoded at `shrunk` times its full size."""
-        orientation, profile = _orientation(image), image.info.get("icc_profile")
+        profile = image.info.get("icc_profile")
         target = self._target(orientation)
         if shrunk == 1.0:
             full_size = image.size  # a TIFF has turned itself
@@ -144,7 +155,7 @@ class Decoder:
         left, top, right, bottom = (side * shrunk for side in box)
         resample = getattr(pillow().Resampling, self.resample.upper())
         # Colours and turns come last, when there are few pixels.
-        small = plain(image).resize(size, resample, box=(left, top, right, bottom))
+        small = plain(image, self.scales).resize(size, resample, box=(left, top, right, bottom))
         coloured = in_mode(shown(small, profile), self.mode, self.background)
         return self._as_array(_turned(self._padded(coloured, target, corner), orientation))
 
@@ -198,18 +209,38 @@ def _opened(source: Any) -> Iterator[tuple[Any, int]]:
         with open(source, "rb") as file:
             yield file, status.st_size
         return
-    contents = _read(source) if hasattr(source, "read") else bytes(source)
+    contents = read_whole(source) if hasattr(source, "read") else bytes(source)
     if not isinstance(contents, bytes):
         raise ValueError("it was opened as text; open it with mode 'rb'")
     yield io.BytesIO(contents), len(contents)
 
 
-def _read(file: Any) -> Any:
+def is_seekable(file: Any) -> bool:
+    """Whether an open file can be read again."""
+    return bool(getattr(file, "seekable", lambda: False)())
+
+
+def read_whole(file: Any) -> Any:
     """All of an open file, whatever was read of it before."""
     with _reading:
-        if getattr(file, "seekable", lambda: False)():
+        if is_seekable(file):
             file.seek(0)
         return file.read()
+
+
+def fingerprint(picture: Any) -> list[Any]:
+    """Plain values that tell one of PIL's images from others: pixels, and how they are shown."""
+    with _reading:
+        picture.load()
+        palette = picture.palette
+        notes = [picture.info.get(name) for name in ("transparency", "icc_profile")]
+        return [
+            picture.mode,
+            array_identity(np.asarray(picture)),
+            None if palette is None else [palette.mode, bytes(picture.getpalette(None) or b"")],
+            [repr(each) for each in notes],
+            _orientation(picture),
+        ]
 
 
 def _known(source: Any) -> Any:

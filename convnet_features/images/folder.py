@@ -32,7 +32,8 @@ def load_image_folder(
     ----------
     folder : path
         Its folders are the classes. All images within one belong to it, also in
-        folders of its own, and where symbolic links lead.
+        folders of its own, and where symbolic links lead: each folder once, and none
+        that the link lies in.
     classes : sequence of str, default=None
         The folders to take, in this order; None takes all, in alphabetical order.
     description : str, default=None
@@ -124,24 +125,31 @@ def _sorted_out(folder: Path) -> tuple[list[str], list[str]]:
     """The images in a folder and in those within it, and the other files."""
     images: list[str] = []
     others: list[str] = []
-    for path in _files(folder, set()):
+    root = os.path.realpath(folder.parent)
+    for path in _files(folder, _above(root), set()):
         readable = os.path.splitext(path)[1].lower() in _ENDINGS
         is_image = readable and os.path.isfile(path) and os.path.getsize(path) > 0
         (images if is_image else others).append(path)
     return images, others
 
 
-def _files(folder: str | Path, within: set[str]) -> Iterator[str]:
-    """Depth first, by name; a link to a folder that it lies in is not followed."""
+def _above(folder: str) -> set[str]:
+    """A folder and all those that it lies in."""
+    return {folder, *map(str, Path(folder).parents)}
+
+
+def _files(folder: str | Path, within: set[str], seen: set[str]) -> Iterator[str]:
+    """Depth first, by name, each folder once; links to folders that they lie in lead nowhere."""
     real = os.path.realpath(folder)
-    if real in within:
+    if real in within or real in seen:
         return
+    seen.add(real)
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if name.startswith("."):
             continue
         if os.path.isdir(path):
-            yield from _files(path, within | {real})
+            yield from _files(path, within | _above(real), seen)
         else:
             yield path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import os
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,8 @@ from ..kernels.memory import empty
 from ..network.on_demand import ImagesOnDemand, one_ahead
 from .batch import Bad, decode_all, report
 from .cache import Cache
-from .decoding import Decoder
-from .pictures import name_of
+from .decoding import Decoder, fingerprint, read_whole
+from .pictures import is_file, is_picture, name_of
 
 __all__ = ["LazyImages"]
 
@@ -144,6 +145,7 @@ class LazyImages(ImagesOnDemand):
         if len(missing):
             fresh, bad = decode_all(self.decoder, self.sources, needed[missing], self.n_jobs)
             self._report(bad, len(missing))
+            self.decoder.scales.warn("LazyImages")
             if len(missing) == len(needed):
                 pixels = fresh
             else:
@@ -170,9 +172,13 @@ class LazyImages(ImagesOnDemand):
         bad: Bad = []
         for start in range(0, len(self), STEP):
             rows = self.rows[start : start + STEP]
-            _, found = decode_all(self.decoder, self.sources, rows, self.n_jobs)
-            places = {int(row): start + place for place, row in enumerate(rows)}
-            bad += [(places[row], title, reason) for row, title, reason in found]
+            _, found = decode_all(self.decoder, self.sources, np.unique(rows), self.n_jobs)
+            reasons = {row: (title, reason) for row, title, reason in found}
+            bad += [
+                (start + place, *reasons[row])
+                for place, row in enumerate(rows.tolist())
+                if row in reasons
+            ]
         return bad
 
     def identity(self) -> Any:
@@ -212,8 +218,16 @@ def _identity(source: Any, row: int) -> Any:
         except OSError:
             return [name_of(source, row), None, None]
         return [name_of(source, row), status.st_size, status.st_mtime_ns]
-    if isinstance(source, bytes | bytearray | memoryview):
-        return array_identity(np.frombuffer(source, np.uint8))
-    if hasattr(source, "read"):
+    try:
+        if is_picture(source):
+            return fingerprint(source)
+        if is_file(source):
+            contents = read_whole(source) if hasattr(source, "read") else bytes(source)
+            return [str(type(contents)), hashlib.sha256(_as_bytes(contents)).hexdigest()]
+        return array_identity(np.atleast_1d(np.asarray(source)))
+    except Exception:  # what cannot be read has a name, and is an error when it is decoded
         return name_of(source, row)
-    return array_identity(np.asarray(source))
+
+
+def _as_bytes(contents: str | bytes) -> bytes:
+    return contents.encode() if isinstance(contents, str) else contents

@@ -6,7 +6,7 @@ import numbers
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from typing import Any, ClassVar
 
@@ -20,9 +20,10 @@ from ..training.callbacks.progress import progress_bar
 from .batch import Bad, decode_all, report
 from .cache import Cache
 from .colour import background_colour
-from .decoding import CHANNELS, Decoder
+from .decoding import CHANNELS, Decoder, is_seekable, read_whole
+from .depth import whites
 from .lazy import LazyImages
-from .pictures import name_of, pictures
+from .pictures import is_file, is_picture, name_of, pictures
 from .pillow import pillow
 
 __all__ = ["ImageLoader"]
@@ -110,7 +111,10 @@ class ImageLoader(  # type: ignore[call-arg]
     (see the page on security).
 
     An item that is an array may have any numeric dtype: floats up to 1 are shares
-    of white, whole numbers up to 255 bytes, those up to 65535 words of 16 bits.
+    of white, whole numbers up to 255 bytes, those up to 65535 words of 16 bits. What
+    the largest number of X says holds for all floats in X, and likewise for all whole
+    numbers of other dtypes than uint8 and uint16, so that no picture is brighter than
+    it is beside another. Give uint8 where pictures come one at a time.
 
     Examples
     --------
@@ -224,27 +228,31 @@ class ImageLoader(  # type: ignore[call-arg]
         ImportError
             If Pillow is not installed.
         """
-        decoder, name = self._decoder(), type(self).__name__
+        name = type(self).__name__
         sources = pictures(name, X)
+        decoder = self._decoder(whites(each for each in sources if _is_array(each)))
         if self.lazy:
             if self.on_error == "raise":
                 report(name, _missing(sources), len(sources), self.on_error)
             cache = self._cache(decoder, len(sources))
+            sources = [read_whole(each) if _is_stream(each) else each for each in sources]
             return LazyImages(sources, decoder, self.on_error, self.n_jobs, cache)
         bar = progress_bar(sys.stdout, "image", len(sources)) if self.verbose else None
         with nullcontext() if bar is None else closing(bar):
             told = {} if bar is None else {"on_done": bar.update}
             images, bad = decode_all(decoder, sources, range(len(sources)), self.n_jobs, **told)
         report(name, bad, len(sources), self.on_error)
+        decoder.scales.warn(name)
         return images
 
-    def _decoder(self) -> Decoder:
+    def _decoder(self, whites: Mapping[str, int] | None = None) -> Decoder:
         self._validate_params()
         pillow()
         height, width = _height_and_width(self.size)
         background = background_colour(self.background)
         fit = vars(self)["fit"]
-        return Decoder(height, width, self.mode, fit, self.resample, background)
+        made = height, width, self.mode, fit, self.resample, background
+        return Decoder(*made, whites or {})
 
     def _cache(self, decoder: Decoder, n_images: int) -> Cache | None:
         if not self.cache_bytes:
@@ -309,6 +317,15 @@ def _height_and_width(size: Any) -> tuple[int, int]:
             f"size must be a side, or (height, width), of whole numbers above 0; got {size!r}."
         )
     return int(sides[0]), int(sides[1])
+
+
+def _is_array(source: Any) -> bool:
+    return not (is_file(source) or is_picture(source))
+
+
+def _is_stream(source: Any) -> bool:
+    """Whether it is an open file that can be read once only."""
+    return hasattr(source, "read") and is_file(source) and not is_seekable(source)
 
 
 def _missing(sources: Sequence[Any]) -> Bad:

@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["is_file", "is_picture", "name_of", "pictures"]
 
-#: Colours on a last axis: an array of three axes that ends so is more likely one picture.
-COLOURS = (3, 4)
+#: Channels on a last axis: an array of three axes that ends so is more likely one picture.
+CHANNELS = (1, 2, 3, 4)
 
 
 def pictures(name: str, X: Any) -> Sequence[Any]:
@@ -77,12 +77,12 @@ def _of_array(name: str, X: np.ndarray) -> Any:
             X = X[:, 0]
         if X.ndim == 1:
             return list(X)
-    elif X.ndim == 4 or (X.ndim == 3 and X.shape[-1] not in COLOURS):
+    elif X.ndim == 4 or (X.ndim == 3 and X.shape[-1] not in CHANNELS):
         return X
     elif X.ndim == 3:
         raise ValueError(
-            f"{name}: X is an array of shape {X.shape}, which may be one colour image or "
-            f"{X.shape[0]} narrow ones; give [X] of one, or list(X) of many."
+            f"{name}: X is an array of shape {X.shape}, which may be one image, its channels "
+            f"last, or {X.shape[0]} narrow ones; give [X] of one, or list(X) of many."
         )
     raise ValueError(
         f"{name}: X is an array of shape {X.shape} and dtype {X.dtype}. Expected images: a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import time
 import warnings
 import zlib
 
@@ -78,6 +79,21 @@ def test_rgba_keeps_what_is_transparent():
     np.testing.assert_array_equal(alpha[..., 3], coverage())
     np.testing.assert_array_equal(alpha[:, :-1, :3], scene()[:, :-1])
     assert (read(ODD["PNG"][0], mode="rgba")[..., 3] == 255).all()
+
+
+def test_a_shared_picture_is_turned_for_each_thread(monkeypatch):
+    """Pillow says that it has read EXIF before it has: a second thread would find no turn."""
+    load = Image.Exif.load
+
+    def slow(self, data):
+        time.sleep(0.05)
+        load(self, data)
+
+    monkeypatch.setattr(Image.Exif, "load", slow)
+    picture = Image.open(io.BytesIO(ODD["JPEG turned by EXIF 6"][0]))
+    images = as_it_is(n_jobs=4).transform([picture] * 8)
+    for image in images:
+        assert_shows(image.transpose(1, 2, 0), scene(), 6)
 
 
 def test_colours_under_what_is_transparent_do_not_shine_through():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,6 +69,46 @@ def test_nested_folders_and_links(tmp_path):
         "a/1.jpg", "a/4.jpg", "a/deep/er/2.jpg", "a/linked/3.jpg", "b/3.jpg"
     ]  # fmt: skip
     np.testing.assert_array_equal(bunch.target, [0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("up", [".", "..", "../.."])
+def test_links_to_folders_that_they_lie_in(up, tmp_path):
+    """Above all to the root: all classes' images would belong to one."""
+    root = tmp_path / "above" / "root"
+    fill(root, "cat/1.jpg", "dog/deep/2.jpg")
+    fill(root.parent, "stranger.jpg", "other/3.jpg")
+    (root / "cat" / "x").symlink_to(root / up, target_is_directory=True)
+    (root / "dog" / "deep" / "y").symlink_to("../..")
+    bunch = load_image_folder(root)
+    assert found(root, bunch) == ["cat/1.jpg", "dog/deep/2.jpg"]
+    (root / "all").symlink_to(root / up)
+    with pytest.warns(ConvNetFeaturesWarning, match="Classes without images: 'all'"):
+        bunch = load_image_folder(root)
+    assert found(root, bunch) == ["cat/1.jpg", "dog/deep/2.jpg"]
+
+
+def test_a_link_that_lies_elsewhere_goes_no_higher(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    fill(root, "a/1.jpg")
+    fill(elsewhere, "2.jpg", "stranger/3.jpg", "inner/4.jpg")
+    (root / "a" / "linked").symlink_to(elsewhere / "inner")
+    (elsewhere / "inner" / "up").symlink_to(elsewhere)
+    assert found(root, load_image_folder(root)) == ["a/1.jpg", "a/linked/4.jpg"]
+
+
+def test_links_to_one_folder_in_many_levels(tmp_path):
+    """Each folder is listed once for a class, not once for each of 2**n ways to it."""
+    levels = [tmp_path / "elsewhere" / f"{level:02}" for level in range(30)]
+    for level in levels:
+        fill(level, "1.jpg")
+    for level, below in pairwise(levels):
+        for name in ("left", "right"):
+            (level / name).symlink_to(below)
+    for name in ("a", "b"):
+        fill(tmp_path / "root", f"{name}/0.jpg")
+        (tmp_path / "root" / name / "in").symlink_to(levels[0])
+    bunch = load_image_folder(tmp_path / "root")
+    np.testing.assert_array_equal(np.bincount(bunch.target), [31, 31])
 
 
 def test_one_warning_for_all_that_is_left_out(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections import Counter
 
@@ -271,6 +272,92 @@ def test_bad_files_in_training(paths):
         read = [np.asarray(each) for each in (lazy[28:], lazy, lazy[28:])]
     assert len(seen) == 1  # and not again for each batch of each epoch
     assert not any(pixels[-2:].any() for pixels in read)
+
+
+def test_rows_that_are_repeated_are_checked_at_each_place(paths):
+    lazy = ImageLoader(10, lazy=True).transform([paths[0], b"none", paths[1]])
+    assert [row for row, _, _ in lazy[[1, 1]].check()] == [0, 1]
+    assert [row for row, _, _ in lazy[[1, 0, 1, 2, 1]].check()] == [0, 2, 4]
+    many = lazy[np.arange(200) % 3].check()
+    assert [row for row, _, _ in many] == list(range(1, 200, 3))
+    assert {title for _, title, _ in many} == {"X[1] (4 bytes)"}
+
+
+def encoded(image):
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def palette(*colours):
+    image = Image.new("P", (4, 4))
+    image.putpalette([level for colour in colours for level in colour])
+    return image
+
+
+def noted(**info):
+    image = Image.new("P", (4, 4), 0)
+    image.info.update(info)
+    return image
+
+
+def turned(orientation):
+    image = Image.new("L", (4, 4))
+    image.getexif()[0x0112] = orientation
+    return image
+
+
+grey, white = Image.new("L", (4, 4), 9), Image.new("L", (4, 4), 255)
+#: Pairs of sources of the same kind and name, of which the decoded images differ.
+OTHERS = {
+    "open files": lambda: (io.BytesIO(encoded(grey)), io.BytesIO(encoded(white))),
+    "bytes": lambda: (encoded(grey), encoded(white)),
+    "bytearrays": lambda: (bytearray(encoded(grey)), bytearray(encoded(white))),
+    "pictures": lambda: (grey, white),
+    "palettes": lambda: (palette((255, 0, 0)), palette((0, 255, 0))),
+    "modes": lambda: (Image.new("RGB", (4, 4), 9), Image.new("YCbCr", (4, 4), 9)),
+    "transparency": lambda: (noted(), noted(transparency=0)),
+    "profiles": lambda: (noted(icc_profile=b"a"), noted(icc_profile=b"b")),
+    "turns": lambda: (turned(1), turned(6)),
+    "arrays": lambda: (np.zeros((4, 4), "u1"), np.ones((4, 4), "u1")),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_identity_tells_other_images(kind):
+    def known(source):
+        return ImageLoader(4, lazy=True).transform([source]).identity()
+
+    one, other = OTHERS[kind]()
+    again, _ = OTHERS[kind]()
+    assert known(one) != known(other)
+    assert known(one) == known(again) == known(one)  # read twice, too
+
+
+def test_identity_of_what_cannot_be_read(tmp_path):
+    sources = [None, 7, "none.jpg", object(), io.StringIO("text"), b""]
+    loader = ImageLoader(4, lazy=True, on_error="blank")
+    first, second = (loader.transform(sources).identity() for _ in range(2))
+    assert first == second
+
+
+def test_files_that_can_be_read_once_only(paths):
+    """Their bytes are kept: each epoch reads them."""
+
+    class Stream(io.RawIOBase):
+        def __init__(self, contents):
+            self.contents = io.BytesIO(contents)
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self.contents.readinto(buffer)
+
+    lazy = ImageLoader(10, lazy=True).transform([Stream(encoded(white)), paths[0]])
+    lazy.identity()
+    for _ in range(2):
+        assert (lazy[0] == 255).all()
 
 
 def test_resuming_knows_the_files(paths, tmp_path):
