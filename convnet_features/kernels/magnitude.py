@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,10 @@ __all__ = ["are_finite", "magnitude", "upper_bounds"]
 
 #: Bytes that are looked at in one go.
 CHUNK = 1 << 18
+
+# The methods ``min`` and ``max`` take twice as long for small arrays.
+_smallest: Any = np.minimum.reduce
+_largest: Any = np.maximum.reduce
 
 
 def magnitude(array: np.ndarray) -> float:
@@ -25,8 +30,7 @@ def magnitude(array: np.ndarray) -> float:
         parts = [magnitude(flat[start : start + step]) for start in range(0, flat.size, step)]
         return float(np.max(parts))
     # As Python's numbers: the most negative integer has no positive one of its dtype.
-    # (The methods ``min`` and ``max`` take twice as long for small arrays.)
-    smallest, largest = np.minimum.reduce(array, None), np.maximum.reduce(array, None)
+    smallest, largest = _smallest(array, None), _largest(array, None)
     return float(max(abs(smallest.item()), abs(largest.item())))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..kernels.registry import get_engine
+from ..network.functions import Program
 from ..network.model import Model
 from ..network.transfer import LoadReport
 from .augmentation import seeded
@@ -112,9 +113,8 @@ class Trainer:
         if self._ready:
             return
         model, settings = self.model, self.settings
-        self._evaluation = evaluation_program(
-            model.network, settings.objective, model.target, self._n_outputs, model.engine
-        )
+        # Compiled at the end of the first epoch, so that the first batch need not wait for it.
+        self._evaluation: Program | None = None
         shapes = [param.get_value(borrow=True).shape for param in model.trainable]
         names = [param.name for param in model.trainable]
         trained = self.theta[: model.n_trainable]
@@ -350,6 +350,14 @@ class Trainer:
     def evaluate(self, data: Dataset) -> tuple[float, float]:
         """(mean loss, accuracy or R²) on `data`, without dropout."""
         self.prepare()
+        if self._evaluation is None:
+            self._evaluation = evaluation_program(
+                self.model.network,
+                self.settings.objective,
+                self.model.target,
+                self._n_outputs,
+                self.model.engine,
+            )
         return evaluate(self.model, self._evaluation, data)
 
     def _divergence(self, loss: float = 0.0, images: np.ndarray | None = None) -> DivergenceError:

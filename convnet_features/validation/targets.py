@@ -107,11 +107,11 @@ def check_are_numbers(outputs: np.ndarray) -> None:
     NotANumberError
         If there is one; the text counts the rows, and names the first.
     """
-    strange = np.isnan(outputs).any(axis=tuple(range(1, outputs.ndim)))
+    strange: np.ndarray = np.isnan(outputs).any(axis=tuple(range(1, outputs.ndim)))
     if strange.any():
         raise NotANumberError(
             f"The network's outputs are not numbers (NaN) for {np.count_nonzero(strange)} of "
-            f"{len(outputs)} samples, the first of which is number {int(strange.argmax())}: no "
+            f"{len(outputs)} samples, the first of which is number {int(np.argmax(strange))}: no "
             "class can be named. Either parameters are not finite, or numbers became too large for "
             "float32 on their way; look at the layers with get_output, and fit again."
         )

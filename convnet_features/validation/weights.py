@@ -48,7 +48,7 @@ def weights_of_classes(
     codes, classes = targets.values, targets.classes
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = None if weights is None else weights / weights.max()
-        totals = np.bincount(codes, counts, minlength=len(classes))
+        totals: Any = np.bincount(codes, counts, minlength=len(classes))
         return (totals.sum() / np.count_nonzero(totals) / np.where(totals, totals, 1.0))[codes]
     assert isinstance(class_weight, Mapping), "as the table of constraints has it"
     chosen = _by_class(class_weight, classes)[codes]

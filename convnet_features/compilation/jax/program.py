@@ -108,7 +108,8 @@ def _full_precision() -> AbstractContextManager[Any]:
 
     By default JAX multiplies in 19 or 16 bits where the hardware can: on recent GPUs and on TPUs.
     """
-    asked = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    config: Any = jax.config
+    asked = config.jax_default_matmul_precision
     return jax.default_matmul_precision(asked or "highest")
 
 
