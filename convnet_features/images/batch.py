@@ -60,6 +60,9 @@ def decode_all(
         source = sources[row]
         try:
             pixels[place] = decoder.decode(source)
+        except MemoryError as error:  # the machine's fault, and not the picture's
+            error.add_note(f"While {name_of(source, row)} was decoded.")
+            raise
         except Exception as error:  # of whatever kind: files from strangers bring all of them
             pixels[place] = decoder.blank()
             return row, name_of(source, row), _reason(error)

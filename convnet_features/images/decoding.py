@@ -15,14 +15,14 @@ import numpy as np
 
 from ..identity import array_identity
 from ..locks import new_lock
+from ..validation.layout import is_file, is_picture
 from .colour import in_mode, plain, shown
 from .depth import Scales, from_array
 from .geometry import place
 from .limits import LARGE, check_decoded, check_size, decoded_bytes, one_large_at_a_time
-from .pictures import is_file, is_picture
 from .pillow import formats, pillow
 
-__all__ = ["CHANNELS", "Decoder", "fingerprint", "is_seekable", "read_whole"]
+__all__ = ["CHANNELS", "NOTHING", "NO_FILE", "Decoder", "fingerprint", "is_seekable", "read_whole"]
 
 #: The channels of each mode, by name.
 CHANNELS = {
@@ -45,6 +45,20 @@ _TURNS = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
+
+#: By the brand in front of a file: formats that not every Pillow reads, and how it comes to.
+BRANDS = dict.fromkeys([b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"], "HEIF")
+BRANDS |= dict.fromkeys([b"avif", b"avis"], "AVIF")
+PLUGINS = {
+    "HEIF": "it is a HEIF image; pip install pillow-heif, and call "
+    "pillow_heif.register_heif_opener() first",
+    "AVIF": "it is an AVIF image, which this Pillow was built without; upgrade Pillow",
+}
+#: How an ICO begins: Pillow decodes what is in it before its size can be looked at.
+ICON = b"\0\0\1\0"
+#: What is said of paths that lead to something else than a file, and of those that lead nowhere.
+NO_FILE = "it is a folder, or another thing that is no file"
+NOTHING = "there is no such file"
 
 #: Open files and PIL's images are read by one thread at a time: they have a position.
 _reading = new_lock()
@@ -117,7 +131,7 @@ class Decoder:
         return self._as_array(pillow().new("RGB", (self.width, self.height), self.background))
 
     def _of_file(self, file: Any, file_size: int) -> np.ndarray:
-        with pillow().open(file, formats=formats()) as image:
+        with _identified(file) as image:
             check_size(image)
             full_size = image.size
             shrunk = self._draft(image)
@@ -191,6 +205,28 @@ def _orientation(image: Any) -> int:
     return orientation if orientation in _TURNS else 1
 
 
+def _identified(file: Any) -> Any:
+    """An open file as a picture of Pillow's, of which only the header has been read.
+
+    Raises
+    ------
+    ValueError
+        If a plugin for its format is missing, or it is an ICO.
+    """
+    known = formats()
+    start = file.read(12)
+    file.seek(0)
+    if start[:4] == ICON:  # which Pillow may take for a TGA
+        raise ValueError("it is an ICO, which is never opened; save it as a PNG")
+    try:
+        return pillow().open(file, formats=known)
+    except pillow().UnidentifiedImageError:
+        kind = BRANDS.get(start[8:]) if start[4:8] == b"ftyp" else None
+        if kind is None or kind in known:
+            raise
+        raise ValueError(PLUGINS[kind]) from None
+
+
 @contextlib.contextmanager
 def _opened(source: Any) -> Iterator[tuple[Any, int]]:
     """An open file, and how many bytes it has.
@@ -205,7 +241,7 @@ def _opened(source: Any) -> Iterator[tuple[Any, int]]:
     if isinstance(source, str | os.PathLike):
         status = os.stat(source)
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is a folder, or another thing that is no file")
+            raise ValueError(NO_FILE)
         with open(source, "rb") as file:
             yield file, status.st_size
         return

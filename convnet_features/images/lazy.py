@@ -13,10 +13,11 @@ import numpy as np
 from ..identity import array_identity
 from ..kernels.memory import empty
 from ..network.on_demand import ImagesOnDemand, one_ahead
+from ..validation.layout import is_file, is_picture
 from .batch import Bad, decode_all, report
 from .cache import Cache
 from .decoding import Decoder, fingerprint, read_whole
-from .pictures import is_file, is_picture, name_of
+from .pictures import name_of
 
 __all__ = ["LazyImages"]
 

@@ -23,6 +23,9 @@ COPIES = {"AVIF": 3, "HEIF": 3, "JPEG2000": 2, "TIFF": 2, "WEBP": 3}
 #: Bytes a pixel of the coefficients that a progressive JPEG is collected in, at full size.
 PROGRESSIVE = 6
 
+#: TIFF's tags of how wide and how long a tile is.
+TILE = (322, 323)
+
 one_large_at_a_time = new_lock()
 
 
@@ -37,6 +40,7 @@ def check_size(image: Any) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise ValueError(f"it has {width}x{height} pixels")
+    width, height = _decoded_size(image)
     limit = pillow().MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         raise ValueError(
@@ -45,9 +49,24 @@ def check_size(image: Any) -> None:
         )
 
 
+def _decoded_size(image: Any) -> tuple[int, int]:
+    """What is decoded at once: the picture, or a tile of a TIFF that is larger than it."""
+    width, height = image.size
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return width, height
+    across, down = (_number(tags.get(tag, 0)) for tag in TILE)
+    return (across, down) if across * down > width * height else (width, height)
+
+
+def _number(tag: Any) -> int:
+    """A tag's value; what is no number is Pillow's to refuse."""
+    return tag if isinstance(tag, int) else 0
+
+
 def decoded_bytes(image: Any, full_size: tuple[int, int]) -> int:
     """The memory that decoding takes, about; `full_size` is the one before `draft`."""
-    width, height = image.size
+    width, height = _decoded_size(image)
     depth = DEPTHS.get(image.mode, OTHER_DEPTH)
     n_bytes = width * height * depth * COPIES.get(image.format, 1)
     if image.info.get("progressive"):

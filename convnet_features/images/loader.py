@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 import os
 import sys
@@ -15,15 +16,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 
 from ..exceptions import ConvNetFeaturesWarning
-from ..intervals import Number
+from ..intervals import COUNT, Number
 from ..training.callbacks.progress import progress_bar
+from ..validation.layout import is_file, is_picture
 from .batch import Bad, decode_all, report
 from .cache import Cache
 from .colour import background_colour
-from .decoding import CHANNELS, Decoder, is_seekable, read_whole
+from .decoding import CHANNELS, NO_FILE, NOTHING, Decoder, is_seekable, read_whole
 from .depth import whites
 from .lazy import LazyImages
-from .pictures import is_file, is_picture, name_of, pictures
+from .pictures import name_of, pictures
 from .pillow import pillow
 
 __all__ = ["ImageLoader"]
@@ -40,6 +42,7 @@ class _Method:
 
     def __init__(self, function: Any) -> None:
         self.function = function
+        self.name = function.__name__
         self.__doc__ = function.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -87,7 +90,7 @@ class ImageLoader(  # type: ignore[call-arg]
         Whether `transform` gives `LazyImages`, which decode when a batch is
         asked for, instead of an array: for more images than memory holds.
     cache_bytes : int, default=0
-        How much of what was decoded lazy images keep.
+        How much of what was decoded lazy images keep: one image at least, or 0.
     cache_folder : path, default=None
         Keep it in a file of this folder, which goes with the process; None keeps
         it in memory.
@@ -137,7 +140,7 @@ class ImageLoader(  # type: ignore[call-arg]
         "resample": [StrOptions(_FILTERS)],
         "background": [str, numbers.Integral, tuple, list],
         "on_error": [StrOptions({"raise", "blank"})],
-        "n_jobs": [numbers.Integral, None],
+        "n_jobs": [COUNT, Number(numbers.Integral, None, -1, closed="right"), None],
         "lazy": ["boolean"],
         "cache_bytes": [Number(numbers.Integral, 0, None, closed="left")],
         "cache_folder": [str, os.PathLike, None],
@@ -170,6 +173,15 @@ class ImageLoader(  # type: ignore[call-arg]
         self.cache_bytes = cache_bytes
         self.cache_folder = cache_folder
         self.verbose = verbose
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A subclass's own `fit` leaves the name free for the parameter, too."""
+        super().__init_subclass__(**options)
+        method = inspect.getattr_static(cls, "fit")
+        if not isinstance(method, _Method):
+            own = _Method(method)
+            own.name = "fit"
+            cls.fit = own  # type: ignore[method-assign]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name.
@@ -251,8 +263,24 @@ class ImageLoader(  # type: ignore[call-arg]
         height, width = _height_and_width(self.size)
         background = background_colour(self.background)
         fit = vars(self)["fit"]
+        self._check_cache(len(CHANNELS[self.mode]) * height * width)
         made = height, width, self.mode, fit, self.resample, background
         return Decoder(*made, whites or {})
+
+    def _check_cache(self, image_bytes: int) -> None:
+        """That what is asked for keeps something."""
+        if not self.cache_bytes and self.cache_folder is None:
+            return
+        given = f"cache_bytes={self.cache_bytes!r} and cache_folder={self.cache_folder!r}"
+        if not self.lazy:
+            raise ValueError(
+                f"{given}: only lazy images are kept so; set lazy=True, or leave both out."
+            )
+        if self.cache_bytes < image_bytes:
+            raise ValueError(
+                f"{given} keep nothing: an image has {image_bytes} bytes; set cache_bytes to as "
+                "many as may be kept."
+            )
 
     def _cache(self, decoder: Decoder, n_images: int) -> Cache | None:
         if not self.cache_bytes:
@@ -331,7 +359,7 @@ def _is_stream(source: Any) -> bool:
 def _missing(sources: Sequence[Any]) -> Bad:
     """Paths that lead to no file."""
     return [
-        (row, name_of(each, row), "there is no such file")
+        (row, name_of(each, row), NO_FILE if os.path.exists(each) else NOTHING)
         for row, each in enumerate(sources)
         if isinstance(each, str | os.PathLike) and not os.path.isfile(each)
     ]

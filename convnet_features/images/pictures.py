@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_file", "is_picture", "name_of", "pictures"]
+from ..validation.layout import is_file, is_picture
+
+__all__ = ["name_of", "pictures"]
 
 #: Channels on a last axis: an array of three axes that ends so is more likely one picture.
 CHANNELS = (1, 2, 3, 4)
@@ -101,18 +103,6 @@ def _unnested(X: Sequence[Any]) -> Sequence[Any]:
 
 def _cell(row: Sequence[Any]) -> bool:
     return is_file(row[0]) or is_picture(row[0])
-
-
-def is_file(each: Any) -> bool:
-    """Whether it is a path, bytes or an open file."""
-    return isinstance(each, str | bytes | bytearray | memoryview | os.PathLike) or (
-        hasattr(each, "read") and not hasattr(each, "shape")
-    )
-
-
-def is_picture(each: Any) -> bool:
-    """Whether it is one of PIL's images."""
-    return hasattr(each, "getbands") and hasattr(each, "size") and hasattr(each, "mode")
 
 
 def _kind(each: Any) -> str:

@@ -7,14 +7,14 @@ from typing import Any
 
 __all__ = ["FORMATS", "SUFFIXES", "formats", "pillow"]
 
-#: Formats of pictures, and the endings of their files. What runs a program (EPS), or is no
-#: picture, is not among them. HEIF is there where pillow-heif has been registered.
+#: Formats of pictures, and the endings of their files. What runs a program (EPS), is decoded
+#: before its size can be looked at (ICO), or is no picture, is not among them. HEIF is there where
+#: pillow-heif has been registered.
 SUFFIXES = {
     "AVIF": (".avif",),
     "BMP": (".bmp", ".dib"),
     "GIF": (".gif",),
     "HEIF": (".heic", ".heif"),
-    "ICO": (".ico",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
     "MPO": (".mpo",),
@@ -47,9 +47,11 @@ def pillow() -> Any:
     return Image
 
 
-@functools.cache
 def formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow reads, the commonest first."""
+    """Those of `FORMATS` that Pillow reads now, the commonest first.
+
+    A plugin may be registered at any time.
+    """
     image = pillow()
     image.init()
     usual = ("JPEG", "PNG")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,15 @@ import numpy as np
 
 from ..exceptions import ConvNetFeaturesWarning
 
-__all__ = ["channels_first", "describe", "gathered", "holds_pictures", "warn_of_colours"]
+__all__ = [
+    "channels_first",
+    "describe",
+    "gathered",
+    "holds_pictures",
+    "is_file",
+    "is_picture",
+    "warn_of_colours",
+]
 
 #: Grey, RGB and RGBA: what an axis of channels is recognised by.
 CHANNELS = (1, 3, 4)
@@ -35,7 +44,7 @@ def gathered(name: str, X: Any) -> Any:
         or a tensor is not one for the CPU; the text says what to do.
     """
     _check_no_files(name, X)
-    if _is_picture(X):
+    if is_picture(X):
         raise ValueError(f"{name}: X is one image; give a list of images: [X].")
     if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
         count = np.count_nonzero(np.ma.getmaskarray(X))
@@ -73,8 +82,8 @@ def _check_no_files(name: str, X: Any) -> None:
     ValueError
         If X, or the first of it, is a path, bytes or an open file.
     """
-    first = X if _is_file(X) else _first(X)
-    if _is_file(first) and not _is_number(first):
+    first = X if is_file(X) else _first(X)
+    if is_file(first) and not _is_number(first):
         raise ValueError(
             f"{name}: X holds {_shown(first)}, and pixels are expected. If these are images, or "
             f"the names of their files, {LOADER.format(what='them')}."
@@ -93,9 +102,12 @@ def _first(X: Any) -> Any:
     return X[0, 0] if isinstance(X, np.ndarray) else None
 
 
-def _is_file(each: Any) -> bool:
+def is_file(each: Any) -> bool:
+    """Whether it is a path, a file's bytes or an open file."""
+    if isinstance(each, memoryview):
+        return each.ndim == 1 and each.format in ("B", "b", "c")
     is_open = hasattr(each, "read") and not hasattr(each, "shape")
-    return isinstance(each, str | bytes) or hasattr(each, "__fspath__") or is_open
+    return isinstance(each, str | bytes | bytearray | os.PathLike) or is_open
 
 
 def _is_number(text: Any) -> bool:
@@ -108,20 +120,20 @@ def _is_number(text: Any) -> bool:
 
 
 def _shown(file: Any) -> str:
-    if isinstance(file, bytes):
-        return f"bytes, such as {file[:8]!r}…"
+    if isinstance(file, bytes | bytearray | memoryview):
+        return f"bytes, such as {bytes(file[:8])!r}…"
     return "open files" if hasattr(file, "read") else f"text, such as {str(file)!r}"
 
 
-def _is_picture(item: Any) -> bool:
+def is_picture(item: Any) -> bool:
     """Whether it is one of PIL's images."""
-    return hasattr(item, "getbands") and hasattr(item, "mode")
+    return hasattr(item, "getbands") and hasattr(item, "size") and hasattr(item, "mode")
 
 
 def holds_pictures(X: Any) -> bool:
     """Whether X is a list of PIL's images, whose channels are always last."""
     items = X if isinstance(X, list | tuple) or _is_column(X) else ()
-    return _is_picture(next(iter(items), None))
+    return is_picture(next(iter(items), None))
 
 
 def _check_modes(name: str, items: Any) -> None:
@@ -132,7 +144,7 @@ def _check_modes(name: str, items: Any) -> None:
     ValueError
         If they have several, or refer to a palette.
     """
-    modes = sorted({item.mode for item in items if _is_picture(item)})
+    modes = sorted({item.mode for item in items if is_picture(item)})
     if len(modes) > 1:
         raise ValueError(
             f"{name}: X has images of different modes, such as {modes[0]!r} and {modes[-1]!r}; a "

@@ -18,9 +18,9 @@ from PIL import Image, ImageFile
 from sklearn.datasets import load_sample_images
 
 from convnet_features.exceptions import BadImagesError
-from convnet_features.images import ImageLoader
+from convnet_features.images import ImageLoader, limits
 
-from .odd_files import BAD, HEIGHT, ODD, WIDTH, coverage, grey, on, saved, scene, with_alpha
+from .odd_files import BAD, HEIGHT, ODD, WIDTH, colour, coverage, grey, on, saved, scene, with_alpha
 
 
 def as_it_is(**params):
@@ -256,6 +256,54 @@ def test_pictures_beyond_all_bounds(size, reason):
     with pytest.raises(BadImagesError, match=reason):
         as_it_is().transform([promising(*size)])
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+def tiled(side):
+    """The header of a TIFF of 16 by 16 pixels with one tile."""
+    tags = [(256, 16), (257, 16), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side)]
+    tags += [(324, 8), (325, 8)]
+    entries = b"".join(struct.pack("<2H2I", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IQH", 16, 0, len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [(9_000, "unfold into 154 MiB, as those of"), (16_384, "it has 16384x16384 pixels, and PIL")],
+)
+def test_a_tile_that_is_larger_than_its_picture(side, reason, monkeypatch):
+    monkeypatch.setattr(limits, "ROOM", 100 << 20)
+    with pytest.raises(BadImagesError, match=reason):
+        as_it_is().transform([tiled(side)])
+
+
+def test_icons_are_not_opened():
+    """Pillow decodes what is in them before their size can be looked at."""
+    png = ODD["PNG"][0].ljust((8 << 16) + 5, b"\0")  # so long that it looks like a TGA
+    icon = struct.pack("<3H4B2H2I", 0, 1, 1, 51, 34, 0, 0, 1, 32, len(png), 22) + png
+    for file in (saved(colour(), "ICO"), icon):
+        with pytest.raises(BadImagesError, match="it is an ICO, which is never opened; save it"):
+            as_it_is().transform([file])
+
+
+HEIC = b"\0\0\0\x18ftypheic" + bytes(12)
+
+
+def test_formats_that_are_registered_later(monkeypatch):
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    with pytest.raises(
+        BadImagesError, match=r"HEIF image; pip install pillow-heif, and call pillow"
+    ):
+        as_it_is().transform([HEIC])
+
+    def opener(file, name):
+        image = colour()
+        image.format = "HEIF"
+        return image
+
+    monkeypatch.setitem(Image.OPEN, "HEIF", (opener, lambda start: start[4:12] == b"ftypheic"))
+    if "HEIF" not in Image.ID:
+        monkeypatch.setattr(Image, "ID", [*Image.ID, "HEIF"])
+    assert_shows(read(HEIC), scene(), 0)
 
 
 def test_pillows_limit_is_an_error(monkeypatch):

@@ -150,6 +150,11 @@ def test_a_frame_of_several_columns():
         ({"on_error": "ignore"}, "on_error"),
         ({"n_jobs": 1.5}, "n_jobs"),
         ({"cache_bytes": -1}, "cache_bytes"),
+        ({"n_jobs": 0}, "'n_jobs' parameter of ImageLoader must be"),
+        ({"cache_bytes": 10**9}, "only lazy images are kept so; set lazy=True"),
+        ({"cache_folder": "kept"}, "cache_folder='kept': only lazy images are kept so"),
+        ({"cache_folder": "kept", "lazy": True}, "cache_bytes=0 and .*'kept' keep nothing"),
+        ({"cache_bytes": 299, "lazy": True, "size": 10}, "an image has 300 bytes; set cache_bytes"),
     ],
 )
 def test_wrong_parameters(params, message):
@@ -271,6 +276,52 @@ def test_its_parameter_that_is_named_as_a_method():
     assert clone(loader).set_params(fit="stretch").get_params()["fit"] == "stretch"
     assert pickle.loads(pickle.dumps(loader)).get_params() == loader.get_params()
     assert ImageLoader.fit.__doc__ == loader.fit.__doc__
+
+
+def test_a_subclass_that_overrides_fit():
+    class Counting(ImageLoader):
+        def fit(self, X, y=None):
+            self.n_seen_ = len(X)
+            return super().fit(X, y)
+
+    class Mixin:
+        def fit(self, X, y=None):
+            self.mixed_ = True
+            return super().fit(X, y)
+
+    class Mixed(Mixin, ImageLoader):
+        pass
+
+    for kind in (Counting, Mixed):
+        loader = clone(kind(fit="pad"))
+        assert loader.get_params()["fit"] == "pad"
+        assert loader.fit([scene()]) is loader
+        assert loader.fit_transform([scene()]).shape == (1, 3, 64, 64)
+    assert Counting(fit="pad").fit([scene()] * 2).n_seen_ == 2
+    assert Mixed().fit([scene()]).mixed_
+    with pytest.raises(ValueError, match="'fit' parameter of Counting"):
+        Counting(fit="cover").fit([scene()])
+
+
+def test_a_shortage_of_memory_is_no_bad_image(monkeypatch):
+    def short(self, source):
+        raise MemoryError
+
+    monkeypatch.setattr(module.Decoder, "decode", short)
+    for on_error in ("raise", "blank"):
+        with pytest.raises(MemoryError) as caught:
+            ImageLoader(on_error=on_error, n_jobs=1).transform(["a.jpg"])
+        assert caught.value.__notes__ == ["While a.jpg was decoded."]
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_paths_to_no_files(lazy, tmp_path):
+    with pytest.raises(BadImagesError) as caught:
+        ImageLoader(lazy=lazy).transform([tmp_path, tmp_path / "none.jpg"])
+    assert [reason for _, _, reason in caught.value.bad] == [
+        "it is a folder, or another thing that is no file",
+        "there is no such file",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import traceback
 import zipfile
+import zlib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -151,6 +152,24 @@ def picture(mode, side, kind, wide=None, **options):
     return file.getvalue()
 
 
+def one_tile(side):
+    """A TIFF of 16 by 16 pixels, whose single tile unfolds into far more."""
+    packer = zlib.compressobj(1)
+    row = bytes(side)
+    tile = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])
+    tags = [(256, 16), (257, 16), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side)]
+    tags += [(324, 8), (325, len(tile))]
+    entries = b"".join(struct.pack("<2H2I", tag, 4, 1, value) for tag, value in tags)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(tile)) + tile + directory
+
+
+def icon(side):
+    """A PNG within an ICO, which Pillow decodes as it opens the file."""
+    png = picture("RGBA", side, "PNG")
+    return struct.pack("<3H4B2H2I", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(png), 22) + png
+
+
 NOTES = {"kind": "parameters", "input_shape": [1, 8, 8], "n_outputs": 2, "target": "classes"}
 HUGE = NOTES | {"input_shape": [3, 30_000, 30_000], "n_outputs": 10**9}
 EMPTY = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
@@ -221,6 +240,8 @@ BOMBS = {
         "floats": lambda: picture("F", 4000, "TIFF", compression="tiff_adobe_deflate"),
         "a WebP": lambda: picture("RGB", 3700, "WEBP", lossless=True, method=0),
         "a progressive JPEG": lambda: picture("RGB", 4800, "JPEG", quality=10, progressive=True),
+        "a TIFF's tile": lambda: one_tile(14_000),
+        "an icon": lambda: icon(4500),
         "a promise": lambda: picture("RGB", 64, "PNG").replace(
             struct.pack(">2I", 64, 64), struct.pack(">2I", 30_000, 30_000), 1
         ),

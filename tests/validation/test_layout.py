@@ -197,6 +197,15 @@ REFUSED = {
         rf"X holds bytes, such as b'\xff\xd8\xff\xe0 and'…{REMEDY}",
     ),
     "open files": (lambda: [io.BytesIO(b"GIF89a")] * 24, f"X holds open files{REMEDY}"),
+    "bytearrays": (
+        lambda: [bytearray(b"GIF89a")] * 24,
+        f"X holds bytes, such as b'GIF89a'…{REMEDY}",
+    ),
+    "memoryviews": (
+        lambda: [memoryview(b"GIF89a")] * 24,
+        f"X holds bytes, such as b'GIF89a'…{REMEDY}",
+    ),
+    "one bytearray": (lambda: bytearray(b"GIF89a"), f"X holds bytes, such as b'GIF89a'…{REMEDY}"),
     "one path": (lambda: Path("a.png"), FILES),
     "one of PIL's images": (
         lambda: pil_images([(8, 6)])[0],
