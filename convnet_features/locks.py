@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["import_whole", "lazy_attribute", "new_lock", "wait_at_fork"]
+__all__ = ["ForkGate", "import_whole", "lazy_attribute", "new_lock", "wait_at_fork"]
 
 T = TypeVar("T")
 
@@ -52,10 +52,47 @@ def wait_at_fork(lock: Any) -> None:
 
     Parameters
     ----------
-    lock : threading.Lock or the like
+    lock : threading.Lock, ForkGate or the like
         Whoever holds it must not wait for a fork, nor for another such lock.
     """
     _waited_for.append(lock)
+
+
+class ForkGate:
+    """A section that any number of threads may be in at a time, and that forks wait for.
+
+    For calls of a library that has locks of its own.
+
+    Examples
+    --------
+    >>> gate = ForkGate()
+    >>> wait_at_fork(gate)
+    >>> with gate:
+    ...     "called"
+    'called'
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._n_inside = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._n_inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._n_inside -= 1
+            self._changed.notify_all()
+
+    def acquire(self) -> None:
+        """Wait until nobody is inside, and let nobody in: for who forks."""
+        self._changed.acquire()
+        self._changed.wait_for(lambda: not self._n_inside)
+
+    def release(self) -> None:
+        """Let others in again."""
+        self._changed.release()
 
 
 def import_whole(*names: str) -> None:

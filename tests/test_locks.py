@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from convnet_features.locks import import_whole, lazy_attribute, new_lock, wait_at_fork
+from convnet_features.locks import ForkGate, import_whole, lazy_attribute, new_lock, wait_at_fork
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -74,6 +74,28 @@ def test_a_fork_waits_for_a_lock_that_is_not_ours():
     holder.join()
     assert lock.acquire(timeout=5)
     lock.release()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_waits_until_a_gate_is_empty():
+    gate, inside, left = ForkGate(), threading.Barrier(3), []
+    wait_at_fork(gate)
+
+    def pass_through(seconds):
+        with gate:
+            inside.wait(20)  # both at a time
+            time.sleep(seconds)
+            left.append(seconds)
+
+    others = [threading.Thread(target=pass_through, args=(seconds,)) for seconds in (0.1, 0.3)]
+    for other in others:
+        other.start()
+    inside.wait(20)
+    assert in_child(lambda: len(left) == 2 and gate._n_inside == 0)
+    for other in others:
+        other.join()
+    with gate:  # open again
+        assert gate._n_inside == 1
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

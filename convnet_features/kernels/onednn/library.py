@@ -18,7 +18,7 @@ from convnet_features.kernels.machine import (
     find_vendor,
 )
 from convnet_features.kernels.onednn import declarations as dnnl
-from convnet_features.locks import new_lock, wait_at_fork
+from convnet_features.locks import ForkGate, new_lock, wait_at_fork
 
 __all__ = ["LIBRARY_VARIABLE", "Library", "load_library"]
 
@@ -68,6 +68,9 @@ class Library:
         self.ffi = cffi.FFI()
         # Held where a function or a type is used for the first time.
         wait_at_fork(self.ffi._lock)
+        #: oneDNN has locks around its caches and what it makes at first use: for its `create`s.
+        self.creating = ForkGate()
+        wait_at_fork(self.creating)
         self.ffi.cdef(dnnl.CDEF)
         self.ffi.cdef(dnnl.SEMAPHORE_CDEF)
         try:
@@ -82,9 +85,10 @@ class Library:
         self._check_numbers()
         self.machine = self._limited(Limit.of_environment())
         engine = self.ffi.new("dnnl_engine_t *")
-        self.check(
-            self.lib.dnnl_engine_create(engine, dnnl.ENGINE_CPU, 0), "creating the CPU engine"
-        )
+        create = self.lib.dnnl_engine_create
+        with self.creating:
+            status = create(engine, dnnl.ENGINE_CPU, 0)
+        self.check(status, "creating the CPU engine")
         self.engine = engine[0]
 
     def check(self, status: int, doing: str) -> None:

@@ -86,8 +86,8 @@ class Primitive:
     def _created(self) -> Any:
         library = self.library
         handle = library.ffi.new("dnnl_primitive_t *")
-        library.check(
-            library.lib.dnnl_primitive_create(handle, self.pointer),
-            f"creating the {self.description}",
-        )
+        create = library.lib.dnnl_primitive_create
+        with library.creating:
+            status = create(handle, self.pointer)
+        library.check(status, f"creating the {self.description}")
         return library.ffi.gc(handle[0], library.lib.dnnl_primitive_destroy)

@@ -378,7 +378,8 @@ class Primitives:
     def _describe(self, description: str, function: str, *arguments: Any) -> Primitive:
         pointer = self.library.ffi.new("dnnl_primitive_desc_t *")
         create = getattr(self._lib, f"dnnl_{function}_primitive_desc_create")
-        status = create(pointer, *arguments)
+        with self.library.creating:
+            status = create(pointer, *arguments)
         if status:
             name = self.library.text(self._lib.dnnl_status2str(status))
             raise UnsupportedError(f"oneDNN has no {description}: {name}")
