@@ -27,6 +27,7 @@ from threadpoolctl import ThreadpoolController
 
 from convnet_features.kernels.portable.blas_memory import memory_for_blas
 from convnet_features.kernels.threads import get_num_threads
+from convnet_features.locks import wait_at_fork
 
 __all__ = ["blas_libraries", "compute_parts", "single_threaded_blas", "split"]
 
@@ -143,6 +144,8 @@ class _Hold:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # BLAS has a lock of its own around its number of threads.
+        wait_at_fork(self._lock)
         self._n_holders = 0
         self._before: list[tuple[_BlasLibrary, int]] = []
 
@@ -167,8 +170,7 @@ class _Hold:
                 self._restore()
 
     def forget(self) -> None:
-        """In a forked child: neither the holders nor who had the lock are here."""
-        self._lock = threading.Lock()
+        """In a forked child: the holders are not here."""
         if self._n_holders:
             self._n_holders = 0
             self._restore()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
+
+from ...locks import new_lock
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -113,7 +114,7 @@ def told(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
 
 #: The addresses of the callbacks of all trainings that run.
 _in_use: set[int] = set()
-_claiming = threading.Lock()
+_claiming = new_lock()
 
 
 @contextmanager
