@@ -57,7 +57,12 @@ class CompiledModule:
     def __del__(self) -> None:
         # Not there if the module could not be compiled.
         engine = self.__dict__.pop("_engine", None)
-        if engine is not None:
+        if engine is None:
+            return
+        if _retired is None:
+            # The interpreter has taken this module apart; the end of the process gives all back.
+            engine.detach()
+        else:
             _retired.append(engine)
 
     def address(self, name: str) -> int:

@@ -52,6 +52,13 @@ class TestModule:
             CompiledModule(DOUBLE)
             assert len(compiler._retired) == 1
 
+    def test_one_that_outlives_its_python_module_is_left_to_the_process(self, monkeypatch):
+        module = CompiledModule(DOUBLE)
+        engine = module._engine
+        monkeypatch.setattr(compiler, "_retired", None)  # as the interpreter does at its end
+        del module
+        assert not engine._owned
+
     def test_a_process_ends_in_silence_with_modules_alive(self):
         code = f"""
 from convnet_features.kernels.jit.compiler import CompiledModule
