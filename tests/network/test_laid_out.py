@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import convnet_features  # noqa: F401  (makes `import lasagne` work)
-from convnet_features.kernels.contract import DenseStage, StageGraph
+from convnet_features.kernels.contract import Conv2DSpec, ConvStage, StageGraph
 from convnet_features.kernels.registry import available_engines, get_provider
 from convnet_features.network import laid_out
 from convnet_features.network.model import Model
@@ -101,12 +101,13 @@ def test_images_of_all_sizes_share_what_was_laid_out(rng, monkeypatch):
         return reordered(self, array, before, after)
 
     monkeypatch.setattr(Program, "_reordered", noted)
-    kernel = get_provider("onednn").graph(StageGraph.chain([DenseStage(True, "linear")]))
-    w, b = rng.random((512, 512)).astype("float32"), rng.random(512).astype("float32")
-    forward = kernel.fast.measured_prepare([w, b])
-    for n_images in (64, 128, 65, 7, 1):
-        x = rng.random((n_images, 512)).astype("float32")
-        np.testing.assert_allclose(forward([x], 0)[0][0], x @ w + b, rtol=1e-4)
+    graph = StageGraph.chain([ConvStage(Conv2DSpec(padding=((1, 1), (1, 1))), False, "linear")])
+    w = rng.random((64, 64, 3, 3)).astype("float32")
+    forward = get_provider("onednn").graph(graph).fast.measured_prepare([w])
+    for n_images in (2, 3, 5):
+        x = rng.random((n_images, 64, 6, 6)).astype("float32")
+        right = get_provider("portable").graph(graph).forward([x], [w])[0]
+        assert_close(forward([x], 0)[0][0], right, "float32")
 
 
 def test_normalisations_are_folded_once(rng):
