@@ -54,8 +54,14 @@ def wait_at_fork(lock: Any) -> None:
     ----------
     lock : threading.Lock, ForkGate or the like
         Whoever holds it must not wait for a fork, nor for another such lock.
+
+    Notes
+    -----
+    It waits for a fork in progress: what happened next under the new lock,
+    that fork would not wait for.
     """
-    _waited_for.append(lock)
+    with _importing:
+        _waited_for.append(lock)
 
 
 class ForkGate:
@@ -159,7 +165,8 @@ _taken: list[Any] = []
 
 
 def _take() -> None:
-    for lock in tuple(_waited_for):
+    # `_importing` is the first: none is added from then on.
+    for lock in _waited_for:
         lock.acquire()
         _taken.append(lock)
 

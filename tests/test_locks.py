@@ -112,6 +112,32 @@ def test_a_child_finds_a_module_whole_or_not_at_all(tmp_path, monkeypatch):
         sys.modules.pop("slow_to_import", None)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_what_is_to_be_waited_for_is_not_added_during_a_fork():
+    """The fork waits for `slow`, so it has begun when `late` is to be added, and held by it."""
+    slow, late, held = threading.Lock(), threading.Lock(), threading.Event()
+    wait_at_fork(slow)
+
+    def hold():
+        with slow:
+            held.set()
+            time.sleep(0.5)
+
+    def add():
+        time.sleep(0.2)
+        wait_at_fork(late)
+        with late:
+            time.sleep(1)
+
+    holder, adder = threading.Thread(target=hold), threading.Thread(target=add)
+    holder.start()
+    held.wait(20)
+    adder.start()
+    assert in_child(lambda: late.acquire(timeout=0.2))
+    holder.join()
+    adder.join()
+
+
 def test_a_lazy_attribute_is_computed_once():
     class Counted:
         calls = 0
