@@ -38,7 +38,7 @@ from convnet_features.kernels.onednn.objects import Primitive
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.routine import Routine
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
 POOL = PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify")
 DENSE = (DenseStage(activation="rectify"), DenseStage())
@@ -85,7 +85,7 @@ class Step:
 
     def __init__(self, network: Network, batch: int) -> None:
         rng = np.random.default_rng(0)
-        self.kernel = get_provider("onednn").stack(network.stages)
+        self.kernel = get_kernels("onednn").stack(network.stages)
         self.x = rng.standard_normal((batch, *network.image), dtype=np.float32)
         self.params = [
             np.float32(0.05) * rng.standard_normal(shape, dtype=np.float32)

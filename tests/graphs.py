@@ -7,7 +7,7 @@ from pytensor.graph.fg import FunctionGraph
 
 from convnet_features.compilation import compile_program
 from convnet_features.compilation.linker import compilation_rewriter
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
 from .helpers import assert_close
 
@@ -15,7 +15,7 @@ from .helpers import assert_close
 def compute(inputs, outputs, values, *, fuse=False, engine="portable"):
     """The values of `outputs` where `inputs` have `values`."""
     outputs = outputs if isinstance(outputs, list) else [outputs]
-    program = compile_program(inputs, outputs, get_provider(engine), fuse=fuse)
+    program = compile_program(inputs, outputs, get_kernels(engine), fuse=fuse)
     return program(*values)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convnet_features.kernels.contract import StackKernel, Stage, StageGraph
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
 __all__ = ["chain_output_shape", "learnt", "onednn_alone"]
 
@@ -24,4 +24,4 @@ def learnt(stages: Sequence[Stage]) -> list[bool]:
 
 def onednn_alone(stages: Sequence[Stage]) -> StackKernel:
     """oneDNN's kernel of a chain, without the portable one for numbers that are not finite."""
-    return StackKernel(get_provider("onednn").stack(stages).kernel.fast)
+    return StackKernel(get_kernels("onednn").stack(stages).kernel.fast)

@@ -318,7 +318,7 @@ def test_an_argument_without_a_name():
 
 
 def test_an_engine_that_computes_something_else(monkeypatch):
-    """A provider whose tanh is off by a thousandth."""
+    """Kernels whose tanh is off by a thousandth."""
     compute = testing._Checked.compute
 
     def off(self, layer, arrays, *, deterministic=True, mode=None):

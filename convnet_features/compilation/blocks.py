@@ -14,7 +14,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.tensor.elemwise import Elemwise
 
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 from ..kernels.memory import empty
 from .elementwise import function_of, natural_dtype
 from .emitters import Scope, emit
@@ -26,7 +26,7 @@ __all__ = ["BLOCK", "block_program"]
 BLOCK = 1 << 16
 
 
-def block_program(fgraph: FunctionGraph, provider: Provider) -> Callable[..., None]:
+def block_program(fgraph: FunctionGraph, kernels: Kernels) -> Callable[..., None]:
     """Generate the function that gives the first inputs of `fgraph` the values of its outputs.
 
     Parameters
@@ -34,8 +34,8 @@ def block_program(fgraph: FunctionGraph, provider: Provider) -> Callable[..., No
     fgraph : FunctionGraph
         Its inputs are vectors, all of one length and the first among them, and
         numbers. Output k is the new value of input k, element by element.
-    provider : Provider
-        Where kernels come from.
+    kernels : Kernels
+        An engine's.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def block_program(fgraph: FunctionGraph, provider: Provider) -> Callable[..., No
     ValueError
         If the graph is not element-wise; the text names the operation.
     """
-    scope = Scope(provider)
+    scope = Scope(kernels)
     return define(_source(fgraph, scope), scope)
 
 

@@ -25,7 +25,7 @@ from pytensor.tensor.type import TensorType
 from pytensor.tensor.type_other import NoneTypeT
 
 from ..exceptions import NetworkError
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 from ..locks import new_lock
 from ..ops.base import KernelOp
 from ..ops.random import Draw
@@ -35,10 +35,10 @@ __all__ = ["Scope", "emit"]
 
 
 class Scope:
-    """The names that generated code may use, and the provider that it computes with."""
+    """The names that generated code may use, and the kernels that it computes with."""
 
-    def __init__(self, provider: Provider, owns_generators: bool = False) -> None:
-        self.provider = provider
+    def __init__(self, kernels: Kernels, owns_generators: bool = False) -> None:
+        self.kernels = kernels
         self.owns_generators = owns_generators
         self.names: dict[str, Any] = {"np": np}
         #: Names of the graph's inputs whose values never change.
@@ -70,11 +70,11 @@ def _emit_kernel(node: Apply, args: list[str], scope: Scope, needed: tuple[bool,
         op = op.with_props(inplace=True)
     values = [scope.frozen.get(name) for name in args]
     if any(value is not None for value in values):
-        kernel = op.frozen_kernel(node, scope.provider, needed, values)
+        kernel = op.frozen_kernel(node, scope.kernels, needed, values)
         if kernel is not None:
             args = [name for name in args if name not in scope.frozen]
             return f"{scope.bind(kernel, type(op).__name__)}({', '.join(args)})"
-    kernel = op.kernel(node, scope.provider, needed)
+    kernel = op.kernel(node, scope.kernels, needed)
     return f"{scope.bind(kernel, type(op).__name__)}({', '.join(args)})"
 
 
@@ -126,7 +126,7 @@ def _emit_reduction(node: Apply, args: list[str], scope: Scope) -> str | None:
 def _emit_dot(node: Apply, args: list[str], scope: Scope) -> str:
     kinds = {(value.type.ndim, value.type.dtype) for value in node.inputs}
     matrices = kinds in ({(2, "float32")}, {(2, "float64")})
-    function = scope.provider.dot if matrices else np.dot
+    function = scope.kernels.dot if matrices else np.dot
     return f"{scope.bind(function, 'dot')}({', '.join(args)})"
 
 

@@ -11,8 +11,8 @@ from pytensor.link.basic import Container, PerformLinker
 from pytensor.link.utils import map_storage
 
 from ..fusion import fusion_rewriter, get_fusion, inlining_rewriter, stability_rewriter
-from ..kernels.contract import Provider
-from ..kernels.registry import get_provider
+from ..kernels.contract import Kernels
+from ..kernels.registry import get_kernels
 from .straight_line import straight_line
 
 __all__ = ["StraightLineLinker", "compilation_rewriter", "mode"]
@@ -28,13 +28,13 @@ class StraightLineLinker(PerformLinker):
     required_rewrites: tuple[str, ...] = ()
     incompatible_rewrites: tuple[str, ...] = ()
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, kernels: Kernels) -> None:
         super().__init__(allow_gc=False)
-        self.provider = provider
+        self.kernels = kernels
 
     def accept(self, fgraph: Any, no_recycling: Any = None, profile: Any = None) -> Any:
         if self.fgraph is not None and self.fgraph is not fgraph:
-            return type(self)(self.provider).accept(fgraph, no_recycling, profile)
+            return type(self)(self.kernels).accept(fgraph, no_recycling, profile)
         return super().accept(fgraph, no_recycling, profile)
 
     def make_all(
@@ -45,7 +45,7 @@ class StraightLineLinker(PerformLinker):
         input_storage, output_storage, storage_map = map_storage(
             fgraph, order, input_storage, output_storage, storage_map
         )
-        program = straight_line(fgraph, self.provider)
+        program = straight_line(fgraph, self.kernels)
 
         def run() -> None:
             results = program(*[cell[0] for cell in input_storage])
@@ -98,4 +98,4 @@ def mode(engine: str = "auto", fuse: bool = True) -> Mode:
 
 @functools.cache
 def _mode(engine: str, fuse: bool) -> Mode:
-    return Mode(linker=StraightLineLinker(get_provider(engine)), optimizer=_rewriter(fuse, True))
+    return Mode(linker=StraightLineLinker(get_kernels(engine)), optimizer=_rewriter(fuse, True))

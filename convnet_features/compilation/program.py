@@ -9,7 +9,7 @@ import numpy as np
 from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 from ..kernels.registry import ENGINES
 from .blocks import block_program
 from .linker import compilation_rewriter
@@ -20,7 +20,7 @@ __all__ = ["compile_in_place", "compile_program", "link", "rewritten_graph"]
 def compile_program(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
-    provider: Provider,
+    kernels: Kernels,
     *,
     fuse: bool = True,
     frozen: Sequence[np.ndarray | None] = (),
@@ -35,8 +35,8 @@ def compile_program(
         generators among them are advanced in place when the program runs.
     outputs : sequence of variables
         What to compute.
-    provider : Provider
-        Where kernels come from.
+    kernels : Kernels
+        An engine's.
     fuse : bool, default=True
         Fuse runs of layers.
     frozen : sequence of ndarray or None, optional
@@ -51,7 +51,7 @@ def compile_program(
         From values of `inputs`, without the frozen ones, to a tuple of values of
         `outputs`; safe to call from any number of threads.
     """
-    return link(rewritten_graph(inputs, outputs, fuse=fuse, clone=clone), provider, frozen)
+    return link(rewritten_graph(inputs, outputs, fuse=fuse, clone=clone), kernels, frozen)
 
 
 def rewritten_graph(
@@ -71,7 +71,7 @@ def rewritten_graph(
 
 
 def link(
-    fgraph: FunctionGraph, provider: Provider, frozen: Sequence[np.ndarray | None] = ()
+    fgraph: FunctionGraph, kernels: Kernels, frozen: Sequence[np.ndarray | None] = ()
 ) -> Callable[..., tuple[Any, ...]]:
     """The function that computes a rewritten graph, which stays as it is.
 
@@ -83,12 +83,12 @@ def link(
         if value is not None
     }
     program: Callable[..., tuple[Any, ...]]
-    program = ENGINES[provider.name].part("compiler")(fgraph, provider, known)
+    program = ENGINES[kernels.name].part("compiler")(fgraph, kernels, known)
     return program
 
 
 def compile_in_place(
-    inputs: Sequence[Variable], outputs: Sequence[Variable], provider: Provider
+    inputs: Sequence[Variable], outputs: Sequence[Variable], kernels: Kernels
 ) -> Callable[..., None]:
     """Compile an element-wise graph to a function that overwrites what it is given.
 
@@ -98,8 +98,8 @@ def compile_in_place(
         Vectors of one length, the first among them, and numbers.
     outputs : sequence of variables
         The new values of the first of `inputs`.
-    provider : Provider
-        Where kernels come from.
+    kernels : Kernels
+        An engine's.
 
     Returns
     -------
@@ -108,4 +108,4 @@ def compile_in_place(
     """
     fgraph = FunctionGraph(list(inputs), list(outputs), clone=True)
     compilation_rewriter(fuse=False, inline=True).rewrite(fgraph)
-    return block_program(fgraph, provider)
+    return block_program(fgraph, kernels)

@@ -16,7 +16,7 @@ from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.type import TensorType
 
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 from .emitters import Scope, emit
 
 __all__ = [
@@ -33,19 +33,19 @@ _serial = itertools.count()
 
 def straight_line(
     fgraph: FunctionGraph,
-    provider: Provider,
+    kernels: Kernels,
     *,
     owns_generators: bool = False,
     frozen: Mapping[Variable, np.ndarray] | None = None,
 ) -> Callable[..., tuple[Any, ...]]:
-    """Generate the function that computes `fgraph` with `provider`'s kernels.
+    """Generate the function that computes `fgraph` with an engine's kernels.
 
     Parameters
     ----------
     fgraph : FunctionGraph
         What to compute.
-    provider : Provider
-        Where kernels come from.
+    kernels : Kernels
+        An engine's.
     owns_generators : bool, default=False
         Random generators given as arguments may be advanced in place.
     frozen : mapping of variable to ndarray, optional
@@ -58,7 +58,7 @@ def straight_line(
         ``fgraph.outputs``. It keeps nothing between calls, so any number of
         threads may be inside it.
     """
-    scope = Scope(provider, owns_generators)
+    scope = Scope(kernels, owns_generators)
     source = _source(fgraph, scope, frozen or {})
     # Kernels keep what they have laid out: what the code itself does not name is not kept twice.
     for name in set(scope.frozen).difference(re.findall(r"\w+", source)):
@@ -67,10 +67,10 @@ def straight_line(
 
 
 def host_program(
-    fgraph: FunctionGraph, provider: Provider, frozen: Mapping[Variable, np.ndarray]
+    fgraph: FunctionGraph, kernels: Kernels, frozen: Mapping[Variable, np.ndarray]
 ) -> Callable[..., tuple[Any, ...]]:
     """`straight_line` as a compiler of the table of engines: it may advance generators."""
-    return straight_line(fgraph, provider, owns_generators=True, frozen=frozen)
+    return straight_line(fgraph, kernels, owns_generators=True, frozen=frozen)
 
 
 def define(source: str, scope: Scope) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..kernels.magnitude import are_finite, magnitude
-from ..kernels.registry import get_provider
+from ..kernels.registry import get_kernels
 from ..network.explanation import Explanation, explain_model
 from ..network.features import feature_layers, feature_names, features, layer_names
 from ..network.model import Model
@@ -278,7 +278,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     ) -> TrainingData:
         self._validate_params()
         check_callbacks(self.callbacks)
-        get_provider(self.engine)
+        get_kernels(self.engine)
         return check_training_data(
             self,
             X,
@@ -437,7 +437,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
     def _current_model(self) -> Model:
         """The network, to be computed by the engine that `engine` names now."""
-        get_provider(self.engine)
+        get_kernels(self.engine)
         self._model.engine = self.engine
         return self._model
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..compilation.linker import compilation_rewriter
 from ..kernels.memory import empty
-from ..kernels.registry import get_provider
+from ..kernels.registry import get_kernels
 from ..network.build import Network
 from ..network.functions import Program, cached_program, without_shared_variables
 from ..network.model import Model
@@ -223,7 +223,7 @@ def _compile_input_gradients(
         function = compile_program(
             [images, chosen, *params, *generators],
             [gradient],
-            get_provider(engine),
+            get_kernels(engine),
             fuse=fuse,
             clone=False,
         )

@@ -1,11 +1,11 @@
 """What Ops ask of the kernels that compute them.
 
 A *spec* says what is computed, without data: it is small, immutable and
-hashable, and owns the shape rule. A *provider* turns a spec into a *kernel*
+hashable, and owns the shape rule. An engine's *kernels* turn a spec into a *kernel*
 once, when a graph is compiled; the kernel is then called with arrays, from any
 number of threads at a time.
 
-Conventions that every provider keeps:
+Conventions that every engine's kernels keep:
 
 - Images are arrays of shape (n_samples, n_channels, height, width) with any
   strides, filters (n_filters, n_channels, rows, columns), dense weights
@@ -41,6 +41,7 @@ __all__ = [
     "DenseStage",
     "Gradients",
     "GraphKernel",
+    "Kernels",
     "MaskStage",
     "Node",
     "NormStage",
@@ -48,7 +49,6 @@ __all__ = [
     "Pool2DSpec",
     "PoolMode",
     "PoolStage",
-    "Provider",
     "SizedNode",
     "StackKernel",
     "Stage",
@@ -683,11 +683,11 @@ class StackKernel:
         return gx, gradients
 
 
-class Provider(ABC):
-    """A family of kernels: a way of computing everything that the Ops need.
+class Kernels(ABC):
+    """The kernels of one engine: a way of computing everything that the Ops need.
 
-    A provider that cannot, or had better not, compute a certain spec, dtype or
-    size hands it to the portable provider itself: callers never need to ask.
+    Kernels that cannot, or had better not, compute a certain spec, dtype or size
+    hand it to the portable ones themselves: callers never need to ask.
     """
 
     #: What ``engine=`` calls it.
@@ -713,7 +713,7 @@ class Provider(ABC):
 
     @abstractmethod
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The product of two matrices, with this provider's threads."""
+        """The product of two matrices, with this engine's threads."""
 
     @abstractmethod
     def softmax(self, x: np.ndarray) -> np.ndarray:

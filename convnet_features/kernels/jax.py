@@ -1,4 +1,4 @@
-"""The provider of the engine that JAX compiles.
+"""The kernels of the engine that JAX compiles.
 
 Whole programs go to JAX (`convnet_features.compilation.jax`); what is computed
 outside of programs, one kernel at a time, is left to the portable kernels.
@@ -14,12 +14,12 @@ from importlib.util import find_spec
 import numpy as np
 
 from ..exceptions import EngineError
-from .portable import PortableProvider
+from .portable import PortableKernels
 
-__all__ = ["JaxProvider"]
+__all__ = ["JaxKernels"]
 
 
-class JaxProvider(PortableProvider):
+class JaxKernels(PortableKernels):
     """Stands for JAX where programs are compiled.
 
     Raises

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from convnet_features.exceptions import EngineError, EngineWarning
-from convnet_features.kernels.contract import Provider
+from convnet_features.kernels.contract import Kernels
 from convnet_features.locks import import_whole, new_lock
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "available_engines",
     "available_kernels",
     "get_engine",
-    "get_provider",
+    "get_kernels",
 ]
 
 #: What ``engine=`` may be. "auto" is oneDNN where it can be had, else the portable kernels.
@@ -38,9 +38,9 @@ class Engine:
     name : str
         What ``engine=`` calls it.
     kernels : str
-        The class of its `Provider`: NumPy arrays in, NumPy arrays out.
+        The class of its `Kernels`: NumPy arrays in, NumPy arrays out.
     compiler : str
-        (rewritten graph, provider, values of inputs for good) to a function.
+        (rewritten graph, kernels, values of inputs for good) to a function.
     step : str
         (gradients, updater, parameters, their views, longest gradient) to a
         training step.
@@ -71,8 +71,8 @@ class Engine:
         module, _, name = getattr(self, which).partition(":")
         return getattr(import_module(f"{_PACKAGE}.{module}"), name)
 
-    def make_provider(self) -> Provider:
-        """A new provider.
+    def make_kernels(self) -> Kernels:
+        """The engine's kernels, newly made.
 
         Raises
         ------
@@ -80,15 +80,15 @@ class Engine:
             If it cannot be had.
         """
         import_whole(*self.imports)
-        provider: Provider = self.part("kernels")()
-        return provider
+        kernels: Kernels = self.part("kernels")()
+        return kernels
 
     def is_available(self) -> bool:
         """Whether it can be used in this process."""
         if self.needs is not None:
             return find_spec(self.needs) is not None
         try:
-            get_provider(self.name)
+            get_kernels(self.name)
         except EngineError:
             return False
         return True
@@ -101,7 +101,7 @@ ENGINES = {
     for engine in (
         Engine(
             "onednn",
-            kernels="kernels.onednn:OneDNNProvider",
+            kernels="kernels.onednn:OneDNNKernels",
             imports=(
                 "_cffi_backend",
                 "cffi.cparser",
@@ -111,12 +111,12 @@ ENGINES = {
         ),
         Engine(
             "portable",
-            kernels="kernels.portable:PortableProvider",
+            kernels="kernels.portable:PortableKernels",
             imports=(f"{_PACKAGE}.kernels.portable",),
         ),
         Engine(
             "jax",
-            kernels="kernels.jax:JaxProvider",
+            kernels="kernels.jax:JaxKernels",
             compiler="compilation.jax:jax_program",
             step="training.device:device_step",
             rules="jax",
@@ -127,12 +127,12 @@ ENGINES = {
     )
 }
 
-_providers: dict[str, Provider] = {}
+_kernels: dict[str, Kernels] = {}
 _lock = new_lock()
 
 
-def get_provider(name: str = "auto") -> Provider:
-    """The provider called `name`, made when first asked for.
+def get_kernels(name: str = "auto") -> Kernels:
+    """The kernels of the engine called `name`, made when first asked for.
 
     Parameters
     ----------
@@ -147,11 +147,11 @@ def get_provider(name: str = "auto") -> Provider:
     """
     if not isinstance(name, str):
         raise _unknown(name)
-    provider = _providers.get(name)
-    if provider is None:
+    kernels = _kernels.get(name)
+    if kernels is None:
         with _lock:
-            provider = _providers.get(name) or _providers.setdefault(name, _make(name))
-    return provider
+            kernels = _kernels.get(name) or _kernels.setdefault(name, _make(name))
+    return kernels
 
 
 def get_engine(name: str = "auto") -> Engine:
@@ -160,9 +160,9 @@ def get_engine(name: str = "auto") -> Engine:
     Raises
     ------
     EngineError
-        As `get_provider` does.
+        As `get_kernels` does.
     """
-    return ENGINES[get_provider(name).name]
+    return ENGINES[get_kernels(name).name]
 
 
 def available_engines() -> tuple[str, ...]:
@@ -183,12 +183,12 @@ def available_kernels() -> tuple[str, ...]:
     return tuple(name for name in available_engines() if ENGINES[name].has_kernels)
 
 
-def _make(name: str) -> Provider:
+def _make(name: str) -> Kernels:
     if name == "auto":
         return _best()
     if name not in ENGINES:
         raise _unknown(name)
-    return ENGINES[name].make_provider()
+    return ENGINES[name].make_kernels()
 
 
 def _unknown(name: object) -> EngineError:
@@ -196,13 +196,13 @@ def _unknown(name: object) -> EngineError:
     return EngineError(f"engine={name!r} is unknown; the engines are {names}")
 
 
-def _best() -> Provider:
+def _best() -> Kernels:
     try:
-        return get_provider("onednn")
+        return get_kernels("onednn")
     except EngineError as error:
         warnings.warn(
             f"The portable kernels are used, which are slower, because: {error}",
             EngineWarning,
             stacklevel=4,
         )
-        return get_provider("portable")
+        return get_kernels("portable")

@@ -13,7 +13,7 @@ from pytensor.graph.basic import Constant
 
 from ..compilation.linker import compilation_rewriter
 from ..fusion.naming import layers_of, name_layers
-from ..kernels.registry import ENGINES, get_provider
+from ..kernels.registry import ENGINES, get_kernels
 from ..kernels.steps import KernelStep
 from ..ops.base import KernelOp
 from ..ops.stack import Stack
@@ -210,7 +210,7 @@ def explain_network(
         for x, param in zip(fgraph.inputs[1:], network.params, strict=False)
         if id(param) in trainable
     ]
-    return _Walk(get_provider(engine), training, timed).through(fgraph, values, learnt)
+    return _Walk(get_kernels(engine), training, timed).through(fgraph, values, learnt)
 
 
 def _graph(
@@ -248,10 +248,10 @@ def _graph(
 class _Walk:
     """Computes a graph node by node, and notes what each one is computed by."""
 
-    def __init__(self, provider: Any, training: bool, timed: bool) -> None:
-        self.provider = provider
+    def __init__(self, kernels: Any, training: bool, timed: bool) -> None:
+        self.kernels = kernels
         self.training = training
-        self.has_kernels = ENGINES[provider.name].has_kernels
+        self.has_kernels = ENGINES[kernels.name].has_kernels
         # Of a program that is compiled whole, no step runs alone.
         self.timed = timed and self.has_kernels
         self.parameters: dict[str, ExplainedStep] = {}
@@ -286,7 +286,7 @@ class _Walk:
 
     def _computation(self, node: Any, needed: tuple[bool, ...]) -> Callable[..., Sequence[Any]]:
         if isinstance(node.op, KernelOp):
-            return node.op.kernel(node, self.provider, needed)
+            return node.op.kernel(node, self.kernels, needed)
 
         def perform(*given: Any) -> list[Any]:
             storage: list[list[Any]] = [[None] for _ in node.outputs]
@@ -305,7 +305,7 @@ class _Walk:
                 bytes=before.bytes + step.bytes,
                 milliseconds=None if None in taken else sum(taken),  # type: ignore[arg-type]
             )
-        once = self.provider.lays_out_parameters and not self.training
+        once = self.kernels.lays_out_parameters and not self.training
         self.parameters[step.layers] = step._replace(
             step="parameters",
             kernel="NumPy" if self.has_kernels else step.kernel,
@@ -316,7 +316,7 @@ class _Walk:
     def _note_stack(self, node: Any, given: Sequence[Any], learnt: set[Any]) -> None:
         graph = node.op.graph
         xs = given[: graph.n_inputs]
-        steps = self.provider.graph(graph).explain(
+        steps = self.kernels.graph(graph).explain(
             xs,
             given[graph.n_inputs :],
             training=self.training,
@@ -344,7 +344,7 @@ class _Walk:
 
     def _compiled(self, step: ExplainedStep) -> ExplainedStep:
         """A step of an engine without kernels."""
-        name = self.provider.name
+        name = self.kernels.name
         return step._replace(kernel=f"{name}, whole program", why=WHOLE_PROGRAM, layout="its own")
 
     def _other(
@@ -355,7 +355,7 @@ class _Walk:
         step = ExplainedStep(
             ", ".join(layers_of(node)) or "(between layers)",
             "forward",
-            f"{self.provider.name}: {node.op}" if is_kernel else f"NumPy: {node.op}",
+            f"{self.kernels.name}: {node.op}" if is_kernel else f"NumPy: {node.op}",
             "an operation of its own: no stage of a stack, so nothing to choose",
             tuple([x.shape for x in arrays]),
             result.shape,

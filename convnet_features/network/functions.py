@@ -13,8 +13,8 @@ import numpy as np
 
 from ..compilation import link, rewritten_graph
 from ..fusion import get_fusion
-from ..kernels.contract import Provider
-from ..kernels.registry import get_provider
+from ..kernels.contract import Kernels
+from ..kernels.registry import get_kernels
 from ..locks import new_lock
 from ..theano_facade import theano_scope
 from .build import Network
@@ -160,12 +160,12 @@ def _compile_outputs(network: Network, names: tuple[str, ...], engine: str, fuse
         layers = [network.layers[name] for name in names]
         outputs = symbolic_output(network, layers, deterministic=True)
         return compile_with_params(
-            network, [network.input.input_var], outputs, get_provider(engine), fuse
+            network, [network.input.input_var], outputs, get_kernels(engine), fuse
         )
 
 
 def compile_with_params(
-    network: Network, data: Sequence[Any], outputs: Sequence[Any], provider: Provider, fuse: bool
+    network: Network, data: Sequence[Any], outputs: Sequence[Any], kernels: Kernels, fuse: bool
 ) -> Program:
     """Compile `outputs` with the network's parameters and generators as further arguments."""
     params, outputs, generators = without_shared_variables(network, outputs)
@@ -175,10 +175,10 @@ def compile_with_params(
 
     def freeze(values: Sequence[np.ndarray]) -> Callable[..., tuple[Any, ...]]:
         with theano_scope():
-            function = link(graph, provider, [*[None] * len(data), *values])
+            function = link(graph, kernels, [*[None] * len(data), *values])
         return with_live_values(function, live)
 
-    return Program(with_live_values(link(graph, provider), live), len(generators), freeze)
+    return Program(with_live_values(link(graph, kernels), live), len(generators), freeze)
 
 
 def live_variables(outputs: Sequence[Any]) -> tuple[dict[Any, Any], list[Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..exceptions import NetworkError
 from ..fusion import get_fusion
 from ..kernels.memory import empty
-from ..kernels.registry import get_provider
+from ..kernels.registry import get_kernels
 from ..locks import new_lock
 from .build import Network, Target, build_network
 from .functions import Program, output_program
@@ -221,7 +221,7 @@ class Model:
     def _function_of_images(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
         """From (images, *generators) to the outputs of layers, for the parameters of now."""
         program, values = self.program(names), self.values
-        if not get_provider(self.engine).lays_out_parameters:
+        if not get_kernels(self.engine).lays_out_parameters:
             return lambda images, *generators: program.function(images, *values, *generators)
         kept, theta = self._laid_out, self.theta
         assert theta is not None  # once there is a network

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ..exceptions import NetworkError
-from ..kernels.registry import get_provider
+from ..kernels.registry import get_kernels
 from ..network.build import Network
 from ..network.model import Model
 from ..network.spec import LayerSpec, parse_layers, with_parameters
@@ -117,7 +117,7 @@ class DeclaredNetwork(BaseEstimator):
     def initialize_layers(self) -> Any:
         """Build the network; returns its output layer."""
         if not self._is_built():
-            get_provider(self.engine)
+            get_kernels(self.engine)
             model = Model(
                 layers=self._declared_layers(),
                 input_shape=self._input_shape(),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.registry import get_provider
+from ..kernels.registry import get_kernels
 from ..network.build import Network
 from ..network.functions import Program, cached_program, compile_with_params
 from ..network.model import Model
@@ -161,7 +161,7 @@ def evaluation_program(model: Model, loss: Loss) -> Program:
                 get_output(network.output, deterministic=True),
             ]
             data = [network.input.input_var, target]
-            return compile_with_params(network, data, outputs, get_provider(model.engine), True)
+            return compile_with_params(network, data, outputs, get_kernels(model.engine), True)
 
     return cached_program(_key("evaluation", model, loss), make)
 

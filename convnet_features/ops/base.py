@@ -10,7 +10,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.tensor import TensorType, as_tensor_variable
 
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 
 __all__ = ["Kernel", "KernelOp", "float_tensor", "image_tensor", "pair_of", "tensor_of"]
 
@@ -19,18 +19,18 @@ Kernel = Callable[..., tuple[Any, ...]]
 
 
 class KernelOp(Op):
-    """An operation that computes nothing itself: a provider's kernel does.
+    """An operation that computes nothing itself: a kernel does.
 
     `kernel` is asked once, when a graph is compiled. `perform`, which PyTensor
-    calls where our linker is not in charge, uses the portable provider.
+    calls where our linker is not in charge, uses the portable kernels.
     """
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         """The function that computes `node`; an output that is not `needed` may be None."""
         raise NotImplementedError
 
     def frozen_kernel(
-        self, node: Apply, provider: Provider, needed: tuple[bool, ...], values: list[Any]
+        self, node: Apply, kernels: Kernels, needed: tuple[bool, ...], values: list[Any]
     ) -> Kernel | None:
         """A kernel of those inputs whose `values` are None, the others being known for good.
 
@@ -39,9 +39,9 @@ class KernelOp(Op):
         return None
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any, params: Any = None) -> None:
-        from ..kernels.portable import PortableProvider
+        from ..kernels.portable import PortableKernels
 
-        kernel = self.kernel(node, PortableProvider(), (True,) * len(node.outputs))
+        kernel = self.kernel(node, PortableKernels(), (True,) * len(node.outputs))
         for storage, value in zip(output_storage, kernel(*inputs), strict=True):
             storage[0] = value
 

@@ -9,7 +9,7 @@ from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefine
 from pytensor.graph.basic import Apply, Variable
 from pytensor.tensor import as_tensor_variable
 
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 from ..kernels.portable import normalisation
 from .base import Kernel, KernelOp, tensor_of
 
@@ -44,7 +44,7 @@ class BatchNorm(KernelOp):
         grad = BatchNormGrad(self.rectify)
         return grad(x, gamma, mean, inv_std, y, gy, return_list=True)
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         epsilon, rectify = self.epsilon, self.rectify
         return lambda x, gamma, beta: normalisation.normalise(x, gamma, beta, epsilon, rectify)
 
@@ -64,7 +64,7 @@ class BatchNormGrad(KernelOp):
         reason = "Batch normalisation has no second derivatives here."
         return [grad_undefined(self, i, value, reason) for i, value in enumerate(inputs)]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         return functools.partial(normalisation.normalise_gradient, rectify=self.rectify)
 
 
@@ -89,7 +89,7 @@ class ChannelAffine(KernelOp):
         spread = ["x", 0, *("x",) * (x.ndim - 2)]
         return [gy * scale.dimshuffle(*spread), (gy * x).sum(axis=axes), gy.sum(axis=axes)]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         rectify = self.rectify
         return lambda x, scale, shift: (normalisation.affine(x, scale, shift, rectify),)
 

@@ -8,7 +8,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.scalar import upcast
 from pytensor.tensor import cast
 
-from ..kernels.contract import Conv2DSpec, Provider
+from ..kernels.contract import Conv2DSpec, Kernels
 from .base import Kernel, KernelOp, float_tensor, image_tensor, pair_of, tensor_of
 
 __all__ = ["Conv2D", "Conv2DGradInput", "Conv2DGradWeights", "conv2d"]
@@ -44,8 +44,8 @@ class Conv2D(KernelOp):
             Conv2DGradWeights(self.spec)(x, w, gy),
         ]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        forward = provider.conv2d(self.spec).forward
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        forward = kernels.conv2d(self.spec).forward
         return lambda x, w: (forward(x, w),)
 
 
@@ -74,8 +74,8 @@ class Conv2DGradInput(KernelOp):
             Conv2D(self.spec)(ggx, w),
         ]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        grad_input = provider.conv2d(self.spec).grad_input
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        grad_input = kernels.conv2d(self.spec).grad_input
         return lambda x, w, gy: (grad_input(x.shape, w, gy),)
 
 
@@ -104,8 +104,8 @@ class Conv2DGradWeights(KernelOp):
             Conv2D(self.spec)(x, ggw),
         ]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        grad_weights = provider.conv2d(self.spec).grad_weights
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        grad_weights = kernels.conv2d(self.spec).grad_weights
         return lambda x, w, gy: (grad_weights(x, w.shape, gy),)
 
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pytensor.graph.basic import Apply, Variable
 
-from ..kernels.contract import Pool2DSpec, PoolMode, Provider
+from ..kernels.contract import Kernels, Pool2DSpec, PoolMode
 from .base import Kernel, KernelOp, image_tensor, pair_of, tensor_of
 
 __all__ = ["Pool2D", "Pool2DGrad", "pool2d"]
@@ -28,8 +28,8 @@ class Pool2D(KernelOp):
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         return [Pool2DGrad(self.spec)(inputs[0], output_grads[0])]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        forward = provider.pool2d(self.spec).forward
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        forward = kernels.pool2d(self.spec).forward
         return lambda x: (forward(x),)
 
 
@@ -57,8 +57,8 @@ class Pool2DGrad(KernelOp):
             ]
         return [x.zeros_like(), Pool2D(self.spec)(output_grads[0])]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        grad = provider.pool2d(self.spec).grad
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        grad = kernels.pool2d(self.spec).grad
         return lambda x, gy: (grad(x, gy),)
 
 

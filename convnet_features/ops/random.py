@@ -12,7 +12,7 @@ from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
 from pytensor.tensor import TensorType, as_tensor_variable
 
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 from .base import Kernel, KernelOp
 from .static import static_vector
 
@@ -56,7 +56,7 @@ class Draw(KernelOp):
         """An array of `shape`, of this Op's dtype where that costs nothing."""
         raise NotImplementedError
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         dtype, inplace, draw = self.dtype, self.inplace, self.draw
 
         def drawn(rng: np.random.Generator, shape: Any, *parameters: Any) -> tuple[Any, Any]:

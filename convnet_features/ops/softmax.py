@@ -10,7 +10,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.tensor import as_tensor_variable, log
 from pytensor.tensor import sum as pt_sum
 
-from ..kernels.contract import Provider
+from ..kernels.contract import Kernels
 from .base import Kernel, KernelOp, float_tensor, tensor_of
 
 __all__ = [
@@ -38,8 +38,8 @@ class Softmax(KernelOp):
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         return [SoftmaxGrad()(outputs[0], output_grads[0])]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        softmax = provider.softmax
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        softmax = kernels.softmax
         return lambda x: (softmax(x),)
 
 
@@ -58,7 +58,7 @@ class SoftmaxGrad(KernelOp):
         along = pt_sum(ggx * p, axis=1, keepdims=True)
         return [ggx * (gp - inner) - gp * along, p * (ggx - along)]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         def softmax_grad(p: np.ndarray, gp: np.ndarray) -> tuple[np.ndarray]:
             gx = gp - np.einsum("ij,ij->i", gp, p)[:, None]
             gx *= p
@@ -79,8 +79,8 @@ class LogSoftmax(KernelOp):
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         return [LogSoftmaxGrad()(outputs[0], output_grads[0])]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        log_softmax = provider.log_softmax
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        log_softmax = kernels.log_softmax
         return lambda x: (log_softmax(x),)
 
 
@@ -103,7 +103,7 @@ class LogSoftmaxGrad(KernelOp):
             ggx - pt_sum(ggx * p, axis=1, keepdims=True),
         ]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         def log_softmax_grad(q: np.ndarray, gq: np.ndarray) -> tuple[np.ndarray]:
             gx = np.exp(q)
             gx *= gq.sum(axis=1, keepdims=True)
@@ -127,7 +127,7 @@ class Crossentropy(KernelOp):
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
         return [CrossentropyGrad()(*inputs, output_grads[0]), disconnected_type()]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         def crossentropy(p: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray]:
             with np.errstate(divide="ignore"):
                 return (-np.log(p[np.arange(len(p)), labels]),)
@@ -152,7 +152,7 @@ class CrossentropyGrad(KernelOp):
         along = pt_sum(ggp * self(p, labels, g.ones_like()), axis=1)
         return [self(p, labels, g * along), disconnected_type(), along]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         def crossentropy_grad(
             p: np.ndarray, labels: np.ndarray, g: np.ndarray
         ) -> tuple[np.ndarray]:
@@ -189,7 +189,7 @@ class SoftmaxCrossentropy(KernelOp):
             terms.append(SoftmaxGrad()(outputs[1], g_p))
         return [sum(terms[1:], start=terms[0]), disconnected_type()]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         def softmax_crossentropy(x: np.ndarray, labels: np.ndarray) -> tuple[Any, ...]:
             shifted = x - x.max(axis=1, keepdims=True)
             loss = -shifted[np.arange(len(x)), labels]
@@ -219,7 +219,7 @@ class SoftmaxCrossentropyGrad(KernelOp):
         along = pt_sum(ggx * self(p, labels, g.ones_like()), axis=1)
         return [ggx * g.dimshuffle(0, "x"), disconnected_type(), along]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         def softmax_crossentropy_grad(
             p: np.ndarray, labels: np.ndarray, g: np.ndarray
         ) -> tuple[np.ndarray]:

@@ -13,7 +13,7 @@ from pytensor.gradient import DisconnectedType, disconnected_type, grad_undefine
 from pytensor.graph.basic import Apply, Variable
 from pytensor.link.c.type import generic
 
-from ..kernels.contract import Provider, StageGraph
+from ..kernels.contract import Kernels, StageGraph
 from .base import Kernel, KernelOp, tensor_of
 
 __all__ = ["Stack", "StackGrad"]
@@ -71,8 +71,8 @@ class Stack(KernelOp):
             for connected in self._differentiable()
         ]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
-        kernel = provider.graph(self.graph)
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        kernel = kernels.graph(self.graph)
         n_inputs, n_results = self.graph.n_inputs, self.n_results
         if any(needed[n_results + 1 :]):
 
@@ -96,14 +96,14 @@ class Stack(KernelOp):
         )
 
     def frozen_kernel(
-        self, node: Apply, provider: Provider, needed: tuple[bool, ...], values: list[Any]
+        self, node: Apply, kernels: Kernels, needed: tuple[bool, ...], values: list[Any]
     ) -> Kernel | None:
         xs, params = values[: self.graph.n_inputs], values[self.graph.n_inputs :]
         if any(needed[self.n_results :]) or any(x is not None for x in xs):
             return None
         if any(value is None for value in params):
             return None
-        forward = provider.graph(self.graph).prepare(params)
+        forward = kernels.graph(self.graph).prepare(params)
         absent = (None,) * (len(needed) - self.n_results)
         return lambda *inputs: (*forward(inputs), *absent)
 
@@ -135,9 +135,9 @@ class StackGrad(KernelOp):
         reason = "Second derivatives need the unfused graph: compile with fuse=False."
         return [grad_undefined(self, i, value, reason) for i, value in enumerate(inputs)]
 
-    def kernel(self, node: Apply, provider: Provider, needed: tuple[bool, ...]) -> Kernel:
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         graph, given = self.graph, self.given
-        backward = provider.graph(graph).backward
+        backward = kernels.graph(graph).backward
         input_grads = needed[: graph.n_inputs]
         first_param = graph.n_inputs
         first_y = first_param + len(graph.params)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..compilation.linker import compilation_rewriter
-from ..kernels.registry import get_provider
+from ..kernels.registry import get_kernels
 from ..network.build import Network, Target
 from ..network.functions import (
     Program,
@@ -189,7 +189,7 @@ def differentiated(
     function = compile_program(
         [*data, *params, *generators, *live.values()],
         results,
-        get_provider(engine),
+        get_kernels(engine),
         fuse=fuse,
         clone=False,
     )
@@ -237,5 +237,5 @@ def _compile_evaluation(
         prediction = symbolic_output(network, network.output, deterministic=True)
         losses = sample_losses(objective(prediction, y))
         return compile_with_params(
-            network, [network.input.input_var, y], [losses, prediction], get_provider(engine), fuse
+            network, [network.input.input_var, y], [losses, prediction], get_kernels(engine), fuse
         )

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..compilation import compile_in_place, compile_program
-from ..kernels.registry import get_engine, get_provider
+from ..kernels.registry import get_engine, get_kernels
 from ..network.first_use import import_for_networks
 from ..network.functions import cached_program, live_variables
 from ..theano_facade import theano_scope
@@ -397,7 +397,7 @@ def _compile(
         function = (compile_in_place if in_place else compile_program)(
             [*inputs, *gradients, *changeable.values(), *live.values()],
             outputs,
-            get_provider(engine),
+            get_kernels(engine),
         )
     initial = tuple(np.asarray(variable.get_value()) for variable in held[len(params) :])
     return _Rule(function, initial, tuple(changeable), tuple(live), in_place)

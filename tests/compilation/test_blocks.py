@@ -10,9 +10,9 @@ import pytest
 
 from convnet_features.compilation import compile_in_place
 from convnet_features.compilation.blocks import BLOCK
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
-PORTABLE = get_provider("portable")
+PORTABLE = get_kernels("portable")
 
 
 def compiled(inputs, outputs):

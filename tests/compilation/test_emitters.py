@@ -13,7 +13,7 @@ from pytensor.link.vm import VMLinker
 
 from convnet_features.compilation import compile_program, emitters
 from convnet_features.compilation.emitters import Scope, emit
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.ops import conv2d
 
 #: PyTensor's interpreter, which calls each Op's own code.
@@ -127,7 +127,7 @@ def test_expression(name, rng):
     y = GRAPHS[name]
     expected = pytensor.function(INPUTS, y, mode=INTERPRETER, on_unused_input="ignore")
     inputs = values(rng)
-    (value,) = compile_program(INPUTS, [y], get_provider("portable"), fuse=False)(*inputs)
+    (value,) = compile_program(INPUTS, [y], get_kernels("portable"), fuse=False)(*inputs)
     right = expected(*inputs)
     assert value.dtype == y.type.dtype
     assert value.shape == right.shape
@@ -141,21 +141,21 @@ def test_nothing_is_written_to_and_no_result_is_anothers(name, rng):
     before = [value.copy() for value in inputs]
     for value in inputs:
         value.flags.writeable = False
-    compile_program(INPUTS, [GRAPHS[name]], get_provider("portable"), fuse=False)(*inputs)
+    compile_program(INPUTS, [GRAPHS[name]], get_kernels("portable"), fuse=False)(*inputs)
     for value, old in zip(inputs, before, strict=True):
         np.testing.assert_array_equal(value, old)
 
 
 def test_a_copy_is_a_copy(rng):
     inputs = values(rng)[0]
-    (value,) = compile_program([M], [pt.tensor_copy(M)], get_provider("portable"))(inputs)
+    (value,) = compile_program([M], [pt.tensor_copy(M)], get_kernels("portable"))(inputs)
     assert not np.shares_memory(value, inputs)
 
 
 def test_float32_is_summed_in_float32(rng):
     """PyTensor would sum in float64, at twice the traffic."""
     x = rng.standard_normal((1000, 300)).astype("float32")
-    program = compile_program([M], [M.sum(), M.sum(axis=0), M.mean()], get_provider("portable"))
+    program = compile_program([M], [M.sum(), M.sum(axis=0), M.mean()], get_kernels("portable"))
     total, columns, mean = program(x)
     assert (total.dtype, columns.dtype, mean.dtype) == (np.float32,) * 3
     np.testing.assert_allclose(columns, x.sum(axis=0, dtype="float64"), atol=1e-3)
@@ -163,7 +163,7 @@ def test_float32_is_summed_in_float32(rng):
 
 
 def test_a_wrong_shape_is_refused_where_one_is_specified():
-    program = compile_program([M], [pt.specify_shape(M, (3, None))], get_provider("portable"))
+    program = compile_program([M], [pt.specify_shape(M, (3, None))], get_kernels("portable"))
     with pytest.raises(ValueError, match=r"shape \(2, 5\) came where \(3, None\) was specified"):
         program(np.zeros((2, 5), "float32"))
 
@@ -184,11 +184,11 @@ class Halves(Op):
 
 def test_operations_of_ones_own(rng):
     first, second = Halves()(M)
-    program = compile_program([M], [first + second, second], get_provider("portable"))
+    program = compile_program([M], [first + second, second], get_kernels("portable"))
     value = values(rng)[0]
     np.testing.assert_allclose(program(value)[0], value, rtol=1e-6)
     scalar = Halves()(S * 2)
-    (value,) = compile_program([S], [scalar[0]], get_provider("portable"))(np.float32(3))
+    (value,) = compile_program([S], [scalar[0]], get_kernels("portable"))(np.float32(3))
     assert value == 3
 
 
@@ -200,7 +200,7 @@ def test_loops_and_branches(rng):
 
     outputs, _ = scan(lambda row, total: total + row, sequences=M, outputs_info=pt.zeros_like(V))
     branch = ifelse(pt.gt(S, 0), M * 2, M * 3)
-    program = compile_program([M, V, S], [outputs, branch], get_provider("portable"))
+    program = compile_program([M, V, S], [outputs, branch], get_kernels("portable"))
     m, _, v, _, _, _, _ = values(rng)
     cumulated, doubled = program(m, v, np.float32(1))
     np.testing.assert_allclose(cumulated, m.cumsum(axis=0), rtol=1e-5, atol=1e-6)
@@ -211,7 +211,7 @@ def test_loops_and_branches(rng):
 def test_every_emitter_is_used():
     """No entry of the table is there in vain: each gives an expression for some graph above."""
     emitted = set()
-    scope = Scope(get_provider("portable"))
+    scope = Scope(get_kernels("portable"))
     from pytensor.graph.fg import FunctionGraph
 
     for y in GRAPHS.values():
@@ -228,14 +228,14 @@ def test_every_emitter_is_used():
 def test_sizes_as_pytensors_rewrites_write_them(rng):
     from pytensor.tensor.shape import Shape_i
 
-    program = compile_program([M], [Shape_i(1)(M)], get_provider("portable"))
+    program = compile_program([M], [Shape_i(1)(M)], get_kernels("portable"))
     (size,) = program(values(rng)[0])
     assert (size.dtype, size) == (np.int64, 5)
 
 
-def test_kernels_come_from_the_provider():
+def test_kernels_come_from_the_engine():
     y = conv2d(C, C)
-    scope = Scope(get_provider("portable"))
+    scope = Scope(get_kernels("portable"))
     expression, is_tuple = emit(y.owner, ["x", "w"], scope, (True,))
     assert is_tuple
     assert expression.startswith("Conv2D_")

@@ -13,12 +13,12 @@ from pytensor import tensor as pt
 from pytensor.scan.basic import scan
 
 from convnet_features.compilation import link, rewritten_graph
-from convnet_features.kernels.registry import available_engines, get_provider
+from convnet_features.kernels.registry import available_engines, get_kernels
 from convnet_features.network.model import Model
 from convnet_features.network.presets import small_resnet
 from convnet_features.theano_facade import theano_scope
 
-PORTABLE = get_provider("portable")
+PORTABLE = get_kernels("portable")
 
 
 def test_loops_of_one_graph_wait_for_each_other():

@@ -24,7 +24,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     StageGraph,
 )
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.layers import batch_norm
 from convnet_features.network.functions import clear_programs
 from convnet_features.ops import categorical_crossentropy, conv2d, log_softmax, pool2d, softmax
@@ -74,7 +74,7 @@ def assert_same(rng):
             outputs = [output, *grad(total, inputs)]
             everything = [*values, *([] if labels is None else [labels])]
             ours, theirs = (
-                compile_program([*inputs, *given], outputs, get_provider(name), fuse=fuse)(
+                compile_program([*inputs, *given], outputs, get_kernels(name), fuse=fuse)(
                     *everything
                 )
                 for name in ("portable", "jax")
@@ -141,7 +141,7 @@ def test_a_stack_with_a_mask():
     y = Stack(StageGraph.chain(stages))(*symbols)[0]
     outputs = [y, *grad(pt.sum(pt.sin(y)), [*symbols[:3], symbols[4]])]
     one, other = (
-        compile_program(symbols, outputs, get_provider(engine))(*arrays)
+        compile_program(symbols, outputs, get_kernels(engine))(*arrays)
         for engine in ("jax", "portable")
     )
     for quick, plain in zip(one, other, strict=True):
@@ -158,7 +158,7 @@ def test_a_stack_with_normalisations():
     y, _, *statistics = Stack(StageGraph.chain(stages))(*symbols)
     outputs = [y, *statistics, *grad(pt.sum(pt.sin(y)), symbols)]
     one, other = (
-        compile_program(symbols, outputs, get_provider(engine))(*arrays)
+        compile_program(symbols, outputs, get_kernels(engine))(*arrays)
         for engine in ("jax", "portable")
     )
     for quick, plain in zip(one, other, strict=True):
@@ -187,7 +187,7 @@ def test_products_are_of_float32_unless_asked_otherwise(asked, expected, fuse):
         v = pt.matrix(dtype="float32")
         output = pt.dot(conv2d(x, w[:, :, :3, :3]).flatten(2), v)
         outputs = [output, *grad(output.sum(), [x, w, v])]
-        program = compile_program([x, w, v], outputs, get_provider("jax"), fuse=fuse)
+        program = compile_program([x, w, v], outputs, get_kernels("jax"), fuse=fuse)
     values = [np.ones(shape, np.float32) for shape in ((2, 2, 5, 5), (3, 2, 5, 5), (27, 4))]
     with jax.default_matmul_precision(asked):
         text = str(jax.make_jaxpr(program.traceable)(*values))
@@ -208,7 +208,7 @@ def test_products_are_of_float32_unless_asked_otherwise(asked, expected, fuse):
 def test_draws(draw, mean, std):
     rng = pytensor.shared(np.random.default_rng(0))
     x = pt.matrix(dtype="float32")
-    program = compile_program([x, rng], [draw(rng, x.shape)[1]], get_provider("jax"))
+    program = compile_program([x, rng], [draw(rng, x.shape)[1]], get_kernels("jax"))
     X = np.empty((200, 300), np.float32)
     generator = np.random.default_rng(5)
     (first,), (second,) = program(X, generator), program(X, generator)
@@ -322,11 +322,11 @@ def test_pickles_go_to_other_engines(digits):
 
 
 def test_without_jax(monkeypatch, digits):
-    from convnet_features.kernels import jax as provider
+    from convnet_features.kernels import jax as kernels
     from convnet_features.kernels import registry
 
-    monkeypatch.setattr(provider, "find_spec", lambda name: None)
-    monkeypatch.delitem(registry._providers, "jax", raising=False)
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    monkeypatch.delitem(registry._kernels, "jax", raising=False)
     with pytest.raises(EngineError, match=r"not installed; pip install convnet-features\[jax\]"):
         ConvNetClassifier(engine="jax").fit(*digits)
 

@@ -10,7 +10,7 @@ import pytest
 from convnet_features.compilation import mode
 from convnet_features.compilation.linker import StraightLineLinker, compilation_rewriter
 from convnet_features.exceptions import EngineError
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
 
 @pytest.fixture(params=[True, False], ids=["fused", "unfused"])
@@ -91,6 +91,6 @@ def test_unknown_engines():
 
 
 def test_no_compiler_and_no_numba_are_asked_for():
-    linker = StraightLineLinker(get_provider("portable"))
+    linker = StraightLineLinker(get_kernels("portable"))
     assert linker.required_rewrites == ()
     assert compilation_rewriter(True) is compilation_rewriter(True)

@@ -19,10 +19,10 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 
 from convnet_features.compilation import compile_program, straight_line
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.ops.random import bernoulli
 
-PORTABLE = get_provider("portable")
+PORTABLE = get_kernels("portable")
 
 
 def program_of(inputs, outputs, **options):

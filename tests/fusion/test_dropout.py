@@ -13,7 +13,7 @@ from pytensor.scalar.basic import TrueDiv
 from convnet_features.compilation import compile_program
 from convnet_features.compilation.linker import compilation_rewriter
 from convnet_features.kernels.contract import ConvStage, DenseStage, MaskStage, PoolStage
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.ops import conv2d, pool2d
 from convnet_features.ops.random import Bernoulli, bernoulli, normal
 from convnet_features.ops.stack import Stack
@@ -39,7 +39,7 @@ def with_gradient(y, x, fuse):
 
 
 def run(inputs, outputs, values, fuse):
-    program = compile_program(inputs, outputs, get_provider("portable"), fuse=fuse)
+    program = compile_program(inputs, outputs, get_kernels("portable"), fuse=fuse)
     return program(np.random.default_rng(3), *values)
 
 
@@ -156,8 +156,8 @@ class TestInStacks:
             rewriter = compilation_rewriter(fuse)
             (y,) = rewrite_graph([units], include=(), custom_rewrite=rewriter, clone=True)
             outputs = [y, *grad(pt.sum(pt.sin(y)), inputs)]
-            provider = get_provider(engine)
-            program = compile_program([*generators, *inputs], outputs, provider, fuse=fuse)
+            kernels = get_kernels(engine)
+            program = compile_program([*generators, *inputs], outputs, kernels, fuse=fuse)
             results.append(program(*map(np.random.default_rng, (3, 4)), *values))
         for one, other in zip(*results, strict=True):
             assert_close(one, other, "float32")

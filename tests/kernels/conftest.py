@@ -1,4 +1,4 @@
-"""The providers under test."""
+"""The kernels under test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.metadata
 
 import pytest
 
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
 ONEDNN_DISTRIBUTION = "onednn-cpu-gomp"
 
@@ -18,13 +18,13 @@ ONEDNN_DISTRIBUTION = "onednn-cpu-gomp"
         pytest.param("onednn", marks=pytest.mark.onednn),
     ],
 )
-def provider(request):
-    """Each provider in turn. An absent one skips; one that fails to start is a failure."""
+def kernels(request):
+    """Each engine's kernels in turn. Absent ones skip; those that fail to start are a failure."""
     if request.param == "onednn":
         try:
             importlib.metadata.version(ONEDNN_DISTRIBUTION)
         except importlib.metadata.PackageNotFoundError:
             pytest.skip(f"{ONEDNN_DISTRIBUTION} is not installed")
-    found = get_provider(request.param)
+    found = get_kernels(request.param)
     assert found.name == request.param
     return found

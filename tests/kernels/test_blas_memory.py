@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from convnet_features.kernels.portable import PortableProvider, blas_memory
+from convnet_features.kernels.portable import PortableKernels, blas_memory
 from convnet_features.kernels.portable.blas_memory import _buffers, _store
 
 needs_openblas = pytest.mark.skipif(_store() is None, reason="NumPy's BLAS is not OpenBLAS")
@@ -44,7 +44,7 @@ def test_a_thread_counts_once():
         with blas_memory.memory_for_blas():
             assert n_users() == 1
         assert n_users() == 1
-        PortableProvider().dot(np.ones((2, 3)), np.ones((3, 2)))
+        PortableKernels().dot(np.ones((2, 3)), np.ones((3, 2)))
         assert n_users() == 1
     assert n_users() == 0
 
@@ -55,10 +55,10 @@ def test_no_memory_is_said_before_blas_is_called(monkeypatch):
 
     monkeypatch.setattr(blas_memory.np, "empty", nothing)
     with pytest.raises(MemoryError, match=r"need \d+ MiB .* free memory"):
-        PortableProvider().dot(np.ones((2, 3)), np.ones((3, 2)))
+        PortableKernels().dot(np.ones((2, 3)), np.ones((3, 2)))
     monkeypatch.undo()
     assert n_users() == 0
-    np.testing.assert_array_equal(PortableProvider().dot(np.ones((2, 3)), np.ones((3, 2))), 3)
+    np.testing.assert_array_equal(PortableKernels().dot(np.ones((2, 3)), np.ones((3, 2))), 3)
 
 
 #: A process without memory for another buffer, where OpenBLAS would have ended it.
@@ -66,25 +66,25 @@ LIMITED = """
 import resource, sys, threading
 import numpy as np
 from convnet_features.kernels.contract import DenseStage
-from convnet_features.kernels.portable import PortableProvider, blas_memory, threads
+from convnet_features.kernels.portable import PortableKernels, blas_memory, threads
 
 if sys.argv[1] == "one":  # this thread has a buffer, and another would need one
     with blas_memory.memory_for_blas():
         pass
-provider = PortableProvider()
+kernels = PortableKernels()
 x, w = np.ones((256, 900), np.float32), np.ones((900, 300), np.float32)
-stack = provider.stack((DenseStage(False, "linear"),))
+stack = kernels.stack((DenseStage(False, "linear"),))
 threads.blas_libraries()
 held = int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) << 10
 resource.setrlimit(resource.RLIMIT_DATA, (held + (16 << 20), resource.RLIM_INFINITY))
 outcomes = []
-for call in (lambda: provider.dot(x, w), lambda: stack.forward(x, [w])):
+for call in (lambda: kernels.dot(x, w), lambda: stack.forward(x, [w])):
     try:
         outcomes.append(bool((call() == 900).all()))
     except MemoryError as error:
         outcomes.append(type(error).__name__)
 resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)
-outcomes += [bool((call() == 900).all()) for call in (lambda: provider.dot(x, w), lambda: stack.forward(x, [w]))]
+outcomes += [bool((call() == 900).all()) for call in (lambda: kernels.dot(x, w), lambda: stack.forward(x, [w]))]
 print(outcomes)
 """
 
@@ -126,7 +126,7 @@ def test_a_forked_child_counts_from_the_beginning():
     if child == 0:
         right = n_users() == 0 and not _buffers._known
         right &= bool(
-            (PortableProvider().dot(np.ones((200, 200)), np.ones((200, 200))) == 200).all()
+            (PortableKernels().dot(np.ones((200, 200)), np.ones((200, 200))) == 200).all()
         )
         os._exit(0 if right and len(_buffers._known) == 1 else 1)
     leave.set()

@@ -1,4 +1,4 @@
-"""What every provider owes the Ops, tested on each of them against slow loops."""
+"""What every engine's kernels owe the Ops, tested on each of them against slow loops."""
 
 from __future__ import annotations
 
@@ -188,9 +188,9 @@ def images(rng, shape, dtype="float64"):
     return rng.standard_normal(shape).astype(dtype)
 
 
-def check_convolution(provider, rng, x_shape, w_shape, stride, padding, flip, dtype):
+def check_convolution(kernels, rng, x_shape, w_shape, stride, padding, flip, dtype):
     spec = Conv2DSpec(stride, padding, flip)
-    kernel = provider.conv2d(spec)
+    kernel = kernels.conv2d(spec)
     x, w = images(rng, x_shape, dtype), images(rng, w_shape, dtype)
     y = kernel.forward(frozen(x), frozen(w))
     assert_close(y, reference.conv2d(x, w, stride, padding, flip), dtype)
@@ -201,10 +201,10 @@ def check_convolution(provider, rng, x_shape, w_shape, stride, padding, flip, dt
     assert_close(kernel.grad_weights(frozen(x), w.shape, frozen(gy)), gw, dtype)
 
 
-def check_pooling(provider, rng, x, window, stride, padding, mode, ignore_border):
+def check_pooling(kernels, rng, x, window, stride, padding, mode, ignore_border):
     arguments = (window, stride, padding, mode, ignore_border)
     spec = Pool2DSpec(*arguments)
-    kernel = provider.pool2d(spec)
+    kernel = kernels.pool2d(spec)
     y = kernel.forward(frozen(x))
     assert_close(y, reference.pool2d(x, *arguments), x.dtype)
     assert y.shape == spec.output_shape(x.shape)
@@ -217,12 +217,12 @@ class TestConvolution:
     @of_table(CONVOLUTIONS)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("flip", [True, False])
-    def test_equals_loops(self, provider, rng, case, dtype, flip):
-        check_convolution(provider, rng, *case, flip, dtype)
+    def test_equals_loops(self, kernels, rng, case, dtype, flip):
+        check_convolution(kernels, rng, *case, flip, dtype)
 
     @few
     @given(data=st.data())
-    def test_equals_loops_for_any_shape(self, provider, data):
+    def test_equals_loops_for_any_shape(self, kernels, data):
         small = st.integers(1, 4)
         filters, channels, *extent = data.draw(st.tuples(*[small] * 4), label="filters")
         shape = (data.draw(small), channels, *data.draw(st.tuples(*[st.integers(1, 7)] * 2)))
@@ -232,12 +232,12 @@ class TestConvolution:
         flip, dtype = data.draw(st.booleans()), data.draw(st.sampled_from(DTYPES))
         rng = np.random.default_rng(7)
         w_shape = (filters, channels, *extent)
-        check_convolution(provider, rng, shape, w_shape, stride, padding, flip, dtype)
+        check_convolution(kernels, rng, shape, w_shape, stride, padding, flip, dtype)
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_any_strides(self, provider, rng, dtype):
+    def test_any_strides(self, kernels, rng, dtype):
         spec = Conv2DSpec((1, 2), ((1, 0), (0, 2)))
-        kernel = provider.conv2d(spec)
+        kernel = kernels.conv2d(spec)
         x, w = images(rng, (3, 2, 7, 11), dtype), images(rng, (5, 2, 3, 4), dtype)
         y = kernel.forward(scattered(x), scattered(w))
         assert_close(y, kernel.forward(x, w), dtype)
@@ -248,16 +248,16 @@ class TestConvolution:
             assert_close(kernel.grad_input(x.shape, scattered(w), same), gx, dtype)
             assert_close(kernel.grad_weights(scattered(x), w.shape, same), gw, dtype)
 
-    def test_one_kernel_takes_any_size(self, provider, rng):
-        kernel = provider.conv2d(Conv2DSpec())
+    def test_one_kernel_takes_any_size(self, kernels, rng):
+        kernel = kernels.conv2d(Conv2DSpec())
         for size in (3, 7, 5):
             x, w = images(rng, (2, 3, size, 11), "float32"), images(rng, (5, 3, 2, 3), "float32")
             assert_close(kernel.forward(x, w), reference.conv2d(x, w), "float32")
 
-    def test_large_image(self, provider, rng):
+    def test_large_image(self, kernels, rng):
         # More than a cache holds: the portable kernel divides it into bands of rows.
         x, w = images(rng, (1, 17, 71, 61), "float32"), images(rng, (11, 17, 3, 5), "float32")
-        kernel = provider.conv2d(Conv2DSpec((2, 1), ((1, 1), (0, 3)), False))
+        kernel = kernels.conv2d(Conv2DSpec((2, 1), ((1, 1), (0, 3)), False))
         y = kernel.forward(x, w)
         arguments = ((2, 1), ((1, 1), (0, 3)), False)
         assert_close(y, reference.conv2d(x, w, *arguments), "float32")
@@ -266,8 +266,8 @@ class TestConvolution:
         assert_close(kernel.grad_input(x.shape, w, gy), gx, "float32")
         assert_close(kernel.grad_weights(x, w.shape, gy), gw, "float32")
 
-    def test_gradients_are_differences(self, provider, rng):
-        kernel = provider.conv2d(Conv2DSpec((2, 1), ((1, 0), (2, 1))))
+    def test_gradients_are_differences(self, kernels, rng):
+        kernel = kernels.conv2d(Conv2DSpec((2, 1), ((1, 0), (2, 1))))
         x, w = images(rng, (2, 3, 7, 5)), images(rng, (5, 3, 3, 2))
         gy = images(rng, kernel.forward(x, w).shape)
         gradients = [kernel.grad_input(x.shape, w, gy), kernel.grad_weights(x, w.shape, gy)]
@@ -280,14 +280,14 @@ class TestPooling:
     @of_table(POOLINGS)
     @pytest.mark.parametrize("mode", MODES)
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_equals_theano(self, provider, rng, case, mode, dtype):
+    def test_equals_theano(self, kernels, rng, case, mode, dtype):
         shape, window, stride, padding, ignore_border = case
         x = images(rng, shape, dtype)
-        check_pooling(provider, rng, x, window, stride, padding, mode, ignore_border)
+        check_pooling(kernels, rng, x, window, stride, padding, mode, ignore_border)
 
     @few
     @given(data=st.data())
-    def test_equals_theano_for_any_shape(self, provider, data):
+    def test_equals_theano_for_any_shape(self, kernels, data):
         window = data.draw(st.tuples(*[st.integers(1, 4)] * 2), label="window")
         stride = data.draw(st.tuples(*[st.integers(1, 5)] * 2), label="stride")
         ignore_border = data.draw(st.booleans(), label="ignore_border")
@@ -299,18 +299,18 @@ class TestPooling:
         # Few different values: ties in nearly every window.
         size = data.draw(st.tuples(*[st.integers(1, 7)] * 2), label="size")
         x = rng.integers(-1, 2, (2, 3, *size)).astype(dtype)
-        check_pooling(provider, rng, x, window, stride, padding, mode, ignore_border)
+        check_pooling(kernels, rng, x, window, stride, padding, mode, ignore_border)
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_first_of_equal_maxima_has_the_gradient(self, provider, dtype):
+    def test_first_of_equal_maxima_has_the_gradient(self, kernels, dtype):
         x = np.array([[3, 3, 1, 2], [3, 1, 2, 2], [0, 0, -1, -5], [0, 0, -5, -1]], dtype)
-        gx = provider.pool2d(_POOL2).grad(x[None, None], np.array([[[[5, 7], [11, 13]]]], dtype))
+        gx = kernels.pool2d(_POOL2).grad(x[None, None], np.array([[[[5, 7], [11, 13]]]], dtype))
         expected = [[5, 0, 0, 7], [0, 0, 0, 0], [11, 0, 13, 0], [0, 0, 0, 0]]
         np.testing.assert_array_equal(gx[0, 0], expected)
 
     @pytest.mark.parametrize("padding", [(0, 0), (1, 1)])
-    def test_minus_infinity_is_a_maximum_too(self, provider, padding):
-        kernel = provider.pool2d(Pool2DSpec((2, 2), (2, 2), padding))
+    def test_minus_infinity_is_a_maximum_too(self, kernels, padding):
+        kernel = kernels.pool2d(Pool2DSpec((2, 2), (2, 2), padding))
         x = np.full((2, 3, 4, 6), -np.inf, "float32")
         y = kernel.forward(x)
         assert (y == -np.inf).all()
@@ -318,18 +318,18 @@ class TestPooling:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("mode", MODES)
-    def test_nan_propagates(self, provider, rng, mode, dtype):
+    def test_nan_propagates(self, kernels, rng, mode, dtype):
         x = images(rng, (2, 3, 4, 6), dtype)
         for n, place in enumerate(np.ndindex(2, 2)):
             x[n % 2, n % 3, 2 + place[0], 4 + place[1]] = np.nan
-        y = provider.pool2d(Pool2DSpec((2, 2), (2, 2), mode=mode)).forward(x)
+        y = kernels.pool2d(Pool2DSpec((2, 2), (2, 2), mode=mode)).forward(x)
         expected = np.isnan(x.reshape(2, 3, 2, 2, 3, 2)).any(axis=(3, 5))
         np.testing.assert_array_equal(np.isnan(y), expected)
 
     @pytest.mark.parametrize("mode", MODES)
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_any_strides(self, provider, rng, mode, dtype):
-        kernel = provider.pool2d(Pool2DSpec((3, 2), (2, 2), mode=mode))
+    def test_any_strides(self, kernels, rng, mode, dtype):
+        kernel = kernels.pool2d(Pool2DSpec((3, 2), (2, 2), mode=mode))
         x = images(rng, (3, 2, 7, 11), dtype)
         gy = images(rng, (3, 2, 3, 5), dtype)
         y, gx = kernel.forward(x), kernel.grad(x, gy)
@@ -339,8 +339,8 @@ class TestPooling:
             assert_close(kernel.grad(same, scattered(gy)), gx, dtype)
 
     @pytest.mark.parametrize("mode", MODES)
-    def test_gradient_is_a_difference(self, provider, rng, mode):
-        kernel = provider.pool2d(Pool2DSpec((3, 2), (2, 1), (1, 0), mode))
+    def test_gradient_is_a_difference(self, kernels, rng, mode):
+        kernel = kernels.pool2d(Pool2DSpec((3, 2), (2, 1), (1, 0), mode))
         x = images(rng, (2, 3, 7, 5))
         gy = images(rng, kernel.forward(x).shape)
         assert_derivative(
@@ -355,10 +355,10 @@ def stack_arguments(rng, x_shape, shapes, dtype="float64"):
 class TestStack:
     @of_table(STACKS)
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_equals_its_stages(self, provider, rng, case, dtype):
+    def test_equals_its_stages(self, kernels, rng, case, dtype):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes, dtype)
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         expected = reference.stack(stages, x, params)
         assert expected.shape == chain_output_shape(stages, x_shape, shapes)
         assert_close(kernel.forward(frozen(x), [frozen(p) for p in params]), expected, dtype)
@@ -367,11 +367,11 @@ class TestStack:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("mean", [0, 30])
-    def test_statistics_of_normalisations(self, provider, rng, dtype, mean):
+    def test_statistics_of_normalisations(self, kernels, rng, dtype, mean):
         stages = (NormStage(1e-2, "rectify"), PoolStage(_POOL2), NormStage(1e-4))
         x = mean + images(rng, (9, 17, 6, 5), dtype)
         params = [images(rng, (17,), dtype) for _ in range(4)]
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         _, workspace = kernel.forward_training(x, params)
         found = kernel.statistics(workspace)
         first = reference.batch_norm(x, *params[:2], 1e-2)
@@ -381,17 +381,17 @@ class TestStack:
             assert mine.dtype == dtype
             np.testing.assert_allclose(mine, expected, rtol=1e-9 if dtype == "float64" else 1e-4)
 
-    def test_other_stacks_have_no_statistics(self, provider, rng):
+    def test_other_stacks_have_no_statistics(self, kernels, rng):
         stages, x_shape, shapes = STACKS["dense of a matrix"]
         x, params = stack_arguments(rng, x_shape, shapes, "float32")
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         assert kernel.statistics(kernel.forward_training(x, params)[1]) == []
 
     @of_table({name: case for name, case in STACKS.items() if name != "no samples"})
-    def test_gradients_are_differences(self, provider, rng, case):
+    def test_gradients_are_differences(self, kernels, rng, case):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes)
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         y, workspace = kernel.forward_training(x, params)
         gy = images(rng, y.shape)
         gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
@@ -408,10 +408,10 @@ class TestStack:
         assert_derivative(value, inputs, [gx, *gradients], rng)
 
     @of_table(STACKS)
-    def test_float32_gradients_equal_float64_ones(self, provider, rng, case):
+    def test_float32_gradients_equal_float64_ones(self, kernels, rng, case):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes, "float32")
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         results = []
         for dtype in DTYPES:
             mine, of_mine = x.astype(dtype), [p.astype(dtype) for p in params]
@@ -424,10 +424,10 @@ class TestStack:
 
     @of_table(STACKS)
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_input_gradient_only_where_asked(self, provider, rng, case, dtype):
+    def test_input_gradient_only_where_asked(self, kernels, rng, case, dtype):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes, dtype)
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         results = []
         for input_grad in (True, False):
             y, workspace = kernel.forward_training(x, params)
@@ -443,10 +443,10 @@ class TestStack:
 
     @pytest.mark.parametrize("name", ["seed network in small", "border kept, overlapping, average"])
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_any_strides(self, provider, rng, name, dtype):
+    def test_any_strides(self, kernels, rng, name, dtype):
         stages, x_shape, shapes = STACKS[name]
         x, params = stack_arguments(rng, x_shape, shapes, dtype)
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
 
         def results(of):
             given_x, given_params = of(x), [of(p) for p in params]
@@ -458,12 +458,12 @@ class TestStack:
         for one, other in zip(results(scattered), results(frozen), strict=True):
             assert_close(one, other, dtype)
 
-    def test_ties_go_to_the_first_maximum(self, provider):
+    def test_ties_go_to_the_first_maximum(self, kernels):
         # Filters of one weight on images of equal numbers: every window is a tie.
         stages = (ConvStage(Conv2DSpec()), PoolStage(_POOL2))
         x = np.ones((5, 1, 4, 6), "float32")
         params = [np.full((1, 1, 1, 1), 2, "float32"), np.zeros(1, "float32")]
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         y, workspace = kernel.forward_training(x, params)
         gx, _ = kernel.backward(workspace, x, params, y, np.ones_like(y), True)
         expected = np.zeros_like(x)
@@ -471,10 +471,10 @@ class TestStack:
         np.testing.assert_array_equal(gx, expected)
 
     @pytest.mark.parametrize("n_samples", [1, 2, 3, 4, 7, 8, 33, 67, 130])
-    def test_any_number_of_samples(self, provider, rng, n_samples):
+    def test_any_number_of_samples(self, kernels, rng, n_samples):
         stages, (_, *sample), shapes = STACKS["seed network in small"]
         x, params = stack_arguments(rng, (n_samples, *sample), shapes, "float32")
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         y, workspace = kernel.forward_training(x, params)
         gx, gradients = kernel.backward(workspace, x, params, y, np.ones_like(y), True)
         alone = [kernel.forward_training(x[n : n + 1], params) for n in range(n_samples)]
@@ -487,10 +487,10 @@ class TestStack:
         for gradient, *of_samples in zip(gradients, *(g for _, g in backward), strict=True):
             assert_close(gradient, np.sum(of_samples, axis=0, dtype="float64"), "float32")
 
-    def test_same_bits_again_and_from_several_threads(self, provider, rng):
+    def test_same_bits_again_and_from_several_threads(self, kernels, rng):
         stages, (_, *sample), shapes = STACKS["seed network in small"]
         x, params = stack_arguments(rng, (67, *sample), shapes, "float32")
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
 
         def results(_):
             y, workspace = kernel.forward_training(x, params)
@@ -503,10 +503,10 @@ class TestStack:
                 for one, same in zip(first, other, strict=True):
                     np.testing.assert_array_equal(one, same)
 
-    def test_forward_passes_may_overlap(self, provider, rng):
+    def test_forward_passes_may_overlap(self, kernels, rng):
         stages, x_shape, shapes = STACKS["seed network in small"]
         x, params = stack_arguments(rng, x_shape, shapes)
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
 
         def backward(x, y, workspace):
             return kernel.backward(workspace, x, params, y, np.ones_like(y), True)
@@ -522,45 +522,45 @@ class TestStack:
 class TestMatrices:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("shapes", [((2, 3), (3, 7)), ((11, 1), (1, 2)), ((0, 3), (3, 2))])
-    def test_dot(self, provider, rng, shapes, dtype):
+    def test_dot(self, kernels, rng, shapes, dtype):
         a, b = (images(rng, shape, dtype) for shape in shapes)
         expected = reference.dense(a, b)
-        assert_close(provider.dot(frozen(a), frozen(b)), expected, dtype)
-        assert_close(provider.dot(scattered(a), scattered(b)), expected, dtype)
+        assert_close(kernels.dot(frozen(a), frozen(b)), expected, dtype)
+        assert_close(kernels.dot(scattered(a), scattered(b)), expected, dtype)
 
-    def test_dot_without_inner_entries(self, provider):
-        assert_close(provider.dot(np.zeros((2, 0)), np.zeros((0, 3))), np.zeros((2, 3)))
+    def test_dot_without_inner_entries(self, kernels):
+        assert_close(kernels.dot(np.zeros((2, 0)), np.zeros((0, 3))), np.zeros((2, 3)))
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
     @pytest.mark.parametrize("shape", [(7, 3), (2, 11), (3, 1)])
-    def test_softmax(self, provider, rng, shape, name, dtype):
+    def test_softmax(self, kernels, rng, shape, name, dtype):
         x = 3 * images(rng, shape, dtype)
         expected = getattr(reference, name)(x)
-        assert_close(getattr(provider, name)(frozen(x)), expected, dtype)
-        assert_close(getattr(provider, name)(scattered(x)), expected, dtype)
+        assert_close(getattr(kernels, name)(frozen(x)), expected, dtype)
+        assert_close(getattr(kernels, name)(scattered(x)), expected, dtype)
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_softmax_of_huge_logits(self, provider, dtype):
+    def test_softmax_of_huge_logits(self, kernels, dtype):
         x = np.array([[1000, -1000, 0], [-1000, -1000, -1000], [-1000, 999, 1000]], dtype)
-        y = provider.softmax(x)
+        y = kernels.softmax(x)
         assert_close(y, [[1, 0, 0], [1 / 3] * 3, [0, 1 / (np.e + 1), np.e / (np.e + 1)]], dtype)
-        log = provider.log_softmax(x)
+        log = kernels.log_softmax(x)
         assert np.isfinite(log).all()
         assert_close(log[0], [0, -2000, -1000], dtype)
         assert_close(log[1], [-np.log(3)] * 3, dtype)
 
     @pytest.mark.parametrize("dtype", DTYPES)
-    def test_softmax_of_no_rows(self, provider, dtype):
-        for function in (provider.softmax, provider.log_softmax):
+    def test_softmax_of_no_rows(self, kernels, dtype):
+        for function in (kernels.softmax, kernels.log_softmax):
             assert_close(function(np.zeros((0, 3), dtype)), np.zeros((0, 3)), dtype)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_activations_stay_finite(provider, activation, dtype):
+def test_activations_stay_finite(kernels, activation, dtype):
     x = np.array([[-1000, -90, -1, 0, 1, 90, 1000]], dtype).T
-    kernel = provider.stack((DenseStage(bias=False, activation=activation),))
+    kernel = kernels.stack((DenseStage(bias=False, activation=activation),))
     w = np.ones((1, 1), dtype)
     y, workspace = kernel.forward_training(x, [w])
     assert_close(y, reference.activation(x, activation), dtype)
@@ -568,9 +568,9 @@ def test_activations_stay_finite(provider, activation, dtype):
     assert np.isfinite(gx).all()
 
 
-def test_clearing_caches_changes_no_result(provider, rng):
-    kernel = provider.conv2d(Conv2DSpec())
+def test_clearing_caches_changes_no_result(kernels, rng):
+    kernel = kernels.conv2d(Conv2DSpec())
     x, w = images(rng, (2, 3, 7, 5), "float32"), images(rng, (2, 3, 3, 2), "float32")
     before = kernel.forward(x, w)
-    provider.clear_caches()
+    kernels.clear_caches()
     np.testing.assert_array_equal(kernel.forward(x, w), before)

@@ -1,4 +1,4 @@
-"""Graphs of stages: joins, branches and several results, on each provider."""
+"""Graphs of stages: joins, branches and several results, on each kernels."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ def expected(case, xs, params):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", GRAPHS)
-def test_equals_its_stages(provider, rng, case, dtype):
+def test_equals_its_stages(kernels, rng, case, dtype):
     xs, params = arguments(case, rng, dtype)
-    kernel = provider.graph(GRAPHS[case][0])
+    kernel = kernels.graph(GRAPHS[case][0])
     for ys in (
         kernel.forward(xs, params),
         kernel.forward_training(xs, params)[0],
@@ -154,11 +154,11 @@ def gradients(kernel, xs, params, rng, only=None, input_grads=None):
 
 
 @pytest.mark.parametrize("case", [case for case in GRAPHS if case != "normalised branches"])
-def test_gradients_are_differences(provider, rng, case):
+def test_gradients_are_differences(kernels, rng, case):
     """Of the sum of all results, each with weights of its own."""
     stages = GRAPHS[case][0]
     xs, params = arguments(case, rng)
-    kernel = provider.graph(stages)
+    kernel = kernels.graph(stages)
     gys, (gxs, of_params) = gradients(kernel, xs, params, rng)
     learnable = [index for index, own in enumerate(stages.learnt) if own]
 
@@ -174,26 +174,26 @@ def test_gradients_are_differences(provider, rng, case):
 
 
 @pytest.mark.parametrize("case", GRAPHS)
-def test_float32_gradients_equal_float64_ones(provider, rng, case):
-    from convnet_features.kernels.portable import PortableProvider
+def test_float32_gradients_equal_float64_ones(kernels, rng, case):
+    from convnet_features.kernels.portable import PortableKernels
 
     xs, params = arguments(case, rng, "float32")
     wide = [np.float64(x) for x in xs], [np.float64(param) for param in params]
     seed = rng.integers(1 << 30)
     _, (gxs, of_params) = gradients(
-        provider.graph(GRAPHS[case][0]), xs, params, np.random.default_rng(seed)
+        kernels.graph(GRAPHS[case][0]), xs, params, np.random.default_rng(seed)
     )
     _, (right_gxs, right) = gradients(
-        PortableProvider().graph(GRAPHS[case][0]), *wide, np.random.default_rng(seed)
+        PortableKernels().graph(GRAPHS[case][0]), *wide, np.random.default_rng(seed)
     )
     for one, other in zip([*gxs, *of_params], [*right_gxs, *right], strict=True):
         assert_close(one, other, "float32")
 
 
 @pytest.mark.parametrize("case", GRAPHS)
-def test_input_gradients_only_where_asked(provider, rng, case):
+def test_input_gradients_only_where_asked(kernels, rng, case):
     xs, params = arguments(case, rng, "float32")
-    kernel = provider.graph(GRAPHS[case][0])
+    kernel = kernels.graph(GRAPHS[case][0])
     seed = rng.integers(1 << 30)
     _, (_, right) = gradients(kernel, xs, params, np.random.default_rng(seed))
     _, (gxs, of_params) = gradients(
@@ -204,10 +204,10 @@ def test_input_gradients_only_where_asked(provider, rng, case):
         np.testing.assert_array_equal(one, other)
 
 
-def test_results_without_a_gradient(provider, rng):
+def test_results_without_a_gradient(kernels, rng):
     """What nothing depends on has a gradient of zeros."""
     xs, params = arguments("results on the way", rng, "float32")
-    kernel = provider.graph(GRAPHS["results on the way"][0])
+    kernel = kernels.graph(GRAPHS["results on the way"][0])
     _, ((gx,), (gw, gb, *of_dense)) = gradients(kernel, xs, params, rng, only={2})
     assert gx.any()
     assert gw.any()
@@ -216,10 +216,10 @@ def test_results_without_a_gradient(provider, rng):
         np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
 
 
-def test_the_statistics_are_in_the_order_of_the_nodes(provider, rng):
+def test_the_statistics_are_in_the_order_of_the_nodes(kernels, rng):
     xs, params = arguments("normalised branches", rng, "float32")
     stages = GRAPHS["normalised branches"][0]
-    kernel = provider.graph(stages)
+    kernel = kernels.graph(stages)
     _, workspace = kernel.forward_training(xs, params)
     mean, inv_std, *others = kernel.statistics(workspace)
     y = reference.stack((LINEAR,), np.float64(xs[0]), [np.float64(params[0])])
@@ -235,8 +235,8 @@ def test_the_statistics_are_in_the_order_of_the_nodes(provider, rng):
         (ConcatStage(), [(2, 3, 4, 5), (2, 3, 5, 5)]),
     ],
 )
-def test_shapes_that_do_not_fit_each_other_are_refused(provider, stage, shapes):
-    kernel = provider.graph(graph_of(2, (2,), (stage, 0, 1)))
+def test_shapes_that_do_not_fit_each_other_are_refused(kernels, stage, shapes):
+    kernel = kernels.graph(graph_of(2, (2,), (stage, 0, 1)))
     with pytest.raises(ValueError, match=r"shape|dimension"):
         kernel.forward([np.zeros(shape, "float32") for shape in shapes], [])
 

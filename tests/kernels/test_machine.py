@@ -24,9 +24,9 @@ from convnet_features.kernels.machine import (
     find_vendor,
     never,
 )
-from convnet_features.kernels.onednn import OneDNNProvider
+from convnet_features.kernels.onednn import OneDNNKernels
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.portable import PortableProvider
+from convnet_features.kernels.portable import PortableKernels
 
 from ..helpers import assert_close
 from .machines import MACHINES, here
@@ -157,8 +157,8 @@ def run(code, **environment):
 
 
 MACHINE = """
-from convnet_features.kernels.registry import get_provider
-primitives = get_provider("auto")._primitives
+from convnet_features.kernels.registry import get_kernels
+primitives = get_kernels("auto")._primitives
 found = primitives.machine
 print(found.isa, found.vendor, found.cpu or "-", primitives.library.lib.dnnl_get_effective_cpu_isa())
 """
@@ -189,10 +189,10 @@ class TestProcess:
     def test_nonsense_is_an_error_each_time(self, engine):
         done = run(
             f"""
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 for _ in range(2):
     try:
-        get_provider({engine!r})
+        get_kernels({engine!r})
     except ValueError as error:
         print(error)
 """,
@@ -252,8 +252,8 @@ def test_choices_for_another_machine_give_the_same_numbers(machine, rng, monkeyp
     if machine.lanes > here().lanes:
         pytest.skip(f"this processor cannot run code for {machine}")
     monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
-    kernel = OneDNNProvider(machine).stack(SEED_NETWORK)
-    portable = PortableProvider().stack(SEED_NETWORK)
+    kernel = OneDNNKernels(machine).stack(SEED_NETWORK)
+    portable = PortableKernels().stack(SEED_NETWORK)
     x = rng.standard_normal((7, 1, 28, 28)).astype("float32")
     params = [0.1 * rng.standard_normal(shape).astype("float32") for shape in SEED_SHAPES]
     gy = rng.standard_normal((7, 10)).astype("float32")

@@ -19,8 +19,8 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.magnitude import CHUNK, magnitude
 from convnet_features.kernels.onednn.bounds import Measuring
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.portable import PortableProvider
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.portable import PortableKernels
+from convnet_features.kernels.registry import get_kernels
 
 from ..helpers import assert_close
 
@@ -153,7 +153,7 @@ def kinds_of_call(kernel, x, params):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("case", STACKS)
-def test_stacks(case, activation, provider, rng, monkeypatch):
+def test_stacks(case, activation, kernels, rng, monkeypatch):
     (first, argument), following, x_shape, param_shapes = STACKS[case]
     if case in BY_CODE:
         if activation in ("tanh", "sigmoid"):
@@ -165,7 +165,7 @@ def test_stacks(case, activation, provider, rng, monkeypatch):
         stages = (ConvStage(argument, True, activation), *following)
     else:
         stages = (DenseStage(argument, activation),)
-    kernel = provider.stack(stages)
+    kernel = kernels.stack(stages)
     for value in VALUES:
         for shift in range(2 if following else 1):
             for array in ARRAYS[: 1 + len(param_shapes[:2])]:
@@ -178,10 +178,10 @@ def test_stacks(case, activation, provider, rng, monkeypatch):
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_in_each_place_of_a_window(value, provider, rng):
+def test_in_each_place_of_a_window(value, kernels, rng):
     """All four: a comparison with NaN keeps whichever came first."""
     stages = (ConvStage(CONV, True, "rectify"), PoolStage(HALF))
-    kernel = provider.stack(stages)
+    kernel = kernels.stack(stages)
     for row in range(8):
         for column in range(8):
             x, params = draw(rng, (5, 1, 8, 8), [(8, 1, 1, 1), (8,)])
@@ -193,16 +193,16 @@ def test_in_each_place_of_a_window(value, provider, rng):
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("mode", ["max", "sum", "average_inc_pad"])
-def test_poolings(value, mode, provider, rng):
+def test_poolings(value, mode, kernels, rng):
     spec = Pool2DSpec((2, 2), (2, 2), mode=mode)
     x = rng.standard_normal((3, 16, 6, 6)).astype(np.float32)
     x[1, 5, 3, 2] = value
     expected = by_numpy([PoolStage(spec)], x, [])
-    assert_same_kinds(provider.pool2d(spec).forward(x), expected)
+    assert_same_kinds(kernels.pool2d(spec).forward(x), expected)
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_convolutions(value, provider, rng):
+def test_convolutions(value, kernels, rng):
     for shape in ((3, 1, 9, 9), (3, 16, 9, 9), (16, 32, 12, 12)):
         w_shape = (32, shape[1], 3, 3)
         for where in "xw":
@@ -210,22 +210,22 @@ def test_convolutions(value, provider, rng):
             array = x if where == "x" else w
             array.reshape(-1)[array.size // 2] = value
             expected = by_numpy([ConvStage(CONV)], x, [w, np.zeros(32)])
-            assert_same_kinds(provider.conv2d(CONV).forward(x, w), expected, where)
+            assert_same_kinds(kernels.conv2d(CONV).forward(x, w), expected, where)
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_softmax_and_products(value, provider, rng):
+def test_softmax_and_products(value, kernels, rng):
     for rows in (3, 200):
         x = rng.standard_normal((rows, 7)).astype(np.float32)
         x[2, 3] = value
         wide = np.float64(x)
         shifted = wide - wide.max(axis=1, keepdims=True)
         total = np.exp(shifted).sum(axis=1, keepdims=True)
-        assert_same_kinds(provider.softmax(x), np.exp(shifted) / total)
-        assert_same_kinds(provider.log_softmax(x), shifted - np.log(total))
+        assert_same_kinds(kernels.softmax(x), np.exp(shifted) / total)
+        assert_same_kinds(kernels.log_softmax(x), shifted - np.log(total))
         b = rng.standard_normal((7, 90)).astype(np.float32)
         expected = np.einsum("ij,jk->ik", wide, np.float64(b), optimize=False)
-        assert_same_kinds(provider.dot(x, b), expected)
+        assert_same_kinds(kernels.dot(x, b), expected)
 
 
 DEEP = (
@@ -253,12 +253,12 @@ class TestNumbersThatAreTooLargeForABound:
         return stages, x, params
 
     @pytest.mark.parametrize("factor", [1, 1e27, 1e34])
-    def test_results_and_gradients(self, factor, provider, rng):
+    def test_results_and_gradients(self, factor, kernels, rng):
         stages, x, params = self.problem(rng, factor)
         wide = [np.float64(param) for param in params]
-        exact = get_provider("portable").stack(stages)
+        exact = get_kernels("portable").stack(stages)
         expected, of_exact = exact.forward_training(np.float64(x), wide)
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         y, workspace = kernel.forward_training(x, params)
         assert_close(y, expected, "float32")
         assert_close(kernel.forward(x, params), expected, "float32")
@@ -272,7 +272,7 @@ class TestNumbersThatAreTooLargeForABound:
         for mine, its in zip(kernel.statistics(workspace), exact.statistics(of_exact), strict=True):
             assert_close(mine, its, "float32")
 
-    def test_overflow_on_the_way_is_as_in_float32_by_numpy(self, provider, rng):
+    def test_overflow_on_the_way_is_as_in_float32_by_numpy(self, kernels, rng):
         """inf - inf is NaN, and a rectify keeps it."""
         stages = (DenseStage(True, "rectify"), DenseStage(True, "rectify"))
         x, params = draw(rng, (3, 8), [(8, 6), (6,), (6, 5), (5,)])
@@ -284,7 +284,7 @@ class TestNumbersThatAreTooLargeForABound:
             np.einsum("ij,jk->ik", infinite, np.float64(params[2]), optimize=False), 0
         )
         assert np.isnan(expected[:, 0]).all()
-        for call, found in kinds_of_call(provider.stack(stages), x, params):
+        for call, found in kinds_of_call(kernels.stack(stages), x, params):
             assert_same_kinds(found, expected, call)
 
 
@@ -307,22 +307,22 @@ class TestLooks:
         """A run of layers makes numbers larger, and the next run smaller again."""
         scales = [2.0**exponent] * run + [2.0 ** (-exponent - 7)] * run
         stages = self.DEEP[: 2 * run]
-        kernel = get_provider("onednn").stack(stages)
+        kernel = get_kernels("onednn").stack(stages)
         x = rng.standard_normal((3, 16, 6, 5)).astype("float32")
         params = self.params(rng, *scales)[: 2 * len(stages)]
         y = kernel.forward(x, params)
         assert kernel.kernel._looks == looks
-        right = PortableProvider().stack(stages).forward(np.float64(x), params)
+        right = PortableKernels().stack(stages).forward(np.float64(x), params)
         assert_close(y, right, "float32")
 
     @pytest.mark.onednn
     def test_what_overflows_on_the_way_is_computed_as_numpy_does(self, rng):
-        kernel = get_provider("onednn").stack(self.DEEP)
+        kernel = get_kernels("onednn").stack(self.DEEP)
         x = rng.standard_normal((3, 16, 6, 5)).astype("float32")
         params = self.params(rng, *[1e5] * len(self.DEEP))
         with np.errstate(all="ignore"):
             y = kernel.forward(x, params)
-            right = PortableProvider().stack(self.DEEP).forward(x, params)
+            right = PortableKernels().stack(self.DEEP).forward(x, params)
         assert not np.isfinite(right).all()
         np.testing.assert_array_equal(y, right)
         assert kernel.kernel._looks == 0

@@ -1,4 +1,4 @@
-"""What is particular to the oneDNN provider; what all providers owe is in test_contract."""
+"""What is particular to oneDNN's kernels; what all kernels owe is in test_contract."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
 from convnet_features.kernels.onednn.stack import PLANS, OneDNNGraph
 from convnet_features.kernels.onednn.storage import Storage, place
-from convnet_features.kernels.portable import PortableProvider
+from convnet_features.kernels.portable import PortableKernels
 
 from ..helpers import assert_close, scattered
 from ..stages import chain_output_shape
@@ -125,7 +125,7 @@ def describe(program):
 class TestStack:
     def test_seed_network_is_all_onednn(self, primitives, pool, rng):
         kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
-        portable = PortableProvider().stack(SEED_NETWORK)
+        portable = PortableKernels().stack(SEED_NETWORK)
         (x,) = arrays(rng, [(3, 1, 28, 28)])
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
         (gy,) = arrays(rng, [(3, 10)])
@@ -160,8 +160,8 @@ class TestStack:
         """Ties everywhere, and no rounding: every gradient goes where the portable one goes."""
         rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
         stages, x_shape, shapes = data.draw(stacks(("linear", "rectify"), ("max",)))
-        kernel = onednn_stack(stages, primitives, BufferPool(), PortableProvider().stack(stages))
-        portable = PortableProvider().stack(stages)
+        kernel = onednn_stack(stages, primitives, BufferPool(), PortableKernels().stack(stages))
+        portable = PortableKernels().stack(stages)
         x, params = integers(rng, x_shape), [integers(rng, shape) for shape in shapes]
         if data.draw(st.booleans()) and len(x_shape) == 4:
             x = channels_last(x)
@@ -177,8 +177,8 @@ class TestStack:
         activations = ("linear", "tanh", "sigmoid")
         modes = ("sum", "average_inc_pad", "average_exc_pad")
         stages, x_shape, shapes = data.draw(stacks(activations, modes))
-        kernel = onednn_stack(stages, primitives, BufferPool(), PortableProvider().stack(stages))
-        portable = PortableProvider().stack(stages)
+        kernel = onednn_stack(stages, primitives, BufferPool(), PortableKernels().stack(stages))
+        portable = PortableKernels().stack(stages)
         # Where activations saturate, rounding is all that is left of their derivatives.
         x, *params = [0.3 * array for array in arrays(rng, [x_shape, *shapes])]
         params = [
@@ -196,8 +196,8 @@ class TestStack:
     def test_activation_after_pooling(self, primitives, pool, rng, activation, n_filters):
         """With 5 filters the blocked layout is padded."""
         stages = (ConvStage(Conv2DSpec()), PoolStage(POOL, activation), ConvStage(Conv2DSpec()))
-        kernel = onednn_stack(stages, primitives, pool, PortableProvider().stack(stages))
-        portable = PortableProvider().stack(stages)
+        kernel = onednn_stack(stages, primitives, pool, PortableKernels().stack(stages))
+        portable = PortableKernels().stack(stages)
         x, *params = arrays(
             rng, [(7, 2, 9, 11), (n_filters, 2, 3, 4), (n_filters,), (3, n_filters, 2, 3), (3,)]
         )
@@ -227,7 +227,7 @@ class TestStack:
         kernel.forward(x, params)
         for param in params:
             param *= 0.9
-        expected = PortableProvider().stack(SEED_NETWORK).forward(x, params)
+        expected = PortableKernels().stack(SEED_NETWORK).forward(x, params)
         assert_close(kernel.forward(x, params), expected)
 
     def test_a_workspace_may_be_used_again(self, primitives, pool, rng):
@@ -310,7 +310,7 @@ class TestStack:
         ],
     )
     def test_misfits_are_named(self, primitives, pool, stages, x_shape, shapes, message):
-        kernel = onednn_stack(stages, primitives, pool, PortableProvider().stack(stages))
+        kernel = onednn_stack(stages, primitives, pool, PortableKernels().stack(stages))
         params = [np.ones(shape, "float32") for shape in shapes]
         with pytest.raises(ValueError, match=message):
             kernel.forward(np.ones(x_shape, "float32"), params)
@@ -329,7 +329,7 @@ class TestStack:
         rng = np.random.default_rng(3)
         x, *params = arrays(rng, [(2, 3, 7, 11), (5, 3, 4, 2), (5,)])
         gy = np.ones((2, 5, 4, 10), "float32")
-        portable = PortableProvider().stack(stages)
+        portable = PortableKernels().stack(stages)
         expected = training_step(portable, x, params, gy)
 
         def refuse(*_):
@@ -415,8 +415,8 @@ class TestImages:
             data.draw(st.booleans()),
         )
         w_shape = (data.draw(st.integers(1, 20)), x_shape[1], *window)
-        kernel = OneDNNConv2D(spec, programs, PortableProvider().conv2d(spec))
-        portable = PortableProvider().conv2d(spec)
+        kernel = OneDNNConv2D(spec, programs, PortableKernels().conv2d(spec))
+        portable = PortableKernels().conv2d(spec)
         x, w = integers(rng, x_shape), integers(rng, w_shape)
         gy = integers(rng, spec.output_shape(x_shape, w_shape))
         for layout in (np.ascontiguousarray, channels_last, scattered):
@@ -434,10 +434,10 @@ class TestImages:
         """oneDNN would compute with them in 32 bits."""
         x, w = np.ones((2, 3, 5, 7), "float32"), np.ones((4, 3, 2, 2), "float32")
         spec = Conv2DSpec((stride, 1))
-        y = OneDNNConv2D(spec, programs, PortableProvider().conv2d(spec)).forward(x, w)
+        y = OneDNNConv2D(spec, programs, PortableKernels().conv2d(spec)).forward(x, w)
         np.testing.assert_array_equal(y, np.full((2, 4, 1, 6), 12))
         spec = Pool2DSpec((2, 2), (stride, 2))
-        pooled = OneDNNPool2D(spec, programs, PortableProvider().pool2d(spec)).forward(x)
+        pooled = OneDNNPool2D(spec, programs, PortableKernels().pool2d(spec)).forward(x)
         np.testing.assert_array_equal(pooled, np.ones((2, 3, 1, 3)))
 
 

@@ -1,4 +1,4 @@
-"""The portable provider's own devices: blocks, patches, phases, threads."""
+"""The portable kernels' own devices: blocks, patches, phases, threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.portable import PortableProvider, conv_pool
+from convnet_features.kernels.portable import PortableKernels, conv_pool
 from convnet_features.kernels.portable.conv_pool import ConvPoolStep
 from convnet_features.kernels.portable.layout import blocks, empty_like_order
 from convnet_features.kernels.portable.patches import PatchGrid
@@ -144,7 +144,7 @@ def test_joined_stages_propagate_nan(rng):
     x = rng.standard_normal((5, 2, 8, 8)).astype("float32")
     x[3] = np.nan
     params = [rng.standard_normal((3, 2, 3, 3)).astype("float32"), np.zeros(3, "float32")]
-    kernel = PortableProvider().stack((ConvStage(Conv2DSpec()), PoolStage(POOL2.pool, "rectify")))
+    kernel = PortableKernels().stack((ConvStage(Conv2DSpec()), PoolStage(POOL2.pool, "rectify")))
     y = kernel.forward(x, params)
     assert np.isnan(y[3]).all()
     assert np.isfinite(y[[0, 1, 2, 4]]).all()
@@ -159,7 +159,7 @@ def small_network(rng, n_samples=67):
     shapes = [(5, 2, 3, 3), (5,), (45, 7), (7,)]
     x = rng.standard_normal((n_samples, 2, 8, 9)).astype("float32")
     return (
-        PortableProvider().stack(stages),
+        PortableKernels().stack(stages),
         x,
         [rng.standard_normal(s).astype("f4") for s in shapes],
     )

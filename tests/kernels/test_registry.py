@@ -1,4 +1,4 @@
-"""Which provider is found, and what happens where oneDNN is not."""
+"""Which kernels are found, and what happens where oneDNN is not."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from ..fresh_import import after_importing
 
 @pytest.fixture
 def fresh(monkeypatch):
-    """As in a process that has asked for no provider yet."""
-    monkeypatch.setattr(registry, "_providers", {})
+    """As in a process that has asked for no kernels yet."""
+    monkeypatch.setattr(registry, "_kernels", {})
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def without_onednn(fresh, monkeypatch):
 
 
 def test_names(fresh):
-    assert registry.get_provider("portable").name == "portable"
+    assert registry.get_kernels("portable").name == "portable"
     with pytest.raises(EngineError, match=r"'numpy' is unknown; .* 'auto', 'onednn', 'portable'"):
-        registry.get_provider("numpy")
+        registry.get_kernels("numpy")
 
 
-def test_providers_are_made_once(fresh):
-    assert registry.get_provider("portable") is registry.get_provider("portable")
+def test_kernels_are_made_once(fresh):
+    assert registry.get_kernels("portable") is registry.get_kernels("portable")
 
 
 @pytest.mark.onednn
@@ -50,24 +50,24 @@ def test_auto_is_onednn(fresh):
         library.load_library()
     except EngineError as error:
         pytest.skip(str(error))
-    assert registry.get_provider() is registry.get_provider("onednn")
+    assert registry.get_kernels() is registry.get_kernels("onednn")
     assert registry.available_kernels() == ("onednn", "portable")
 
 
 def test_auto_without_onednn_warns_once(without_onednn):
     with pytest.warns(EngineWarning, match=r"portable kernels.*/nowhere/libdnnl\.so\.3") as caught:
-        provider = registry.get_provider()
+        kernels = registry.get_kernels()
     assert len(caught) == 1
     assert Path(caught[0].filename).name == Path(__file__).name
-    assert provider.name == "portable"
-    assert registry.get_provider() is provider
-    np.testing.assert_array_equal(provider.dot(np.eye(2), np.eye(2)), np.eye(2))
+    assert kernels.name == "portable"
+    assert registry.get_kernels() is kernels
+    np.testing.assert_array_equal(kernels.dot(np.eye(2), np.eye(2)), np.eye(2))
 
 
 def test_onednn_without_onednn_is_an_error(without_onednn):
     for _ in range(2):
         with pytest.raises(EngineError, match=r"/nowhere/libdnnl\.so\.3"):
-            registry.get_provider("onednn")
+            registry.get_kernels("onednn")
     assert registry.available_kernels() == ("portable",)
     assert "onednn" not in registry.available_engines()
 
@@ -77,7 +77,7 @@ def test_auto_with_an_unknown_version(fresh, monkeypatch):
     monkeypatch.setattr(library, "_loaded", None)
     monkeypatch.setattr(library, "KNOWN_MINORS", range(90, 91))
     with pytest.warns(EngineWarning, match=r"3\.90|could not be loaded"):
-        assert registry.get_provider().name == "portable"
+        assert registry.get_kernels().name == "portable"
 
 
 def test_importing_loads_nothing():
@@ -114,7 +114,7 @@ DOCUMENTED = {
     "estimator": lambda: ConvNetFeatureExtractor,
     "nolearn": lambda: NeuralNet,
     "from_onnx": from_onnx,
-    "get_provider": lambda: registry.get_provider,
+    "get_kernels": lambda: registry.get_kernels,
 }
 
 
@@ -145,12 +145,12 @@ def test_an_engine_is_found_by_its_name_and_by_what_auto_stands_for(name):
     assert registry.get_engine(name) is registry.ENGINES[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EngineWarning)
-        assert registry.get_engine().name == registry.get_provider().name
+        assert registry.get_engine().name == registry.get_kernels().name
 
 
 def test_nobody_asks_for_an_engine_by_its_name():
     """What engines differ in stands in the table."""
-    branch = re.compile(r"""(engine|provider\.name) *[=!]=|[=!]= *["'](onednn|portable|jax)["']""")
+    branch = re.compile(r"""(engine|kernels\.name) *[=!]=|[=!]= *["'](onednn|portable|jax)["']""")
     found = [
         f"{path.name}: {line.strip()}"
         for path in Path(convnet_features.__file__).parent.rglob("*.py")
@@ -163,4 +163,4 @@ def test_nobody_asks_for_an_engine_by_its_name():
 @pytest.mark.parametrize("engine", ["abacus", [], None, 3, {}])
 def test_what_is_no_engine(engine):
     with pytest.raises(EngineError, match=r"engine=.* is unknown; the engines are 'auto'"):
-        registry.get_provider(engine)
+        registry.get_kernels(engine)

@@ -17,8 +17,8 @@ from .processes import run_kernels
 PROVIDER = """
 import os, numpy as np
 from convnet_features.kernels import threads
-from convnet_features.kernels.registry import get_provider
-provider = get_provider("onednn")
+from convnet_features.kernels.registry import get_kernels
+kernels = get_kernels("onednn")
 """
 
 
@@ -66,8 +66,8 @@ def test_fewer_than_one_is_refused(number):
 def test_environment(engine, environment, expected):
     code = f"""
     from convnet_features.kernels import threads
-    from convnet_features.kernels.registry import get_provider
-    get_provider({engine!r})
+    from convnet_features.kernels.registry import get_kernels
+    get_kernels({engine!r})
     print(threads.get_num_threads())
     """
     assert run(code, **environment) == [expected]
@@ -109,10 +109,10 @@ def test_library_loaded_under_a_limit_is_not_limited_for_ever():
     code = """
     from threadpoolctl import threadpool_limits
     from convnet_features.kernels import threads
-    from convnet_features.kernels.registry import get_provider
+    from convnet_features.kernels.registry import get_kernels
     import sklearn.linear_model
     with threadpool_limits(1):
-        get_provider("onednn")
+        get_kernels("onednn")
     print(threads.get_num_threads())
     """
     assert run(code, OMP_NUM_THREADS="2") == ["2"]
@@ -161,30 +161,30 @@ def numbers(*shape):
 x, params = numbers(64, 1, 28, 28), [numbers(*shape) for shape in shapes]
 images, filters, a, b = (numbers(*shape) for shape in
     [(64, 16, 30, 30), (40, 16, 3, 3), (700, 300), (300, 511)])
-def forwards(provider):
-    y, workspace = (kernel := provider.stack(seed)).forward_training(x, params)
+def forwards(kernels):
+    y, workspace = (kernel := kernels.stack(seed)).forward_training(x, params)
     return kernel, y, workspace
 def backwards(kernel, y, workspace):
     gx, gradients = kernel.backward(workspace, x, params, y, np.ones_like(y), True)
     return [y, gx, *gradients, *kernel.statistics(workspace)]
-def work(provider=provider):
-    results = backwards(*forwards(provider))
-    kernel = provider.stack(seed[:3] + seed[4:])
+def work(kernels=kernels):
+    results = backwards(*forwards(kernels))
+    kernel = kernels.stack(seed[:3] + seed[4:])
     fewer = params[:3] + params[5:]
     results += [kernel.forward(x, fewer), kernel.prepare(fewer)(x)]
-    kernel = provider.conv2d(Conv2DSpec())
+    kernel = kernels.conv2d(Conv2DSpec())
     results.append(y := kernel.forward(images, filters))
     results += [kernel.grad_input(images.shape, filters, y),
                 kernel.grad_weights(images, filters.shape, y)]
-    kernel = provider.pool2d(Pool2DSpec((2, 2), (2, 2)))
+    kernel = kernels.pool2d(Pool2DSpec((2, 2), (2, 2)))
     large = np.tile(images, (14, 1, 1, 1))
     results += [y := kernel.forward(large), kernel.grad(large, y)]
-    results += [provider.dot(a, b), provider.softmax(np.tile(a, (10, 1)))]
+    results += [kernels.dot(a, b), kernels.softmax(np.tile(a, (10, 1)))]
     return results
 def digest(results):
     return hashlib.sha256(b"".join(map(np.ascontiguousarray, results))).hexdigest()
 def check(results, work=work):
-    for mine, other in zip(results, work(get_provider("portable")), strict=False):
+    for mine, other in zip(results, work(get_kernels("portable")), strict=False):
         np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4 * np.abs(other).max())
 """
 )
@@ -250,7 +250,7 @@ def test_the_team_is_counted():
 
 @pytest.mark.onednn
 def test_fewer_threads_backwards_than_forwards():
-    code = WORK + "state = forwards(provider)\nopenmp.omp_set_max_active_levels(0)\n"
+    code = WORK + "state = forwards(kernels)\nopenmp.omp_set_max_active_levels(0)\n"
     code += "check(backwards(*state))"
     run(code, OMP_NUM_THREADS="2", **{DEBUG_VARIABLE: "nan"})
 
@@ -287,7 +287,7 @@ print(*digests, threads.get_num_threads())
 FORKED_WORK = """
 a, b = np.ones((257, 300), "float32"), np.ones((300, 311), "float32")
 def work():
-    assert (provider.dot(a, b) == 300).all()
+    assert (kernels.dot(a, b) == 300).all()
     return threads.get_num_threads()
 def in_child():
     child = os.fork()
@@ -326,7 +326,7 @@ class TestFork:
             + FORKED_WORK
             + """
 from convnet_features.kernels.contract import *
-kernel = provider.stack((ConvStage(Conv2DSpec(), activation="rectify"),
+kernel = kernels.stack((ConvStage(Conv2DSpec(), activation="rectify"),
                          PoolStage(Pool2DSpec((2, 2), (2, 2))), DenseStage()))
 x = np.ones((256, 1, 28, 28), "float32")
 params = [np.ones(shape, "float32") for shape in [(8, 1, 5, 5), (8,), (1152, 30), (30,)]]
@@ -342,7 +342,7 @@ work(); assert in_child() == 0
     def test_what_the_parent_began(self):
         """Forwards with the parent's threads, backwards in the child, which has lost them."""
         forked = FORKED_WORK.partition("def work")[2].partition("def in_child")[2]
-        code = WORK + "state = forwards(provider)\n"
+        code = WORK + "state = forwards(kernels)\n"
         code += "def work():\n    check(backwards(*state))\n    return threads.get_num_threads()\n"
         code += "def in_child" + forked + "assert in_child() == 0"
         assert run(code, OMP_NUM_THREADS="2") == ["1"]

@@ -27,8 +27,8 @@ from convnet_features.kernels.onednn import winners
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.routine import Routine
-from convnet_features.kernels.portable import PortableProvider
-from convnet_features.kernels.registry import available_engines, get_provider
+from convnet_features.kernels.portable import PortableKernels
+from convnet_features.kernels.registry import available_engines, get_kernels
 
 from .. import reference
 from ..helpers import assert_close, assert_derivative
@@ -115,9 +115,9 @@ def code_is_generated():
 @pytest.fixture
 def forgotten():
     """No code is left of other tests, nor for them."""
-    get_provider("onednn").clear_caches()
+    get_kernels("onednn").clear_caches()
     yield
-    get_provider("onednn").clear_caches()
+    get_kernels("onednn").clear_caches()
 
 
 def integers(rng, shape):
@@ -342,7 +342,7 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
             patch.setattr(Geometry, "places", property(wrong))
             with pytest.raises(AssertionError, match="not equal"):
                 check_exact(case)
-        get_provider("onednn").clear_caches()
+        get_kernels("onednn").clear_caches()
         check_exact(case)
 
     def test_gradients_of_parameters_alone(self, rng):
@@ -368,7 +368,7 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
                 # What oneDNN has only slow code for, or does not lay out in blocks.
                 skipped += 1
                 continue
-            portable = gradients(PortableProvider().stack(case.stages), x, params, gy)
+            portable = gradients(PortableKernels().stack(case.stages), x, params, gy)
             one = without(case.stages, x, params, gy)
             for actual, right, same in zip(mine, portable, one, strict=True):
                 np.testing.assert_array_equal(actual, right, err_msg=str(case))
@@ -410,7 +410,7 @@ class TestNumbers:
         )
         gy = rng.integers(-3, 4, case.y).astype("float32")
         mine = generated(case.stages, x, [w, b], gy)
-        portable = PortableProvider().stack(case.stages)
+        portable = PortableKernels().stack(case.stages)
         wide = [np.float64(array) for array in (x, w, b)]
         here = portable.forward(wide[0], wide[1:])
 
@@ -449,7 +449,7 @@ class TestNumbers:
         kernel = onednn_alone(stages)
         mine = gradients(kernel, x, params, gy)
         check_routines(kernel)
-        portable = PortableProvider().stack(stages)
+        portable = PortableKernels().stack(stages)
         wide = [np.float64(param) for param in params]
         expected = gradients(portable, np.float64(x), wide, np.float64(gy))
         for actual, right in zip(mine, expected, strict=True):
@@ -556,7 +556,7 @@ def uses_generated_code(stages, x_shape, shapes, fill=1.0):
     kernel = onednn_alone(stages)
     for actual, right in zip(
         gradients(kernel, x, params, gy),
-        gradients(PortableProvider().stack(stages), x, params, gy),
+        gradients(PortableKernels().stack(stages), x, params, gy),
         strict=True,
     ):
         assert_close(actual, right)
@@ -643,7 +643,7 @@ class TestCode:
         case = CASES["channels and filters that fill no vector"]
         check_exact(case)
         assert len(code._generated) == 1
-        get_provider("onednn").clear_caches()
+        get_kernels("onednn").clear_caches()
         assert len(code._generated) == 0
         assert compiler._retired == []
         check_exact(case)

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from convnet_features import ConvNetClassifier
 from convnet_features.compilation import compile_program
 from convnet_features.kernels.portable import normalisation
-from convnet_features.kernels.registry import available_engines, get_provider
+from convnet_features.kernels.registry import available_engines, get_kernels
 from convnet_features.layers import BatchNormLayer, batch_norm
 from convnet_features.ops.batch_norm import (
     BatchNorm,
@@ -99,7 +99,7 @@ class TestOps:
         with theano_scope():
             variables = [tensor(dtype="float32", shape=(None, *v.shape[1:])) for v in values]
             outputs = make(*variables)
-            return compile_program(variables, outputs, get_provider("portable"), fuse=fuse)
+            return compile_program(variables, outputs, get_kernels("portable"), fuse=fuse)
 
     @pytest.mark.parametrize("fuse", [True, False])
     def test_a_rectifier_is_fused_with_its_values(self, rng, fuse):

@@ -9,7 +9,7 @@ import pytest
 
 from convnet_features import ConvNetClassifier, available_engines
 from convnet_features.inspection import explain
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.network.build import build_network
 from convnet_features.network.explanation import ExplainedStep, Explanation
 from convnet_features.network.functions import output_program
@@ -95,7 +95,7 @@ class TestOneDNN:
         return explain(SEED, (1, 28, 28), engine="onednn", **options)
 
     def test_the_seed_network(self):
-        if not get_provider("onednn")._primitives.machine.generates:
+        if not get_kernels("onednn")._primitives.machine.generates:
             pytest.skip("no code is generated here")
         steps = self.seed(training=True)
         assert [(step.layers, step.step) for step in steps] == [

@@ -137,10 +137,10 @@ def test_generators_are_arguments(rng):
     params, outputs, generators = without_shared_variables(network, outputs)
     assert (len(params), len(generators)) == (len(network.params), 1)
     from convnet_features.compilation import compile_program
-    from convnet_features.kernels.registry import get_provider
+    from convnet_features.kernels.registry import get_kernels
 
     inputs = [network.input.input_var, *params, *generators]
-    program = compile_program(inputs, outputs, get_provider("portable"))
+    program = compile_program(inputs, outputs, get_kernels("portable"))
     batch, values = images(rng), values_of(network)
     first = program(batch, *values, np.random.default_rng(4))[0]
     np.testing.assert_array_equal(first, program(batch, *values, np.random.default_rng(4))[0])

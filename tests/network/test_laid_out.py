@@ -7,7 +7,7 @@ import pytest
 
 import convnet_features  # noqa: F401  (makes `import lasagne` work)
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, StageGraph
-from convnet_features.kernels.registry import available_engines, get_provider
+from convnet_features.kernels.registry import available_engines, get_kernels
 from convnet_features.network import laid_out
 from convnet_features.network.model import Model
 from convnet_features.network.presets import seed_network, small_resnet
@@ -103,10 +103,10 @@ def test_images_of_all_sizes_share_what_was_laid_out(rng, monkeypatch):
     monkeypatch.setattr(Program, "_reordered", noted)
     graph = StageGraph.chain([ConvStage(Conv2DSpec(padding=((1, 1), (1, 1))), False, "linear")])
     w = rng.random((64, 64, 3, 3)).astype("float32")
-    forward = get_provider("onednn").graph(graph).fast.measured_prepare([w])
+    forward = get_kernels("onednn").graph(graph).fast.measured_prepare([w])
     for n_images in (2, 3, 5):
         x = rng.random((n_images, 64, 6, 6)).astype("float32")
-        right = get_provider("portable").graph(graph).forward([x], [w])[0]
+        right = get_kernels("portable").graph(graph).forward([x], [w])[0]
         assert_close(forward([x], 0)[0][0], right, "float32")
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytensor.tensor as pt
 import pytest
 
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.ops.base import KernelOp, float_tensor, image_tensor, pair_of, tensor_of
 
 
 def test_a_kernel_op_needs_a_kernel():
     with pytest.raises(NotImplementedError):
-        KernelOp().kernel(None, get_provider("portable"), (True,))
+        KernelOp().kernel(None, get_kernels("portable"), (True,))
 
 
 def test_tensors_are_taken_as_they_are_and_arrays_become_constants():

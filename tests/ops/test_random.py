@@ -9,7 +9,7 @@ import pytest
 from pytensor.gradient import DisconnectedInputError, grad
 
 from convnet_features.compilation import compile_program, mode
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.ops.random import Bernoulli, bernoulli, normal, uniform
 
 DRAWS = {
@@ -36,7 +36,7 @@ def program_of(kind, shape, dtype="float32"):
     """A program that owns its generator, and the variable of that."""
     rng = pytensor.shared(np.random.default_rng(0)).type()
     _, draw = DRAWS[kind](rng, shape, dtype=dtype)
-    return compile_program([rng], [draw], get_provider("portable"))
+    return compile_program([rng], [draw], get_kernels("portable"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -109,7 +109,7 @@ def test_shapes_that_only_running_tells(kind):
     vector = pt.lvector()
     _, given = DRAWS[kind](rng, vector, ndim=2)
     outputs = [like, mixed, given]
-    program = compile_program([rng, x, vector], outputs, get_provider("portable"))
+    program = compile_program([rng, x, vector], outputs, get_kernels("portable"))
     values = program(np.random.default_rng(1), np.zeros((2, 3), "float32"), np.array([4, 7]))
     assert [value.shape for value in values] == [(2, 3), (2, 5), (4, 7)]
 
@@ -123,7 +123,7 @@ def test_a_vector_of_unknown_length_needs_a_rank(kind):
 def test_parameters_may_be_arrays():
     rng = pytensor.shared(np.random.default_rng(0)).type()
     p = np.array([0, 1, 0.5], "float32")
-    program = compile_program([rng], [bernoulli(rng, (100, 3), p)[1]], get_provider("portable"))
+    program = compile_program([rng], [bernoulli(rng, (100, 3), p)[1]], get_kernels("portable"))
     (draw,) = program(np.random.default_rng(1))
     assert draw[:, 0].sum() == 0
     assert draw[:, 1].sum() == 100

@@ -15,7 +15,7 @@ from convnet_features import ConvNetClassifier
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
 from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.network import functions
 from convnet_features.network.functions import MAX_PROGRAMS, clear_programs
 
@@ -112,7 +112,7 @@ def test_clearing_gives_memory_back_and_breaks_nothing(engine, rng):
     network.fit(X, np.arange(64) % 2)
     before = network.transform(X)
     clear_programs()
-    get_provider(engine).clear_caches()
+    get_kernels(engine).clear_caches()
     assert len(functions._programs) == 0
     np.testing.assert_array_equal(network.transform(X), before)
 
@@ -123,7 +123,7 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
     if "onednn" not in engines:
         pytest.skip("onednn is not on this machine")
     monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
-    provider = get_provider("onednn")
+    kernels = get_kernels("onednn")
     made = []
     compiled = code.CompiledModule
     monkeypatch.setattr(
@@ -134,7 +134,7 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
         # No multiples of 16, vectors full of filters, for which there would be more code.
         n_filters = 5 + number + (4 + number) // 15
         stages = (ConvStage(Conv2DSpec()), PoolStage(Pool2DSpec((2, 2), (2, 2))))
-        kernel = provider.stack(stages)
+        kernel = kernels.stack(stages)
         x, w = np.ones((2, 16, 8, 8), np.float32), np.ones((n_filters, 16, 3, 3), np.float32)
         params = [w, np.ones(n_filters, np.float32)]
         y, workspace = kernel.forward_training(x, params)
@@ -144,7 +144,7 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
     before, after = settled(step, 100, 100)
     assert len(made) == 200
     record("100 generated codes", "onednn", before, after)
-    provider.clear_caches()
+    kernels.clear_caches()
     text = f"{after / MEBIBYTE:.0f} MiB before, {resident() / MEBIBYTE:.0f} MiB after"
     counts.note("memory, caches of generated code cleared", text)
 

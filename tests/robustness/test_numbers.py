@@ -15,7 +15,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
 from ..helpers import assert_derivative, scattered
 from ..stages import chain_output_shape
@@ -107,7 +107,7 @@ def laid_out(rng, array):
 def test_engines_agree_on_random_stacks(rng, engines, effort):
     if "onednn" not in engines:
         pytest.skip("oneDNN is not on this machine")
-    one, other = get_provider("onednn"), get_provider("portable")
+    one, other = get_kernels("onednn"), get_kernels("portable")
     tried = 0
     while tried < 150 * effort:
         stages, x_shape, param_shapes = draw_stack(rng)
@@ -165,7 +165,7 @@ def _near_a_kink(stages, kernel, x, params):
 def test_engines_agree_on_random_convolutions_and_poolings(rng, engines, effort):
     if "onednn" not in engines:
         pytest.skip("oneDNN is not on this machine")
-    one, other = get_provider("onednn"), get_provider("portable")
+    one, other = get_kernels("onednn"), get_kernels("portable")
     for _ in range(150 * effort):
         x_shape = tuple(
             int(rng.integers(low, high)) for low, high in ((0, 6), (1, 20), (1, 14), (1, 14))
@@ -200,7 +200,7 @@ def test_engines_agree_on_random_convolutions_and_poolings(rng, engines, effort)
 
 
 def test_products_and_softmaxes(rng, engines, effort):
-    other = get_provider("portable")
+    other = get_kernels("portable")
     for _ in range(50 * effort):
         m, n, k = rng.integers(0, 80, 3).tolist()
         a = laid_out(rng, rng.standard_normal((m, k)).astype(np.float32))
@@ -209,16 +209,16 @@ def test_products_and_softmaxes(rng, engines, effort):
             rng, (rng.standard_normal((m, n + 1)) * 10 ** rng.uniform(-2, 2)).astype(np.float32)
         )
         for engine in engines:
-            provider = get_provider(engine)
-            close(provider.dot(a, b), np.float64(a) @ np.float64(b), engine)
-            close(provider.softmax(x), other.softmax(np.float64(x)), engine)
-            close(provider.log_softmax(x), other.log_softmax(np.float64(x)), engine)
+            kernels = get_kernels(engine)
+            close(kernels.dot(a, b), np.float64(a) @ np.float64(b), engine)
+            close(kernels.softmax(x), other.softmax(np.float64(x)), engine)
+            close(kernels.log_softmax(x), other.log_softmax(np.float64(x)), engine)
     counts.add("random products and softmaxes", 150 * effort)
 
 
 def test_gradients_of_random_stacks_by_finite_differences(rng, effort):
     """In float64 on the portable kernels, where every activation is smooth."""
-    portable = get_provider("portable")
+    portable = get_kernels("portable")
     tried = 0
     while tried < 30 * effort:
         stages, x_shape, param_shapes = draw_stack(rng)
@@ -261,13 +261,13 @@ def test_sizes_that_do_not_fit_never_reach_compiled_code(engine, engines, rng):
     """oneDNN reads bare addresses: whatever is too small for it is refused before."""
     if engine not in engines:
         pytest.skip(f"{engine} is not on this machine")
-    provider = get_provider(engine)
+    kernels = get_kernels(engine)
 
     def of(*shape):
         return rng.standard_normal(shape).astype(np.float32)
 
-    conv, pool = provider.conv2d(Conv2DSpec()), provider.pool2d(Pool2DSpec((2, 2), (2, 2)))
-    dense, layer = provider.stack((DenseStage(),)), provider.stack((ConvStage(Conv2DSpec()),))
+    conv, pool = kernels.conv2d(Conv2DSpec()), kernels.pool2d(Pool2DSpec((2, 2), (2, 2)))
+    dense, layer = kernels.stack((DenseStage(),)), kernels.stack((ConvStage(Conv2DSpec()),))
     x, w = of(2, 3, 8, 8), of(5, 3, 3, 3)
     calls = [
         lambda: conv.forward(x, of(5, 4, 3, 3)),
@@ -281,7 +281,7 @@ def test_sizes_that_do_not_fit_never_reach_compiled_code(engine, engines, rng):
         lambda: dense.forward(of(2, 30), [of(30, 8), of(9)]),
         lambda: layer.forward(x, [of(5, 4, 3, 3), of(5)]),
         lambda: layer.forward(x, [w, of(6)]),
-        lambda: provider.dot(of(100, 90), of(80, 100)),
+        lambda: kernels.dot(of(100, 90), of(80, 100)),
     ]
     for call in calls:
         with pytest.raises(ValueError, match=r"."):

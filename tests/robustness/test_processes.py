@@ -22,7 +22,7 @@ from convnet_features import ConvNetClassifier
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
 from convnet_features.kernels.jit.compiler import CompiledModule
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 from convnet_features.network.functions import clear_programs
 
 from . import counts
@@ -134,7 +134,7 @@ def generated(engines, monkeypatch, rng):
         pytest.skip("onednn is not on this machine")
     monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
     stages = (ConvStage(Conv2DSpec(), False), PoolStage(Pool2DSpec((2, 2), (2, 2))))
-    kernel = get_provider("onednn").stack(stages)
+    kernel = get_kernels("onednn").stack(stages)
     x, w = (rng.standard_normal(s, np.float32) for s in ((64, 24, 24, 24), (24, 24, 3, 3)))
     gy = rng.standard_normal((64, 24, 11, 11), np.float32)
 
@@ -147,7 +147,7 @@ def generated(engines, monkeypatch, rng):
     if all(each.kernel == "oneDNN" for each in steps):
         pytest.skip("no code is generated here")
     yield step
-    get_provider("onednn").clear_caches()
+    get_kernels("onednn").clear_caches()
 
 
 def test_fork_after_generated_code_has_run(generated, effort):
@@ -157,7 +157,7 @@ def test_fork_after_generated_code_has_run(generated, effort):
 
         def work(forget=forget):
             if forget:
-                get_provider("onednn").clear_caches()
+                get_kernels("onednn").clear_caches()
             return all(map(np.array_equal, step(), expected))
 
         for _ in range(effort):

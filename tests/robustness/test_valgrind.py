@@ -24,25 +24,25 @@ import numpy as np
 from convnet_features.kernels.contract import *
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.routine import Routine
-from convnet_features.kernels.registry import get_provider
+from convnet_features.kernels.registry import get_kernels
 
-provider = get_provider(sys.argv[1])
+kernels = get_kernels(sys.argv[1])
 rng = np.random.default_rng(0)
 x = rng.random((3, 3, 11, 9), dtype=np.float32)
 w = rng.random((5, 3, 3, 2), dtype=np.float32)
 for spec in (Conv2DSpec(), Conv2DSpec((2, 1), ((1, 0), (0, 2)), False)):
-    kernel = provider.conv2d(spec)
+    kernel = kernels.conv2d(spec)
     y = kernel.forward(x, w)
     kernel.grad_input(x.shape, w, y)
     kernel.grad_weights(x, w.shape, y)
 for mode in ("max", "average_exc_pad", "average_inc_pad"):
-    kernel = provider.pool2d(Pool2DSpec((2, 3), (2, 2), mode=mode))
+    kernel = kernels.pool2d(Pool2DSpec((2, 3), (2, 2), mode=mode))
     kernel.grad(x, kernel.forward(x))
 stages = (ConvStage(Conv2DSpec(), True, "linear"), PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify"),
           DenseStage(True, "tanh"), DenseStage(True, "linear"))
 params = [rng.random(s, dtype=np.float32) for s in
           ((5, 3, 3, 2), (5,), (5 * 4 * 4, 7), (7,), (7, 3), (3,))]
-kernel = provider.stack(stages)
+kernel = kernels.stack(stages)
 kernel.forward(x, params)
 kernel.prepare(params)(x)
 y, workspace = kernel.forward_training(x, params)
@@ -52,7 +52,7 @@ kernel.backward(workspace, x, params, y, y, True)
 choice.WORTH_GENERATING = 0
 stages = (ConvStage(Conv2DSpec((1, 1), ((1, 1), (0, 2)))), PoolStage(Pool2DSpec((3, 2), (2, 2))))
 x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 9, 9, 7), (11, 9, 3, 3), (11,)))
-kernel = StackKernel(provider.stack(stages).kernel.fast)
+kernel = StackKernel(kernels.stack(stages).kernel.fast)
 y, workspace = kernel.forward_training(x, [w, b])
 kernel.backward(workspace, x, [w, b], y, y, True)
 (program,) = kernel.kernel.backward_programs
@@ -61,7 +61,7 @@ steps = list(program.steps)
 for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
     stages = (ConvStage(Conv2DSpec((1, 1), padding)), PoolStage(Pool2DSpec((2, 3), (2, 3))))
     x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 3, 9, 11), (16, 3, 3, 2), (16,)))
-    kernel = StackKernel(provider.stack(stages).kernel.fast)
+    kernel = StackKernel(kernels.stack(stages).kernel.fast)
     kernel.forward(x, [w, b])
     y, workspace = kernel.forward_training(x, [w, b])
     kernel.backward(workspace, x, [w, b], y, y, True)
@@ -77,7 +77,7 @@ for stages, shapes in (
 ):
     x = rng.random((2, 8, 9, 8), dtype=np.float32)
     params = [rng.random(shape, dtype=np.float32) for shape in shapes]
-    kernel = StackKernel(provider.stack(stages).kernel.fast)
+    kernel = StackKernel(kernels.stack(stages).kernel.fast)
     y, workspace = kernel.forward_training(x, params)
     kernel.backward(workspace, x, params, y, y, True)
     steps += [step for plan in kernel.kernel.forward_plans for step in plan.program.steps]
@@ -92,10 +92,10 @@ for routine, arguments in routines:
             array[: array.size // 4 * 4].view(np.float32)[:] = 1
         addresses[position] = routine.library.ffi.from_buffer(array)
     routine.function(addresses)
-provider.softmax(x[0, 0])
-provider.log_softmax(x[0, 0])
-provider.dot(rng.random((70, 50), dtype=np.float32), rng.random((50, 90), dtype=np.float32))
-provider.clear_caches()
+kernels.softmax(x[0, 0])
+kernels.log_softmax(x[0, 0])
+kernels.dot(rng.random((70, 50), dtype=np.float32), rng.random((50, 90), dtype=np.float32))
+kernels.clear_caches()
 print("all calls made")
 """
 #: For each engine, what stands in the stack of an access that is its own or was asked for by us;

@@ -22,14 +22,14 @@ def computed(objective, prediction, target):
     from pytensor.tensor import matrix, vector
 
     from convnet_features.compilation import compile_program
-    from convnet_features.kernels.registry import get_provider
+    from convnet_features.kernels.registry import get_kernels
 
     prediction, target = np.float32(prediction), np.asarray(target)
     with theano_scope():
         p = matrix("p", dtype="float32", shape=(None, prediction.shape[1]))
         make = vector if target.ndim == 1 else matrix
         t = make("t", dtype="int32" if target.ndim == 1 else "float32")
-        function = compile_program([p, t], [objective(p, t)], get_provider("portable"))
+        function = compile_program([p, t], [objective(p, t)], get_kernels("portable"))
     return function(prediction, target.astype(t.dtype))[0]
 
 

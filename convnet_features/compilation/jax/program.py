@@ -15,7 +15,7 @@ from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.type import TensorType
 
-from ...kernels.contract import Provider
+from ...kernels.contract import Kernels
 from . import ops  # noqa: F401  (registers our operations)
 from .structure import known_now, translation
 
@@ -23,14 +23,14 @@ __all__ = ["as_key", "jax_program", "traceable"]
 
 
 def jax_program(
-    fgraph: FunctionGraph, provider: Provider, frozen: Mapping[Variable, np.ndarray]
+    fgraph: FunctionGraph, kernels: Kernels, frozen: Mapping[Variable, np.ndarray]
 ) -> Callable[..., tuple[Any, ...]]:
     """The function that computes `fgraph` on JAX's default device.
 
     Parameters
     ----------
     fgraph : FunctionGraph
-    provider : Provider
+    kernels : Kernels
         Ignored: JAX has no kernels of ours.
     frozen : mapping of inputs to ndarray
         Values that inputs have for good; they stay on the device.

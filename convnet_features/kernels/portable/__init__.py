@@ -11,8 +11,8 @@ import numpy as np
 
 from convnet_features.kernels.contract import (
     Conv2DSpec,
+    Kernels,
     Pool2DSpec,
-    Provider,
     StageGraph,
     check_product,
 )
@@ -23,11 +23,11 @@ from convnet_features.kernels.portable.graph import PortableGraph
 from convnet_features.kernels.portable.pooling import PortablePool2D
 from convnet_features.kernels.portable.scratch import forget_buffers
 
-__all__ = ["PortableProvider"]
+__all__ = ["PortableKernels"]
 
 
-class PortableProvider(Provider):
-    """The provider that needs nothing but NumPy."""
+class PortableKernels(Kernels):
+    """The kernels that need nothing but NumPy."""
 
     name = "portable"
 

@@ -1,4 +1,4 @@
-"""The provider that computes with oneDNN."""
+"""The kernels that compute with oneDNN."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from convnet_features.kernels.contract import (
     Conv2DKernel,
     Conv2DSpec,
+    Kernels,
     Pool2DKernel,
     Pool2DSpec,
-    Provider,
     StageGraph,
 )
 from convnet_features.kernels.machine import Machine
@@ -31,12 +31,12 @@ from convnet_features.kernels.onednn.primitives import Primitives
 from convnet_features.kernels.onednn.program import Program
 from convnet_features.kernels.onednn.program_cache import ProgramCache
 from convnet_features.kernels.onednn.stack import OneDNNGraph
-from convnet_features.kernels.portable import PortableProvider
+from convnet_features.kernels.portable import PortableKernels
 
-__all__ = ["OneDNNProvider"]
+__all__ = ["OneDNNKernels"]
 
 
-class OneDNNProvider(Provider):
+class OneDNNKernels(Kernels):
     """oneDNN for float32; the portable kernels for all else.
 
     What goes to the portable kernels: other dtypes, empty arrays, sum pooling,
@@ -65,27 +65,27 @@ class OneDNNProvider(Provider):
         self.version = library.version
         self._primitives = Primitives(library, machine)
         self._pool = BufferPool()
-        self._portable = PortableProvider()
+        self._portable = PortableKernels()
         self._programs = ProgramCache(self._primitives, self._pool)
         self._graphs: weakref.WeakSet[OneDNNGraph] = weakref.WeakSet()
 
     def conv2d(self, spec: Conv2DSpec) -> Conv2DKernel:
-        """See `Provider.conv2d`."""
+        """See `Kernels.conv2d`."""
         return OneDNNConv2D(spec, self._programs, self._portable.conv2d(spec))
 
     def pool2d(self, spec: Pool2DSpec) -> Pool2DKernel:
-        """See `Provider.pool2d`."""
+        """See `Kernels.pool2d`."""
         return OneDNNPool2D(spec, self._programs, self._portable.pool2d(spec))
 
     def graph(self, graph: StageGraph) -> CarefulGraph:
-        """See `Provider.graph`."""
+        """See `Kernels.graph`."""
         portable = self._portable.graph(graph)
         kernel = OneDNNGraph(graph, self._primitives, self._pool, portable)
         self._graphs.add(kernel)
         return CarefulGraph(graph, kernel, portable)
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """See `Provider.dot`; transposed matrices are taken as they are."""
+        """See `Kernels.dot`; transposed matrices are taken as they are."""
         product = self._product(a, b)
         if product is None:
             return self._portable.dot(a, b)
@@ -103,12 +103,12 @@ class OneDNNProvider(Provider):
         return y
 
     def softmax(self, x: np.ndarray) -> np.ndarray:
-        """See `Provider.softmax`."""
+        """See `Kernels.softmax`."""
         y = self._softmax(x, logarithm=False)
         return self._portable.softmax(x) if y is None else y
 
     def log_softmax(self, x: np.ndarray) -> np.ndarray:
-        """See `Provider.log_softmax`."""
+        """See `Kernels.log_softmax`."""
         y = self._softmax(x, logarithm=True)
         return self._portable.log_softmax(x) if y is None else y
 
