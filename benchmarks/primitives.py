@@ -33,11 +33,11 @@ from convnet_features.kernels.contract import (
     PoolStage,
     Stage,
 )
-from convnet_features.kernels.onednn.declarations import Arg
-from convnet_features.kernels.onednn.objects import Primitive
+from convnet_features.kernels.onednn.binding.declarations import Arg
+from convnet_features.kernels.onednn.binding.objects import Primitive
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.onednn.program import Program
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.program.program import Program
+from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.registry import get_kernels
 
 POOL = PoolStage(Pool2DSpec((2, 2), (2, 2)), "rectify")

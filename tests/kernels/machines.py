@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convnet_features.kernels.machine import Machine, never
-from convnet_features.kernels.onednn.library import load_library
+from convnet_features.kernels.onednn.binding.library import load_library
 
 #: On these code is generated, for vectors of 8 and of 16.
 GENERATING = {

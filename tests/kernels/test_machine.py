@@ -211,7 +211,7 @@ for _ in range(2):
             """
 import os
 from convnet_features.exceptions import EngineError
-from convnet_features.kernels.onednn.library import Library, load_library
+from convnet_features.kernels.onednn.binding.library import Library, load_library
 path = load_library().path
 os.environ["CONVNET_FEATURES_ISA"] = "sse41"
 try:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convnet_features.kernels import memory
-from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.program.buffers import BufferPool
 from convnet_features.kernels.portable.scratch import borrowed
 
 from .processes import run_kernels

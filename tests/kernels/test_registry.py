@@ -16,7 +16,7 @@ import convnet_features
 from convnet_features import ConvNetFeatureExtractor
 from convnet_features.exceptions import EngineError, EngineWarning
 from convnet_features.kernels import registry
-from convnet_features.kernels.onednn import library
+from convnet_features.kernels.onednn.binding import library
 from convnet_features.nolearn import NeuralNet
 
 from ..fresh_import import after_importing

@@ -91,7 +91,7 @@ def test_laid_out_once_for_all_calls(images, counted):
 def test_images_of_all_sizes_share_what_was_laid_out(rng, monkeypatch):
     if "onednn" not in available_engines():
         pytest.skip("onednn is not on this machine")
-    from convnet_features.kernels.onednn.program import Program
+    from convnet_features.kernels.onednn.program.program import Program
 
     reordered, made = Program._reordered, []
 

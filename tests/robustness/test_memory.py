@@ -13,8 +13,8 @@ import pytest
 
 from convnet_features import ConvNetClassifier
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
-from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.program import code_cache as code
 from convnet_features.kernels.registry import get_kernels
 from convnet_features.network import functions
 from convnet_features.network.functions import MAX_PROGRAMS, clear_programs

@@ -23,7 +23,7 @@ import sys
 import numpy as np
 from convnet_features.kernels.contract import *
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.registry import get_kernels
 
 kernels = get_kernels(sys.argv[1])

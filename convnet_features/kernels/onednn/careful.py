@@ -21,7 +21,7 @@ from convnet_features.kernels.contract import (
     StageGraph,
 )
 from convnet_features.kernels.magnitude import magnitude, upper_bounds
-from convnet_features.kernels.onednn.arrays import all_float32
+from convnet_features.kernels.onednn.binding.arrays import all_float32
 from convnet_features.kernels.onednn.bounds import (
     LIMIT,
     LOOKS,

@@ -13,21 +13,20 @@ import numpy as np
 
 from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
 from convnet_features.kernels.memory import empty
-from convnet_features.kernels.onednn.arrays import (
-    CHANNELS_LAST,
-    PLAIN,
+from convnet_features.kernels.onednn.binding.arrays import (
     all_float32,
     empty_images,
     flipped,
     images,
     plain,
 )
-from convnet_features.kernels.onednn.declarations import Arg, Query
-from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.binding.declarations import Arg, Query
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive, UnsupportedError
 from convnet_features.kernels.onednn.plan.choice import fits, unsupported_convolution
-from convnet_features.kernels.onednn.program import Program
-from convnet_features.kernels.onednn.program_cache import ProgramCache
-from convnet_features.kernels.onednn.storage import Value
+from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST, PLAIN
+from convnet_features.kernels.onednn.program.program import Program
+from convnet_features.kernels.onednn.program.program_cache import ProgramCache
+from convnet_features.kernels.onednn.program.storage import Value
 
 __all__ = ["OneDNNConv2D"]
 

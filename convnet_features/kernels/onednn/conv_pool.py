@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
 from convnet_features.kernels.jit.geometry import Geometry
-from convnet_features.kernels.onednn.generated import generated, openmp
-from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.own_convolution import (
     OwnConvolution,
     known_layout,
     substitute,
 )
 from convnet_features.kernels.onednn.plan.choice import Case, pooled_activation
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
+from convnet_features.kernels.onednn.program.routine import Routine
 
 __all__ = ["emit_one_pass"]
 
@@ -70,7 +70,7 @@ def _routine(
     if layout is None:
         return None
     library, machine = primitives.library, primitives.machine
-    kernel, module = generated(
+    kernel, module = compiled(
         machine,
         ConvPool,
         geometry,

@@ -18,18 +18,18 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.machine import Machine
 from convnet_features.kernels.magnitude import are_finite
 from convnet_features.kernels.memory import empty
-from convnet_features.kernels.onednn.arrays import FLOAT32, plain
-from convnet_features.kernels.onednn.buffers import BufferPool
+from convnet_features.kernels.onednn.binding.arrays import FLOAT32, plain
+from convnet_features.kernels.onednn.binding.declarations import Arg
+from convnet_features.kernels.onednn.binding.library import load_library
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.careful import CarefulGraph
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
-from convnet_features.kernels.onednn.declarations import Arg
-from convnet_features.kernels.onednn.generated import clear_generated
-from convnet_features.kernels.onednn.library import load_library
 from convnet_features.kernels.onednn.plan.choice import fits, is_large_product
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Program
-from convnet_features.kernels.onednn.program_cache import ProgramCache
+from convnet_features.kernels.onednn.program.buffers import BufferPool
+from convnet_features.kernels.onednn.program.code_cache import clear_compiled
+from convnet_features.kernels.onednn.program.program import Program
+from convnet_features.kernels.onednn.program.program_cache import ProgramCache
 from convnet_features.kernels.onednn.stack import OneDNNGraph
 from convnet_features.kernels.portable import PortableKernels
 
@@ -117,7 +117,7 @@ class OneDNNKernels(Kernels):
         self._programs.clear()
         for kernel in list(self._graphs):
             kernel.clear_caches()
-        clear_generated()
+        clear_compiled()
         self._pool.clear()
 
     def _softmax(self, x: np.ndarray, logarithm: bool) -> np.ndarray | None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from convnet_features.kernels.contract import ConvStage, PoolStage
 from convnet_features.kernels.jit.geometry import Layout
-from convnet_features.kernels.onednn.arrays import CHANNELS_LAST
-from convnet_features.kernels.onednn.declarations import Query
-from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.binding.declarations import Query
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive
+from convnet_features.kernels.onednn.binding.primitives import Primitives
+from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST
+from convnet_features.kernels.onednn.program.routine import Routine
 
 __all__ = ["OwnConvolution", "Substitute", "known_layout", "substitute"]
 

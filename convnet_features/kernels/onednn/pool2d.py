@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 
 from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gradient
-from convnet_features.kernels.onednn.arrays import all_float32, empty_images, images
-from convnet_features.kernels.onednn.declarations import Arg, Query
-from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.binding.arrays import all_float32, empty_images, images
+from convnet_features.kernels.onednn.binding.declarations import Arg, Query
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.plan.choice import fits, unsupported_pooling
-from convnet_features.kernels.onednn.program import Program
-from convnet_features.kernels.onednn.program_cache import ProgramCache
+from convnet_features.kernels.onednn.program.program import Program
+from convnet_features.kernels.onednn.program.program_cache import ProgramCache
 
 __all__ = ["OneDNNPool2D"]
 

@@ -17,14 +17,14 @@ from convnet_features.kernels.contract import (
     StageGraph,
 )
 from convnet_features.kernels.memory import empty
-from convnet_features.kernels.onednn.arrays import all_float32, flipped, images, plain
-from convnet_features.kernels.onednn.buffers import Buffer, BufferPool
-from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.binding.arrays import all_float32, flipped, images, plain
+from convnet_features.kernels.onednn.binding.objects import UnsupportedError
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.explanation import backward_steps, forward_steps
-from convnet_features.kernels.onednn.objects import UnsupportedError
 from convnet_features.kernels.onednn.plan.choice import choose, is_for_one_thread
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Constants, Program
+from convnet_features.kernels.onednn.program.buffers import Buffer, BufferPool
+from convnet_features.kernels.onednn.program.lru_cache import LRUCache
+from convnet_features.kernels.onednn.program.program import Constants, Program
 from convnet_features.kernels.onednn.stack_backward import build_backward
 from convnet_features.kernels.onednn.stack_forward import build_forward
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey

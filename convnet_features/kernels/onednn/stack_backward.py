@@ -15,9 +15,9 @@ from convnet_features.kernels.contract import (
     PoolStage,
     SumStage,
 )
-from convnet_features.kernels.onednn.buffers import BufferPool
-from convnet_features.kernels.onednn.declarations import Arg, Query
-from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.binding.declarations import Arg, Query
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.plan.choice import (
     FILTERING,
     FILTERING_OF_FILTERS,
@@ -26,10 +26,10 @@ from convnet_features.kernels.onednn.plan.choice import (
     Option,
     Taken,
 )
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.program.buffers import BufferPool
+from convnet_features.kernels.onednn.program.program import Program
+from convnet_features.kernels.onednn.program.storage import Value
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, Record
-from convnet_features.kernels.onednn.storage import Value
 from convnet_features.kernels.onednn.winners import Winners, emit_winners
 from convnet_features.kernels.onednn.winograd import (
     FilterGradient,

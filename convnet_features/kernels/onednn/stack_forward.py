@@ -29,11 +29,11 @@ from convnet_features.kernels.contract import (
     SumStage,
     check_product,
 )
+from convnet_features.kernels.onednn.binding.declarations import Arg, Query
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, UnsupportedError
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.bounds import Measuring
-from convnet_features.kernels.onednn.buffers import BufferPool
 from convnet_features.kernels.onednn.conv_pool import emit_one_pass
-from convnet_features.kernels.onednn.declarations import Arg, Query
-from convnet_features.kernels.onednn.objects import MemoryDesc, UnsupportedError
 from convnet_features.kernels.onednn.own_convolution import OwnConvolution
 from convnet_features.kernels.onednn.plan.choice import (
     FILTERING,
@@ -44,14 +44,13 @@ from convnet_features.kernels.onednn.plan.choice import (
     Taken,
     applied_activation,
     commutes,
-    layout_of_joined,
-    layout_of_normalised,
     undone_activation,
 )
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Constants, Program
+from convnet_features.kernels.onednn.plan.layouts import layout_of_joined, layout_of_normalised
+from convnet_features.kernels.onednn.program.buffers import BufferPool
+from convnet_features.kernels.onednn.program.program import Constants, Program
+from convnet_features.kernels.onednn.program.storage import TEMPORARY, Storage, Value
 from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey, Record
-from convnet_features.kernels.onednn.storage import TEMPORARY, Storage, Value
 from convnet_features.kernels.onednn.winograd import emit_filtering
 
 __all__ = ["build_forward"]

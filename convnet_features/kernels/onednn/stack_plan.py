@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convnet_features.kernels.contract import Stage, StageGraph
-from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive
 from convnet_features.kernels.onednn.plan.choice import Choices
-from convnet_features.kernels.onednn.program import Program
-from convnet_features.kernels.onednn.storage import Value
+from convnet_features.kernels.onednn.program.program import Program
+from convnet_features.kernels.onednn.program.storage import Value
 
 __all__ = ["ForwardPlan", "PlanKey", "Record"]
 

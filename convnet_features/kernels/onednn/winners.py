@@ -17,11 +17,11 @@ from convnet_features.kernels.jit.pooled_convolution import (
     IMAGES_ARGUMENTS,
     PooledConvolution,
 )
-from convnet_features.kernels.onednn.generated import generated, openmp
-from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.plan.choice import Case
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
+from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.onednn.stack_plan import Record
 
 __all__ = ["Winners", "emit_winners"]
@@ -76,7 +76,7 @@ def emit_winners(primitives: Primitives, case: Case, pooling: Record) -> Winners
     geometry = case.geometry
     if not _blocked(primitives, pooling, geometry.lanes):
         return None
-    kernels, module = generated(
+    kernels, module = compiled(
         primitives.machine,
         PooledConvolution,
         geometry,

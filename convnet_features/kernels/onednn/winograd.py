@@ -12,8 +12,8 @@ from convnet_features.kernels.jit.winograd_gradient import (
     FINISH_ARGUMENTS,
     WinogradGradient,
 )
-from convnet_features.kernels.onednn.generated import generated, openmp
-from convnet_features.kernels.onednn.objects import MemoryDesc
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.own_convolution import (
     OwnConvolution,
     known_layout,
@@ -25,8 +25,8 @@ from convnet_features.kernels.onednn.plan.choice import (
     pooled_activation,
     undone_activation,
 )
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
+from convnet_features.kernels.onednn.program.routine import Routine
 
 __all__ = [
     "FilterGradient",
@@ -148,7 +148,7 @@ def emit_filter_gradient(
     if tiling is None:
         return None
     library = primitives.library
-    kernel, module = generated(
+    kernel, module = compiled(
         primitives.machine,
         WinogradGradient,
         tiling,
@@ -199,7 +199,7 @@ def _filtering(
 ) -> Filtering:
     """The routines of a tiling."""
     library = primitives.library
-    kernel, module = generated(
+    kernel, module = compiled(
         primitives.machine, Winograd, tiling, primitives.machine.registers, openmp(library)
     )
     what = f"of {(n_samples, *tiling.image)} with {tiling.filters}, padding {tiling.padding}"

@@ -37,7 +37,6 @@ from convnet_features.kernels.jit.minimal_filtering import TapTransform, Tiling
 from convnet_features.kernels.jit.winograd import Winograd
 from convnet_features.kernels.jit.winograd_gradient import WinogradGradient
 from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.arrays import BLOCKS, CHANNELS_LAST, PLAIN, ROWS
 
 __all__ = [
     "CANDIDATES",
@@ -64,10 +63,7 @@ __all__ = [
     "has_primitives",
     "is_for_one_thread",
     "is_large_product",
-    "layout_of_joined",
-    "layout_of_normalised",
     "pooled_activation",
-    "prefers_blocks",
     "undone_activation",
     "unsupported_convolution",
     "unsupported_pooling",
@@ -673,7 +669,7 @@ def pooled_activation(conv: ConvStage, pool: PoolStage) -> str:
     return "rectify" if "rectify" in (conv.activation, pool.activation) else "linear"
 
 
-# Threads, products, layouts
+# Threads, products
 
 
 def is_for_one_thread(work: int) -> bool:
@@ -684,32 +680,6 @@ def is_for_one_thread(work: int) -> bool:
 def is_large_product(work: int) -> bool:
     """Whether a matrix product of so many multiplications is given to oneDNN."""
     return work >= SMALL_PRODUCT
-
-
-def prefers_blocks(training: bool, machine: Machine) -> bool:
-    """Whether oneDNN is asked for what it has for training, which is in blocks of channels.
-
-    What it prefers for inference, a product of channels-last images, is a fifth
-    slower on AMD's processors: 17.4 µs an image, and 14.5 to 15.1 in blocks.
-    """
-    return training or machine.vendor == "amd"
-
-
-def layout_of_normalised(layout: str) -> str:
-    """How images lie that a normalisation reads, of those that come in a layout.
-
-    Plain ones are laid out anew: normalised as they are, one channel's plane
-    after the other's, they take ten times as long.
-    """
-    return CHANNELS_LAST if layout == PLAIN else layout
-
-
-def layout_of_joined(first: str, channels: Sequence[int]) -> str:
-    """How concatenated images lie: as the first do, if all numbers of channels fill blocks."""
-    for lanes, name in BLOCKS.items():
-        if first == name and all(count % lanes == 0 for count in channels):
-            return name
-    return PLAIN if first in (PLAIN, ROWS) else CHANNELS_LAST
 
 
 # What is given to oneDNN at all

@@ -188,36 +188,6 @@ def test_a_gradient_by_minimal_filtering_has_sums_that_stay_near(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ("training", "vendor", "blocks"),
-    [(True, "intel", True), (True, "amd", True), (False, "intel", False), (False, "amd", True)],
-)
-def test_layouts_that_oneDNN_is_asked_for(training, vendor, blocks):
-    assert choice.prefers_blocks(training, Machine("avx512", vendor)) == blocks
-
-
-@pytest.mark.parametrize(
-    ("first", "channels", "layout"),
-    [
-        ("plain", (16, 16), "plain"),
-        ("channels last", (16, 16), "channels last"),
-        ("blocks of 16 channels", (16, 32), "blocks of 16 channels"),
-        ("blocks of 8 channels", (24, 8), "blocks of 8 channels"),
-        ("blocks of 16 channels", (16, 24), "channels last"),
-        ("blocks of 8 channels", (8, 3), "channels last"),
-        ("oneDNN's own", (16, 16), "channels last"),
-    ],
-)
-def test_layout_of_concatenated_images(first, channels, layout):
-    assert choice.layout_of_joined(first, channels) == layout
-
-
-def test_plain_images_are_not_normalised_as_they_are():
-    assert choice.layout_of_normalised("plain") == "channels last"
-    for layout in ("channels last", "blocks of 16 channels", "rows", "oneDNN's own"):
-        assert choice.layout_of_normalised(layout) == layout
-
-
 def test_a_gradient_keeps_what_else_a_spec_has():
     @dataclass(frozen=True)
     class Dilated(Conv2DSpec):

@@ -22,20 +22,20 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.geometry import Geometry
-from convnet_features.kernels.onednn import generated as code
 from convnet_features.kernels.onednn import winners
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.program import code_cache as code
+from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import available_engines, get_kernels
 
-from .. import reference
-from ..helpers import assert_close, assert_derivative
-from ..robustness import counts
-from ..stages import chain_output_shape, onednn_alone
-from .machines import GENERATING, MACHINES, WITHOUT_CODE, skip_without_code
-from .processes import run_kernels
+from .... import reference
+from ....helpers import assert_close, assert_derivative
+from ....robustness import counts
+from ....stages import chain_output_shape, onednn_alone
+from ...machines import GENERATING, MACHINES, WITHOUT_CODE, skip_without_code
+from ...processes import run_kernels
 
 pytestmark = pytest.mark.onednn
 
@@ -304,7 +304,7 @@ class TestAgainstLoops:
         code = f"""
 from convnet_features.kernels.onednn.plan import choice
 choice.WORTH_GENERATING = 0
-from tests.kernels.test_winners import CASES, check_exact
+from tests.kernels.onednn.stages.test_pooled_convolution_gradient import CASES, check_exact
 print(sorted({{check_exact(CASES[name]) for name in {names}}}))
 """
         done = run_kernels(code, environment={**os.environ, "CONVNET_FEATURES_ISA": "avx2"})
@@ -642,9 +642,9 @@ class TestCode:
     def test_clearing_forgets_it(self, code_is_generated, forgotten):
         case = CASES["channels and filters that fill no vector"]
         check_exact(case)
-        assert len(code._generated) == 1
+        assert len(code._compiled) == 1
         get_kernels("onednn").clear_caches()
-        assert len(code._generated) == 0
+        assert len(code._compiled) == 0
         assert compiler._retired == []
         check_exact(case)
 
@@ -653,7 +653,7 @@ class TestCode:
         x, gy, *params = normal(rng, case.x, case.y, *case.shapes)
         kernel = onednn_alone(case.stages)
         before = gradients(kernel, x, params, gy)
-        code.clear_generated()
+        code.clear_compiled()
         check_exact(CASES["one image"])
         for actual, same in zip(gradients(kernel, x, params, gy), before, strict=True):
             np.testing.assert_array_equal(actual, same)

@@ -7,11 +7,16 @@ from typing import Any
 
 from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
 from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn import declarations as dnnl
-from convnet_features.kernels.onednn.arrays import BLOCKS, CHANNELS_LAST, PLAIN, ROWS
-from convnet_features.kernels.onednn.library import Library
-from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive, UnsupportedError
-from convnet_features.kernels.onednn.plan.choice import prefers_blocks
+from convnet_features.kernels.onednn.binding import declarations as dnnl
+from convnet_features.kernels.onednn.binding.library import Library
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive, UnsupportedError
+from convnet_features.kernels.onednn.plan.layouts import (
+    BLOCKS,
+    CHANNELS_LAST,
+    PLAIN,
+    ROWS,
+    prefers_blocks,
+)
 
 __all__ = ["Primitives"]
 

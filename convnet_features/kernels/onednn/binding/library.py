@@ -17,7 +17,7 @@ from convnet_features.kernels.machine import (
     find_machine,
     find_vendor,
 )
-from convnet_features.kernels.onednn import declarations as dnnl
+from convnet_features.kernels.onednn.binding import declarations as dnnl
 from convnet_features.locks import ForkGate, new_lock, wait_at_fork
 
 __all__ = ["LIBRARY_VARIABLE", "Library", "load_library"]

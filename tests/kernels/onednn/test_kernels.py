@@ -21,23 +21,23 @@ from convnet_features.kernels.contract import (
     StackKernel,
     StageGraph,
 )
-from convnet_features.kernels.onednn import declarations, library
-from convnet_features.kernels.onednn.buffers import BufferPool
-from convnet_features.kernels.onednn.cache import LRUCache
+from convnet_features.kernels.onednn.binding import declarations, library
+from convnet_features.kernels.onednn.binding.declarations import Arg
+from convnet_features.kernels.onednn.binding.objects import UnsupportedError
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
-from convnet_features.kernels.onednn.declarations import Arg
-from convnet_features.kernels.onednn.objects import UnsupportedError
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Program
-from convnet_features.kernels.onednn.program_cache import ProgramCache
+from convnet_features.kernels.onednn.program.buffers import BufferPool
+from convnet_features.kernels.onednn.program.lru_cache import LRUCache
+from convnet_features.kernels.onednn.program.program import Program
+from convnet_features.kernels.onednn.program.program_cache import ProgramCache
+from convnet_features.kernels.onednn.program.storage import Storage, place
 from convnet_features.kernels.onednn.stack import PLANS, OneDNNGraph
-from convnet_features.kernels.onednn.storage import Storage, place
 from convnet_features.kernels.portable import PortableKernels
 
-from ..helpers import assert_close, scattered
-from ..stages import chain_output_shape
+from ...helpers import assert_close, scattered
+from ...stages import chain_output_shape
 
 pytestmark = pytest.mark.onednn
 
@@ -71,7 +71,7 @@ class Forbidden:
 
 @pytest.fixture(scope="module")
 def primitives():
-    from convnet_features.kernels.onednn.library import load_library
+    from convnet_features.kernels.onednn.binding.library import load_library
 
     pytest.importorskip("cffi")
     try:

@@ -7,40 +7,40 @@ from typing import Protocol, TypeVar
 
 from convnet_features.kernels.jit.compiler import CompiledModule, dispose
 from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.cache import LRUCache
-from convnet_features.kernels.onednn.library import Library
+from convnet_features.kernels.onednn.binding.library import Library
+from convnet_features.kernels.onednn.program.lru_cache import LRUCache
 
-__all__ = ["clear_generated", "generated", "openmp"]
+__all__ = ["clear_compiled", "compiled", "openmp"]
 
 #: Modules that are kept.
 MODULES = 64
 
-_generated: LRUCache[tuple[object, CompiledModule]] = LRUCache(MODULES)
+_compiled: LRUCache[tuple[object, CompiledModule]] = LRUCache(MODULES)
 
 
-class Source(Protocol):
+class Compilable(Protocol):
     """Something that can be compiled."""
 
     def text(self) -> str:
         """A module in LLVM's language."""
 
 
-S = TypeVar("S", bound=Source)
+C = TypeVar("C", bound=Compilable)
 
 
-def generated(machine: Machine, make: Callable[..., S], *key: object) -> tuple[S, CompiledModule]:
+def compiled(machine: Machine, make: Callable[..., C], *key: object) -> tuple[C, CompiledModule]:
     """``make(*key)`` and its code for a machine: the same ones for the same key."""
 
-    def generate() -> tuple[S, CompiledModule]:
-        source = make(*key)
-        return source, CompiledModule(source.text(), machine.cpu)
+    def compile_it() -> tuple[C, CompiledModule]:
+        kernel = make(*key)
+        return kernel, CompiledModule(kernel.text(), machine.cpu)
 
-    return _generated.get((machine.cpu, make, *key), generate)  # type: ignore[return-value]
+    return _compiled.get((machine.cpu, make, *key), compile_it)  # type: ignore[return-value]
 
 
-def clear_generated() -> None:
+def clear_compiled() -> None:
     """Forget all generated code that no program uses."""
-    _generated.clear()
+    _compiled.clear()
     dispose()
 
 

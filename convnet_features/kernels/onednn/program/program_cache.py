@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from convnet_features.kernels import threads
-from convnet_features.kernels.onednn.buffers import BufferPool
-from convnet_features.kernels.onednn.cache import LRUCache
-from convnet_features.kernels.onednn.objects import UnsupportedError
+from convnet_features.kernels.onednn.binding.objects import UnsupportedError
+from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.plan.choice import is_for_one_thread
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.program import Program
+from convnet_features.kernels.onednn.program.buffers import BufferPool
+from convnet_features.kernels.onednn.program.lru_cache import LRUCache
+from convnet_features.kernels.onednn.program.program import Program
 
 __all__ = ["ProgramCache"]
 

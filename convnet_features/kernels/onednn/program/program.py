@@ -19,13 +19,13 @@ import numpy as np
 
 from convnet_features.kernels import threads
 from convnet_features.kernels.magnitude import magnitude
-from convnet_features.kernels.onednn.buffers import Buffer, BufferPool, aligned_bytes
-from convnet_features.kernels.onednn.declarations import STREAM_DEFAULT, Arg, Query
-from convnet_features.kernels.onednn.library import Library
-from convnet_features.kernels.onednn.objects import MemoryDesc, Primitive
-from convnet_features.kernels.onednn.primitives import Primitives
-from convnet_features.kernels.onednn.routine import Routine
-from convnet_features.kernels.onednn.storage import (
+from convnet_features.kernels.onednn.binding.declarations import STREAM_DEFAULT, Arg, Query
+from convnet_features.kernels.onednn.binding.library import Library
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive
+from convnet_features.kernels.onednn.binding.primitives import Primitives
+from convnet_features.kernels.onednn.program.buffers import Buffer, BufferPool, aligned_bytes
+from convnet_features.kernels.onednn.program.routine import Routine
+from convnet_features.kernels.onednn.program.storage import (
     EXTERNAL,
     SAVED,
     TEMPORARY,

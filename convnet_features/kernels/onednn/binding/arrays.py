@@ -7,13 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from convnet_features.kernels.memory import empty
+from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST, PLAIN
 
 __all__ = [
-    "BLOCKS",
-    "CHANNELS_LAST",
     "FLOAT32",
-    "PLAIN",
-    "ROWS",
     "all_float32",
     "empty_images",
     "flipped",
@@ -22,12 +19,6 @@ __all__ = [
 ]
 
 FLOAT32 = np.dtype(np.float32)
-#: How the images of a caller lie in memory.
-PLAIN, CHANNELS_LAST = "plain", "channels last"
-#: A matrix in C order.
-ROWS = "rows"
-#: And how oneDNN may lay them out inside: so many channels of each pixel side by side.
-BLOCKS = {lanes: f"blocks of {lanes} channels" for lanes in (16, 8)}
 
 
 def all_float32(arrays: Iterable[np.ndarray]) -> bool:

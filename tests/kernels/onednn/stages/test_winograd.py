@@ -23,10 +23,10 @@ from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import get_kernels
 
-from .. import reference
-from ..helpers import assert_close
-from ..stages import chain_output_shape, onednn_alone
-from .machines import GENERATING, MACHINES, WITHOUT_CODE, here
+from .... import reference
+from ....helpers import assert_close
+from ....stages import chain_output_shape, onednn_alone
+from ...machines import GENERATING, MACHINES, WITHOUT_CODE, here
 
 pytestmark = pytest.mark.onednn
 

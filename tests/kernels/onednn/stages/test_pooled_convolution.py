@@ -17,14 +17,14 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.onednn.own_convolution import known_layout, substitute
 from convnet_features.kernels.onednn.plan import choice
-from convnet_features.kernels.onednn.routine import Routine
+from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import get_kernels
 
-from .. import reference
-from ..helpers import assert_close
-from ..stages import onednn_alone
-from .machines import GENERATING, MACHINES, WITHOUT_CODE, here
+from .... import reference
+from ....helpers import assert_close
+from ....stages import onednn_alone
+from ...machines import GENERATING, MACHINES, WITHOUT_CODE, here
 
 pytestmark = pytest.mark.onednn
 
