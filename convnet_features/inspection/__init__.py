@@ -11,6 +11,7 @@ The functions have the names of ``nolearn.lasagne.visualize``.
 from .activations import ActivationMapsDisplay, LayerActivationsDisplay
 from .architecture import ArchitectureDisplay
 from .embedding import FeatureEmbeddingDisplay
+from .errors import MisclassifiedDisplay
 from .explanation import explain
 from .filters import FiltersDisplay
 from .learning_curves import LearningCurvesDisplay
@@ -23,6 +24,7 @@ from .nolearn_names import (
     plot_saliency,
 )
 from .occlusion import OcclusionDisplay
+from .photographs import show_images
 from .saliency import SaliencyDisplay
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "FiltersDisplay",
     "LayerActivationsDisplay",
     "LearningCurvesDisplay",
+    "MisclassifiedDisplay",
     "OcclusionDisplay",
     "SaliencyDisplay",
     "draw_to_file",
@@ -41,4 +44,5 @@ __all__ = [
     "plot_loss",
     "plot_occlusion",
     "plot_saliency",
+    "show_images",
 ]

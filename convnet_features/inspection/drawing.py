@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Display", "as_picture", "mosaic", "one_axes", "panels", "show_picture"]
+__all__ = [
+    "Display",
+    "as_picture",
+    "grid",
+    "mosaic",
+    "one_axes",
+    "panels",
+    "show_picture",
+    "viewable",
+    "write_title",
+]
+
+
+#: Inches that a picture of a grid is wide.
+TILE = 1.7
+#: How much of a picture's place Matplotlib's first layout leaves to it.
+TITLE_SHARE = 0.8
 
 
 class Display:
@@ -105,18 +122,45 @@ def mosaic(tiles: np.ndarray, n_columns: int | None = None) -> np.ndarray:
 def as_picture(image: np.ndarray) -> np.ndarray:
     """An image (channels, height, width) as Matplotlib wants it.
 
-    Three channels are colours, brought into [0, 1]; any other number is shown
-    as the mean over channels.
+    Colours are brought into [0, 1] as `viewable` says; anything else is shown as
+    the mean over channels, in its own numbers.
 
     Returns
     -------
-    ndarray of shape (height, width) or (height, width, 3)
+    ndarray of shape (height, width), (height, width, 3) or (height, width, 4)
     """
-    image = np.asarray(image, dtype=np.float64)
-    if image.shape[0] != 3:
-        return image.mean(axis=0)
-    low, high = image.min(), image.max()
-    return np.moveaxis((image - low) / ((high - low) or 1.0), 0, -1)
+    picture = viewable(np.asarray(image)[np.newaxis])[0]
+    return picture if picture.ndim == 3 else np.asarray(image, dtype=np.float64).mean(axis=0)
+
+
+def viewable(images: np.ndarray) -> np.ndarray:
+    """Images (n, channels, height, width) as pictures whose pixels are shares of white.
+
+    Bytes are shares of 255, and floats between 0 and 1 shares as they are.
+    Other numbers are stretched, all images alike, from the smallest, or 0, to
+    the largest. Three channels are colours, and four, where nothing has to be
+    stretched, colours and opacity; any other number is shown as its mean.
+
+    Returns
+    -------
+    ndarray of shape (n, height, width), (n, height, width, 3) or (n, height, width, 4)
+        Floats from 0 to 1.
+    """
+    low, high = _black_and_white(images)
+    n_colours = images.shape[1]
+    shares = (images.astype(np.float64) - low) / ((high - low) or 1.0)
+    if n_colours == 3 or (n_colours == 4 and (low, high) in ((0.0, 1.0), (0.0, 255.0))):
+        return np.moveaxis(shares, 1, -1)
+    return shares.mean(axis=1)
+
+
+def _black_and_white(images: np.ndarray) -> tuple[float, float]:
+    if images.dtype == np.uint8:
+        return 0.0, 255.0
+    if not images.size:
+        return 0.0, 1.0
+    low, high = min(0.0, float(images.min())), float(images.max())
+    return (0.0, 1.0) if low == 0.0 and high <= 1.0 else (low, high)
 
 
 def show_picture(ax: Any, picture: np.ndarray, **options: Any) -> Any:
@@ -127,3 +171,48 @@ def show_picture(ax: Any, picture: np.ndarray, **options: Any) -> Any:
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax.imshow(picture, **options)
+
+
+def grid(
+    ax: Any,
+    pictures: np.ndarray,
+    titles: Sequence[str],
+    n_columns: int | None,
+    figsize: tuple[float, float] | None,
+    **imshow_params: Any,
+) -> tuple[Any, np.ndarray]:
+    """(figure, axes of shape (n_rows, n_columns)): a picture in each, with its title.
+
+    Parameters
+    ----------
+    ax : None, one axes, or as many as the grid has
+    pictures : ndarray of shape (n, height, width[, colours])
+        At least one; floats from 0 to 1.
+    titles : sequence of str
+        One for each picture.
+    n_columns : int or None
+        Five at most by default.
+    """
+    n_pictures, height, width = pictures.shape[:3]
+    n_columns = n_columns or min(n_pictures, 5)
+    n_rows = math.ceil(n_pictures / n_columns)
+    n_lines = max(title.count("\n") + 1 if title else 0 for title in titles)
+    row_height = min(TILE * height / width, 2 * TILE) + 0.05 + 0.2 * n_lines
+    figsize = figsize or (TILE * n_columns, n_rows * row_height)
+    figure, axes = panels(ax, n_rows, n_columns, figsize)
+    for each in axes.ravel()[n_pictures:]:
+        each.set_axis_off()
+    options = {"vmin": 0.0, "vmax": 1.0, **imshow_params}
+    for each, picture, title in zip(axes.ravel(), pictures, titles, strict=False):
+        show_picture(each, picture, **options)
+        write_title(each, title)
+    return figure, axes
+
+
+def write_title(ax: Any, text: str) -> None:
+    """A small title above a picture; lines that are wider than it are cut short."""
+    size = 9.0
+    width = ax.figure.get_figwidth() * ax.get_position().width / TITLE_SHARE
+    room = max(6, int(72.0 * width / (0.55 * size)))
+    lines = [line if len(line) <= room else f"{line[: room - 1]}…" for line in text.split("\n")]
+    ax.set_title("\n".join(lines), fontsize=size, pad=3.0, parse_math=False)

@@ -17,6 +17,7 @@ from convnet_features.inspection import (
     FiltersDisplay,
     LayerActivationsDisplay,
     LearningCurvesDisplay,
+    MisclassifiedDisplay,
     OcclusionDisplay,
     SaliencyDisplay,
 )
@@ -29,6 +30,9 @@ DISPLAYS = {
     ActivationMapsDisplay: lambda e, X, y: ActivationMapsDisplay.from_estimator(e, X[:1]),
     LayerActivationsDisplay: lambda e, X, y: LayerActivationsDisplay.from_estimator(e, X[:1]),
     LearningCurvesDisplay: lambda e, X, y: LearningCurvesDisplay.from_estimator(e),
+    MisclassifiedDisplay: lambda e, X, y: MisclassifiedDisplay.from_estimator(
+        e, X[:50], (y[:50] + 1) % 10, max_images=7
+    ),
     OcclusionDisplay: lambda e, X, y: OcclusionDisplay.from_estimator(e, X[:2], y[:2]),
     SaliencyDisplay: lambda e, X, y: SaliencyDisplay.from_estimator(e, X[:2], y[:2]),
     FeatureEmbeddingDisplay: lambda e, X, y: FeatureEmbeddingDisplay.from_estimator(
@@ -36,6 +40,9 @@ DISPLAYS = {
     ),
     ArchitectureDisplay: lambda e, X, y: ArchitectureDisplay.from_estimator(e),
 }
+
+#: Takes any classifier.
+WITHOUT_NETWORK = {MisclassifiedDisplay}
 
 each_display = pytest.mark.parametrize("display", DISPLAYS, ids=lambda each: each.__name__)
 
@@ -100,7 +107,11 @@ def test_an_estimator_before_fit_is_refused(display, digits):
         DISPLAYS[display](ConvNetFeatureExtractor(), *digits)
 
 
-@each_display
+@pytest.mark.parametrize(
+    "display",
+    [each for each in DISPLAYS if each not in WITHOUT_NETWORK],
+    ids=lambda each: each.__name__,
+)
 def test_what_holds_no_network_is_refused(display, digits):
     from sklearn.linear_model import LogisticRegression
 
