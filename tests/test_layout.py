@@ -111,7 +111,7 @@ def test_the_files_that_additions_touch_are_there():
 
 def test_there_are_modules_to_look_at():
     assert len(MODULES) > 50
-    found = set(imports_of("training.device", MODULES["training.device"]))
+    found = set(imports_of("training.jax_step", MODULES["training.jax_step"]))
     assert {("network.functions", True), ("training.step", True)} <= found
     assert ("compilation.jax", False) in found
     found = {what for what, _ in imports_of("kernels.registry", MODULES["kernels.registry"])}

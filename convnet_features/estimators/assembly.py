@@ -15,10 +15,10 @@ from ..network.pixels import fits_float32
 from ..network.size import warn_if_large
 from ..training.augmentation import as_augment
 from ..training.batches import Dataset
+from ..training.defaults import automatic_batch_size, automatic_epochs, automatic_learning_rate
 from ..training.freezing import check_frozen, warn_of_random
 from ..training.history import History
 from ..training.objectives import resolve_loss
-from ..training.schedule import automatic_batch_size, automatic_epochs, automatic_learning_rate
 from ..training.settings import Penalty, Settings
 from ..training.split import split_rows
 from ..training.trainer import Trainer

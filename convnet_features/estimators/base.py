@@ -209,8 +209,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         n_epochs = number_of_epochs(self, trainer, training)
         keep, callbacks = self.warm_start, self._callbacks()
         if EpochTasks.wanted_by(self):
-            adopt = functools.partial(type(self)._adopt, data=data, keep=False)
-            callbacks.append(EpochTasks(self, X, y, adopt))
+            set_fitted = functools.partial(type(self)._set_fitted, data=data, keep=False)
+            callbacks.append(EpochTasks(self, X, y, set_fitted))
         self._train(trainer, data, training, validation, n_epochs, callbacks, keep)
         return self
 
@@ -321,9 +321,9 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
             trainer.run(training, validation, n_epochs, callbacks, open_ended)
         except BaseException:
             if len(trainer.history) > finished:
-                self._adopt(trainer, data, keep)
+                self._set_fitted(trainer, data, keep)
             raise
-        self._adopt(trainer, data, keep)
+        self._set_fitted(trainer, data, keep)
 
     def _callbacks(self) -> list[Any]:
         callbacks = list(self.callbacks or ())
@@ -333,7 +333,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
             callbacks.append(ProgressTable())
         return callbacks
 
-    def _adopt(self, trainer: Trainer, data: TrainingData, keep: bool) -> None:
+    def _set_fitted(self, trainer: Trainer, data: TrainingData, keep: bool) -> None:
         """Make what was trained this estimator's."""
         set_fitted_state(
             self,

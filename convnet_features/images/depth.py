@@ -23,7 +23,7 @@ class Scales:
 
     def __init__(self) -> None:
         self._found: set[tuple[float, float]] = set()
-        self._told = False
+        self._warned = False
 
     def note(self, black: float, white: float) -> None:
         """What one picture was read by."""
@@ -42,9 +42,9 @@ class Scales:
         ConvNetFeaturesWarning
             If they were.
         """
-        if self._told or len(self._found) < 2:
+        if self._warned or len(self._found) < 2:
             return
-        self._told = True
+        self._warned = True
         shown = ", ".join(f"{black:g} and {white:g}" for black, white in sorted(self._found)[:3])
         warnings.warn(
             f"{name}: pictures of whole numbers of 32 bits, or of floats, do not say which numbers "

@@ -45,7 +45,7 @@ class LazyImages(ImagesOnDemand):
         Keeps decoded images; rows of these images share it.
     rows : ndarray of shape (n_samples,), default=None
         Which of the sources; None is all of them.
-    told : set of int, default=None
+    warned : set of int, default=None
         The sources of which a warning has said that they cannot be read.
 
     Attributes
@@ -81,7 +81,7 @@ class LazyImages(ImagesOnDemand):
         n_jobs: int | None = None,
         cache: Cache | None = None,
         rows: np.ndarray | None = None,
-        told: set[int] | None = None,
+        warned: set[int] | None = None,
     ) -> None:
         self.sources = sources
         self.decoder = decoder
@@ -89,7 +89,7 @@ class LazyImages(ImagesOnDemand):
         self.n_jobs = n_jobs
         self.cache = cache
         self.rows = np.arange(len(sources)) if rows is None else rows
-        self.told: set[int] = set() if told is None else told
+        self.warned: set[int] = set() if warned is None else warned
         self.shape = (len(self.rows), *decoder.shape)
 
     @property
@@ -126,7 +126,7 @@ class LazyImages(ImagesOnDemand):
         if rows.ndim != 1:
             raise IndexError(f"{self!r} is indexed by rows; got {key!r}")
         shared = self.decoder, self.on_error, self.n_jobs, self.cache
-        return LazyImages(self.sources, *shared, rows, self.told)
+        return LazyImages(self.sources, *shared, rows, self.warned)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -158,8 +158,8 @@ class LazyImages(ImagesOnDemand):
     def _report(self, bad: Bad, n_images: int) -> None:
         """Every time as an error, and once as a warning."""
         if self.on_error == "blank":
-            bad = [each for each in bad if each[0] not in self.told]
-            self.told.update(row for row, _, _ in bad)
+            bad = [each for each in bad if each[0] not in self.warned]
+            self.warned.update(row for row, _, _ in bad)
         report("LazyImages", bad, n_images, self.on_error)
 
     def check(self) -> list[tuple[int, str, str]]:

@@ -251,8 +251,8 @@ class ImageLoader(  # type: ignore[call-arg]
             return LazyImages(sources, decoder, self.on_error, self.n_jobs, cache)
         bar = progress_bar(sys.stdout, "image", len(sources)) if self.verbose else None
         with nullcontext() if bar is None else closing(bar):
-            told = {} if bar is None else {"on_done": bar.update}
-            images, bad = decode_all(decoder, sources, range(len(sources)), self.n_jobs, **told)
+            progress = {} if bar is None else {"on_done": bar.update}
+            images, bad = decode_all(decoder, sources, range(len(sources)), self.n_jobs, **progress)
         report(name, bad, len(sources), self.on_error)
         decoder.scales.warn(name)
         return images

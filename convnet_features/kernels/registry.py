@@ -118,7 +118,7 @@ ENGINES = {
             "jax",
             kernels="kernels.jax:JaxKernels",
             compiler="compilation.jax:jax_program",
-            step="training.device:device_step",
+            step="training.jax_step:jax_step",
             rules="jax",
             has_kernels=False,
             overwrites=False,

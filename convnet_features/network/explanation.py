@@ -167,7 +167,7 @@ def explain_model(
             )
     shape = (operator.index(n_samples), *model.input_shape)
     images = np.random.default_rng(0).random(shape, dtype=np.float32)
-    model.adopt_values()
+    model.sync_values()
     return explain_network(
         network, names, images, engine or model.engine, training=training, timed=timed
     )

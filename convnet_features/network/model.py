@@ -76,7 +76,7 @@ class Model:
     _building: Any = field(default_factory=new_lock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        self.adopt_values()
+        self.sync_values()
         hidden = ("_network", "_params", "_programs", "_laid_out", "_building")
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
@@ -118,7 +118,7 @@ class Model:
         by_param = dict(zip(params, views, strict=True))
         return [by_param[param] for param in network.params]
 
-    def adopt_values(self) -> None:
+    def sync_values(self) -> None:
         """Copy into `theta` what somebody gave a parameter with ``set_value``."""
         for param, view in self._params:
             value = param.get_value(borrow=True)
@@ -155,7 +155,7 @@ class Model:
     def values(self) -> list[np.ndarray]:
         """Each parameter's value, in the order of ``network.params``: views of `theta`."""
         self.network  # noqa: B018  (building it makes the views)
-        self.adopt_values()
+        self.sync_values()
         return [view for _, view in self._params]
 
     def program(self, names: Sequence[str]) -> Program:

@@ -18,8 +18,8 @@ from ..network.model import Model
 from ..network.spec import LayerSpec, parse_layers, with_parameters
 from ..training.history import History
 from ..training.updates import resolve_update, update_arguments
-from .engine import Engine, Loss
 from .layers import Layers
+from .learner import Learner, Loss
 
 __all__ = ["DeclaredNetwork"]
 
@@ -42,7 +42,7 @@ class DeclaredNetwork(BaseEstimator):
     train_history_: History
     _kwarg_keys: list[str]
     _model: Model
-    _engine: Engine
+    _learner: Learner
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name, those of the layers, the update and the objective included.
@@ -105,14 +105,14 @@ class DeclaredNetwork(BaseEstimator):
         NetworkError
             If the layers do not fit each other, or a parameter belongs to none.
         """
-        if "_engine" in vars(self):
+        if "_learner" in vars(self):
             return
         self.initialize_layers()
-        self._engine = Engine(
+        self._learner = Learner(
             self._model, self._loss(), self._rule(), self._update_arguments(), _drawn_seed()
         )
         if (state := self.__dict__.pop("_optimiser", None)) is not None:
-            self._engine.updater.load_state(state)
+            self._learner.updater.load_state(state)
 
     def initialize_layers(self) -> Any:
         """Build the network; returns its output layer."""

@@ -106,13 +106,13 @@ class TrainingLoop(DeclaredNetwork):
         return min((record[key] for record in self.train_history_), default=math.inf)
 
     def _train_on(self, X: Any, y: Any) -> float:
-        engine, handlers = self._engine, _as_list(self.on_batch_finished)
+        learner, handlers = self._learner, _as_list(self.on_batch_finished)
         losses, sizes = [], []
         epoch = len(self.train_history_) + 1
         for batch, (Xb, yb) in enumerate(self.batch_iterator_train(X, y), start=1):
-            engine.updater.arguments.update(self._update_arguments())
+            learner.updater.arguments.update(self._update_arguments())
             where = f"epoch {epoch}, batch {batch}"
-            losses.append(engine.step(self._as_input(Xb), engine.target(yb), where))
+            losses.append(learner.step(self._as_input(Xb), learner.target(yb), where))
             sizes.append(len(Xb))
             self._tell(handlers)
         if not losses:
@@ -133,8 +133,8 @@ class TrainingLoop(DeclaredNetwork):
         return loss, accuracy, dict(zip(names, scores, strict=True))
 
     def _scores_of(self, Xb: Any, yb: Any) -> list[float]:
-        targets = self._engine.target(yb)
-        loss, prediction = self._engine.evaluate(self._as_input(Xb), targets)
+        targets = self._learner.target(yb)
+        loss, prediction = self._learner.evaluate(self._as_input(Xb), targets)
         accuracy = loss if self.regression else _accuracy(prediction, targets)
         return [loss, accuracy, *(f(yb, prediction) for _, f in self.custom_scores or ())]
 

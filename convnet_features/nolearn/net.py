@@ -394,8 +394,8 @@ class NeuralNet(TrainingLoop, LoadableParameters):
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what is compiled."""
         state = dict(super().__getstate__())
-        engine = state.pop("_engine", None)
-        return state if engine is None else state | {"_optimiser": engine.updater.state}
+        learner = state.pop("_learner", None)
+        return state if learner is None else state | {"_optimiser": learner.updater.state}
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, RegressorTags

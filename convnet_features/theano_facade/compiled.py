@@ -38,10 +38,10 @@ def compiled(
         function = pytensor.function(
             list(inputs), outputs, updates=updates, givens=givens, **(options | {"mode": mode})
         )
-    return _adopted(function, Recipe.of(inputs, outputs, updates, givens, options))
+    return _as_compiled(function, Recipe.of(inputs, outputs, updates, givens, options))
 
 
-def _adopted(function: Function, recipe: Recipe | None) -> CompiledFunction:
+def _as_compiled(function: Function, recipe: Recipe | None) -> CompiledFunction:
     """PyTensor's `function`, from now on one of ours."""
     function.__class__ = CompiledFunction
     function.maker.recipe = recipe
@@ -87,7 +87,7 @@ class CompiledFunction(Function):
             recipe = recipe.swapped(swap)
         if recipe is not None and delete_updates:
             recipe = recipe.without_updates()
-        return _adopted(result, recipe)
+        return _as_compiled(result, recipe)
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._recipe("pickled").flat()

@@ -14,7 +14,7 @@ from pytensor.graph.replace import clone_replace
 
 from .compiled import compiled
 from .config import config
-from .scope import adopt, theano_scope, within_scope
+from .scope import mark_variables, theano_scope, within_scope
 
 __all__ = [
     "In",
@@ -226,7 +226,7 @@ def shared(
     if allow_downcast is None and np.ndim(value) == 0:
         allow_downcast = str(getattr(value, "dtype", None)) == config.floatX or None
     with theano_scope():
-        return adopt(
+        return mark_variables(
             pytensor.shared(value, name, strict=strict, allow_downcast=allow_downcast, **kwargs)
         )
 

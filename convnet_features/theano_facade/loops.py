@@ -21,7 +21,7 @@ from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.type import TensorType
 
 from ..fusion import StableCopy, inlining_rewriter, stability_rewriter
-from .scope import adopt, theano_scope
+from .scope import mark_variables, theano_scope
 
 __all__ = ["foldl", "foldr", "map", "reduce", "scan", "without_deprecation"]
 
@@ -76,7 +76,7 @@ def scan(
             kept, updates = loop([*info, *[None] * n_draws] if outputs_info is not None else None)
             kept = kept[:-n_draws]
             outputs = kept if isinstance(outputs, list) else kept[0]
-    return adopt(outputs), updates
+    return mark_variables(outputs), updates
 
 
 class _Body:
@@ -190,8 +190,8 @@ def reduce(
     """The last result of folding `sequences` with `fn`, as ``theano.reduce``."""
     outputs, updates = scan(fn, sequences, outputs_info, non_sequences, **kwargs)
     if isinstance(outputs, list | tuple):
-        return [adopt(each[-1]) for each in outputs], updates
-    return adopt(outputs[-1]), updates
+        return [mark_variables(each[-1]) for each in outputs], updates
+    return mark_variables(outputs[-1]), updates
 
 
 def foldl(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Any]:

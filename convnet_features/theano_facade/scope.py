@@ -23,7 +23,15 @@ from typing import Any
 
 from .config import config
 
-__all__ = ["adopt", "descends", "mark_type", "patch", "theano_scope", "unpatch", "within_scope"]
+__all__ = [
+    "descends",
+    "mark_type",
+    "mark_variables",
+    "patch",
+    "theano_scope",
+    "unpatch",
+    "within_scope",
+]
 
 _MARK = "theano_facade"
 
@@ -55,12 +63,12 @@ def within_scope(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def scoped(*args: Any, **kwargs: Any) -> Any:
         with theano_scope():
-            return adopt(function(*args, **kwargs))
+            return mark_variables(function(*args, **kwargs))
 
     return scoped
 
 
-def adopt(value: Any) -> Any:
+def mark_variables(value: Any) -> Any:
     """Mark as the facade's every variable in `value`, one or a sequence; return `value`."""
     from pytensor.graph.basic import Variable
 
@@ -68,7 +76,7 @@ def adopt(value: Any) -> Any:
         setattr(value.tag, _MARK, True)
     elif isinstance(value, list | tuple):
         for item in value:
-            adopt(item)
+            mark_variables(item)
     return value
 
 

@@ -12,7 +12,7 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import graph_inputs
 
 from ..fusion import StableCopy
-from .scope import adopt, theano_scope
+from .scope import mark_variables, theano_scope
 
 __all__ = ["OpFromGraph"]
 
@@ -104,7 +104,7 @@ class OpFromGraph(pytensor.compile.builders.OpFromGraph):
         if len(inputs) + len(self.held) == len(self.inner_inputs):
             inputs = (*inputs, *self.held)
         with theano_scope():
-            return adopt(super().__call__(*inputs, **kwargs))
+            return mark_variables(super().__call__(*inputs, **kwargs))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "grad":

@@ -19,8 +19,8 @@ __all__ = ["HostStep", "Step", "loaded"]
 class Step(Protocol):
     """What the loop does with a batch; between `load` and `fetch` it may keep the parameters."""
 
-    #: Whether it computes elsewhere, so that this process's threads may do something else.
-    elsewhere: ClassVar[bool]
+    #: Whether it computes on another device, so that this process's threads may do something else.
+    on_device: ClassVar[bool]
 
     def load(self) -> None:
         """Take the parameters and the rule's state."""
@@ -66,7 +66,7 @@ class HostStep:
         That of the last batch.
     """
 
-    elsewhere: ClassVar[bool] = False
+    on_device: ClassVar[bool] = False
 
     def __init__(
         self,

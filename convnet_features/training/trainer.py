@@ -19,7 +19,7 @@ from ..network.model import Model
 from ..network.transfer import LoadReport
 from .augmentation import seeded
 from .batches import Batch, Dataset, iterate_batches, processor_to_spare
-from .callbacks.base import Callback, for_one_training, in_order, listening, told
+from .callbacks.base import Callback, for_one_training, in_order, listening, notify
 from .divergence import divergence
 from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
@@ -275,7 +275,7 @@ class Trainer:
     def _tell(self, event: str, *args: Any) -> bool:
         """Tell the callbacks, each knowing what those before it want; whether to stop."""
         for callback in self.callbacks:
-            if told([callback], event, self, *args):
+            if notify([callback], event, self, *args):
                 self.stopping = True
         return self.stopping
 
@@ -296,7 +296,7 @@ class Trainer:
     def _train_on_batches(self, interruption: Interruption) -> float:
         """One pass over the training data, or as much as there is time for; the mean loss."""
         losses, sizes = [], []
-        self.model.adopt_values()  # what callbacks gave parameters with set_value
+        self.model.sync_values()  # what callbacks gave parameters with set_value
         heard = listening(self.callbacks, "on_batch_end")
         with closing(self._batches()) as batches, loaded(self._step):
             for self.batch, batch in enumerate(batches, start=1):
@@ -320,7 +320,7 @@ class Trainer:
         """Tell callbacks of a batch, with the parameters where they can look at them."""
         self._step.fetch()
         stop = self._tell("on_batch_end", loss)
-        self.model.adopt_values()
+        self.model.sync_values()
         self._step.load()
         if not np.isfinite(self.theta).all():  # noticed later, other layers would be lost as well
             raise self._divergence()
@@ -335,7 +335,7 @@ class Trainer:
             self.model.input_scale,
             self.order if settings.shuffle else None,
             seeded(settings.augment, self.seed, self.epoch),
-            ahead=settings.augment is not None and (self._step.elsewhere or processor_to_spare()),
+            ahead=settings.augment is not None and (self._step.on_device or processor_to_spare()),
         )
 
     def _record(self, train_loss: float, began: float) -> dict[str, Any]:

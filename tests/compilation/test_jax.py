@@ -338,18 +338,18 @@ def test_jax_is_imported_only_when_used():
 
 def test_training_steps_stay_on_the_device(digits, monkeypatch):
     """Parameters go there once an epoch, and come back once, however many batches there are."""
-    from convnet_features.training.device import DeviceStep
+    from convnet_features.training.jax_step import JaxStep
 
     counts = {"load": 0, "fetch": 0, "__call__": 0}
 
     def counted(name):
-        original = getattr(DeviceStep, name)
+        original = getattr(JaxStep, name)
 
         def method(self, *args):
             counts[name] += 1
             return original(self, *args)
 
-        monkeypatch.setattr(DeviceStep, name, method)
+        monkeypatch.setattr(JaxStep, name, method)
 
     for name in counts:
         counted(name)
@@ -386,10 +386,10 @@ def gpu():
 @pytest.mark.slow
 def test_on_a_gpu(gpu, digits, monkeypatch):
     """Training steps compute there, with parameters that stay there, and the same numbers."""
-    from convnet_features.training.device import DeviceStep
+    from convnet_features.training.jax_step import JaxStep
 
     devices = set()
-    original = DeviceStep.__call__
+    original = JaxStep.__call__
 
     def watched(self, *args):
         loss = original(self, *args)
@@ -397,7 +397,7 @@ def test_on_a_gpu(gpu, digits, monkeypatch):
         devices.update(*(array.devices() for array in (theta, *state)))
         return loss
 
-    monkeypatch.setattr(DeviceStep, "__call__", watched)
+    monkeypatch.setattr(JaxStep, "__call__", watched)
     X, y = digits
     params = {"max_epochs": 2, **SMALL, **WITHOUT_NOISE}
     expected, actual = (

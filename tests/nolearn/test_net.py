@@ -64,7 +64,7 @@ class TestDeclaring:
         net.initialize()
         assert net.layers_["hidden"].num_units == 9
         assert net.layers_["hidden"].b is None
-        assert net._engine.updater.arguments["momentum"] == 0.5
+        assert net._learner.updater.arguments["momentum"] == 0.5
 
     def test_a_network_that_is_built_already(self, digits):
         from lasagne.layers import DenseLayer, InputLayer, get_output

@@ -13,7 +13,7 @@ from ...locks import new_lock
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
-__all__ = ["Callback", "changes_training", "for_one_training", "in_order", "listening", "told"]
+__all__ = ["Callback", "changes_training", "for_one_training", "in_order", "listening", "notify"]
 
 
 class Callback(BaseEstimator):
@@ -105,7 +105,7 @@ def listening(callbacks: Iterable[Any], event: str) -> bool:
     )
 
 
-def told(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
+def notify(callbacks: Sequence[Any], event: str, *args: Any) -> bool:
     """Tell every callback that has a method of this name; whether one wants training to stop."""
     listeners = [getattr(callback, event, None) for callback in callbacks]
     answers = [listener(*args) for listener in listeners if listener is not None]

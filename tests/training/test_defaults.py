@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convnet_features.training.schedule import (
+from convnet_features.training.defaults import (
     automatic_batch_size,
     automatic_epochs,
     automatic_learning_rate,

@@ -18,10 +18,10 @@ from .gradients import GradientProgram
 from .step import HostStep, Step
 from .updates import Updater, split_vector
 
-__all__ = ["DeviceStep", "device_step"]
+__all__ = ["JaxStep", "jax_step"]
 
 
-class DeviceStep:
+class JaxStep:
     """A step of training on the device.
 
     Parameters
@@ -37,7 +37,7 @@ class DeviceStep:
     max_norm : float or None
     """
 
-    elsewhere: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -89,16 +89,16 @@ class DeviceStep:
         return bool(self._sound)
 
 
-def device_step(
+def jax_step(
     gradients: GradientProgram,
     updater: Updater,
     theta: np.ndarray,
     values: Sequence[np.ndarray],
     max_norm: float | None,
 ) -> Step:
-    """A `DeviceStep`; a `HostStep` where somebody may change behind its back what it depends on."""
+    """A `JaxStep`; a `HostStep` where somebody may change behind its back what it depends on."""
     can_be_compiled = hasattr(gradients.function, "traceable") and not updater.rule.live
-    kind = DeviceStep if can_be_compiled else HostStep
+    kind = JaxStep if can_be_compiled else HostStep
     return kind(gradients, updater, theta, values, max_norm)
 
 

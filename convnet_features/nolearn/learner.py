@@ -1,4 +1,4 @@
-"""A `NeuralNet`'s objective on this library's engine: compiled, applied batch by batch."""
+"""A `NeuralNet`'s model, objective and update rule: compiled, and applied batch by batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..training.step import HostStep
 from ..training.updates import make_updater
 from .layers import Layers
 
-__all__ = ["Engine", "Loss"]
+__all__ = ["Learner", "Loss"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Loss:
         return made.get_loss(network.input.input_var, target, **options)
 
 
-class Engine:
+class Learner:
     """A model, its compiled loss, and an update rule at work on it.
 
     Parameters
@@ -114,7 +114,7 @@ class Engine:
         DivergenceError
             If the loss is not finite, and then nothing is updated; or a parameter, afterwards.
         """
-        self.model.adopt_values()  # what handlers gave parameters with set_value
+        self.model.sync_values()  # what handlers gave parameters with set_value
         loss = self._step([images, targets], [], self.generators)
         if not (math.isfinite(loss) and self._step.is_sound()):
             raise divergence(where, self.model, loss, images)
