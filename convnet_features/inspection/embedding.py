@@ -9,12 +9,15 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from .drawing import Display, one_axes
-from .source import Source, find_source
+from .pictures import number_of, pictures_of, read_again
+from .source import Source, as_batch, find_source
 
 __all__ = ["FeatureEmbeddingDisplay"]
 
 #: More classes than this are told apart by a colour bar.
 MAX_LEGEND = 20
+#: Sides of the axes that a thumbnail takes, its frame included.
+THUMBNAIL = 1 / 12
 
 
 class FeatureEmbeddingDisplay(Display):
@@ -28,6 +31,10 @@ class FeatureEmbeddingDisplay(Display):
         Classes, or numbers.
     name : str, default=""
         What made the points of the features.
+    pictures : ndarray of shape (n_pictures, height, width[, colours]), optional
+        Some of the images, their pixels shares of white.
+    picture_rows : ndarray of shape (n_pictures,), optional
+        Their rows among the points.
 
     Attributes
     ----------
@@ -51,17 +58,34 @@ class FeatureEmbeddingDisplay(Display):
     <FeatureEmbeddingDisplay: 100 points by PCA; .plot() draws it>
     """
 
-    def __init__(self, embedding: np.ndarray, labels: Any = None, name: str = "") -> None:
+    def __init__(
+        self,
+        embedding: np.ndarray,
+        labels: Any = None,
+        name: str = "",
+        pictures: np.ndarray | None = None,
+        picture_rows: np.ndarray | None = None,
+    ) -> None:
         self.embedding = embedding
         self.labels = None if labels is None else np.asarray(labels)
         self.name = name
+        self.pictures = pictures
+        self.picture_rows = picture_rows
 
     def _summary(self) -> str:
-        return f"{len(self.embedding)} points by {self.name}"
+        some = "" if self.pictures is None else f", {len(self.pictures)} thumbnails"
+        return f"{len(self.embedding)} points by {self.name}{some}"
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: Any = None, *, reducer: Any = None, layer: str | None = None
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        reducer: Any = None,
+        layer: str | None = None,
+        thumbnails: int = 0,
     ) -> FeatureEmbeddingDisplay:
         """Compute features, and bring them into the plane.
 
@@ -81,6 +105,9 @@ class FeatureEmbeddingDisplay(Display):
         layer : str, optional
             The layer whose activations are taken; what ``transform`` gives by
             default.
+        thumbnails : int, default=0
+            At most so many images are drawn at their points: those that lie far
+            apart, so that none covers another.
 
         Returns
         -------
@@ -90,8 +117,12 @@ class FeatureEmbeddingDisplay(Display):
         Raises
         ------
         ValueError
-            If the reducer gives another number of components than two.
+            If the reducer gives another number of components than two, or
+            `thumbnails` is negative.
         """
+        if thumbnails < 0:
+            raise ValueError(f"thumbnails must be at least 0; got {thumbnails!r}.")
+        X = read_again(X)
         source = find_source(estimator)
         features = _features(source, source.images(X), layer)
         if reducer is None:
@@ -107,7 +138,13 @@ class FeatureEmbeddingDisplay(Display):
                 f"reducer: {reducer} gives points of shape {points.shape}; expected "
                 f"({len(features)}, 2): set n_components=2."
             )
-        return cls(points, y, type(reducer).__name__)
+        name = type(reducer).__name__
+        if not thumbnails:
+            return cls(points, y, name)
+        rows = _far_apart(points, thumbnails)
+        if number_of(cls.__name__, X) != len(points):  # one image, not a batch of it
+            X = as_batch(X, source.net.input_shape_)
+        return cls(points, y, name, pictures_of(cls.__name__, X, rows, estimator), rows)
 
     def plot(
         self,
@@ -116,7 +153,7 @@ class FeatureEmbeddingDisplay(Display):
         figsize: tuple[float, float] = (6.4, 5.2),
         **scatter_params: Any,
     ) -> FeatureEmbeddingDisplay:
-        """Draw the points.
+        """Draw the points, and the thumbnails in frames of their points' colours.
 
         Parameters
         ----------
@@ -134,12 +171,21 @@ class FeatureEmbeddingDisplay(Display):
         self.figure_, self.axes_ = one_axes(ax, figsize)
         options = {"s": 12, "alpha": 0.8, "linewidths": 0, **scatter_params}
         if self.labels is None:
-            self.axes_.scatter(*self.embedding.T, **options)
+            drawn = [self.axes_.scatter(*self.embedding.T, **options)]
         elif _are_classes(self.labels):
-            _scatter_classes(self.axes_, self.embedding, self.labels, options)
+            drawn = _scatter_classes(self.axes_, self.embedding, self.labels, options)
         else:
-            points = self.axes_.scatter(*self.embedding.T, c=self.labels, **options)
-            self.figure_.colorbar(points, ax=self.axes_)
+            drawn = [self.axes_.scatter(*self.embedding.T, c=self.labels, **options)]
+            self.figure_.colorbar(drawn[0], ax=self.axes_)
+        if self.pictures is not None and self.picture_rows is not None:
+            self.axes_.margins(THUMBNAIL)
+            colours = _colours(drawn, self.labels, len(self.embedding))
+            _draw_thumbnails(
+                self.axes_,
+                self.pictures,
+                self.embedding[self.picture_rows],
+                colours[self.picture_rows],
+            )
         self.axes_.set_xlabel(f"{self.name} 1".strip())
         self.axes_.set_ylabel(f"{self.name} 2".strip())
         return self
@@ -151,16 +197,62 @@ def _are_classes(labels: np.ndarray) -> bool:
 
 def _scatter_classes(
     ax: Any, embedding: np.ndarray, labels: np.ndarray, options: dict[str, Any]
-) -> None:
-    """One colour a class, and a legend beside the axes."""
+) -> list[Any]:
+    """One colour a class, and a legend beside the axes; what was drawn, class by class."""
     from matplotlib import colormaps
 
     classes = np.unique(labels)
     palette = colormaps["tab10" if len(classes) <= 10 else "tab20"]
-    for position, label in enumerate(classes):
-        points = embedding[labels == label]
-        ax.scatter(*points.T, color=palette(position), label=str(label), **options)
+    drawn = [
+        ax.scatter(
+            *embedding[labels == label].T, color=palette(position), label=str(label), **options
+        )
+        for position, label in enumerate(classes)
+    ]
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.0)
+    return drawn
+
+
+def _far_apart(points: np.ndarray, at_most: int) -> np.ndarray:
+    """Rows of points, each as far as possible from those before it, and none too near another."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    places = (points - low) / np.where(high > low, high - low, 1.0)
+    # Their limits are wider than the points by a thumbnail on each side.
+    near = THUMBNAIL * (1.0 + 2.0 * THUMBNAIL)
+    rows: list[int] = []
+    distances = np.abs(places - 0.5).max(axis=1) + 1.0
+    while len(rows) < min(at_most, len(places)) and distances.max() >= near:
+        rows.append(int(distances.argmax()))
+        distances = np.minimum(distances, np.abs(places - places[rows[-1]]).max(axis=1))
+    return np.array(rows, dtype=np.intp)
+
+
+def _colours(drawn: list[Any], labels: Any, n_points: int) -> np.ndarray:
+    """The colour of each point, of shape (n_points, 4)."""
+    colours = np.zeros((n_points, 4))
+    for points, label in zip(drawn, np.unique(labels) if len(drawn) > 1 else [None], strict=True):
+        points.update_scalarmappable()
+        colours[slice(None) if label is None else labels == label] = points.get_facecolor()
+    return colours
+
+
+def _draw_thumbnails(
+    ax: Any, pictures: np.ndarray, points: np.ndarray, colours: np.ndarray
+) -> None:
+    """Pictures at points, as large as leaves room for all."""
+    from matplotlib.colors import Normalize
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    place = ax.get_position()
+    width, height = ax.figure.get_size_inches() * (place.width, place.height)
+    frame = 1.5
+    side = 72.0 * THUMBNAIL * min(width, height) - 2.0 * frame
+    for picture, point, colour in zip(pictures, points, colours, strict=True):
+        image = OffsetImage(
+            picture, zoom=side / max(picture.shape[:2]), cmap="gray", norm=Normalize(0.0, 1.0)
+        )
+        style = {"edgecolor": colour, "linewidth": frame, "boxstyle": "square,pad=0"}
+        ax.add_artist(AnnotationBbox(image, point, bboxprops=style))
 
 
 def _features(source: Source, images: np.ndarray, layer: str | None) -> np.ndarray:

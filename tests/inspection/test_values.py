@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -12,6 +14,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
+from convnet_features.images import ImageLoader
 from convnet_features.inspection import (
     ActivationMapsDisplay,
     ArchitectureDisplay,
@@ -292,6 +295,68 @@ def test_classes_have_a_legend_and_numbers_a_colour_bar(rng):
     numbers = FeatureEmbeddingDisplay(points, rng.normal(size=30), "PCA").plot()
     assert len(numbers.figure_.axes) == 2
     assert FeatureEmbeddingDisplay(points).plot().axes_.get_legend() is None
+
+
+def test_thumbnails_lie_at_their_points_and_not_upon_each_other(extractor, digits):
+    from matplotlib.offsetbox import AnnotationBbox
+
+    X, y = digits
+    display = FeatureEmbeddingDisplay.from_estimator(extractor, X, y, thumbnails=30)
+    rows = display.picture_rows
+    assert 10 < len(rows) == len(set(rows)) <= 30
+    np.testing.assert_allclose(display.pictures, X[rows, 0] / X[rows].max())
+    for figsize in ((6.4, 5.2), (3, 6)):
+        display.plot(figsize=figsize).figure_.canvas.draw()
+        boxes = [each for each in display.axes_.artists if isinstance(each, AnnotationBbox)]
+        np.testing.assert_array_equal([box.xy for box in boxes], display.embedding[rows])
+        extents = [box.get_window_extent() for box in boxes]
+        assert not [1 for a, b in itertools.combinations(extents, 2) if a.overlaps(b)]
+        inside = display.axes_.get_window_extent()
+        assert all(inside.x0 < e.x0 < e.x1 < inside.x1 for e in extents)
+        assert all(inside.y0 < e.y0 < e.y1 < inside.y1 for e in extents)
+        legend = display.axes_.get_legend()
+        colours = {
+            t.get_text(): h.get_facecolor()[0]
+            for t, h in zip(legend.get_texts(), legend.legend_handles, strict=True)
+        }
+        for box, row in zip(boxes, rows, strict=True):
+            np.testing.assert_allclose(box.patch.get_edgecolor(), colours[str(y[row])])
+
+
+@pytest.mark.parametrize("labels", [None, np.linspace(0, 1, 30)])
+def test_thumbnails_of_points_without_classes(labels, rng):
+    rows = np.array([3, 7])
+    display = FeatureEmbeddingDisplay(
+        rng.normal(size=(30, 2)), labels, "PCA", rng.uniform(size=(2, 5, 4, 3)), rows
+    ).plot()
+    assert len(display.axes_.artists) == 2
+    assert repr(display).startswith("<FeatureEmbeddingDisplay: 30 points by PCA, 2 thumbnails;")
+
+
+def test_there_are_thumbnails_where_all_points_are_one():
+    from convnet_features.inspection.embedding import _far_apart
+
+    assert len(_far_apart(np.ones((5, 2)), 3)) == 1
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [0.01, 0.01]])
+    assert sorted(_far_apart(corners, 9)) == [0, 1, 2, 3]
+    assert len(_far_apart(corners, 2)) == 2
+
+
+def test_thumbnails_of_photographs(tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    colours = ["red", "navy", "lime", "black"] * 5
+    for number, colour in enumerate(colours):
+        image_module.new("RGB", (20 + number, 30), colour).save(tmp_path / f"{number}.png")
+    paths = [tmp_path / f"{number}.png" for number in range(20)]
+    net = ConvNetFeatureExtractor(max_epochs=1, random_state=0)
+    model = make_pipeline(ImageLoader(8), net).fit(paths, colours)
+    display = FeatureEmbeddingDisplay.from_estimator(model, paths, thumbnails=2)
+    assert display.pictures.shape == (2, 192, 192, 3)
+    for row, picture in zip(display.picture_rows, display.pictures, strict=True):
+        expected = image_module.new("RGB", (1, 1), colours[row]).getpixel((0, 0))
+        np.testing.assert_array_equal(picture[9, 9] * 255, expected)
+    with pytest.raises(ValueError, match="thumbnails must be at least 0; got -1"):
+        FeatureEmbeddingDisplay.from_estimator(model, paths, thumbnails=-1)
 
 
 def branching():
