@@ -4,8 +4,9 @@
 
 prints training images/s on made-up images of 28x28 in batches of 128: the seed
 network with each supplied augmentation, beside the time that the augmentation
-takes alone; then networks with and without batch normalisation. Rounds are
-interleaved, figures are medians, so that a busy machine slows all alike.
+takes alone; what those of photographs take for a batch of 3x64x64; then
+networks with and without batch normalisation. Rounds are interleaved, figures
+are medians, so that a busy machine slows all alike.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ import numpy as np
 from convnet_features import ConvNetClassifier
 from convnet_features.augmentation import (
     Chain,
+    ColorJitter,
     Cutout,
     RandomCrop,
+    RandomErasing,
     RandomFlip,
+    RandomGrayscale,
+    RandomResizedCrop,
     RandomRotation,
     RandomShift,
 )
@@ -36,6 +41,19 @@ AUGMENTATIONS = {
     "cutout": Cutout(8),
     "rotation": RandomRotation(10),
     "flip, crop, cutout": Chain([RandomFlip(), RandomCrop(2), Cutout(8)]),
+}
+
+
+#: Of photographs, 64x64 pixels of three bytes.
+OF_PHOTOGRAPHS = {
+    "flip": RandomFlip(),
+    "resized crop": RandomResizedCrop(),
+    "jitter without hue": ColorJitter(0.4, 0.4, 0.4),
+    "hue": ColorJitter(hue=0.1),
+    "jitter": ColorJitter(0.4, 0.4, 0.4, 0.1),
+    "grey": RandomGrayscale(),
+    "erasing": RandomErasing(),
+    "erasing, random": RandomErasing(value="random"),
 }
 
 
@@ -116,6 +134,11 @@ def main():
         print(
             f"{name:<22}{speeds[name]:>10,.0f}{speeds[name] / speeds['none']:>9.2f}{alone:>18.2f}"
         )
+
+    photographs = rng.integers(0, 256, size=(BATCH, 3, 64, 64), dtype=np.uint8)
+    print(f"\n{'augmentation':<22}{'ms a batch alone':>18}   (3x64x64, bytes)")
+    for name, augment in OF_PHOTOGRAPHS.items():
+        print(f"{name:<22}{milliseconds_alone(augment, photographs, options.rounds):>18.2f}")
 
     print(f"\n{'network':<22}{'plain':>10}{'normalised':>12}{'ratio':>7}   (images/s)")
     some = slice(len(X) // 5)  # the larger network takes its time

@@ -3,9 +3,13 @@
 from .training.augmentation import (
     Augmentation,
     Chain,
+    ColorJitter,
     Cutout,
     RandomCrop,
+    RandomErasing,
     RandomFlip,
+    RandomGrayscale,
+    RandomResizedCrop,
     RandomRotation,
     RandomShift,
 )
@@ -13,9 +17,13 @@ from .training.augmentation import (
 __all__ = [
     "Augmentation",
     "Chain",
+    "ColorJitter",
     "Cutout",
     "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
+    "RandomGrayscale",
+    "RandomResizedCrop",
     "RandomRotation",
     "RandomShift",
 ]

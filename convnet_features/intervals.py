@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval
 
-__all__ = ["COUNT", "NOT_NEGATIVE", "POSITIVE", "Number"]
+__all__ = ["COUNT", "NOT_NEGATIVE", "POSITIVE", "SHARE", "Number", "Pair"]
 
 
 class Number(Interval):
@@ -17,6 +17,19 @@ class Number(Interval):
     def is_satisfied_by(self, val: Any) -> bool:
         """Whether `val` is a number, and in the interval."""
         return not isinstance(val, bool) and _fits_float(val) and super().is_satisfied_by(val)
+
+
+class Pair(Number):
+    """Two numbers of an interval, the smaller first."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether `val` is a tuple or list of two such numbers, in their order."""
+        if not isinstance(val, tuple | list) or len(val) != 2:
+            return False
+        return all(map(super().is_satisfied_by, val)) and val[0] <= val[1]
+
+    def __str__(self) -> str:
+        return f"a pair (least, largest) of {super().__str__().replace('a float', 'floats')}"
 
 
 def _fits_float(value: Any) -> bool:
@@ -30,3 +43,4 @@ def _fits_float(value: Any) -> bool:
 POSITIVE = Number(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Number(Real, 0, None, closed="left")
 COUNT = Number(Integral, 1, None, closed="left")
+SHARE = Number(Real, 0, 1, closed="both")

@@ -105,7 +105,15 @@ def test_the_files_that_additions_touch_are_there():
     assert len(named) > 40
     assert not [name for name in named if not any((root / name).is_file() for root in roots)]
     prose = (DESIGN / "adding.md").read_text(encoding="utf-8")
-    kinds = ("layer", "stage with kernels", "callback", "display", "ONNX operator", "engine")
+    kinds = (
+        "layer",
+        "stage with kernels",
+        "callback",
+        "augmentation",
+        "display",
+        "ONNX operator",
+        "engine",
+    )
     assert re.findall(r"^## An? (.*)$", prose, re.MULTILINE) == list(kinds)
 
 

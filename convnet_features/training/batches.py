@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -12,10 +13,22 @@ from ..kernels.threads import get_num_threads
 from ..network.on_demand import ImagesOnDemand, in_order, one_ahead
 from ..network.pixels import to_network
 
-__all__ = ["Dataset", "iterate_batches", "processor_to_spare"]
+__all__ = ["Batch", "Dataset", "iterate_batches", "processor_to_spare"]
 
-#: Images, targets, and weights or None.
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+
+class Batch(NamedTuple):
+    """Some samples.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n_samples, n_channels, height, width)
+    targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    weights : ndarray of shape (n_samples,), or None
+    """
+
+    images: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ def iterate_batches(
     batch_size: int,
     scale: float,
     shuffle: np.random.Generator | None,
-    augment: Callable[[np.ndarray, int], np.ndarray] | None = None,
+    augment: Callable[[Batch, int], Batch] | None = None,
     ahead: bool = False,
 ) -> Generator[Batch]:
     """Batches of (images, targets, weights or None).
@@ -62,29 +75,34 @@ def iterate_batches(
         Draws the order of the rows; None keeps it. The caller's arrays stay as
         they are.
     augment : callable, optional
-        From a batch's images (float32, its own copy, not scaled yet) and its
-        number, from 0, to the images to train on.
+        From a batch (its images a copy of its own, not scaled yet: of uint8
+        where X is, else of float32) and its number, from 0, to the one to train on.
     ahead : bool, default=False
         Make the next batch while the caller works on this one, as always where the
         images are on demand.
 
     Yields
     ------
-    tuple
+    Batch
         One batch, gathered in one pass when it is asked for, or before.
     """
     rows = data.rows if shuffle is None else shuffle.permutation(data.rows)
 
     def load(number: int) -> Batch:
         chosen = _as_slice(rows[number * batch_size : (number + 1) * batch_size])
-        images = data.images[chosen]
-        if augment is not None:
-            images = augment(np.array(images, dtype=np.float32), number)
         weights = None if data.weights is None else data.weights[chosen]
-        return to_network(images, scale), data.targets[chosen], weights
+        batch = Batch(data.images[chosen], data.targets[chosen], weights)
+        if augment is not None:
+            batch = augment(batch._replace(images=_own_copy(batch.images)), number)
+        return batch._replace(images=to_network(batch.images, scale))
 
     n_batches = -(-len(rows) // batch_size)
     yield from one_ahead(load, n_batches) if ahead else in_order(data.images, load, n_batches)
+
+
+def _own_copy(images: np.ndarray) -> np.ndarray:
+    """Bytes as bytes, everything else as float32; nobody else's array."""
+    return np.array(images, dtype=np.uint8 if images.dtype == np.uint8 else np.float32)
 
 
 def processor_to_spare() -> bool:

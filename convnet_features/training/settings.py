@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .augmentation import Augment
+from .augmentation import Augmentation
 from .objectives import Objective
 
 __all__ = ["Penalty", "Settings", "penalised"]
@@ -37,8 +37,8 @@ class Settings:
         The longest that a batch's gradient, all parameters together, may be.
     label_smoothing : float
         The share of each target that is spread over all classes.
-    augment : callable or None
-        (images, generator) to images, applied to batches of training.
+    augment : Augmentation or None
+        Changes batches of training.
     """
 
     objective: Objective
@@ -50,7 +50,7 @@ class Settings:
     l2: Penalty = 0.0
     max_norm: float | None = None
     label_smoothing: float = 0.0
-    augment: Augment | None = None
+    augment: Augmentation | None = None
 
     def strengths(self) -> list[Any]:
         """What the gradient program takes for the penalties that there are."""

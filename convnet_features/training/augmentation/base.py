@@ -1,0 +1,94 @@
+"""What an augmentation is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ..batches import Batch
+
+__all__ = ["Augmentation", "PerImage", "in_dtype", "white_of"]
+
+
+class Augmentation(BaseEstimator):
+    """Base class: parameters as scikit-learn knows them, and a call that draws from a generator.
+
+    Attributes
+    ----------
+    on_bytes : bool
+        Whether images of uint8 come as they are. By default they come as
+        float32, on the same scale (0 to 255).
+    """
+
+    on_bytes: bool = False
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """`images` of shape (n_samples, n_channels, height, width), each changed in its own way."""
+        raise NotImplementedError
+
+    def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
+        """A batch of training, changed: its images, and whatever else has to follow them."""
+        return batch._replace(images=self(self._as_taken(batch.images), random))
+
+    def _validate_params(self) -> None:
+        """Check what the table of constraints knows; a user's own class may have none."""
+        if self._parameter_constraints:
+            super()._validate_params()
+
+    def _as_taken(self, images: np.ndarray) -> np.ndarray:
+        """`images` themselves; bytes as float32, unless this takes bytes."""
+        if images.dtype == np.uint8 and not self.on_bytes:
+            return images.astype(np.float32)
+        return images
+
+
+class PerImage(Augmentation):
+    """An augmentation that draws a few numbers for each image, and changes it by these alone."""
+
+    on_bytes: bool = True
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """`images` of shape (n_samples, n_channels, height, width), each changed in its own way."""
+        self._validate_params()
+        return self._apply(images, *self._draw(len(images), images.shape[1:], random))
+
+    @abstractmethod
+    def _draw(
+        self, n_samples: int, shape: tuple[int, ...], random: np.random.Generator
+    ) -> tuple[np.ndarray, ...]:
+        """What decides the changes: arrays with one entry for each image of this shape."""
+
+    @abstractmethod
+    def _apply(self, images: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
+        """`images` of shape (n_samples, n_channels, height, width), changed by what was drawn."""
+
+
+def in_dtype(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Computed pixels, which lie between those of images, as images have them: rounded or not."""
+    return (np.rint(pixels, out=pixels) if dtype.kind in "iu" else pixels).astype(dtype, copy=False)
+
+
+def white_of(name: str, images: np.ndarray, white: float | None) -> float:
+    """The value of white pixels: as given, 255 for bytes, or 1 where no pixel exceeds it.
+
+    Raises
+    ------
+    ValueError
+        If it is not given, and cannot be told.
+    """
+    if white is not None:
+        return float(white)
+    if images.dtype == np.uint8:
+        return 255.0
+    darkest, brightest = float(images.min()), float(images.max())
+    if darkest >= 0.0 and brightest <= 1.0:
+        return 1.0
+    raise ValueError(
+        f"{name}: pixels reach from {darkest:g} to {brightest:g}, and nothing tells which value is "
+        f"white (bytes: 255; floats from 0 to 1: 1; black is 0); give it: {name}(white=255), say, "
+        "on the scale of X."
+    )

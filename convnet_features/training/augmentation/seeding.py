@@ -1,0 +1,48 @@
+"""Augmentations whose draws are decided by seeds alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..batches import Batch
+from .base import Augmentation
+
+__all__ = ["seeded"]
+
+
+def seeded(
+    augment: Augmentation | None, seed: int, epoch: int
+) -> Callable[[Batch, int], Batch] | None:
+    """`augment` as a function of a batch and its number; None for None.
+
+    Each batch of each epoch has a generator of its own, so that nothing but
+    these three numbers decides the draws.
+    """
+    if augment is None:
+        return None
+
+    def augmented(batch: Batch, number: int) -> Batch:
+        changed = augment._change(batch, np.random.default_rng([seed, epoch, number]))
+        images = checked(changed.images, batch.images.shape)
+        return changed._replace(images=images)
+
+    return augmented
+
+
+def checked(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What an augmentation made of a batch of this shape.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape.
+    """
+    changed = np.asarray(images)
+    if changed.shape != shape:
+        raise ValueError(
+            f"augment: it made a batch of shape {changed.shape} from one of {shape}; it "
+            "must keep the shape."
+        )
+    return changed
