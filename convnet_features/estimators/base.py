@@ -42,6 +42,7 @@ from .assembly import (
     training_sets,
     whole_set,
 )
+from .checked_once import note_checked, noted
 from .constraints import CONSTRAINTS, check_callbacks
 from .cross_fitting import cross_fitted_features
 from .diagram import Block, estimator_block, network_block
@@ -279,7 +280,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         self._validate_params()
         check_callbacks(self.callbacks)
         get_kernels(self.engine)
-        return check_training_data(
+        data = check_training_data(
             self,
             X,
             y,
@@ -291,6 +292,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
             X_val=X_val,
             y_val=y_val,
         )
+        note_checked(self, X, data.all_images)
+        return data
 
     def _meaning(self) -> str:
         """What y may be."""
@@ -426,10 +429,20 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
             As `fit` does; or if the parts do not cover each row exactly once.
         """
         if cross_fit is None:
-            return self.fit(X, y, **fit_params)._features(self._images(X))
+            return self._features(self._fitted_images(X, y, **fit_params))
         with of_one_piece():
-            images = self.fit(X, y, **fit_params)._images(X)
+            images = self._fitted_images(X, y, **fit_params)
             return cross_fitted_features(self, images, y, cross_fit, **fit_params)
+
+    def _fitted_images(self, X: Any, y: Any, **fit_params: Any) -> Any:
+        """Fit, and give the images of X, which the fit has checked."""
+        with noted(self, X) as checked:
+            self.fit(X, y, **fit_params)
+        if checked.images is None:
+            return self._images(X)
+        # The fit has not looked at samples of weight 0 by its scale.
+        check_scaled_images(type(self).__name__, checked.images, self._model.input_scale)
+        return checked.images
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         model = self._current_model()

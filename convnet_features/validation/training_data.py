@@ -28,6 +28,8 @@ class TrainingData:
     ----------
     images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
         Of X's own dtype. Samples of weight 0 are not among them.
+    all_images : ndarray or ImagesOnDemand, of shape (n_rows, n_channels, height, width)
+        With the samples of weight 0.
     input_shape : (int, int, int)
         (channels, height, width).
     targets : Targets
@@ -40,6 +42,7 @@ class TrainingData:
     """
 
     images: np.ndarray | ImagesOnDemand
+    all_images: np.ndarray | ImagesOnDemand
     input_shape: tuple[int, int, int]
     targets: Targets
     weights: np.ndarray | None
@@ -111,6 +114,7 @@ def check_training_data(
         vars(taken).pop("feature_names_in_", None)
     expected = estimator.input_shape if reset else estimator.input_shape_
     images, input_shape = check_images(taken, X, expected, reset=reset)
+    all_images = images
     weights = check_sample_weight(images, sample_weight)
     counts = None if weights is None or np.ptp(weights) == 0 else weights
     targets = encode_targets(
@@ -125,7 +129,7 @@ def check_training_data(
         present = np.flatnonzero(weights)
         images, weights = images[present], weights[present]
         targets = replace(targets, values=targets.values[present])
-    data = TrainingData(images, input_shape, targets, weights, features_in)
+    data = TrainingData(images, all_images, input_shape, targets, weights, features_in)
     return replace(data, validation=_validation_data(estimator, data, X_val, y_val))
 
 
