@@ -50,6 +50,22 @@ def test_every_test_that_is_named_exists():
     assert not missing
 
 
+# Benchmarks
+
+
+def test_the_page_of_results_has_a_row_for_every_benchmark():
+    """And its commands can be given: the files are there, and know the options."""
+    page = (DOCS / "design" / "performance.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `python benchmarks/(\w+)\.py` \|", page, re.MULTILINE)
+    benchmarks = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert sorted(rows) == sorted(benchmarks - {"contestants"})  # which the others start
+    commands = re.findall(r"`python benchmarks/(\w+)\.py([^`]*)`", page)
+    for name, options in commands:
+        source = (ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")
+        for option in re.findall(r"--[\w-]+", options):
+            assert f'"{option}"' in source, f"{name}.py knows no {option}"
+
+
 # The public face
 
 

@@ -75,7 +75,7 @@ def compilation_rewriter(fuse: bool, *, inline: bool = False) -> GraphRewriter:
 
     With `inline`, what only gradients look at goes first: for graphs of which no
     gradient will be taken any more. General rewriting costs hundreds of milliseconds and buys
-    no run time here (``docs/design/performance.md``). Nothing is fused where `get_fusion` says
+    no run time here (``docs/design/journal.md``). Nothing is fused where `get_fusion` says
     so, but numbers are kept finite in any case.
     """
     return _rewriter(fuse and get_fusion(), inline)

@@ -155,7 +155,7 @@ def short_waits() -> Iterator[None]:
     libgomp's threads wait for each other in a loop that takes up to 16 ms on
     some processors before they sleep. Where other processes want the same
     cores, the one waited for cannot run in the meantime: a training step took
-    thirty times as long beside a single busy process (docs/design/performance.md).
+    thirty times as long beside a single busy process (docs/design/journal.md).
     Whoever has set ``GOMP_SPINCOUNT`` or ``OMP_WAIT_POLICY`` knows better.
     """
     if "OMP_WAIT_POLICY" in os.environ or SPIN_VARIABLE in os.environ:

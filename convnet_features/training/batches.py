@@ -110,7 +110,7 @@ def processor_to_spare() -> bool:
 
     A thread on a processor that the kernels use holds up their threads on the
     others as well, which wait for each other: on two processors it costs more
-    than the same work between two batches (docs/design/performance.md).
+    than the same work between two batches (docs/design/journal.md).
     """
     return get_num_threads() < joblib.cpu_count()
 

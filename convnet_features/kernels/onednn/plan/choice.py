@@ -11,7 +11,7 @@ of another. It cannot know how oneDNN will lay images out: where generated code
 does not know the layout, the builder of the program takes the next candidate
 that suits, and notes that.
 
-Every threshold stands here, beside its measurement (docs/design/performance.md
+Every threshold stands here, beside its measurement (docs/design/journal.md
 has the whole of it). The table of candidates in docs/design/planning.md is made from
 this module.
 """
