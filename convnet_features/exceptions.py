@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sklearn.exceptions import ConvergenceWarning
+
 __all__ = [
     "BadImagesError",
     "ConvNetFeaturesError",
@@ -19,6 +21,7 @@ __all__ = [
     "EngineWarning",
     "FacadeError",
     "FileFormatError",
+    "GuessingWarning",
     "NetworkError",
     "NotANumberError",
 ]
@@ -79,3 +82,7 @@ class ConvNetFeaturesWarning(UserWarning):
 
 class EngineWarning(ConvNetFeaturesWarning):
     """An engine that was asked for, or would be the best, is not used, and why."""
+
+
+class GuessingWarning(ConvNetFeaturesWarning, ConvergenceWarning):
+    """Training that ended no better than guessing."""

@@ -16,7 +16,7 @@ MIN_UPDATES = 1500
 MIN_EPOCHS, MAX_EPOCHS = 10, 200
 #: Rules whose steps are as long as the gradient, and those whose steps are of one length.
 GRADIENT_RATE, NORMALISED_RATE = 0.01, 0.001
-_NORMALISED = ("adam", "adamax", "adamw", "rmsprop")
+NORMALISED = ("adam", "adamax", "adamw", "rmsprop")
 #: Errors of numbers have no bound, as those of probabilities have.
 RATE_FOR_NUMBERS = 0.003
 
@@ -64,7 +64,7 @@ def automatic_learning_rate(rule: Callable[..., Any], target: Target) -> float:
     import lasagne.updates
 
     name = getattr(rule, "__name__", "")
-    if name in _NORMALISED:
+    if name in NORMALISED:
         return NORMALISED_RATE
     if name == "adadelta":
         return 1.0

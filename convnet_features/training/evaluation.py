@@ -16,7 +16,9 @@ from .batches import Dataset, iterate_batches
 __all__ = ["evaluate"]
 
 
-def evaluate(model: Model, program: Program, data: Dataset) -> tuple[float, float]:
+def evaluate(
+    model: Model, program: Program, data: Dataset, weighted: bool = False
+) -> tuple[float, float]:
     """(mean loss, accuracy or R²) on `data`, without dropout.
 
     Parameters
@@ -25,20 +27,26 @@ def evaluate(model: Model, program: Program, data: Dataset) -> tuple[float, floa
     program : Program
         An evaluation program.
     data : Dataset
+    weighted : bool, default=False
+        Whether the samples' weights count in the mean loss.
 
     Returns
     -------
     loss, score : float
     """
     losses, predictions, targets = [], [], []
+    weights: list[np.ndarray] = []
     size = min(model.slice_size, max(1, len(data)))
-    for images, target, _ in iterate_batches(data, size, model.input_scale, None):
+    for images, target, weight in iterate_batches(data, size, model.input_scale, None):
         generators = model.streams(program.n_generators)
         loss, prediction = program.function(images, target, *model.values, *generators)
         losses.append(loss)
         predictions.append(prediction)
         targets.append(target)
-    loss = float(np.concatenate(losses).mean(dtype=np.float64))
+        if weighted and weight is not None:
+            weights.append(weight)
+    counts = np.concatenate(weights) if weights else None
+    loss = float(np.average(np.concatenate(losses).astype(np.float64), weights=counts))
     return loss, _score(model.target, np.concatenate(predictions), np.concatenate(targets))
 
 

@@ -23,6 +23,7 @@ from .callbacks.base import Callback, for_one_training, in_order, listening, not
 from .divergence import divergence
 from .evaluation import evaluate
 from .gradients import evaluation_program, gradient_program
+from .guessing import warn_of_guessing
 from .history import History
 from .interruption import Interruption, ends_the_whole, interruptible
 from .objectives import smoothed
@@ -261,6 +262,8 @@ class Trainer:
                 ConvNetFeaturesWarning,
                 stacklevel=4,
             )
+        elif not open_ended:
+            warn_of_guessing(self, training)
 
     def _run_epochs(self) -> bool:
         """The run itself; whether the user interrupted it."""
@@ -347,8 +350,8 @@ class Trainer:
         record["duration"] = time.perf_counter() - began
         return record
 
-    def evaluate(self, data: Dataset) -> tuple[float, float]:
-        """(mean loss, accuracy or R²) on `data`, without dropout."""
+    def evaluate(self, data: Dataset, weighted: bool = False) -> tuple[float, float]:
+        """(mean loss, accuracy or R²) on `data`, without dropout; samples may have weights."""
         self.prepare()
         if self._evaluation is None:
             self._evaluation = evaluation_program(
@@ -358,7 +361,7 @@ class Trainer:
                 self._n_outputs,
                 self.model.engine,
             )
-        return evaluate(self.model, self._evaluation, data)
+        return evaluate(self.model, self._evaluation, data, weighted)
 
     def _divergence(self, loss: float = 0.0, images: np.ndarray | None = None) -> DivergenceError:
         where = f"epoch {self.epoch}, batch {self.batch}"

@@ -1,0 +1,145 @@
+"""A word about trainings that end no better than guessing."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import entr
+
+from ..exceptions import GuessingWarning
+from ..network.build import Target
+from .batches import Dataset
+from .defaults import NORMALISED
+from .objectives import Objective, UnitByUnit
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+__all__ = ["loss_of_guessing", "warn_of_guessing"]
+
+#: Updates that the shortest automatic training makes: who asks for fewer expects little.
+MIN_UPDATES = 200
+#: The share of guessing's loss below which something was learnt, and below which a mean over
+#: the epoch's batches, with dropout and penalties, shows that without a closer look.
+NOTHING_LEARNT, SUSPICIOUS = 0.99, 0.9
+#: Training images that are looked at closely.
+N_IMAGES = 2_000
+
+_GUESSES: dict[Target, str] = {
+    "classes": "to give every image the classes' frequencies",
+    "labels": "to give every image the labels' frequencies",
+    "numbers": "to give every image the mean of y",
+}
+
+
+def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
+    """Warn where a network has learnt nothing about the images that it was trained on.
+
+    It has not where its loss on them, without dropout and penalties, is at least 0.99 of the
+    least that one answer for all of them has, after 200 updates or more. At most 2,000 of them
+    are looked at, and none where the training loss of the last epoch is below 0.9 of it.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Whose training has ended.
+    data : Dataset
+        What it was trained on.
+
+    Warns
+    -----
+    GuessingWarning
+    """
+    model, objective = trainer.model, trainer.settings.objective
+    history, n_updates = trainer.history, len(trainer.history) * trainer.n_batches
+    if n_updates < MIN_UPDATES:
+        return
+    rows = _some(data.rows)
+    weights = None if data.weights is None else data.weights[rows]
+    guess = loss_of_guessing(
+        objective, model.target, data.targets[rows], model.network.output.output_shape[1], weights
+    )
+    if not guess or history[-1]["train_loss"] < SUSPICIOUS * guess:
+        return
+    some = Dataset(data.images, data.targets, data.weights, rows)
+    loss = trainer.evaluate(some, weighted=True)[0]
+    if loss < NOTHING_LEARNT * guess:
+        return
+    rate = trainer.learning_rate
+    now = "" if rate is None else f" than {rate:g}"
+    normalised = getattr(trainer.settings.rule, "__name__", "") in NORMALISED
+    adam = "" if normalised else ", update='adam'"
+    warnings.warn(
+        f"Training ended no better than guessing: after {len(history)} epochs "
+        f"({n_updates:,} updates) the loss on the training images is {loss:.4g}, and "
+        f"{_GUESSES[model.target]} has a loss of {guess:.4g}. Try a smaller "
+        f"update_learning_rate{now}{adam}, more epochs (max_epochs), and batch normalisation in "
+        "networks of your own; see that the labels belong to the images, and that input_scale "
+        "brings pixels near 1.",
+        GuessingWarning,
+        stacklevel=2,
+    )
+
+
+def _some(rows: np.ndarray) -> np.ndarray:
+    """All of them, or as many as are looked at, drawn at random: y may repeat itself."""
+    if len(rows) <= N_IMAGES:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, N_IMAGES, replace=False))
+
+
+def loss_of_guessing(
+    objective: Objective,
+    target: Target,
+    values: np.ndarray,
+    n_outputs: int,
+    weights: np.ndarray | None = None,
+) -> float | None:
+    """The least mean loss that one answer for all samples has.
+
+    With p the mean of the targets (the frequency of each class, or label): the entropy
+    -Σ p log p for the categorical cross-entropy, the mean over units of
+    -p log p - (1 - p) log(1 - p) for the binary one, and of the variance for the squared error.
+
+    Parameters
+    ----------
+    objective : callable
+    target : {'classes', 'numbers', 'labels'}
+    values : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        The targets as the network is trained on them.
+    n_outputs : int
+    weights : ndarray of shape (n_samples,), optional
+
+    Returns
+    -------
+    float or None
+        None where it isn't known: of other losses.
+
+    Examples
+    --------
+    >>> from lasagne.objectives import categorical_crossentropy
+    >>> codes = np.array([0, 1, 1, 1])
+    >>> f"{loss_of_guessing(categorical_crossentropy, 'classes', codes, 2):.4f}"
+    '0.5623'
+    """
+    from lasagne import objectives
+
+    if isinstance(objective, UnitByUnit):
+        objective = objective.objective
+    if target == "classes":
+        counts = np.bincount(values, weights, n_outputs)
+        mean = counts / counts.sum()
+    else:
+        mean = np.average(values.astype(np.float64), axis=0, weights=weights)
+    if objective is objectives.squared_error:
+        if target != "numbers":
+            return float((mean * (1 - mean)).mean())
+        squares = np.square(values - mean).mean(axis=1)
+        return float(np.average(squares, weights=weights))
+    if objective is objectives.binary_crossentropy and target != "numbers":
+        return float((entr(mean) + entr(1 - mean)).mean())
+    if objective is objectives.categorical_crossentropy and target == "classes":
+        return float(entr(mean).sum())
+    return None
