@@ -78,9 +78,10 @@ def stack_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if inner is None:
         return _extended(fgraph, x, node, pool)
     graph = inner.op.graph
-    if node.op.spec.mode == "max" and isinstance(graph.last, ConvStage | NormStage):
-        pool = replace(pool, activation=graph.last.activation)
-        graph = graph.with_last(replace(graph.last, activation="linear"))
+    last = graph.last
+    if node.op.spec.mode == "max" and last.leaves_activation and last.activation:
+        pool = replace(pool, activation=last.activation)
+        graph = graph.with_last(last.with_activation("linear"))
     return _rebuilt(fgraph, inner, node, graph.followed_by(pool), *inner.inputs)
 
 
@@ -104,7 +105,7 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     inner = y.owner
     last = inner.op.graph.last
     order = ("x", 0, "x", "x") if y.type.ndim == 4 else ("x", 0)
-    if not isinstance(last, ConvStage | DenseStage) or last.bias or last.activation != "linear":
+    if last.units_axis is None or "b" in last.params or last.activation != "linear":
         return None
     shuffle = addend.owner
     if shuffle is None or not isinstance(shuffle.op, DimShuffle):
@@ -115,7 +116,7 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     # One bias for all filters, or one filter for all biases, is broadcasting and no bias.
     if bias.type.shape[0] != y.type.shape[1] and 1 in (bias.type.shape[0], y.type.shape[1]):
         return None
-    graph = inner.op.graph.with_last(replace(last, bias=True))
+    graph = inner.op.graph.with_last(last.with_bias())
     return _rebuilt(fgraph, inner, node, graph, *inner.inputs, bias)
 
 
@@ -130,17 +131,17 @@ def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if inner is None or not _float32(node):
         return None
     last = inner.op.graph.last
-    if not isinstance(last, ConvStage | DenseStage) or last.activation != "linear":
+    if last.units_axis is None or last.activation != "linear":
         return None
     params = inner.inputs[len(inner.inputs) - last.n_params :]
     w = params[0]
     if None in w.type.shape or scale.type.shape != (y.type.shape[1],):
         return None
-    axes = (0, "x", "x", "x") if isinstance(last, ConvStage) else ("x", 0)
+    axes = [0 if axis == last.units_axis else "x" for axis in range(w.type.ndim)]
     scaled = w * scale.dimshuffle(*axes)
-    bias = params[1] * scale + shift if last.bias else shift
+    bias = params[1] * scale + shift if "b" in last.params else shift
     activation: Activation = "rectify" if node.op.rectify else "linear"
-    graph = inner.op.graph.with_last(replace(last, bias=True, activation=activation))
+    graph = inner.op.graph.with_last(last.with_bias().with_activation(activation))
     kept = inner.inputs[: len(inner.inputs) - last.n_params]
     return _rebuilt(fgraph, inner, node, graph, *kept, scaled, bias)
 

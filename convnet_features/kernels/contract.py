@@ -166,6 +166,10 @@ class Stage:
     gradient_reads_input: ClassVar[bool] = False
     #: Whether each sample is computed from that sample alone.
     by_sample: ClassVar[bool] = True
+    #: The axis of the parameter w along which the result's channels or units lie; None without w.
+    units_axis: ClassVar[int | None] = None
+    #: Whether the activation may be left to a max pooling behind the stage, which it commutes with.
+    leaves_activation: ClassVar[bool] = False
     #: What is applied to each number of the result; None where a stage takes no activation.
     activation: Activation | None = None
 
@@ -206,6 +210,10 @@ class Stage:
         """The stage with another activation."""
         return replace(self, activation=activation)  # type: ignore[type-var]
 
+    def with_bias(self) -> Stage:
+        """The stage with a bias, of those that have a `units_axis`."""
+        return replace(self, bias=True)  # type: ignore[type-var]
+
 
 @dataclass(frozen=True)
 class ConvStage(Stage):
@@ -215,6 +223,8 @@ class ConvStage(Stage):
     bias: bool = True
     activation: Activation = "linear"
     gradient_reads_input: ClassVar[bool] = True
+    units_axis: ClassVar[int] = 0
+    leaves_activation: ClassVar[bool] = True
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -273,6 +283,7 @@ class DenseStage(Stage):
     bias: bool = True
     activation: Activation = "linear"
     gradient_reads_input: ClassVar[bool] = True
+    units_axis: ClassVar[int] = 1
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -328,6 +339,7 @@ class NormStage(Stage):
     activation: Activation = "linear"
     gradient_reads_input: ClassVar[bool] = True
     by_sample: ClassVar[bool] = False
+    leaves_activation: ClassVar[bool] = True
 
     @property
     def params(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from convnet_features.kernels.contract import (
     MaskStage,
     NormStage,
     Pool2DSpec,
+    Stage,
     StageGraph,
 )
 from convnet_features.kernels.registry import get_kernels
@@ -130,6 +131,18 @@ def test_stack(assert_same):
         return pt.tanh(pt.dot(rectified.flatten(2), v) + c[0].dimshuffle("x", 0))
 
     assert_same(network, (2, 3, 8, 10), (4, 3, 3, 3), (1, 4), (4 * 3 * 4, 5), (1, 5))
+
+
+def test_every_kind_of_stage_is_known():
+    from convnet_features.compilation.jax.images import STAGES
+    from convnet_features.kernels import contract
+
+    kinds = {
+        each
+        for each in vars(contract).values()
+        if isinstance(each, type) and issubclass(each, Stage) and each is not Stage
+    }
+    assert set(STAGES) == kinds
 
 
 def test_a_stack_with_a_mask():

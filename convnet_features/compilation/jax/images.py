@@ -122,32 +122,54 @@ def run_graph(
     for node in graph.nodes:
         given = [values[value] for value in node.inputs]
         own = [next(remaining) for _ in node.stage.params]
-        y, *found = _run_stage(node.stage, given, own)
+        y, *found = STAGES[type(node.stage)](node.stage, given, own)
         statistics += found
         values.append(activated(node.stage.activation or "linear", y))
     return [values[value] for value in graph.outputs], statistics
 
 
-def _run_stage(stage: Stage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any, ...]:
-    """A stage's result before its activation, and its statistics."""
-    match stage:
-        case PoolStage():
-            return (pool(stage.pool, *xs),)
-        case ConvStage():
-            y = convolve(stage.conv, xs[0], params[0])
-            return (y + params[1][None, :, None, None] if stage.bias else y,)
-        case DenseStage():
-            y = xs[0].reshape(len(xs[0]), -1) @ params[0]
-            return (y + params[1] if stage.bias else y,)
-        case NormStage():
-            return normalise(stage.epsilon, *xs, *params)
-        case MaskStage():
-            return (xs[0] * params[0],)
-        case SumStage():
-            return (functools.reduce(jnp.add, xs),)
-        case ConcatStage():
-            return (jnp.concatenate(xs, axis=1),)
-    raise NotImplementedError(f"JAX: {stage}")
+def _convolution(stage: ConvStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    y = convolve(stage.conv, xs[0], params[0])
+    return (y + params[1][None, :, None, None] if stage.bias else y,)
+
+
+def _pooling(stage: PoolStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    return (pool(stage.pool, xs[0]),)
+
+
+def _dense(stage: DenseStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    y = xs[0].reshape(len(xs[0]), -1) @ params[0]
+    return (y + params[1] if stage.bias else y,)
+
+
+def _normalisation(
+    stage: NormStage, xs: Sequence[Any], params: Sequence[Any]
+) -> tuple[Any, Any, Any]:
+    return normalise(stage.epsilon, xs[0], *params)
+
+
+def _mask(stage: MaskStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    return (xs[0] * params[0],)
+
+
+def _sum(stage: SumStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    return (functools.reduce(jnp.add, xs),)
+
+
+def _concatenation(stage: ConcatStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    return (jnp.concatenate(xs, axis=1),)
+
+
+#: From (stage, inputs, parameters) to the stage's result before its activation, and its statistics.
+STAGES: dict[type[Stage], Callable[..., tuple[Any, ...]]] = {
+    ConvStage: _convolution,
+    PoolStage: _pooling,
+    DenseStage: _dense,
+    NormStage: _normalisation,
+    MaskStage: _mask,
+    SumStage: _sum,
+    ConcatStage: _concatenation,
+}
 
 
 def gradients_of(function: Callable[..., Any], inputs: Sequence[Any], gy: Any) -> tuple[Any, ...]:
