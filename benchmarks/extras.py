@@ -21,7 +21,9 @@ from convnet_features import ConvNetClassifier
 from convnet_features.augmentation import (
     Chain,
     ColorJitter,
+    CutMix,
     Cutout,
+    MixUp,
     RandomCrop,
     RandomErasing,
     RandomFlip,
@@ -54,6 +56,8 @@ OF_PHOTOGRAPHS = {
     "grey": RandomGrayscale(),
     "erasing": RandomErasing(),
     "erasing, random": RandomErasing(value="random"),
+    "mixup": MixUp(),
+    "cutmix": CutMix(),
 }
 
 

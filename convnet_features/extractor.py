@@ -60,9 +60,10 @@ class ConvNetFeatureExtractor(BaseConvNet):
         Dropped where the update rule has no such argument.
     loss : str or callable, default="auto"
         A function of ``lasagne.objectives``, or one like them, from (prediction,
-        target) to one loss a sample. "auto" is the categorical cross-entropy for
-        classes, the squared error for numbers, and the binary cross-entropy for
-        0/1 matrices.
+        target) to one loss a sample; classes reach it as integers, or as rows of
+        probabilities where they are smoothed or mixed. "auto" is the categorical
+        cross-entropy for classes, the squared error for numbers, and the binary
+        cross-entropy for 0/1 matrices.
     l1, l2 : float or dict of str to float, default=0.0
         Strength of the penalty on absolute, or squared, weights; of the whole
         network, or of each layer named.
@@ -94,7 +95,7 @@ class ConvNetFeatureExtractor(BaseConvNet):
         The share of each class's probability that is spread over all classes.
     augment : callable or list of callable, default=None
         Changes each batch of training images: `convnet_features.augmentation`
-        has some.
+        has some. Those that mix images (`MixUp`, `CutMix`) mix y alike.
     callbacks : list of Callback, default=None
         Watch training, and may stop it: see `convnet_features.callbacks`.
     warm_start : bool, default=False

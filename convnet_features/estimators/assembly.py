@@ -13,12 +13,12 @@ from ..network.features import check_feature_layer, layer_names
 from ..network.model import Model
 from ..network.pixels import fits_float32
 from ..network.size import warn_if_large
-from ..training.augmentation import as_augment
+from ..training.augmentation import Augmentation, as_augment
 from ..training.batches import Dataset
 from ..training.defaults import automatic_batch_size, automatic_epochs, automatic_learning_rate
 from ..training.freezing import check_frozen, warn_of_random
 from ..training.history import History
-from ..training.objectives import resolve_loss
+from ..training.objectives import Objective, resolve_loss, takes_shares
 from ..training.settings import Penalty, Settings
 from ..training.split import split_rows
 from ..training.trainer import Trainer
@@ -205,6 +205,8 @@ def _settings(
             f"label_smoothing={estimator.label_smoothing!r} needs classes or labels; y holds "
             "numbers."
         )
+    augment = None if estimator.augment is None else as_augment(estimator.augment)
+    _check_shares(estimator, objective, augment)
     rule = resolve_update(estimator.update)
     given = estimator._update_params()
     if given["learning_rate"] == "auto":
@@ -220,8 +222,21 @@ def _settings(
         l2=_penalty("l2", estimator.l2, network),
         max_norm=None if estimator.max_grad_norm is None else float(estimator.max_grad_norm),
         label_smoothing=float(estimator.label_smoothing),
-        augment=None if estimator.augment is None else as_augment(estimator.augment),
+        augment=augment,
     )
+
+
+def _check_shares(estimator: Any, objective: Objective, augment: Augmentation | None) -> None:
+    """That the loss takes targets which are one class in part and another in part."""
+    if takes_shares(objective):
+        return
+    mixing = augment is not None and augment._mixes
+    if mixing or estimator.label_smoothing:
+        maker = "augment mixes" if mixing else "label_smoothing mixes"
+        raise ValueError(
+            f"{maker} classes, and loss={estimator.loss!r} compares one right class with the "
+            "others; use loss='categorical_crossentropy'."
+        )
 
 
 def _penalty(name: str, value: Any, network: Network) -> Penalty:

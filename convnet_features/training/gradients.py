@@ -21,7 +21,14 @@ from ..network.outputs import symbolic_output
 from ..network.signature import description, network_signature
 from ..theano_facade import theano_scope
 from .freezing import frozen_positions, training_output
-from .objectives import Objective, penalty, sample_losses, target_variable, training_loss
+from .objectives import (
+    Objective,
+    TargetVariable,
+    penalty,
+    sample_losses,
+    target_variable,
+    training_loss,
+)
 
 __all__ = ["GradientProgram", "differentiated", "evaluation_program", "gradient_program"]
 
@@ -49,7 +56,7 @@ class GradientProgram:
 def gradient_program(
     network: Network,
     objective: Objective,
-    target: Target,
+    target: TargetVariable,
     n_outputs: int,
     *,
     weighted: bool,
@@ -66,7 +73,7 @@ def gradient_program(
     network : Network
     objective : callable
         (prediction, target) to losses.
-    target : {'classes', 'numbers', 'labels'}
+    target : {'classes', 'numbers', 'labels', 'probabilities'}
     n_outputs : int
     weighted : bool
         Whether there are sample weights.
@@ -105,7 +112,7 @@ def _key(
 def _compile_gradients(
     network: Network,
     objective: Objective,
-    target: Target,
+    target: TargetVariable,
     n_outputs: int,
     weighted: bool,
     l1: bool | tuple[str, ...],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,18 +14,23 @@ from ..network.build import Network, Target
 __all__ = [
     "DEFAULT_LOSS",
     "Objective",
+    "TargetVariable",
     "binary_hinge_loss",
     "huber_loss",
     "multiclass_hinge_loss",
+    "of_probabilities",
     "penalty",
     "resolve_loss",
     "sample_losses",
     "smoothed",
+    "takes_shares",
     "target_variable",
     "training_loss",
 ]
 
 Objective = Callable[[Any, Any], Any]
+#: What a batch's targets are: classes may have become rows of probabilities.
+TargetVariable = Target | Literal["probabilities"]
 #: From what the network learns to the name of a function in ``lasagne.objectives``.
 DEFAULT_LOSS: dict[Target, str] = {
     "classes": "categorical_crossentropy",
@@ -164,28 +169,39 @@ class Smoothed:
     """A loss whose targets are a share `epsilon` away from 0 and 1: t(1 - ε) + ε / k.
 
     k is the number of classes, or 2 for labels (Szegedy et al., 2016,
-    "Rethinking the Inception architecture").
+    "Rethinking the Inception architecture"). A matrix holds labels, or the
+    `probabilities` of classes.
     """
 
     objective: Objective
     epsilon: float
+    probabilities: bool = False
 
     def __call__(self, prediction: Any, target: Any) -> Any:
         n_values: Any = np.float32(2)
+        if target.ndim == 1 or self.probabilities:
+            n_values = prediction.shape[1].astype("float32")
         if target.ndim == 1:
             target = one_hot(target, prediction)
-            n_values = prediction.shape[1].astype("float32")
         kept, spread = np.float32(1 - self.epsilon), np.float32(self.epsilon) / n_values
         return self.objective(prediction, target * kept + spread)
 
 
-def smoothed(objective: Objective, epsilon: float) -> Objective:
+def smoothed(objective: Objective, epsilon: float, probabilities: bool = False) -> Objective:
     """`objective` with label smoothing, for an `epsilon` in [0, 1); itself for one of 0."""
     if epsilon == 0:
         return objective
-    if isinstance(objective, UnitByUnit):
-        objective = objective.objective
-    return Smoothed(objective, float(epsilon))
+    return Smoothed(of_probabilities(objective), float(epsilon), probabilities)
+
+
+def of_probabilities(objective: Objective) -> Objective:
+    """`objective` for rows of probabilities instead of classes."""
+    return objective.objective if isinstance(objective, UnitByUnit) else objective
+
+
+def takes_shares(objective: Objective) -> bool:
+    """Whether a target may be one class in part and another in part."""
+    return objective is not multiclass_hinge_loss
 
 
 def one_hot(labels: Any, like: Any) -> Any:
@@ -197,7 +213,7 @@ def one_hot(labels: Any, like: Any) -> Any:
     return eq(labels.dimshuffle(0, "x"), columns).astype("float32")
 
 
-def target_variable(target: Target, n_outputs: int) -> Any:
+def target_variable(target: TargetVariable, n_outputs: int) -> Any:
     """The symbolic target of a batch."""
     from pytensor.tensor import tensor
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..network.build import Target
 from .augmentation import Augmentation
 from .objectives import Objective
 
@@ -51,6 +52,10 @@ class Settings:
     max_norm: float | None = None
     label_smoothing: float = 0.0
     augment: Augmentation | None = None
+
+    def mixes_classes(self, target: Target) -> bool:
+        """Whether classes reach the loss as rows of probabilities."""
+        return target == "classes" and self.augment is not None and self.augment._mixes
 
     def strengths(self) -> list[Any]:
         """What the gradient program takes for the penalties that there are."""

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from .gradients import evaluation_program, gradient_program
 from .guessing import warn_of_guessing
 from .history import History
 from .interruption import Interruption, ends_the_whole, interruptible
-from .objectives import smoothed
+from .objectives import TargetVariable, of_probabilities, smoothed
 from .settings import Settings, penalised
 from .state import TrainingState
 from .step import Step, loaded
@@ -130,10 +130,13 @@ class Trainer:
     def _prepare_step(self, weighted: bool) -> None:
         """Compile the gradients; data with sample weights may follow data without."""
         model, settings = self.model, self.settings
+        objective, target = settings.objective, cast(TargetVariable, model.target)
+        if mixed := settings.mixes_classes(model.target):
+            objective, target = of_probabilities(objective), "probabilities"
         gradients = gradient_program(
             model.network,
-            smoothed(settings.objective, settings.label_smoothing),
-            model.target,
+            smoothed(objective, settings.label_smoothing, mixed),
+            target,
             self._n_outputs,
             weighted=weighted,
             l1=penalised(settings.l1),
@@ -337,7 +340,7 @@ class Trainer:
             settings.batch_size,
             self.model.input_scale,
             self.order if settings.shuffle else None,
-            seeded(settings.augment, self.seed, self.epoch),
+            seeded(settings.augment, self.seed, self.epoch, self._n_outputs),
             ahead=settings.augment is not None and (self._step.on_device or processor_to_spare()),
         )
 

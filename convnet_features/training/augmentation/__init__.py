@@ -6,17 +6,21 @@ estimators' `augment`, one by one or as a list, and see training images only.
 """
 
 from .base import Augmentation
-from .chain import Chain, as_augment
+from .chain import Chain, RandomChoice, as_augment
 from .colour import ColorJitter, RandomGrayscale
 from .erasing import Cutout, RandomErasing
 from .geometry import RandomCrop, RandomFlip, RandomResizedCrop, RandomRotation, RandomShift
+from .mixing import CutMix, MixUp
 from .seeding import seeded
 
 __all__ = [
     "Augmentation",
     "Chain",
     "ColorJitter",
+    "CutMix",
     "Cutout",
+    "MixUp",
+    "RandomChoice",
     "RandomCrop",
     "RandomErasing",
     "RandomFlip",

@@ -24,6 +24,8 @@ class Augmentation(BaseEstimator):
     """
 
     on_bytes: bool = False
+    #: Whether it mixes what is learnt of images, too.
+    _mixes: bool = False
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:

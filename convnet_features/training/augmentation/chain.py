@@ -1,4 +1,4 @@
-"""Several augmentations as one, and functions of users as augmentations."""
+"""Several augmentations as one, one of several, and functions of users as augmentations."""
 
 from __future__ import annotations
 
@@ -8,13 +8,32 @@ from typing import Any
 
 import numpy as np
 
+from ...intervals import NOT_NEGATIVE
 from ..batches import Batch
 from .base import Augmentation
 
-__all__ = ["Chain", "as_augment"]
+__all__ = ["Chain", "RandomChoice", "as_augment"]
 
 
-class Chain(Augmentation):
+class Steps(Augmentation):
+    """Several augmentations, each of which gets images as it takes them."""
+
+    on_bytes: bool = True
+    steps: Sequence[Callable[..., np.ndarray]]
+
+    @property
+    def _mixes(self) -> bool:  # type: ignore[override]
+        return any(step._mixes for step in self._each())
+
+    def _each(self) -> list[Augmentation]:
+        return [as_augment(step) for step in self.steps]
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        self._each()
+
+
+class Chain(Steps):
     """Several augmentations, one after the other.
 
     Parameters
@@ -24,26 +43,69 @@ class Chain(Augmentation):
         a second argument).
     """
 
-    on_bytes = True  # each step gets what it takes
-
     def __init__(self, steps: Sequence[Callable[..., np.ndarray]]) -> None:
         self.steps = steps
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), changed by every step."""
-        for step in map(as_augment, self.steps):
+        for step in self._each():
             images = step(step._as_taken(images), random)
         return images
 
-    def _validate_params(self) -> None:
-        for step in self.steps:
-            as_augment(step)
-
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
-        """A batch of training, changed by every step."""
-        for step in map(as_augment, self.steps):
+        for step in self._each():
             batch = step._change(batch, random)
         return batch
+
+
+class RandomChoice(Steps):
+    """One of several augmentations, drawn for each batch.
+
+    Parameters
+    ----------
+    steps : sequence of callables
+        As `Chain` takes them; a list among them is a chain of its own.
+    p : sequence of float, default=None
+        How often each is drawn, relative to the others. None draws all alike.
+
+    Examples
+    --------
+    >>> from convnet_features.augmentation import CutMix, MixUp, RandomFlip
+    >>> augment = [RandomFlip(), RandomChoice([MixUp(0.2), CutMix()])]
+    """
+
+    def __init__(
+        self, steps: Sequence[Callable[..., np.ndarray]], p: Sequence[float] | None = None
+    ) -> None:
+        self.steps = steps
+        self.p = p
+
+    def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """`images` of shape (n_samples, n_channels, height, width), changed by one step."""
+        step = self._drawn(random)
+        return step(step._as_taken(images), random)
+
+    def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
+        return self._drawn(random)._change(batch, random)
+
+    def _drawn(self, random: np.random.Generator) -> Augmentation:
+        return self._each()[random.choice(len(self.steps), p=self._probabilities())]
+
+    def _probabilities(self) -> np.ndarray | None:
+        if self.p is None:
+            return None
+        p = np.asarray(self.p, dtype=np.float64)
+        return p / p.sum()
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        p = [1.0] * len(self.steps) if self.p is None else list(self.p)
+        if len(p) != len(self.steps) or not all(map(NOT_NEGATIVE.is_satisfied_by, p)) or not sum(p):
+            raise ValueError(
+                f"RandomChoice: p must be one number of at least 0 for each of the "
+                f"{len(self.steps)} steps, of which there must be one, and not all of them 0; got "
+                f"p={self.p!r}."
+            )
 
 
 class Function(Augmentation):
