@@ -14,6 +14,7 @@ from .embedding import FeatureEmbeddingDisplay
 from .errors import MisclassifiedDisplay
 from .explanation import explain
 from .filters import FiltersDisplay
+from .grad_cam import GradCAMDisplay
 from .learning_curves import LearningCurvesDisplay
 from .nolearn_names import (
     draw_to_file,
@@ -32,6 +33,7 @@ __all__ = [
     "ArchitectureDisplay",
     "FeatureEmbeddingDisplay",
     "FiltersDisplay",
+    "GradCAMDisplay",
     "LayerActivationsDisplay",
     "LearningCurvesDisplay",
     "MisclassifiedDisplay",

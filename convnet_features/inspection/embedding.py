@@ -10,7 +10,7 @@ from sklearn.utils import get_tags
 
 from .drawing import Display, one_axes
 from .pictures import number_of, pictures_of, read_again
-from .source import Source, as_batch, find_source
+from .source import as_batch, find_source
 
 __all__ = ["FeatureEmbeddingDisplay"]
 
@@ -124,7 +124,7 @@ class FeatureEmbeddingDisplay(Display):
             raise ValueError(f"thumbnails must be at least 0; got {thumbnails!r}.")
         X = read_again(X)
         source = find_source(estimator)
-        features = _features(source, source.images(X), layer)
+        features = source.features(source.images(X), layer)
         if reducer is None:
             from sklearn.decomposition import PCA
 
@@ -246,17 +246,10 @@ def _draw_thumbnails(
     place = ax.get_position()
     width, height = ax.figure.get_size_inches() * (place.width, place.height)
     frame = 1.5
-    side = 72.0 * THUMBNAIL * min(width, height) - 2.0 * frame
+    side = 72.0 * THUMBNAIL * min(width, height) - 4.0 * frame
     for picture, point, colour in zip(pictures, points, colours, strict=True):
         image = OffsetImage(
             picture, zoom=side / max(picture.shape[:2]), cmap="gray", norm=Normalize(0.0, 1.0)
         )
-        style = {"edgecolor": colour, "linewidth": frame, "boxstyle": "square,pad=0"}
+        style = {"edgecolor": colour, "linewidth": frame, "boxstyle": "square,pad=0.1"}
         ax.add_artist(AnnotationBbox(image, point, bboxprops=style))
-
-
-def _features(source: Source, images: np.ndarray, layer: str | None) -> np.ndarray:
-    """ndarray of shape (n_samples, n_features)."""
-    names = source.feature_layers if layer is None else [layer]
-    outputs = [source.output(name, images).reshape(len(images), -1) for name in names]
-    return np.concatenate(outputs, axis=1)

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..kernels.memory import empty
 from .drawing import Display, as_picture, panels, show_picture
+from .pictures import split_loader
 from .prediction import chosen_columns, known_classes, scores
-from .source import as_batch, find_source, image_shape
+from .source import as_batch, find_source, image_view
 
 __all__ = ["OcclusionDisplay"]
 
@@ -95,7 +96,8 @@ class OcclusionDisplay(Display):
             LogisticRegression, that of the LogisticRegression.
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, channels, height, width)
-            A few images; each costs height × width predictions.
+            A few images, as the estimator takes them: paths too, before an
+            `ImageLoader`. Each costs height × width predictions.
         target : array-like of shape (n_samples,) or scalar, optional
             The classes whose score is watched (for regressors and labels, the
             number of the output); by default the most probable class or label, or
@@ -120,16 +122,18 @@ class OcclusionDisplay(Display):
             fits neither the samples nor the classes, or several classes a sample
             are predicted.
         """
+        loader, estimator = split_loader(estimator)
+        X = X if loader is None else loader.transform(X)
         source = find_source(estimator)
         given, X = X, np.asarray(as_batch(X, source.net.input_shape_))
-        images = X.reshape(len(X), *image_shape(source, X))
+        images = image_view(source, X)
         square = _checked_square(square, images.shape[2:])
         before = scores(estimator, _like(given, X))
         columns = chosen_columns(target, known_classes(estimator), before)
         covered = empty((len(X), images.shape[2] * images.shape[3]), np.float64)
         for row, column in enumerate(columns):
             batches = _covered(images[row], square, fill, batch_size)
-            rows = (_like(given, batch.reshape(len(batch), *X.shape[1:])) for batch in batches)
+            rows = (_like(given, _in_form(batch, X)) for batch in batches)
             each = [scores(estimator, batch)[:, column] for batch in rows]
             covered[row] = np.concatenate(each)
         return cls(
@@ -168,6 +172,13 @@ class OcclusionDisplay(Display):
         return self
 
 
+def _in_form(images: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Images (n, channels, height, width) in the form of X: flat, of one channel, channels last."""
+    if X.ndim == 4 and images.shape[1:] != X.shape[1:]:
+        images = np.moveaxis(images, 1, -1)
+    return images.reshape(len(images), *X.shape[1:])
+
+
 def _like(given: Any, rows: np.ndarray) -> Any:
     """Rows as a frame where the user gave one: steps in front may ask for columns by name."""
     if not hasattr(given, "columns"):
@@ -185,7 +196,9 @@ def draw_explanations(
     imshow_params: dict[str, Any],
 ) -> tuple[Any, np.ndarray]:
     """(figure, axes): a row of image, heat, and heat over the image, for each image."""
-    figure, axes = panels(ax, len(images), 3, figsize or (7.5, 2.6 * len(images)))
+    height, width = images.shape[2:]
+    row_height = max(1.3, min(2.2 * height / width, 6.0) + 0.3)
+    figure, axes = panels(ax, len(images), 3, figsize or (7.5, row_height * len(images)))
     for (left, middle, right), image, warmth in zip(axes, images, heat, strict=True):
         picture = as_picture(image)
         show_picture(left, picture, cmap="gray_r")

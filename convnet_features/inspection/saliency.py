@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 
-from ..compilation.linker import compilation_rewriter
-from ..kernels.memory import empty
-from ..kernels.registry import get_kernels
-from ..network.build import Network
-from ..network.functions import Program, cached_program, without_shared_variables
-from ..network.model import Model
 from ..network.pixels import fits_float32
-from ..network.signature import network_signature
-from ..theano_facade import theano_scope
 from .drawing import Display
+from .gradients import gradients
 from .occlusion import draw_explanations
 from .prediction import chosen_columns
 from .source import find_source
 
-__all__ = ["SaliencyDisplay", "input_gradient_program"]
+__all__ = ["SaliencyDisplay"]
 
 
 class SaliencyDisplay(Display):
@@ -124,8 +116,11 @@ class SaliencyDisplay(Display):
         factor, rest = (scale, 1.0) if fits_float32(scale) else (1.0, scale)
         chosen = np.zeros(values.shape, dtype=np.float32)
         chosen[np.arange(len(images)), columns] = factor
-        gradients = _input_gradients(source.model, images, chosen, before_softmax)
-        return cls(images, gradients if rest == 1.0 else gradients.astype(np.float64) * rest)
+        model, network = source.model, source.model.network
+        _, by_pixel = gradients(
+            model, network.input.name, images, [network.output.name], chosen, before_softmax
+        )
+        return cls(images, by_pixel if rest == 1.0 else by_pixel.astype(np.float64) * rest)
 
     def plot(
         self,
@@ -154,88 +149,3 @@ class SaliencyDisplay(Display):
             ax, self.images, self.saliency, "|gradient|", figsize, options
         )
         return self
-
-
-def _input_gradients(
-    model: Model, images: np.ndarray, chosen: np.ndarray, before_softmax: bool
-) -> np.ndarray:
-    """The derivative of Σ chosen · output by the pixels as they reach the first layer."""
-    program = input_gradient_program(model.network, model.engine, before_softmax)
-    gradients = empty(images.shape)
-    step = model.slice_size
-    for start in range(0, len(images), step):
-        rows = slice(start, start + step)
-        batch = model.to_network(images[rows])
-        generators = [np.random.default_rng(0) for _ in range(program.n_generators)]
-        (gradients[rows],) = program.function(batch, chosen[rows], *model.values, *generators)
-    return gradients
-
-
-def input_gradient_program(
-    network: Network, engine: str, before_softmax: bool, fuse: bool = True
-) -> Program:
-    """The program from (images, weights of outputs, *params) to the gradient by the images.
-
-    Parameters
-    ----------
-    network : Network
-    engine : str
-        Whose kernels.
-    before_softmax : bool
-        Leave out the output layer's nonlinearity.
-    fuse : bool, default=True
-        Fuse runs of layers.
-
-    Returns
-    -------
-    Program
-        Its function gives, for images of shape (n_samples, channels, height,
-        width) and weights w of shape (n_samples, n_outputs), the gradient of
-        Σ w · output by the images, in their shape.
-    """
-    signature = network_signature(network)
-    options = (before_softmax, engine, fuse)
-    key = None if signature is None else ("input gradients", signature, *options)
-    return cached_program(key, lambda: _compile_input_gradients(network, *options))
-
-
-def _compile_input_gradients(
-    network: Network, before_softmax: bool, engine: str, fuse: bool
-) -> Program:
-    from lasagne.layers import get_output
-    from pytensor.gradient import grad
-    from pytensor.graph.rewriting.utils import rewrite_graph
-    from pytensor.tensor import matrix
-
-    from ..compilation import compile_program
-
-    layer = _without_nonlinearity(network.output) if before_softmax else network.output
-    images = network.input.input_var
-    with theano_scope():
-        chosen = matrix("chosen", dtype="float32")
-        total = (get_output(layer, deterministic=True) * chosen).sum()
-        params, (total,), generators = without_shared_variables(network, [total])
-        # Fusing comes before differentiating: each fused operation brings its own gradient.
-        fused: Any = rewrite_graph(
-            total, include=(), custom_rewrite=compilation_rewriter(fuse), clone=False
-        )
-        gradient: Any = grad(fused, images, disconnected_inputs="ignore")
-        function = compile_program(
-            [images, chosen, *params, *generators],
-            [gradient],
-            get_kernels(engine),
-            fuse=fuse,
-            clone=False,
-        )
-    return Program(function, len(generators))
-
-
-def _without_nonlinearity(layer: Any) -> Any:
-    """The same layer, its parameters shared, without the softmax or sigmoid at its end."""
-    from lasagne.nonlinearities import identity, sigmoid, softmax
-
-    if getattr(layer, "nonlinearity", None) not in (softmax, sigmoid):
-        return layer
-    bare = copy.copy(layer)
-    bare.nonlinearity = identity
-    return bare

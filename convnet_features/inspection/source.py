@@ -23,7 +23,7 @@ __all__ = [
     "as_batch",
     "find_layer",
     "find_source",
-    "image_shape",
+    "image_view",
     "is_layer",
     "layer_output",
 ]
@@ -39,10 +39,13 @@ class Source:
         Fitted: one of ours, or nolearn's NeuralNet.
     before : Pipeline or None
         The steps that data pass on their way to the network.
+    behind : Pipeline or None
+        The steps that take its features.
     """
 
     net: Any
     before: Pipeline | None = None
+    behind: Pipeline | None = None
 
     @property
     def model(self) -> Model:
@@ -98,6 +101,17 @@ class Source:
                 f"{', '.join(self.model.network.layers)}."
             )
         return self.model.outputs([name], images)[0]
+
+    def features(self, images: np.ndarray, layer: str | None = None) -> np.ndarray:
+        """Flat activations of a layer, or of the feature layers side by side.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        names = self.feature_layers if layer is None else [layer]
+        outputs = [self.output(name, images).reshape(len(images), -1) for name in names]
+        return np.concatenate(outputs, axis=1)
 
 
 def checked_images(X: Any) -> np.ndarray:
@@ -156,7 +170,9 @@ def _find_in_pipeline(pipeline: Pipeline) -> Source:
         )
     position = found[0]
     source = find_source(pipeline.steps[position][1])
-    return Source(source.net, pipeline[:position] if position else None)
+    before = pipeline[:position] if position else None
+    behind = pipeline[position + 1 :] if position + 1 < len(pipeline.steps) else None
+    return Source(source.net, before, behind)
 
 
 def _holds_network(step: Any) -> bool:
@@ -177,12 +193,14 @@ def as_batch(X: Any, input_shape: tuple[int, ...]) -> Any:
     return np.asarray(X)[np.newaxis] if shape in single else X
 
 
-def image_shape(source: Source, X: np.ndarray) -> tuple[int, int, int]:
-    """(channels, height, width) of X's own images, which other steps may resize on their way."""
+def image_view(source: Source, X: np.ndarray) -> np.ndarray:
+    """X as images (n_samples, channels, height, width), which other steps may resize."""
     expected = source.net.input_shape_
-    if math.prod(X.shape[1:]) == math.prod(expected):
-        return expected
-    return infer_input_shape(X.shape)
+    if math.prod(X.shape[1:]) != math.prod(expected):
+        expected = None
+    layout = getattr(source.net, "data_format", "channels_first")
+    X = channels_first("X", X, layout, expected)
+    return X.reshape(len(X), *(expected or infer_input_shape(X.shape)))
 
 
 def is_layer(candidate: Any) -> bool:

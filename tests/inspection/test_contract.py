@@ -15,6 +15,7 @@ from convnet_features.inspection import (
     ArchitectureDisplay,
     FeatureEmbeddingDisplay,
     FiltersDisplay,
+    GradCAMDisplay,
     LayerActivationsDisplay,
     LearningCurvesDisplay,
     MisclassifiedDisplay,
@@ -28,6 +29,7 @@ pytest.importorskip("matplotlib").use("Agg")
 DISPLAYS = {
     FiltersDisplay: lambda e, X, y: FiltersDisplay.from_estimator(e),
     ActivationMapsDisplay: lambda e, X, y: ActivationMapsDisplay.from_estimator(e, X[:1]),
+    GradCAMDisplay: lambda e, X, y: GradCAMDisplay.from_estimator(e, X[:2], y[:2]),
     LayerActivationsDisplay: lambda e, X, y: LayerActivationsDisplay.from_estimator(e, X[:1]),
     LearningCurvesDisplay: lambda e, X, y: LearningCurvesDisplay.from_estimator(e),
     MisclassifiedDisplay: lambda e, X, y: MisclassifiedDisplay.from_estimator(
@@ -135,6 +137,8 @@ def test_computing_imports_no_matplotlib():
         "net = ConvNetFeatureExtractor(max_epochs=1, random_state=0).fit(X[:200], y[:200])\n"
         "inspection.FiltersDisplay.from_estimator(net)\n"
         "inspection.SaliencyDisplay.from_estimator(net, X[:1])\n"
+        "inspection.GradCAMDisplay.from_estimator(net, X[:1])\n"
+        "inspection.MisclassifiedDisplay.from_estimator(net, X[:20], y[:20])\n"
         "inspection.OcclusionDisplay.from_estimator(net, X[:1])\n"
         "inspection.FeatureEmbeddingDisplay.from_estimator(net, X[:20])\n"
         "print('matplotlib' in sys.modules)\n"

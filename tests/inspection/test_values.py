@@ -391,3 +391,31 @@ def test_boxes_name_sizes_and_parameters():
     boxes = {box.name: box for box in ArchitectureDisplay.from_estimator(branching()).boxes}
     assert boxes["inner"].text == "inner: Conv2D\n3×16×16, 84 parameters"
     assert boxes["sum"].text == "sum: ElemwiseSum\n3×16×16"
+
+
+def test_occlusion_of_colour_images_of_every_form(rng):
+    X = rng.integers(0, 256, (30, 3, 6, 10), dtype=np.uint8)
+    y = np.arange(30) % 2
+    net = ConvNetClassifier(max_epochs=1, random_state=0).fit(X, y)
+    plain = OcclusionDisplay.from_estimator(net, X[:2], square=3)
+    expected = covered_one_by_one(net, X[1], net.predict_proba(X[1:2]).argmax(), 3, 0)
+    np.testing.assert_allclose(plain.covered_scores[1], expected, atol=1e-5)
+    for form in (X[:2].transpose(0, 2, 3, 1), X[:2].reshape(2, -1)):
+        shown = OcclusionDisplay.from_estimator(net, form, square=3)
+        np.testing.assert_allclose(shown.covered_scores, plain.covered_scores, atol=1e-6)
+        np.testing.assert_array_equal(shown.images, X[:2])
+
+
+def test_explanations_of_photographs(tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    colours = ["red", "navy"] * 6
+    paths = [tmp_path / f"{number}.png" for number in range(12)]
+    for number, (path, colour) in enumerate(zip(paths, colours, strict=True)):
+        image_module.new("RGB", (20 + number, 30), colour).save(path)
+    model = make_pipeline(ImageLoader((6, 8)), ConvNetClassifier(max_epochs=1, random_state=0))
+    model.fit(paths, colours)
+    decoded = model[0].transform(paths[:2])
+    for kind in (OcclusionDisplay, SaliencyDisplay):
+        shown, plain = kind.from_estimator(model, paths[:2]), kind.from_estimator(model[1], decoded)
+        np.testing.assert_array_equal(shown.images, decoded)
+        np.testing.assert_array_equal(*(list(vars(each).values())[1] for each in (shown, plain)))
