@@ -631,27 +631,21 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         training: bool = False,
         time: bool = False,
     ) -> Explanation:
-        """What runs for the network, step by step, and why.
+        """Say what runs for each layer of the network, and why.
+
+        `convnet_features.inspection.explain` of this estimator: it describes the arguments and
+        the `Explanation`, a list of records that shows itself as a table. `transform` and
+        `predict` take slices of as many images as fit the cache, `fit` batches of
+        ``batch_size``.
 
         Parameters
         ----------
-        n_samples : int, default=128
-            Images of a batch: what runs depends on the shapes. `transform` and `predict` take
-            slices of as many as fit the cache, `fit` batches of ``batch_size_``.
-        layers : str or list of str, optional
-            Layers whose outputs are computed. Default: the last one.
-        training : bool, default=False
-            Dropout at work, and the kernels' gradients too. Not listed are the loss, the update
-            rule, and gradients that NumPy computes. Frozen layers are shown as if they learnt.
-        time : bool, default=False
-            Run each step some times on random pixels, and note the least time.
+        n_samples, layers, training, time
+            As in `convnet_features.inspection.explain`.
 
         Returns
         -------
         Explanation
-            A list of records, one a step, with the layers, the kernel, the reason why it is
-            taken, shapes, layout, multiplications, bytes and milliseconds. It shows itself as
-            a table; ``to_frame()`` makes a DataFrame of it.
 
         Raises
         ------
@@ -662,7 +656,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
         See Also
         --------
-        convnet_features.inspection.explain : The same of layers that were never fitted.
+        convnet_features.inspection.explain : The same of layers that were never fitted, too.
         """
         self._fitted_model("explanation")
         return explain_model(

@@ -51,8 +51,8 @@ def explain(
     Returns
     -------
     Explanation
-        A list of records, one a step: the layers, the kernel, why it is taken, and not one
-        that would come before it or the next, shapes, layout, multiplications, bytes and
+        A list of records, one a step: the layers, the kernel, the reason why neither a candidate
+        before it nor the next one is taken, shapes, layout, multiplications, bytes and
         milliseconds. It shows itself as a table; ``to_frame()`` makes a DataFrame of it.
 
     Raises

@@ -12,6 +12,9 @@ Shape = tuple[int, ...]
 class KernelStep(NamedTuple):
     """A step of a computation: what runs, and why.
 
+    Nodes have no names here: programs are shared by graphs that differ in names alone.
+    `network.explanation` names the layers.
+
     Attributes
     ----------
     nodes : tuple of int
