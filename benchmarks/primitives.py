@@ -77,7 +77,7 @@ NETWORKS = {
 }
 
 #: Where the maxima were, and room to compute in.
-NO_NUMBERS = (Arg.WORKSPACE, Arg.SCRATCHPAD, "winners", "scratch")
+NO_NUMBERS = (Arg.WORKSPACE, Arg.SCRATCHPAD, "positions", "scratch")
 
 
 class Step:

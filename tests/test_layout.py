@@ -136,6 +136,30 @@ def test_imports_go_downward(name):
         assert not at_top, f"{name} imports {imported} before that can be there"
 
 
+#: Packages of oneDNN's kernels, from the top to the bottom, below the modules beside them.
+ROOMS = [
+    name for name in SUBPACKAGES if name.startswith("kernels.onednn.") or name == "kernels.jit"
+]
+
+
+def room_of(name):
+    """The position of a module's package among `ROOMS`; None elsewhere."""
+    found = [
+        position
+        for position, room in enumerate(ROOMS)
+        if name == room or name.startswith(f"{room}.")
+    ]
+    return found[0] if found else -1 if name.startswith("kernels.onednn") else None
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) is not None])
+def test_imports_of_kernels_go_downward(name):
+    assert len(ROOMS) > 4
+    for imported, _ in imports_of(name, MODULES[name]):
+        room = room_of(imported)
+        assert room is None or room >= room_of(name), f"{name} imports {imported}, above it"
+
+
 #: Modules that may make memory by NumPy's own `empty`: it holds no numbers, or nobody looks.
 OWN_MEMORY = {
     "kernels.memory",

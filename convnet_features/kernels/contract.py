@@ -164,6 +164,12 @@ class Stage:
     constant_params: ClassVar[frozenset[str]] = frozenset()
     #: Whether the gradient reads the stage's input.
     gradient_reads_input: ClassVar[bool] = False
+    #: Whether it multiplies by parameters that are learnt: of stage after stage, numbers grow so.
+    multiplies: ClassVar[bool] = False
+    #: Whether its result is of known size, whatever its input's is: it divides by that.
+    normalises: ClassVar[bool] = False
+    #: Whether it adds its inputs to each other.
+    adds_inputs: ClassVar[bool] = False
     #: Whether each sample is computed from that sample alone.
     by_sample: ClassVar[bool] = True
     #: The axis of the parameter w along which the result's channels or units lie; None without w.
@@ -182,6 +188,16 @@ class Stage:
     def n_params(self) -> int:
         """How many parameters it takes."""
         return len(self.params)
+
+    @property
+    def flipped_params(self) -> frozenset[str]:
+        """Filters that convolve: who correlates takes them with rows and columns reversed."""
+        return frozenset()
+
+    @property
+    def largest_params(self) -> tuple[float | None, ...]:
+        """For each parameter the largest absolute value, or more; None where it is not known."""
+        return (None,) * self.n_params
 
     def output_shape(
         self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
@@ -225,11 +241,17 @@ class ConvStage(Stage):
     gradient_reads_input: ClassVar[bool] = True
     units_axis: ClassVar[int] = 0
     leaves_activation: ClassVar[bool] = True
+    multiplies: ClassVar[bool] = True
 
     @property
     def params(self) -> tuple[str, ...]:
         """See `Stage.params`."""
         return ("w", "b") if self.bias else ("w",)
+
+    @property
+    def flipped_params(self) -> frozenset[str]:
+        """See `Stage.flipped_params`."""
+        return frozenset({"w"}) if self.conv.flip_filters else frozenset()
 
     def output_shape(
         self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
@@ -284,6 +306,7 @@ class DenseStage(Stage):
     activation: Activation = "linear"
     gradient_reads_input: ClassVar[bool] = True
     units_axis: ClassVar[int] = 1
+    multiplies: ClassVar[bool] = True
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -326,6 +349,11 @@ class MaskStage(Stage):
         """See `Stage.params`."""
         return ("mask",)
 
+    @property
+    def largest_params(self) -> tuple[float | None, ...]:
+        """See `Stage.largest_params`."""
+        return (self.largest,)
+
 
 @dataclass(frozen=True)
 class NormStage(Stage):
@@ -338,6 +366,8 @@ class NormStage(Stage):
     epsilon: float
     activation: Activation = "linear"
     gradient_reads_input: ClassVar[bool] = True
+    multiplies: ClassVar[bool] = True
+    normalises: ClassVar[bool] = True
     by_sample: ClassVar[bool] = False
     leaves_activation: ClassVar[bool] = True
 
@@ -359,6 +389,7 @@ class SumStage(Stage):
     """activation(the sum of two or more inputs of one shape); takes no parameters."""
 
     activation: Activation = "linear"
+    adds_inputs: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

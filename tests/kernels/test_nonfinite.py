@@ -17,7 +17,7 @@ from convnet_features.kernels.contract import (
     StageGraph,
 )
 from convnet_features.kernels.magnitude import CHUNK, magnitude
-from convnet_features.kernels.onednn.bounds import Measuring
+from convnet_features.kernels.onednn.graph.bounds import Measuring
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import get_kernels

@@ -88,7 +88,7 @@ for routine, arguments in routines:
     addresses = routine.addresses()
     arrays = [np.zeros(value.desc.size, np.uint8) for value in arguments.values()]
     for position, array in zip(arguments, arrays):
-        if routine.arguments[position] != "winners":
+        if routine.arguments[position] != "positions":
             array[: array.size // 4 * 4].view(np.float32)[:] = 1
         addresses[position] = routine.library.ffi.from_buffer(array)
     routine.function(addresses)

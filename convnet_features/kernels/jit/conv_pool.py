@@ -30,7 +30,7 @@ from convnet_features.kernels.jit.geometry import Geometry, Layout
 __all__ = ["ARGUMENTS", "ConvPool"]
 
 #: What the function takes, in this order, as an array of addresses; n_samples as a number.
-ARGUMENTS = ("n_samples", "scratch", "x", "w", "b", "y", "winners")
+ARGUMENTS = ("n_samples", "scratch", "x", "w", "b", "y", "positions")
 #: Registers for what is not a result: filters, a pixel.
 OTHER_REGISTERS = 4
 
@@ -247,4 +247,4 @@ class ConvPool:
             largest = rectified(code, lanes, largest)
         code.store(self._vector, largest, code.at(a["y"], where))
         if self._training:
-            code.store(f"<{lanes} x i8>", winner, code.at(a["winners"], where, "i8"), 1)
+            code.store(f"<{lanes} x i8>", winner, code.at(a["positions"], where, "i8"), 1)

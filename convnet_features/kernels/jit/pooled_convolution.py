@@ -25,8 +25,8 @@ from convnet_features.kernels.jit.geometry import Geometry
 __all__ = ["FILTERS_ARGUMENTS", "IMAGES_ARGUMENTS", "PooledConvolution"]
 
 #: What the functions take, in this order, as an array of addresses; n_samples as a number.
-FILTERS_ARGUMENTS = ("classes", "starts", "n_samples", "scratch", "x", "g", "winners", "gw", "gb")
-IMAGES_ARGUMENTS = ("classes", "starts", "n_samples", "scratch", "w", "g", "winners", "gx")
+FILTERS_ARGUMENTS = ("classes", "starts", "n_samples", "scratch", "x", "g", "positions", "gw", "gb")
+IMAGES_ARGUMENTS = ("classes", "starts", "n_samples", "scratch", "w", "g", "positions", "gx")
 #: Bytes of images that a list of places may refer to: they shall stay in the nearest cache.
 NEAR = 24 * 1024
 #: Bytes of lists of filters that are kept for one turn.
@@ -169,7 +169,7 @@ class PooledConvolution:
     def _look(self, code: Code, a: dict[str, str], where: str) -> tuple[str, str]:
         """The gradient at a place of the pooled images, and which pixel won."""
         value = code.load("float", code.at(a["g"], where))
-        winner = code.load("i8", code.at(a["winners"], where, "i8"), 1)
+        winner = code.load("i8", code.at(a["positions"], where, "i8"), 1)
         return value, code.let(f"zext i8 {winner} to i64")
 
     def _append(

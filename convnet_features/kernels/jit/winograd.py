@@ -28,7 +28,7 @@ __all__ = ["ARGUMENTS", "FILTERS_ARGUMENTS", "Winograd"]
 
 #: What the functions take, in this order, as an array of addresses; n_samples as a number. The
 #: filters that ``forward`` takes are what ``filters`` made of them.
-ARGUMENTS = ("n_samples", "scratch", "x", "w", "b", "y", "winners")
+ARGUMENTS = ("n_samples", "scratch", "x", "w", "b", "y", "positions")
 FILTERS_ARGUMENTS = ("scratch", "w", "u")
 #: Bytes that the tiles of one turn and their products may take together.
 NEAR = 352 * 1024
@@ -248,7 +248,7 @@ class Winograd:
         where = self._at(code, plane, place)
         code.store(self._tiles.vector, largest, code.at(a["y"], where))
         if tiling.training:
-            code.store(f"<{tiling.lanes} x i8>", winner, code.at(a["winners"], where, "i8"), 1)
+            code.store(f"<{tiling.lanes} x i8>", winner, code.at(a["positions"], where, "i8"), 1)
 
     def _keep_all(
         self,

@@ -22,15 +22,15 @@ from convnet_features.kernels.onednn.binding.arrays import FLOAT32, plain
 from convnet_features.kernels.onednn.binding.declarations import Arg
 from convnet_features.kernels.onednn.binding.library import load_library
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.careful import CarefulGraph
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
+from convnet_features.kernels.onednn.graph.careful import CarefulGraph
+from convnet_features.kernels.onednn.graph.kernel import OneDNNGraph
 from convnet_features.kernels.onednn.plan.choice import fits, is_large_product
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.program.buffers import BufferPool
 from convnet_features.kernels.onednn.program.code_cache import clear_compiled
 from convnet_features.kernels.onednn.program.program import Program
 from convnet_features.kernels.onednn.program.program_cache import ProgramCache
-from convnet_features.kernels.onednn.stack import OneDNNGraph
 from convnet_features.kernels.portable import PortableKernels
 
 __all__ = ["OneDNNKernels"]

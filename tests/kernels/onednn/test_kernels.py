@@ -26,6 +26,7 @@ from convnet_features.kernels.onednn.binding.declarations import Arg
 from convnet_features.kernels.onednn.binding.objects import UnsupportedError
 from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
+from convnet_features.kernels.onednn.graph.kernel import PLANS, OneDNNGraph
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.program.buffers import BufferPool
@@ -33,7 +34,6 @@ from convnet_features.kernels.onednn.program.lru_cache import LRUCache
 from convnet_features.kernels.onednn.program.program import Program
 from convnet_features.kernels.onednn.program.program_cache import ProgramCache
 from convnet_features.kernels.onednn.program.storage import Storage, place
-from convnet_features.kernels.onednn.stack import PLANS, OneDNNGraph
 from convnet_features.kernels.portable import PortableKernels
 
 from ...helpers import assert_close, scattered

@@ -15,9 +15,12 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.onednn.own_convolution import known_layout, substitute
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.program.routine import Routine
+from convnet_features.kernels.onednn.stages.generated_convolution import (
+    known_layout,
+    replaced_primitives,
+)
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import get_kernels
 
@@ -169,9 +172,9 @@ def can_be_one_pass(kernel, case, training):
     conv, pool, x_shape, w_shape = case
     primitives = kernel.kernel._primitives
     x = primitives.strided(x_shape)
-    instead = substitute(primitives, conv, pool, x, w_shape, training)
+    replaced = replaced_primitives(primitives, conv, pool, x, w_shape, training)
     lanes = primitives.machine.lanes
-    return instead is not None and known_layout(primitives, instead.pooled, lanes) is not None
+    return replaced is not None and known_layout(primitives, replaced.pooled, lanes) is not None
 
 
 @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)

@@ -22,11 +22,11 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.geometry import Geometry
-from convnet_features.kernels.onednn import winners
 from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.plan import choice
 from convnet_features.kernels.onednn.program import code_cache as code
 from convnet_features.kernels.onednn.program.routine import Routine
+from convnet_features.kernels.onednn.stages import pooled_convolution
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import available_engines, get_kernels
 
@@ -162,7 +162,7 @@ def are_by_code(kernel):
     """
     primitives = kernel.kernel._primitives
     return [
-        winners._blocked(primitives, pooling, primitives.machine.lanes)
+        pooled_convolution._blocked(primitives, pooling, primitives.machine.lanes)
         and choice.WINNERS.suits(
             choice.Case(
                 before.stage,
@@ -240,8 +240,8 @@ def call_alone(case, routine, arguments, rng):
         inside = whole[MARGIN : MARGIN + -(-value.desc.size // 4)]
         if name in ("x", "w"):
             inside[...] = integers(rng, inside.shape)
-        elif name in ("g", "winners"):
-            numbers = inside.view("uint8") if name == "winners" else inside
+        elif name in ("g", "positions"):
+            numbers = inside.view("uint8") if name == "positions" else inside
             blocks = numbers.reshape(case.x[0], -1, rows, columns, vector(routine, arguments, case))
             for k in range(n_filters):
                 of_filter = blocks[:, k // blocks.shape[-1], ..., k % blocks.shape[-1]]

@@ -18,8 +18,11 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.onednn.own_convolution import known_layout, substitute
 from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.stages.generated_convolution import (
+    known_layout,
+    replaced_primitives,
+)
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import get_kernels
 
@@ -198,8 +201,8 @@ def filterings(kernel, case, pool=None):
     for training in (False, True):
         chosen = is_filtered(case, primitives.machine, training)
         if chosen:
-            instead = substitute(primitives, case.conv, pool, x, case.shapes[0], training)
-            result = instead and (instead.pooled or instead.y)
+            replaced = replaced_primitives(primitives, case.conv, pool, x, case.shapes[0], training)
+            result = replaced and (replaced.pooled or replaced.y)
             chosen = result is not None and known_layout(primitives, result, lanes) is not None
         found.append(int(chosen))
     return found
@@ -338,7 +341,7 @@ def test_one_after_the_other(rng):
         return
     if steps(kernel, "minimal filtering") != [4, 4]:
         pytest.skip("oneDNN lays images out here as no routine of ours does")
-    # The gradients of pooled convolutions' images are found by their winners.
+    # The gradients of pooled convolutions' images are computed at the positions of maxima.
     assert gradient_steps(kernel, "minimal filtering") == [2]
     assert gradient_steps(kernel, OF_FILTERS) == [2]
     for program in descriptions(kernel):

@@ -10,24 +10,22 @@ import numpy as np
 from convnet_features.kernels import threads
 from convnet_features.kernels.contract import (
     Arrays,
-    ConvStage,
     Gradients,
     GraphKernel,
-    Stage,
     StageGraph,
 )
 from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.binding.arrays import all_float32, flipped, images, plain
 from convnet_features.kernels.onednn.binding.objects import UnsupportedError
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.explanation import backward_steps, forward_steps
+from convnet_features.kernels.onednn.graph.backward import build_backward
+from convnet_features.kernels.onednn.graph.explanation import backward_steps, forward_steps
+from convnet_features.kernels.onednn.graph.forward import build_forward
 from convnet_features.kernels.onednn.plan.choice import choose, is_for_one_thread
 from convnet_features.kernels.onednn.program.buffers import Buffer, BufferPool
 from convnet_features.kernels.onednn.program.lru_cache import LRUCache
 from convnet_features.kernels.onednn.program.program import Constants, Program
-from convnet_features.kernels.onednn.stack_backward import build_backward
-from convnet_features.kernels.onednn.stack_forward import build_forward
-from convnet_features.kernels.onednn.stack_plan import ForwardPlan, PlanKey
+from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan, PlanKey
 from convnet_features.kernels.steps import KernelStep
 
 __all__ = ["Measured", "OneDNNGraph"]
@@ -361,12 +359,8 @@ def _filters_to_flip(graph: StageGraph) -> list[int]:
     return [
         position
         for position, (number, name) in enumerate(graph.params)
-        if name == "w" and _flips(graph.nodes[number].stage)
+        if name in graph.nodes[number].stage.flipped_params
     ]
-
-
-def _flips(stage: Stage) -> bool:
-    return isinstance(stage, ConvStage) and stage.conv.flip_filters
 
 
 def _inputs(xs: Arrays) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:

@@ -14,11 +14,6 @@ from convnet_features.kernels.jit.winograd_gradient import (
 )
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.own_convolution import (
-    OwnConvolution,
-    known_layout,
-    substitute,
-)
 from convnet_features.kernels.onednn.plan.choice import (
     Case,
     applied_activation,
@@ -27,33 +22,41 @@ from convnet_features.kernels.onednn.plan.choice import (
 )
 from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
 from convnet_features.kernels.onednn.program.routine import Routine
+from convnet_features.kernels.onednn.program.storage import Value
+from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
+from convnet_features.kernels.onednn.stages.forward_plan import Record
+from convnet_features.kernels.onednn.stages.generated_convolution import (
+    GeneratedConvolution,
+    known_layout,
+    replaced_primitives,
+)
 
 __all__ = [
     "FilterGradient",
-    "Filtering",
-    "emit_filter_gradient",
-    "emit_filtering",
-    "emit_image_gradient",
+    "TransformedConvolution",
+    "filter_gradient",
+    "forward",
+    "image_gradient",
 ]
 
 
-def emit_filtering(
+def forward(
     primitives: Primitives,
     case: Case,
     x: MemoryDesc,
     num_threads: int,
     wanted: Callable[[MemoryDesc], MemoryDesc],
-) -> OwnConvolution | None:
+) -> GeneratedConvolution | None:
     """What computes a convolution, and a pooling of 2×2 behind it, by minimal filtering.
 
-    None for layouts that it does not know. `wanted` as for `emit_one_pass`.
+    None for layouts that it does not know. `wanted` as for `pooled_convolution.forward`.
     """
     conv, lanes = case.conv, primitives.machine.lanes
     pool = case.pool if case.is_joined else None
-    instead = substitute(primitives, conv, pool, x, case.w_shape, case.training)
-    if instead is None:
+    replaced = replaced_primitives(primitives, conv, pool, x, case.w_shape, case.training)
+    if replaced is None:
         return None
-    result = instead.pooled or instead.y
+    result = replaced.pooled or replaced.y
     if not case.training:
         result = wanted(result)
     if known_layout(primitives, x, lanes) is None:
@@ -73,10 +76,10 @@ def emit_filtering(
         rectify=applied == "rectify",
         training=case.training and pool is not None,
     )
-    found = _filtering(primitives, tiling, x.shape[0], num_threads)
-    return OwnConvolution(
+    found = _transformed(primitives, tiling, x.shape[0], num_threads)
+    return GeneratedConvolution(
         found.routine,
-        instead,
+        replaced,
         x,
         primitives.blocked_filters(case.w_shape, lanes),
         result,
@@ -87,8 +90,8 @@ def emit_filtering(
 
 
 @dataclass(frozen=True)
-class Filtering:
-    """The two routines of a minimal filtering.
+class TransformedConvolution:
+    """The two routines of a convolution by Winograd's algorithm.
 
     Attributes
     ----------
@@ -102,21 +105,31 @@ class Filtering:
     prepare: Routine
     prepared: MemoryDesc
 
+    def emit(self, emit: BackwardEmitter, record: Record, gradient: Value) -> None:
+        """Emit the steps for the gradient of a convolution's images."""
+        program, primitives = emit.program, emit.primitives
+        w = emit.parameter(record)
+        w = program.reorder(w, primitives.blocked(record.w_shape, primitives.machine.lanes))
+        prepared = program.temporary(self.prepared)
+        program.call(self.prepare, {"w": w, "u": prepared})
+        result = emit.gradient_of_input(record, record.x_desc)
+        program.call(self.routine, {"x": gradient, "w": prepared, "y": result})
 
-def emit_image_gradient(
-    primitives: Primitives, case: Case, x: MemoryDesc, y: MemoryDesc, num_threads: int
-) -> Filtering | None:
+
+def image_gradient(
+    emit: BackwardEmitter, case: Case, record: Record
+) -> TransformedConvolution | None:
     """What computes the gradient of a convolution's images by minimal filtering.
 
-    `case` is `Case.of_images`: it takes the gradient of the results, laid out as
-    `x`, filters by `Primitives.blocked`, and lays its result out as `y`. None for
-    layouts that it does not know.
+    `case` is `Case.of_images`: the convolution of the results' gradient that is the
+    gradient of the images. None for layouts that it does not know.
     """
-    tiling = _tiling_of_gradient(primitives, case, x, y)
+    gradient = record.y_desc
+    tiling = _tiling_of_gradient(emit.primitives, case, gradient, record.x_desc)
     if tiling is None:
         return None
     tiling = replace(tiling, transposed=True)
-    return _filtering(primitives, tiling, x.shape[0], num_threads)
+    return _transformed(emit.primitives, tiling, gradient.shape[0], emit.program.num_threads)
 
 
 @dataclass(frozen=True)
@@ -135,16 +148,24 @@ class FilterGradient:
     sums: MemoryDesc
     gw: MemoryDesc
 
+    def emit(self, emit: BackwardEmitter, record: Record, gradient: Value) -> None:
+        """Emit the steps for the gradients of a convolution's filters and biases."""
+        program = emit.program
+        x = emit.read(record.x, record.x_desc)
+        sums, gw = program.temporary(self.sums), program.temporary(self.gw)
+        gb = emit.gradient_of_bias(record)
+        program.call(self.accumulate, {"x": x, "g": gradient, "sums": sums})
+        program.call(self.finish, {"sums": sums, "gw": gw, "gb": gb})
+        program.reorder_into(gw, emit.gradient_of_parameter(record))
 
-def emit_filter_gradient(
-    primitives: Primitives, case: Case, x: MemoryDesc, y: MemoryDesc, num_threads: int
-) -> FilterGradient | None:
+
+def filter_gradient(emit: BackwardEmitter, case: Case, record: Record) -> FilterGradient | None:
     """What computes the gradients of a convolution's filters and biases by minimal filtering.
 
-    It takes images, laid out as `x`, and the gradient of the results, as `y`. None
-    for layouts that it does not know.
+    None for layouts that it does not know.
     """
-    tiling = _tiling_of_gradient(primitives, case, x, y)
+    primitives, x, num_threads = emit.primitives, record.x_desc, emit.program.num_threads
+    tiling = _tiling_of_gradient(primitives, case, x, record.y_desc)
     if tiling is None:
         return None
     library = primitives.library
@@ -194,9 +215,9 @@ def _tiling_of_gradient(
     return replace(case.tiling, x=x_layout, y=y_layout, biased=False, training=False)
 
 
-def _filtering(
+def _transformed(
     primitives: Primitives, tiling: Tiling, n_samples: int, num_threads: int
-) -> Filtering:
+) -> TransformedConvolution:
     """The routines of a tiling."""
     library = primitives.library
     kernel, module = compiled(
@@ -221,4 +242,4 @@ def _filtering(
         {},
         0,
     )
-    return Filtering(routine, prepare, primitives.strided((kernel.u_size,)))
+    return TransformedConvolution(routine, prepare, primitives.strided((kernel.u_size,)))

@@ -17,12 +17,11 @@ from convnet_features.kernels.contract import (
     Arrays,
     Gradients,
     GraphKernel,
-    MaskStage,
     StageGraph,
 )
 from convnet_features.kernels.magnitude import magnitude, upper_bounds
 from convnet_features.kernels.onednn.binding.arrays import all_float32
-from convnet_features.kernels.onednn.bounds import (
+from convnet_features.kernels.onednn.graph.bounds import (
     LIMIT,
     LOOKS,
     Growth,
@@ -30,7 +29,7 @@ from convnet_features.kernels.onednn.bounds import (
     largest_input,
     stays_finite,
 )
-from convnet_features.kernels.onednn.stack import Measured, OneDNNGraph
+from convnet_features.kernels.onednn.graph.kernel import Measured, OneDNNGraph
 from convnet_features.kernels.steps import KernelStep
 
 __all__ = ["CarefulGraph"]
@@ -59,11 +58,7 @@ class CarefulGraph(GraphKernel):
         self._looks = 0
         self._growths: dict[tuple[Shape, ...], tuple[Growth, ...]] = {}
         #: For each parameter how large it can be, where stages know that.
-        self._known = [
-            node.stage.largest if isinstance(node.stage, MaskStage) else None
-            for node in graph.nodes
-            for _ in node.stage.params
-        ]
+        self._known = [largest for node in graph.nodes for largest in node.stage.largest_params]
 
     def forward(self, xs: Arrays, params: Arrays) -> list[np.ndarray]:
         """See `GraphKernel.forward`."""

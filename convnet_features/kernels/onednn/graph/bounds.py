@@ -20,14 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from convnet_features.kernels.contract import (
-    ConvStage,
-    DenseStage,
-    NormStage,
-    SizedNode,
-    StageGraph,
-    SumStage,
-)
+from convnet_features.kernels.contract import SizedNode, StageGraph
 
 __all__ = ["LIMIT", "LOOKS", "Growth", "Measuring", "growths", "largest_input", "stays_finite"]
 
@@ -80,8 +73,8 @@ def _growth(node: SizedNode) -> Growth:
         node.first_param,
         stage.n_params,
         stage.terms(node.x_shapes, node.param_shapes),
-        normalises=isinstance(stage, NormStage),
-        adds=isinstance(stage, SumStage),
+        normalises=stage.normalises,
+        adds=stage.adds_inputs,
         keeps=stage.keeps_size,
         saturates=stage.activation in ("sigmoid", "tanh"),
     )
@@ -107,9 +100,9 @@ class Measuring:
     def wants(self, node: SizedNode, can_look: bool) -> bool:
         """Whether to look at a node's result; if `can_look`, that is somewhere in memory."""
         products = max(self._products[value] for value in node.inputs)
-        if isinstance(node.stage, NormStage):
+        if node.stage.normalises:
             products = 0
-        products += isinstance(node.stage, ConvStage | DenseStage | NormStage)
+        products += node.stage.multiplies
         wanted = (
             can_look
             and products >= self._enough

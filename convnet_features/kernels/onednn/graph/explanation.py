@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from convnet_features.kernels.contract import SizedNode
 from convnet_features.kernels.onednn.plan.choice import CANDIDATES, ONEDNN, Taken
 from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.stack_plan import ForwardPlan
+from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan
 from convnet_features.kernels.steps import KernelStep
 
 __all__ = ["backward_steps", "forward_steps"]

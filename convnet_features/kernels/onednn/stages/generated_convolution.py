@@ -1,23 +1,26 @@
-"""A convolution that is computed by code of our own, and perhaps the pooling behind it."""
+"""A convolution that generated code computes, and perhaps the pooling behind it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from convnet_features.kernels.contract import ConvStage, PoolStage
+from convnet_features.kernels.contract import ConvStage, PoolStage, SizedNode
 from convnet_features.kernels.jit.geometry import Layout
 from convnet_features.kernels.onednn.binding.declarations import Query
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive
 from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST
 from convnet_features.kernels.onednn.program.routine import Routine
+from convnet_features.kernels.onednn.program.storage import TEMPORARY, Storage, Value
+from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
 
-__all__ = ["OwnConvolution", "Substitute", "known_layout", "substitute"]
+__all__ = ["GeneratedConvolution", "ReplacedPrimitives", "known_layout", "replaced_primitives"]
 
 
 @dataclass(frozen=True)
-class Substitute:
-    """The primitives that a routine stands for.
+class ReplacedPrimitives:
+    """The primitives that a routine replaces.
 
     They are never run: they say how the backward program's primitives want
     things to be laid out.
@@ -30,7 +33,7 @@ class Substitute:
     pooling : Primitive or None
         None for a convolution alone, as are the next two.
     pooled, workspace : MemoryDesc or None
-        Of the pooled images, and of who won.
+        Of the pooled images, and of where each maximum was.
     """
 
     convolution: Primitive
@@ -41,13 +44,13 @@ class Substitute:
 
 
 @dataclass(frozen=True)
-class OwnConvolution:
+class GeneratedConvolution:
     """A routine for a convolution, or for one and its pooling.
 
     Attributes
     ----------
     routine : Routine
-    substitute : Substitute
+    replaced : ReplacedPrimitives
     x, w, result : MemoryDesc
         Of the images, of the filters, and of the convolved or pooled images.
     prepare : Routine or None
@@ -59,7 +62,7 @@ class OwnConvolution:
     """
 
     routine: Routine
-    substitute: Substitute
+    replaced: ReplacedPrimitives
     x: MemoryDesc
     w: MemoryDesc
     result: MemoryDesc
@@ -67,16 +70,50 @@ class OwnConvolution:
     prepare: Routine | None = None
     prepared: MemoryDesc | None = None
 
+    def emit(self, emit: ForwardEmitter, node: SizedNode) -> None:
+        """Emit the steps for a convolution, and record it and the pooling that it computes."""
+        program, primitives, replaced = emit.program, emit.primitives, self.replaced
+        w_name, w_shape, b_name, b_desc = emit.weights(node)
+        pooling = emit.following(node) if replaced.pooling is not None else None
+        x = emit.input(emit.x(node), self.x)
+        w = program.reorder(emit.parameter(w_name, primitives.strided(w_shape)), self.w)
+        if self.prepare is not None:
+            assert self.prepared is not None
+            prepared = program.temporary(self.prepared)
+            program.call(self.prepare, {"w": w, "u": prepared})
+            w = prepared
+        y = emit.result(pooling or node, self.result, self.undo)
+        arguments = {"x": x, "w": w, "y": y}
+        if b_desc is not None:
+            arguments["b"] = emit.parameter(b_name, b_desc)
+        positions = None
+        if pooling and emit.key.training:
+            assert replaced.workspace is not None
+            positions = arguments["positions"] = program.save(replaced.workspace)
+        program.call(self.routine, arguments)
+        details: dict[str, Any] = {
+            "hint": replaced.convolution,
+            "w_shape": w_shape,
+            "w": w_name,
+            "b": b_name,
+        }
+        if not pooling:
+            emit.record(node, self.undo, x, y, **details)
+            return
+        between = Value(replaced.y, Storage(TEMPORARY, 0))
+        emit.record(node, "linear", x, between, **details)
+        emit.record(pooling, self.undo, between, y, hint=replaced.pooling, workspace=positions)
 
-def substitute(
+
+def replaced_primitives(
     primitives: Primitives,
     conv: ConvStage,
     pool: PoolStage | None,
     x: MemoryDesc,
     w_shape: tuple[int, ...],
     training: bool,
-) -> Substitute | None:
-    """What oneDNN would do; None where it notes the winners of a pooling otherwise than we do."""
+) -> ReplacedPrimitives | None:
+    """What oneDNN would do; None where it notes the places of maxima otherwise than we do."""
     y_shape = conv.conv.output_shape(x.shape, w_shape)
     convolution = primitives.convolution_forward(
         conv.conv,
@@ -88,14 +125,14 @@ def substitute(
     )
     y = convolution.desc(Query.DST, y_shape)
     if pool is None:
-        return Substitute(convolution, y)
+        return ReplacedPrimitives(convolution, y)
     pooled_shape = pool.pool.output_shape(y_shape)
     pooling = primitives.pooling_forward(pool.pool, y, primitives.any(pooled_shape), training)
     pooled = pooling.desc(Query.DST, pooled_shape)
     workspace = pooling.desc(Query.WORKSPACE)
     if training and workspace.size * 4 != pooled.size:
         return None
-    return Substitute(convolution, y, pooling, pooled, workspace)
+    return ReplacedPrimitives(convolution, y, pooling, pooled, workspace)
 
 
 def known_layout(primitives: Primitives, desc: MemoryDesc, lanes: int) -> Layout | None:

@@ -1,0 +1,61 @@
+"""The forward program of a graph.
+
+What computes each stage was chosen before (`plan`); the stages' modules emit it. Where generated
+code does not know the layout that oneDNN gives images, they take the next option.
+"""
+
+from __future__ import annotations
+
+from convnet_features.kernels.contract import StageGraph
+from convnet_features.kernels.onednn.binding.primitives import Primitives
+from convnet_features.kernels.onednn.graph.bounds import Measuring
+from convnet_features.kernels.onednn.plan.choice import Choices
+from convnet_features.kernels.onednn.program.buffers import BufferPool
+from convnet_features.kernels.onednn.program.program import Constants
+from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
+from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan, PlanKey
+from convnet_features.kernels.onednn.stages.table import STAGES
+
+__all__ = ["build_forward"]
+
+
+def build_forward(
+    primitives: Primitives,
+    pool: BufferPool,
+    graph: StageGraph,
+    key: PlanKey,
+    choices: Choices,
+    num_threads: int,
+    constants: Constants | None = None,
+) -> ForwardPlan:
+    """Make the forward program for the images and parameters that `key` describes.
+
+    The caller's arrays are called ``x0``, ..., ``y0``, ... and ``p0``, ...: the
+    parameters in the order of `StageGraph.params`, filters flipped already.
+    Those among `constants` keep their values; they are laid out here, once.
+
+    Raises
+    ------
+    UnsupportedError
+        oneDNN cannot compute one of the stages, or only slowly.
+    """
+    emit = ForwardEmitter(
+        primitives, pool, graph, key, choices, num_threads, constants or Constants()
+    )
+    measuring, measured = Measuring(graph, key.looks), []
+    for node in emit.nodes:
+        # A pooling may be done already, with its convolution.
+        if node.value not in emit.values:
+            choice = emit.choice(node)
+            emit.take(choice, choice.options[-1])
+            STAGES[type(node.stage)].forward(emit, node, node.stage)
+        result = emit.values[node.value]
+        if measuring.wants(node, can_look=result.storage.size > 0):
+            emit.program.look(result)
+            measured.append(node.value)
+    emit.leave()
+    emit.program.finish()
+    y_shapes = [emit.values[value].desc.shape for value in graph.outputs]
+    return ForwardPlan(
+        graph, key, choices, emit.program, emit.records, y_shapes, emit.statistics, measured
+    )

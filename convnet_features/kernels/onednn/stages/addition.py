@@ -1,0 +1,38 @@
+"""Sums of several inputs of one shape."""
+
+from __future__ import annotations
+
+from convnet_features.kernels.contract import SizedNode, SumStage
+from convnet_features.kernels.onednn.binding.declarations import Arg
+from convnet_features.kernels.onednn.program.storage import Value
+from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
+from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
+from convnet_features.kernels.onednn.stages.forward_plan import Record
+
+__all__ = ["backward", "forward"]
+
+
+def forward(emit: ForwardEmitter, node: SizedNode, stage: SumStage) -> None:
+    """Add one input after the other; the last addition applies the activation."""
+    emit.check_alike(node, node.x_shapes)
+    given = emit.xs(node)
+    plain = emit.primitives.strided(node.y_shape)
+    # What a convolution made is laid out as the next one wants it.
+    desc = next((value.desc for value in given if value.desc != plain), plain)
+    first, *others = (emit.input(value, desc, read_again=False) for value in given)
+    y = emit.result(node, desc, stage.activation)
+    for number, other in enumerate(others, start=1):
+        activation = stage.activation if number == len(others) else "linear"
+        emit.program.run(
+            emit.primitives.addition(desc, activation),
+            {Arg.SRC: first, Arg.SRC_1: other, Arg.DST: y},
+        )
+        first = y
+    emit.record(node, stage.activation, given[0], y, x_descs=(desc,) * len(given))
+
+
+def backward(emit: BackwardEmitter, record: Record, stage: SumStage, gradient: Value) -> None:
+    """Pass the gradient on to every input."""
+    for value in record.inputs:
+        if emit.needs[value]:
+            emit.add(value, gradient, shared=True)

@@ -1,0 +1,43 @@
+"""Inputs behind each other along the channels."""
+
+from __future__ import annotations
+
+from convnet_features.kernels.contract import ConcatStage, SizedNode
+from convnet_features.kernels.onednn.plan.layouts import layout_of_joined
+from convnet_features.kernels.onednn.program.storage import Value
+from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
+from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
+from convnet_features.kernels.onednn.stages.forward_plan import Record
+
+__all__ = ["backward", "forward"]
+
+
+def forward(emit: ForwardEmitter, node: SizedNode, stage: ConcatStage) -> None:
+    """Copy each input to its channels of the result."""
+    emit.check_alike(node, [(shape[0], *shape[2:]) for shape in node.x_shapes])
+    primitives, given = emit.primitives, emit.xs(node)
+    layout = primitives.layout_of(given[0].desc)
+    layout = layout_of_joined(layout, [x_shape[1] for x_shape in node.x_shapes])
+    desc = primitives.laid_out(node.y_shape, layout)
+    y = emit.result(node, desc, "linear")
+    start = 0
+    for value in given:
+        channels = value.desc.shape[1]
+        part = primitives.channels(desc, start, channels)
+        emit.program.reorder_into(value, emit.program.view(y, part))
+        start += channels
+    emit.record(node, "linear", given[0], y, x_descs=tuple([value.desc for value in given]))
+
+
+def backward(emit: BackwardEmitter, record: Record, stage: ConcatStage, gradient: Value) -> None:
+    """Give each input its channels of the gradient."""
+    gradient = emit.program.reorder(gradient, record.y_desc)
+    start = 0
+    for value, desc in zip(record.inputs, record.x_descs, strict=True):
+        channels = desc.shape[1]
+        if emit.needs[value]:
+            part = emit.primitives.channels(record.y_desc, start, channels)
+            own = emit.program.temporary(desc)
+            emit.program.reorder_into(emit.program.view(gradient, part), own)
+            emit.add(value, own)
+        start += channels

@@ -1,0 +1,210 @@
+"""What stages emit their forward steps with.
+
+Images keep the layout that oneDNN likes from the first convolution to the last
+pooling. Dense stages work on plain matrices, which oneDNN multiplies as fast
+as packed ones, so dense weights, the greater part of a network's, are never
+repacked. What is reordered: images where they enter and leave, if oneDNN wants
+them otherwise, and filters, which are small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from convnet_features.kernels.contract import SizedNode, StageGraph
+from convnet_features.kernels.onednn.binding.declarations import Arg
+from convnet_features.kernels.onednn.binding.objects import MemoryDesc, UnsupportedError
+from convnet_features.kernels.onednn.binding.primitives import Primitives
+from convnet_features.kernels.onednn.plan.choice import Choice, Choices, Option, Taken
+from convnet_features.kernels.onednn.program.buffers import BufferPool
+from convnet_features.kernels.onednn.program.program import Constants, Program
+from convnet_features.kernels.onednn.program.storage import Value
+from convnet_features.kernels.onednn.stages.forward_plan import PlanKey, Record
+
+__all__ = ["ForwardEmitter"]
+
+Shape = tuple[int, ...]
+
+
+class ForwardEmitter:
+    """The forward program of a graph while it is made.
+
+    Parameters
+    ----------
+    primitives : Primitives
+    pool : BufferPool
+    graph : StageGraph
+    key : PlanKey
+        The images and parameters that it is made for.
+    choices : Choices
+    num_threads : int
+    constants : Constants
+        Parameters that keep their values.
+
+    Attributes
+    ----------
+    nodes : list of SizedNode
+    program : Program
+    values : dict of int to Value
+        What is known by now: the inputs, and the nodes' results.
+    records : list of Record
+    statistics : list of (float, tuple of int)
+        See `ForwardPlan`.
+    """
+
+    def __init__(
+        self,
+        primitives: Primitives,
+        pool: BufferPool,
+        graph: StageGraph,
+        key: PlanKey,
+        choices: Choices,
+        num_threads: int,
+        constants: Constants,
+    ) -> None:
+        self.primitives = primitives
+        self.graph = graph
+        self.readers = graph.readers
+        self.choices = choices
+        self.key = key
+        self.nodes = list(graph.walk(key.x_shapes, key.param_shapes))
+        self.program = Program(primitives, pool, num_threads, constants=constants)
+        self.values: dict[int, Value] = {}
+        self.records: list[Record] = []
+        self.statistics: list[tuple[float, Shape]] = []
+        self._only_readers = graph.only_readers
+        self._constants = constants.arrays
+        #: Values that were laid out otherwise for a reader, for the next one that wants them so.
+        self._laid_out: list[tuple[Value, Value]] = []
+        given = zip(key.x_shapes, key.x_layouts, strict=True)
+        for number, (shape, layout) in enumerate(given):
+            desc = primitives.images(shape, layout)
+            self.values[number] = self.program.external(f"x{number}", desc)
+
+    # What was chosen
+
+    def choice(self, node: SizedNode) -> Choice:
+        """What was chosen for a node."""
+        return self.choices.forward[node.number]
+
+    def take(self, choice: Choice, option: Option) -> None:
+        """Note what the next steps are for."""
+        self.program.purpose = Taken(choice, option)
+
+    # Around a node
+
+    def x(self, node: SizedNode) -> Value:
+        """The first input."""
+        return self.values[node.inputs[0]]
+
+    def xs(self, node: SizedNode) -> list[Value]:
+        """All inputs."""
+        return [self.values[value] for value in node.inputs]
+
+    def following(self, node: SizedNode) -> SizedNode | None:
+        """The node that alone reads another's result; None if there are others, or the caller."""
+        reader = self._only_readers[node.value]
+        return None if reader is None else self.nodes[reader]
+
+    def check_alike(self, node: SizedNode, sizes: Sequence[Shape]) -> None:
+        """Raise ValueError unless what a node joins has the same sizes."""
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                f"{node.stage} joins arrays of shapes {', '.join(map(str, node.x_shapes))}"
+            )
+
+    # Parameters
+
+    def weights(self, node: SizedNode) -> tuple[str, Shape, str, MemoryDesc | None]:
+        """Names and shapes of a stage's parameters: w, and b or nothing."""
+        index, w_shape = node.first_param, node.param_shapes[0]
+        if node.stage.n_params == 1:
+            return f"p{index}", w_shape, "", None
+        n_units = node.y_shape[1]
+        if node.param_shapes[1] != (n_units,):
+            raise ValueError(
+                f"biases of shape {node.param_shapes[1]} are added to "
+                f"{n_units} units (columns of a matrix product) or filters: they must be of "
+                f"shape ({n_units},)"
+            )
+        return f"p{index}", w_shape, f"p{index + 1}", self.primitives.strided((n_units,))
+
+    def parameter(self, name: str, desc: MemoryDesc) -> Value:
+        """A parameter of the caller's, or one that keeps its value."""
+        if name in self._constants:
+            return self.program.constant(self._constants[name], desc)
+        return self.program.external(name, desc)
+
+    # Inputs and results
+
+    def input(self, value: Value, desc: MemoryDesc, read_again: bool = True) -> Value:
+        """A stage's input in the layout it wants; kept where the gradient reads it again."""
+        if value.desc == desc:
+            return value
+        for original, copy in self._laid_out:
+            if original is value and copy.desc == desc:
+                return copy
+        saved = self.key.training and read_again
+        x = self.program.save(desc) if saved else self.program.temporary(desc)
+        self.program.reorder_into(value, x)
+        if saved or not self.key.training:
+            self._laid_out.append((value, x))
+        return x
+
+    def result(self, node: SizedNode, desc: MemoryDesc, undo: str) -> Value:
+        """Where a stage's result goes: to the caller, to the backward program, or to scratch."""
+        if node.value in self.graph.outputs and desc == self.primitives.strided(desc.shape):
+            return self.program.external(f"y{self.graph.outputs.index(node.value)}", desc)
+        needed = undo != "linear" or any(
+            self.nodes[reader].stage.gradient_reads_input for reader in self.readers[node.value]
+        )
+        if self.key.training and needed:
+            return self.program.save(desc)
+        return self.program.temporary(desc)
+
+    def activate(self, activation: str, value: Value) -> None:
+        """Apply an activation in place."""
+        flat = self.primitives.flat(value.desc)
+        padded = flat.shape[0] != math.prod(value.desc.shape)
+        if padded and activation == "sigmoid":
+            # The padding of a layout is zero, and must stay zero.
+            raise UnsupportedError("oneDNN has no fast sigmoid of padded images")
+        value = self.program.view(value, flat)
+        primitive = self.primitives.activation_forward(activation, flat)
+        self.program.run(primitive, {Arg.SRC: value, Arg.DST: value})
+
+    def record(
+        self,
+        node: SizedNode,
+        undo: str,
+        x: Value,
+        y: Value,
+        x_descs: tuple[MemoryDesc, ...] = (),
+        **details: Any,
+    ) -> None:
+        """Note a node's result, and what its gradient needs to know: see `Record`."""
+        self.values[node.value] = y
+        self.records.append(
+            Record(
+                node.stage,
+                node.inputs,
+                node.value,
+                undo,
+                x_descs or (x.desc,),
+                y.desc,
+                x.storage.name or x,
+                y.storage.name or y,
+                **details,
+            )
+        )
+
+    def leave(self) -> None:
+        """Bring the results to the caller where they are not there by now."""
+        self.program.purpose = None
+        for number, output in enumerate(self.graph.outputs):
+            name, value = f"y{number}", self.values[output]
+            if value is not self.program.externals.get(name):
+                y = self.program.external(name, self.primitives.strided(value.desc.shape))
+                self.program.reorder_into(value, y)

@@ -1,0 +1,53 @@
+"""Which module computes which stage."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from convnet_features.kernels.contract import (
+    ConcatStage,
+    ConvStage,
+    DenseStage,
+    MaskStage,
+    NormStage,
+    PoolStage,
+    SizedNode,
+    Stage,
+    SumStage,
+)
+from convnet_features.kernels.onednn.program.storage import Value
+from convnet_features.kernels.onednn.stages import (
+    addition,
+    concatenation,
+    convolution,
+    dense,
+    mask,
+    normalisation,
+    pooling,
+)
+from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
+from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
+from convnet_features.kernels.onednn.stages.forward_plan import Record
+
+__all__ = ["STAGES", "StageModule"]
+
+
+class StageModule(Protocol):
+    """What the module of a stage has."""
+
+    def forward(self, emit: ForwardEmitter, node: SizedNode, stage: Any) -> None:
+        """Emit the steps that compute `stage`, and record them."""
+
+    def backward(self, emit: BackwardEmitter, record: Record, stage: Any, gradient: Value) -> None:
+        """Emit the steps of its gradient, of the gradient of its result before any activation."""
+
+
+STAGES: dict[type[Stage], StageModule] = {
+    ConvStage: convolution,
+    PoolStage: pooling,
+    DenseStage: dense,
+    NormStage: normalisation,
+    MaskStage: mask,
+    SumStage: addition,
+    ConcatStage: concatenation,
+}
