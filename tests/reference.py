@@ -14,44 +14,64 @@ import numpy as np
 from convnet_features.kernels.contract import ConvStage, MaskStage, NormStage, PoolStage
 
 
-def _visits(x_shape, w_shape, stride, padding, flip):
+def _visits(x_shape, w_shape, stride, padding, flip, dilation=(1, 1)):
     """Yield (output row, output column, filter row, filter column, image row, image column)."""
-    (top, bottom), (left, right) = padding
+    (top, _), (left, _) = padding
     height, width = x_shape[2:]
     rows, columns = w_shape[2:]
-    out_height = max(0, math.floor((height + top + bottom - rows) / stride[0]) + 1)
-    out_width = max(0, math.floor((width + left + right - columns) / stride[1]) + 1)
-    for i, j, a, b in np.ndindex(out_height, out_width, rows, columns):
-        row, column = i * stride[0] + a - top, j * stride[1] + b - left
+    sizes = _conv2d_output(x_shape, w_shape, stride, padding, dilation)[2:]
+    for i, j, a, b in np.ndindex(*sizes, rows, columns):
+        row = i * stride[0] + a * dilation[0] - top
+        column = j * stride[1] + b * dilation[1] - left
         if 0 <= row < height and 0 <= column < width:
             yield i, j, *((rows - 1 - a, columns - 1 - b) if flip else (a, b)), row, column
 
 
-def _conv2d_output(x_shape, w_shape, stride, padding):
+def _conv2d_output(x_shape, w_shape, stride, padding, dilation=(1, 1)):
+    extents = [(w_shape[2 + k] - 1) * dilation[k] + 1 for k in (0, 1)]
     sizes = [
-        max(0, math.floor((x_shape[2 + k] + sum(padding[k]) - w_shape[2 + k]) / stride[k]) + 1)
+        max(0, math.floor((x_shape[2 + k] + sum(padding[k]) - extents[k]) / stride[k]) + 1)
         for k in (0, 1)
     ]
     return (x_shape[0], w_shape[0], *sizes)
 
 
-def conv2d(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), flip=True):
+def _over_channels(w, groups):
+    """Filters for all channels, with zeros for those of other groups."""
+    n_filters, n_channels = w.shape[0] // groups, w.shape[1]
+    full = np.zeros((w.shape[0], n_channels * groups, *w.shape[2:]))
+    for filter in range(w.shape[0]):
+        first = filter // n_filters * n_channels
+        full[filter, first : first + n_channels] = w[filter]
+    return full
+
+
+def _of_groups(full, groups):
+    """What `_over_channels` put there."""
+    n_filters, n_channels = full.shape[0] // groups, full.shape[1] // groups
+    first = [filter // n_filters * n_channels for filter in range(full.shape[0])]
+    return np.array([w[c : c + n_channels] for w, c in zip(full, first, strict=True)])
+
+
+def conv2d(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), flip=True, groups=1, dilation=(1, 1)):
     """Add one pixel times one weight at a time."""
-    x, w = np.float64(x), np.float64(w)
-    y = np.zeros(_conv2d_output(x.shape, w.shape, stride, padding))
-    for i, j, a, b, row, column in _visits(x.shape, w.shape, stride, padding, flip):
+    x, w = np.float64(x), _over_channels(np.float64(w), groups)
+    y = np.zeros(_conv2d_output(x.shape, w.shape, stride, padding, dilation))
+    for i, j, a, b, row, column in _visits(x.shape, w.shape, stride, padding, flip, dilation):
         y[:, :, i, j] += x[:, :, row, column] @ w[:, :, a, b].T
     return y
 
 
-def conv2d_gradients(x, w, gy, stride=(1, 1), padding=((0, 0), (0, 0)), flip=True):
+def conv2d_gradients(
+    x, w, gy, stride=(1, 1), padding=((0, 0), (0, 0)), flip=True, groups=1, dilation=(1, 1)
+):
     """The gradients of sum(y * gy) with respect to x and w, by the product rule."""
-    x, w, gy = np.float64(x), np.float64(w), np.float64(gy)
+    x, w, gy = np.float64(x), _over_channels(np.float64(w), groups), np.float64(gy)
     gx, gw = np.zeros(x.shape), np.zeros(w.shape)
-    for i, j, a, b, row, column in _visits(x.shape, w.shape, stride, padding, flip):
+    for i, j, a, b, row, column in _visits(x.shape, w.shape, stride, padding, flip, dilation):
         gx[:, :, row, column] += gy[:, :, i, j] @ w[:, :, a, b]
         gw[:, :, a, b] += gy[:, :, i, j].T @ x[:, :, row, column]
-    return gx, gw
+    return gx, _of_groups(gw, groups)
 
 
 def pool_output_size(size, window, stride, padding, ignore_border):
@@ -204,7 +224,8 @@ def stack(stages, x, params):
             x = batch_norm(x, next(params), next(params), stage.epsilon)[0]
         elif isinstance(stage, ConvStage):
             spec = stage.conv
-            x = conv2d(x, next(params), spec.stride, spec.padding, spec.flip_filters)
+            geometry = (spec.stride, spec.padding, spec.flip_filters, spec.groups, spec.dilation)
+            x = conv2d(x, next(params), *geometry)
             if stage.bias:
                 x = x + np.float64(next(params))[:, None, None]
         else:

@@ -83,26 +83,60 @@ class Conv2DSpec:
         Zeros added around each image.
     flip_filters : bool
         True convolves, as Theano does; False correlates.
+    groups : int
+        Channels and filters are divided into so many groups, in order; the
+        filters of a group read the channels of that group alone, so that they
+        have the shape (n_filters, n_channels / groups, rows, columns). As many
+        groups as channels make a depthwise convolution.
+    dilation : (int, int)
+        Pixels from one row of a filter to the next, and from one column to the
+        next.
     """
 
     stride: Pair = (1, 1)
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
     flip_filters: bool = True
+    groups: int = 1
+    dilation: Pair = (1, 1)
 
     def output_shape(self, x_shape: StaticShape, w_shape: StaticShape) -> tuple[Any, Any, Any, Any]:
-        """(n_samples, n_filters, height, width), each (in + pads - filter) // stride + 1.
+        """(n_samples, n_filters, height, width), each (in + pads - extent) // stride + 1.
 
-        A size that depends on an unknown one (None) is unknown.
+        A filter extends over (filter - 1) · dilation + 1 pixels. A size that depends
+        on an unknown one (None) is unknown.
         """
         rows, columns = (
             None
-            if size is None or extent is None
-            else max(0, (size + before + after - extent) // step + 1)
-            for size, extent, step, (before, after) in zip(
-                x_shape[2:], w_shape[2:], self.stride, self.padding, strict=True
+            if size is None or taps is None
+            else max(0, (size + before + after - (taps - 1) * apart - 1) // step + 1)
+            for size, taps, step, apart, (before, after) in zip(
+                x_shape[2:], w_shape[2:], self.stride, self.dilation, self.padding, strict=True
             )
         )
         return (x_shape[0], w_shape[0], rows, columns)
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether every filter reads every channel, and pixels side by side."""
+        return self.groups == 1 and self.dilation == (1, 1)
+
+    def check_channels(
+        self, x_shape: StaticShape, w_shape: StaticShape, who: str = "a convolution"
+    ) -> None:
+        """Raise ValueError unless the filters are for such images; sizes may be unknown (None)."""
+        channels, (n_filters, own) = x_shape[1], w_shape[:2]
+        if n_filters is not None and n_filters % self.groups:
+            raise ValueError(
+                f"{who}: {n_filters} filters cannot be divided into {self.groups} groups."
+            )
+        if channels is None or own is None or channels == own * self.groups:
+            return
+        expected = f"{own * self.groups}"
+        if self.groups > 1:
+            expected += f" ({self.groups} groups of {own})"
+        raise ValueError(
+            f"{who}: the images have {channels} channels, and the filters are for {expected}."
+        )
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ _SWITCH: _Rule = (_is_switch, "True or False")
 _EVERYWHERE: dict[str, _Rule] = {"num_units": _COUNT, "num_filters": _COUNT}
 _LASAGNES: dict[str, _Rule] = {
     "filter_size": _COUNTS,
+    "num_groups": _COUNT,
+    "dilation": _COUNTS,
+    "flip_filters": _SWITCH,
     "pool_size": _COUNTS,
     "stride": (
         lambda value: value is None or _are_counts(value),

@@ -82,9 +82,12 @@ def _convolution(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output:
         # Theano convolves, ONNX correlates.
         weights = np.flip(weights, axis=tuple(range(2, weights.ndim)))
     before, after = zip(*_pads(layer), strict=True)
-    return _convolved(
-        graph, layer, inputs[0], weights, output, pads=(*before, *after), strides=layer.stride
-    )
+    attributes: dict[str, Any] = {"pads": (*before, *after), "strides": layer.stride}
+    if getattr(layer, "num_groups", 1) != 1:
+        attributes["group"] = layer.num_groups
+    if max(getattr(layer, "dilation", (1,))) != 1:
+        attributes["dilations"] = layer.dilation
+    return _convolved(graph, layer, inputs[0], weights, output, **attributes)
 
 
 def _convolved(
@@ -117,10 +120,14 @@ def _is_plain_convolution(function: Any) -> bool:
 
 def _pads(layer: Any) -> list[tuple[int, int]]:
     """Zeros before and behind each axis."""
+    dilation = getattr(layer, "dilation", (1,) * len(layer.filter_size))
+    extents = [
+        (taps - 1) * apart + 1 for taps, apart in zip(layer.filter_size, dilation, strict=True)
+    ]
     if layer.pad == "full":
-        return [(extent - 1, extent - 1) for extent in layer.filter_size]
+        return [(extent - 1, extent - 1) for extent in extents]
     if layer.pad == "same":
-        return [(extent // 2, (extent - 1) // 2) for extent in layer.filter_size]
+        return [(extent // 2, (extent - 1) // 2) for extent in extents]
     return [(pad, pad) for pad in layer.pad]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..kernels.contract import Pool2DSpec
-from ..layers import BatchNormLayer
+from ..layers import BatchNormLayer, Conv2DLayer
 from .drafts import Draft, check_activations, finite_weights
 from .nonlinearities import nonlinearity_of
 from .reading import Node
@@ -86,26 +86,31 @@ def _number(node: Node, name: str, default: float) -> float:
 @_reads("Conv")
 def _convolution(reader: Any, node: Node) -> Draft:
     from lasagne import nonlinearities
-    from lasagne.layers import Conv1DLayer, Conv2DLayer
 
     x, weights = reader.draft(node, 0), reader.constant(node, 1)
     sizes, extents = x.shape[1:], weights.shape[2:]
     if len(sizes) != len(extents) or len(sizes) not in (1, 2):
         raise _unsupported(node, f"a convolution of {x.shape} with {weights.shape}")
-    if int(node.attributes.get("group", 1)) != 1:
-        raise _unsupported(node, "group other than 1")
-    _check_dilations(node)
+    dilation = _steps(node, "dilations", len(sizes))
+    groups = _groups(node, x, weights)
+    is_ordinary = groups == 1 and max(dilation) == 1
+    if len(sizes) == 1 and not is_ordinary:
+        raise _unsupported(node, f"group={groups}, dilations={list(dilation)} of one dimension")
     if tuple(node.attributes.get("kernel_shape", extents)) != tuple(extents):
         raise _unsupported(node, f"kernel_shape={node.attributes['kernel_shape']} of {extents}")
     strides = _steps(node, "strides", len(sizes))
-    pads = _pads(node, sizes, extents, strides)
+    reach = [(taps - 1) * apart + 1 for taps, apart in zip(extents, dilation, strict=True)]
+    pads = _pads(node, sizes, reach, strides)
     padded = _padded_sizes(node, sizes, pads)
     strides = _within(strides, padded)
+    further: dict[str, Any] = {}
+    if not is_ordinary:
+        further = {"num_groups": groups, "dilation": dilation}
     if any(before != after for before, after in pads):
         x, pads = _padded(reader, node, x, pads, 0.0), [(0, 0)] * len(pads)
     return reader.board.add(
         node.outputs[0],
-        Conv2DLayer if len(sizes) == 2 else Conv1DLayer,
+        _convolution_class(len(sizes), is_ordinary),
         x,
         # Theano convolves, ONNX correlates.
         {
@@ -117,7 +122,26 @@ def _convolution(reader: Any, node: Node) -> Draft:
         stride=strides,
         pad=tuple(before for before, _ in pads),
         nonlinearity=nonlinearities.identity,
+        **further,
     )
+
+
+def _convolution_class(n_dimensions: int, is_ordinary: bool) -> type:
+    from lasagne import layers
+
+    if n_dimensions == 1:
+        return layers.Conv1DLayer
+    return layers.Conv2DLayer if is_ordinary else Conv2DLayer
+
+
+def _groups(node: Node, x: Draft, weights: np.ndarray) -> int:
+    """The groups of channels and filters, which the weights must fit."""
+    groups = int(node.attributes.get("group", 1))
+    if groups < 1 or len(weights) % groups or x.shape[0] != groups * weights.shape[1]:
+        raise _unsupported(
+            node, f"group={groups} of {x.shape[0]} channels with weights of {weights.shape}"
+        )
+    return groups
 
 
 def _padded_sizes(

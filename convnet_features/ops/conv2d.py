@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from pytensor.graph.basic import Apply, Variable
@@ -17,7 +18,7 @@ StaticShape = tuple[int | None, ...]
 
 
 class Conv2D(KernelOp):
-    """y = x * w: images (n, c, h, w) with filters (k, c, rows, columns)."""
+    """y = x * w: images (n, c, h, w) with filters (k, c / groups, rows, columns)."""
 
     __props__ = ("spec",)
 
@@ -26,11 +27,7 @@ class Conv2D(KernelOp):
 
     def make_node(self, x: Any, w: Any) -> Apply:
         x, w = image_tensor(x, "conv2d"), float_tensor(w, 4, "the filters", "conv2d")
-        channels, expected = x.type.shape[1], w.type.shape[1]
-        if None not in (channels, expected) and channels != expected:
-            raise ValueError(
-                f"conv2d: the images have {channels} channels, and the filters are for {expected}."
-            )
+        self.spec.check_channels(x.type.shape, w.type.shape, "conv2d")
         shape = self.spec.output_shape(x.type.shape, w.type.shape)
         # Kernels compute in the dtype of the images.
         dtype = upcast(x.dtype, w.dtype)
@@ -116,19 +113,22 @@ def conv2d(
     stride: tuple[int, int] = (1, 1),
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
     flip_filters: bool = True,
+    groups: int = 1,
+    dilation: tuple[int, int] = (1, 1),
 ) -> Variable:
     """Convolve a batch of images with filters.
 
-    y[n, k, i, j] = Σ x[n, c, i·s + a - top, j·t + b - left] · w'[k, c, a, b]
+    y[n, k, i, j] = Σ x[n, c, i·s + a·d - top, j·t + b·e - left] · w'[k, c, a, b]
 
     where w' is w with rows and columns reversed if `flip_filters`, and x is 0
-    outside the image.
+    outside the image. With `groups`, c runs over the channels of the filter's own
+    group, of which the first is k // (n_filters / groups) · (n_channels / groups).
 
     Parameters
     ----------
     input : tensor of shape (n_samples, n_channels, height, width)
         Symbolic images, float32 or float64.
-    filters : tensor of shape (n_filters, n_channels, rows, columns)
+    filters : tensor of shape (n_filters, n_channels / groups, rows, columns)
         Symbolic filters.
     stride : (int, int), default=(1, 1)
         (s, t), rows and columns from one output to the next.
@@ -136,19 +136,25 @@ def conv2d(
         Zeros around each image.
     flip_filters : bool, default=True
         Convolve as Theano does; False correlates.
+    groups : int, default=1
+        Groups that channels and filters are divided into, in order: a filter reads the
+        channels of its own group. `n_channels` of them make a depthwise convolution.
+    dilation : (int, int), default=(1, 1)
+        (d, e), pixels between a filter's rows and between its columns.
 
     Returns
     -------
     tensor of shape (n_samples, n_filters, out_height, out_width)
-        Where out = (in + pads - filter) // stride + 1.
+        Where out = (in + pads - (filter - 1) · dilation - 1) // stride + 1.
 
     Raises
     ------
     TypeError
         If an argument is not a 4-dimensional float tensor.
     ValueError
-        If images and filters are known to differ in channels, or stride or
-        padding are not integers, or too small.
+        If images and filters are known to differ in channels, if the filters
+        cannot be divided into the groups, or if stride, padding, groups or
+        dilation are not integers, or too small.
 
     Examples
     --------
@@ -158,7 +164,11 @@ def conv2d(
     (None, 32, 24, 24)
     """
     stride = pair_of(stride, 1, "conv2d: stride")
-    spec = Conv2DSpec(stride, _checked_padding(padding), bool(flip_filters))
+    dilation = pair_of(dilation, 1, "conv2d: dilation")
+    if not isinstance(groups, Integral) or groups < 1:
+        raise ValueError(f"conv2d: groups must be an integer of at least 1; got {groups!r}.")
+    padding = _checked_padding(padding)
+    spec = Conv2DSpec(stride, padding, bool(flip_filters), int(groups), dilation)
     return Conv2D(spec)(input, filters)
 
 

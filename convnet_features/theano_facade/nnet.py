@@ -10,6 +10,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
 
 from .. import ops
+from ..ops.base import pair_of
 from .scope import within_scope
 
 __all__ = [
@@ -59,7 +60,7 @@ def conv2d(
     ----------
     input : tensor of shape (n_samples, n_channels, height, width)
         Symbolic images.
-    filters : tensor of shape (n_filters, n_channels, rows, columns)
+    filters : tensor of shape (n_filters, n_channels / num_groups, rows, columns)
         Symbolic filters.
     input_shape, image_shape : tuple of 4 int or None, optional
         A hint that is not needed here.
@@ -72,8 +73,12 @@ def conv2d(
         Rows and columns from one output to the next.
     filter_flip : bool, default=True
         Convolve; False correlates.
-    filter_dilation, num_groups, unshared
-        Only Theano's defaults are supported.
+    filter_dilation : (int, int), default=(1, 1)
+        Pixels from one row of a filter to the next, and from one column to the next.
+    num_groups : int, default=1
+        Groups of channels and filters; a filter reads the channels of its own group.
+    unshared : bool, default=False
+        Filters of its own for each pixel: not supported.
 
     Returns
     -------
@@ -82,38 +87,34 @@ def conv2d(
     Raises
     ------
     NotImplementedError
-        For dilated, grouped or unshared convolution.
+        For unshared convolution.
     ValueError
         For an unknown border mode.
     """
-    _refuse_what_is_missing(filter_dilation, num_groups, unshared, kwargs)
+    _refuse_what_is_missing(unshared, kwargs)
     filters = pt.as_tensor_variable(filters)
-    padding = _padding(border_mode, lambda: _filter_size(filters, filter_shape))
+    dilation = pair_of(filter_dilation, 1, "conv2d: filter_dilation")
+
+    def extents() -> tuple[int, ...]:
+        taps = _filter_size(filters, filter_shape)
+        return tuple((n - 1) * apart + 1 for n, apart in zip(taps, dilation, strict=True))
+
+    padding = _padding(border_mode, extents)
     return ops.conv2d(
         input,
         filters,
         stride=(int(subsample[0]), int(subsample[1])),
         padding=padding,
         flip_filters=filter_flip,
+        groups=num_groups,
+        dilation=dilation,
     )
 
 
-def _refuse_what_is_missing(
-    dilation: Sequence[int], groups: int, unshared: bool, others: dict[str, Any]
-) -> None:
+def _refuse_what_is_missing(unshared: bool, others: dict[str, Any]) -> None:
     unknown = sorted(set(others) - _CONV2D_HINTS)
     if unknown:
         raise TypeError(f"conv2d: unknown argument {unknown[0]!r}.")
-    if tuple(dilation) != (1, 1):
-        raise NotImplementedError(
-            f"conv2d: filter_dilation={tuple(dilation)} is not supported, only (1, 1). "
-            "Write the zeros into the filters instead."
-        )
-    if groups != 1:
-        raise NotImplementedError(
-            f"conv2d: num_groups={groups} is not supported, only 1. "
-            "Convolve each group of channels by itself and concatenate the results."
-        )
     if unshared:
         raise NotImplementedError("conv2d: unshared=True is not supported.")
 

@@ -45,6 +45,61 @@ CONVOLUTIONS = {
     "image smaller than filter": ((2, 3, 3, 11), (5, 3, 5, 2), (1, 1), ((0, 0), (0, 0))),
 }
 
+# (images, filters, stride, padding, flipped, groups, dilation)
+GROUPED = {
+    "two groups": ((2, 6, 7, 5), (4, 3, 3, 2), (1, 1), ((0, 0), (0, 0)), True, 2, (1, 1)),
+    "depthwise": ((3, 5, 7, 6), (5, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), False, 5, (1, 1)),
+    "depthwise, strided": (
+        (2, 16, 9, 8),
+        (16, 1, 3, 3),
+        (2, 2),
+        ((1, 1), (1, 1)),
+        False,
+        16,
+        (1, 1),
+    ),
+    "two filters a channel": (
+        (2, 3, 5, 6),
+        (6, 1, 2, 3),
+        (1, 2),
+        ((0, 1), (1, 0)),
+        True,
+        3,
+        (1, 1),
+    ),
+    "groups of whole vectors": (
+        (2, 64, 6, 6),
+        (32, 32, 3, 3),
+        (1, 1),
+        ((1, 1), (1, 1)),
+        False,
+        2,
+        (1, 1),
+    ),
+    "dilated": ((2, 3, 11, 9), (4, 3, 3, 2), (1, 1), ((2, 2), (1, 1)), True, 1, (2, 3)),
+    "dilated, strided": ((2, 2, 12, 11), (3, 2, 3, 3), (2, 3), ((2, 1), (0, 4)), False, 1, (2, 2)),
+    "dilated, of whole vectors": (
+        (2, 16, 9, 9),
+        (16, 16, 3, 3),
+        (1, 1),
+        ((2, 2), (2, 2)),
+        False,
+        1,
+        (2, 2),
+    ),
+    "both": ((2, 4, 10, 11), (6, 2, 2, 3), (1, 2), ((1, 1), (2, 2)), True, 2, (3, 2)),
+    "no samples": ((0, 4, 7, 9), (4, 1, 3, 3), (1, 1), ((0, 0), (0, 0)), True, 4, (2, 2)),
+    "image smaller than filter": (
+        (2, 4, 4, 9),
+        (4, 2, 3, 3),
+        (1, 1),
+        ((0, 0), (0, 0)),
+        True,
+        2,
+        (2, 2),
+    ),
+}
+
 # (images, window, stride, padding, ignore_border)
 POOLINGS = {
     "2x2": ((3, 2, 6, 8), (2, 2), (2, 2), (0, 0), True),
@@ -128,6 +183,30 @@ STACKS = {
         (13, 2, 9, 11),
         [(3, 2, 3, 3), (3,), (7, 3, 3, 3), (7,), (5, 7, 2, 3), (5,)],
     ),
+    "grouped, dilated and pooled": (
+        (
+            ConvStage(Conv2DSpec(padding=((1, 1), (1, 1)))),
+            ConvStage(Conv2DSpec(groups=4), activation="rectify"),
+            ConvStage(Conv2DSpec(dilation=(2, 1)), bias=False),
+            PoolStage(_POOL2, "rectify"),
+            ConvStage(Conv2DSpec(groups=2, flip_filters=False)),
+            DenseStage(),
+        ),
+        (7, 2, 12, 9),
+        [(4, 2, 3, 3), (4,), (8, 1, 3, 2), (8,), (6, 8, 2, 3), (4, 3, 2, 2), (4,), (24, 3), (3,)],
+    ),
+    "depthwise, of whole vectors": (
+        (
+            ConvStage(Conv2DSpec(padding=((1, 1), (1, 1)), flip_filters=False)),
+            ConvStage(
+                Conv2DSpec(padding=((1, 1), (1, 1)), groups=16, flip_filters=False),
+                activation="rectify",
+            ),
+            PoolStage(_POOL2),
+        ),
+        (3, 3, 8, 8),
+        [(16, 3, 3, 3), (16,), (16, 1, 3, 3), (16,)],
+    ),
     "masked": (
         (
             ConvStage(Conv2DSpec(), activation="rectify"),
@@ -188,15 +267,15 @@ def images(rng, shape, dtype="float64"):
     return rng.standard_normal(shape).astype(dtype)
 
 
-def check_convolution(kernels, rng, x_shape, w_shape, stride, padding, flip, dtype):
-    spec = Conv2DSpec(stride, padding, flip)
+def check_convolution(kernels, rng, x_shape, w_shape, *geometry, dtype):
+    spec = Conv2DSpec(*geometry)
     kernel = kernels.conv2d(spec)
     x, w = images(rng, x_shape, dtype), images(rng, w_shape, dtype)
     y = kernel.forward(frozen(x), frozen(w))
-    assert_close(y, reference.conv2d(x, w, stride, padding, flip), dtype)
+    assert_close(y, reference.conv2d(x, w, *geometry), dtype)
     assert y.shape == spec.output_shape(x_shape, w_shape)
     gy = images(rng, y.shape, dtype)
-    gx, gw = reference.conv2d_gradients(x, w, gy, stride, padding, flip)
+    gx, gw = reference.conv2d_gradients(x, w, gy, *geometry)
     assert_close(kernel.grad_input(x.shape, frozen(w), frozen(gy)), gx, dtype)
     assert_close(kernel.grad_weights(frozen(x), w.shape, frozen(gy)), gw, dtype)
 
@@ -218,21 +297,33 @@ class TestConvolution:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("flip", [True, False])
     def test_equals_loops(self, kernels, rng, case, dtype, flip):
-        check_convolution(kernels, rng, *case, flip, dtype)
+        check_convolution(kernels, rng, *case, flip, dtype=dtype)
+
+    @of_table(GROUPED)
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_groups_and_dilation_equal_loops(self, kernels, rng, case, dtype):
+        check_convolution(kernels, rng, *case, dtype=dtype)
 
     @few
     @given(data=st.data())
     def test_equals_loops_for_any_shape(self, kernels, data):
         small = st.integers(1, 4)
         filters, channels, *extent = data.draw(st.tuples(*[small] * 4), label="filters")
-        shape = (data.draw(small), channels, *data.draw(st.tuples(*[st.integers(1, 7)] * 2)))
+        groups = data.draw(st.integers(1, 3), label="groups")
+        dilation = data.draw(st.tuples(*[st.integers(1, 2)] * 2), label="dilation")
+        shape = (
+            data.draw(small),
+            channels * groups,
+            *data.draw(st.tuples(*[st.integers(1, 7)] * 2)),
+        )
         stride = data.draw(st.tuples(*[st.integers(1, 3)] * 2), label="stride")
         pair = st.tuples(*[st.integers(0, 2)] * 2)
         padding = data.draw(st.tuples(pair, pair), label="padding")
         flip, dtype = data.draw(st.booleans()), data.draw(st.sampled_from(DTYPES))
         rng = np.random.default_rng(7)
-        w_shape = (filters, channels, *extent)
-        check_convolution(kernels, rng, shape, w_shape, stride, padding, flip, dtype)
+        w_shape = (filters * groups, channels, *extent)
+        geometry = (stride, padding, flip, groups, dilation)
+        check_convolution(kernels, rng, shape, w_shape, *geometry, dtype=dtype)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_any_strides(self, kernels, rng, dtype):

@@ -7,13 +7,13 @@ from lasagne import nonlinearities as nl
 from lasagne.theano_extensions import conv as conv1d
 from theano import tensor
 
-from convnet_features.layers import BatchNormLayer
+from convnet_features.layers import BatchNormLayer, Conv2DLayer
 
 CONV = ("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 5)})
 
 
-def _conv(**params):
-    return [("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 4), **params})]
+def _conv(layer=ll.Conv2DLayer, **params):
+    return [("conv", layer, {"num_filters": 3, "filter_size": (3, 4), **params})]
 
 
 def _pool(layer=ll.Pool2DLayer, **params):
@@ -46,6 +46,12 @@ NETWORKS = {
     "conv full": _conv(pad="full"),
     "conv padded, strided": _conv(pad=(1, 2), stride=(2, 1)),
     "conv without bias": _conv(b=None),
+    "conv grouped": _conv(layer=Conv2DLayer, num_filters=4, num_groups=2, pad="same"),
+    "conv depthwise, strided": _conv(
+        layer=Conv2DLayer, num_filters=2, num_groups=2, stride=2, flip_filters=False
+    ),
+    "conv dilated": _conv(layer=Conv2DLayer, dilation=(2, 1), pad="same"),
+    "conv dilated, full": _conv(layer=Conv2DLayer, dilation=(1, 2), pad="full", b=None),
     "conv untied biases": _conv(untie_biases=True),
     "conv 1d": _one_dimensional(
         ll.Conv1DLayer, num_filters=4, filter_size=3, pad="same", convolution=conv1d.conv1d_mc0

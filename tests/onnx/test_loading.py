@@ -272,8 +272,10 @@ def test_flat_input(pretrained, rng):
 
 
 UNREADABLE = {
-    "group": ("Conv", (1, 1, 3, 3), {"group": 2}, "group other than 1"),
-    "dilations": ("Conv", (1, 2, 3, 3), {"dilations": [2, 2]}, r"dilations=\[2, 2\]"),
+    "group": ("Conv", (1, 1, 3, 3), {"group": 2}, r"group=2 of 2 channels .* \(1, 1, 3, 3\)"),
+    "group of 0": ("Conv", (1, 2, 3, 3), {"group": 0}, r"group=0 of 2 channels"),
+    "channels": ("Conv", (1, 3, 3, 3), {}, r"group=1 of 2 channels .* \(1, 3, 3, 3\)"),
+    "dilations": ("Conv", (1, 2, 3, 3), {"dilations": [0, 2]}, r"dilations=\[0, 2\]"),
     "one dimension": ("Conv", (1, 2, 3), {}, "a convolution of"),
     "negative pads": ("Conv", (1, 2, 3, 3), {"pads": [0, -1, 0, 0]}, r"pads=\[0, -1, 0, 0\]"),
     "stride of 0": ("Conv", (1, 2, 3, 3), {"strides": [0, 1]}, r"strides=\[0, 1\]"),

@@ -22,6 +22,7 @@ GEOMETRIES = [
     {"padding": ((1, 2), (0, 3))},
     {"stride": (3, 2), "padding": ((2, 0), (1, 1)), "flip_filters": False},
     {"flip_filters": False},
+    {"dilation": (2, 1), "padding": ((1, 1), (0, 0))},
 ]
 
 

@@ -170,12 +170,8 @@ def test_conv2d_by_its_old_name_and_arguments(rng):
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        (
-            {"filter_dilation": (2, 2)},
-            NotImplementedError,
-            "filter_dilation=.2, 2. is not supported",
-        ),
-        ({"num_groups": 2}, NotImplementedError, "num_groups=2 is not supported"),
+        ({"filter_dilation": (0, 2)}, ValueError, r"filter_dilation must be .*; got \(0, 2\)"),
+        ({"num_groups": 0}, ValueError, "groups must be an integer of at least 1; got 0"),
         ({"unshared": True}, NotImplementedError, "unshared=True is not supported"),
         ({"border_mode": "reflect"}, ValueError, "border_mode must be .*; got 'reflect'"),
         ({"border_mode": (1, 2, 3)}, ValueError, r"border_mode must be .*; got \(1, 2, 3\)"),

@@ -39,7 +39,9 @@ def convolve(spec: Conv2DSpec, x: Any, w: Any) -> Any:
         w,
         window_strides=spec.stride,
         padding=spec.padding,
+        rhs_dilation=spec.dilation,
         dimension_numbers=("NCHW", "OIHW", "NCHW"),
+        feature_group_count=spec.groups,
     )
 
 

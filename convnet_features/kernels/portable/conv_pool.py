@@ -65,7 +65,8 @@ class ConvPoolStep:
         """
         spec = pool.pool
         return (
-            spec.mode == "max"
+            conv.conv.is_ordinary
+            and spec.mode == "max"
             and spec.window == spec.stride
             and spec.padding == (0, 0)
             and spec.ignore_border

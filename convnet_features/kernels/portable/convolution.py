@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
 from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
@@ -17,6 +20,8 @@ __all__ = ["PortableConv2D"]
 class PortableConv2D(Conv2DKernel):
     """Patches of the images by blocks that stay in the cache, times the filters.
 
+    Groups of channels are convolved one after the other.
+
     Parameters
     ----------
     spec : Conv2DSpec
@@ -24,9 +29,13 @@ class PortableConv2D(Conv2DKernel):
 
     def __init__(self, spec: Conv2DSpec) -> None:
         self.spec = spec
+        self._of_group = PortableConv2D(replace(spec, groups=1)) if spec.groups > 1 else None
 
     @memory_for_blas()
     def forward(self, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        if self._of_group is not None:
+            parts = (self._of_group.forward(x[:, c], w[k]) for c, k in self._groups(w.shape))
+            return np.concatenate(list(parts), axis=1)
         grid = self._grid(x.shape, w.shape)
         filters = self._matrix(w.astype(x.dtype, copy=False))
         y = empty((len(x), *grid.shape, len(w)), x.dtype)
@@ -37,6 +46,13 @@ class PortableConv2D(Conv2DKernel):
     @memory_for_blas()
     def grad_input(self, x_shape: tuple[int, ...], w: np.ndarray, gy: np.ndarray) -> np.ndarray:
         check_gradient(gy, self.spec.output_shape(x_shape, w.shape))
+        if self._of_group is not None:
+            of_group = (x_shape[0], w.shape[1], *x_shape[2:])
+            parts = (
+                self._of_group.grad_input(of_group, w[k], gy[:, k])
+                for _, k in self._groups(w.shape)
+            )
+            return np.concatenate(list(parts), axis=1)
         grid = self._grid(x_shape, w.shape)
         filters = self._matrix(w.astype(gy.dtype, copy=False))
         padded, gx = grid.gradient(x_shape, gy.dtype)
@@ -51,6 +67,13 @@ class PortableConv2D(Conv2DKernel):
     @memory_for_blas()
     def grad_weights(self, x: np.ndarray, w_shape: tuple[int, ...], gy: np.ndarray) -> np.ndarray:
         check_gradient(gy, self.spec.output_shape(x.shape, w_shape))
+        if self._of_group is not None:
+            of_group = (w_shape[0] // self.spec.groups, *w_shape[1:])
+            parts = (
+                self._of_group.grad_weights(x[:, c], of_group, gy[:, k])
+                for c, k in self._groups(w_shape)
+            )
+            return np.concatenate(list(parts))
         n_filters, n_channels, height, width = w_shape
         total = np.zeros((height * width * n_channels, n_filters), x.dtype)
         for samples, rows, patches in self._grid(x.shape, w_shape).blocks(x, n_filters):
@@ -61,8 +84,21 @@ class PortableConv2D(Conv2DKernel):
     def _grid(self, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) -> PatchGrid:
         _, _, height, width = self.spec.output_shape(x_shape, w_shape)
         return PatchGrid(
-            (w_shape[2], w_shape[3]), self.spec.stride, self.spec.padding, (height, width)
+            (w_shape[2], w_shape[3]),
+            self.spec.stride,
+            self.spec.padding,
+            (height, width),
+            self.spec.dilation,
         )
+
+    def _groups(self, w_shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+        """The channels and the filters of each group."""
+        n_filters, n_channels = w_shape[0] // self.spec.groups, w_shape[1]
+        for group in range(self.spec.groups):
+            yield (
+                slice(group * n_channels, (group + 1) * n_channels),
+                slice(group * n_filters, (group + 1) * n_filters),
+            )
 
     def _matrix(self, w: np.ndarray) -> np.ndarray:
         """Filters to correlate with, of shape (rows * columns * n_channels, n_filters)."""

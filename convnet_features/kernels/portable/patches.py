@@ -31,12 +31,15 @@ class PatchGrid:
     padding : ((top, bottom), (left, right))
     shape : (int, int)
         How many patches there are, down and across.
+    dilation : (int, int)
+        Pixels from one row of a patch to the next, and from one column to the next.
     """
 
     extent: Pair
     stride: Pair
     padding: Padding
     shape: Pair
+    dilation: Pair = (1, 1)
 
     def blocks(
         self, x: np.ndarray, companions: int = 0
@@ -84,21 +87,22 @@ class PatchGrid:
         n_rows, (height, width) = rows.stop - rows.start, self.extent
         patches = matrix.reshape(len(padded), n_rows, self.shape[1], height, width, padded.shape[3])
         for i in range(height):
-            start = rows.start * self.stride[0] + i
+            start = rows.start * self.stride[0] + i * self.dilation[0]
             lines = padded[:, start : start + (n_rows - 1) * self.stride[0] + 1 : self.stride[0]]
             self._add_line(patches[:, :, :, i], lines)
 
     def _add_line(self, patches: np.ndarray, lines: np.ndarray) -> None:
         """Add one line of every patch, (samples, rows, n_across, columns, channels), to `lines`."""
         n_across, width = patches.shape[2:4]
-        step = self.stride[1]
+        step, apart = self.stride[1], self.dilation[1]
         # Whole patches are longer runs of memory, and columns of a patch may be fewer.
-        if n_across <= 4 * width:
+        if n_across <= 4 * width and apart == 1:
             for place in range(n_across):
                 lines[:, :, place * step : place * step + width] += patches[:, :, place]
             return
         for j in range(width):
-            lines[:, :, j : j + (n_across - 1) * step + 1 : step] += patches[:, :, :, j]
+            first = j * apart
+            lines[:, :, first : first + (n_across - 1) * step + 1 : step] += patches[:, :, :, j]
 
     def gradient(self, x_shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
         """Zeros to `add` to, channels-last with padding; and the images in them, without."""
@@ -111,9 +115,10 @@ class PatchGrid:
         """Every patch, of shape (samples, down, across, rows, columns, channels), uncopied."""
         sample, row, column, channel = padded.strides
         down, across = self.stride
+        below, beside = self.dilation
         return as_strided(
             padded,
             shape=(len(padded), *self.shape, *self.extent, padded.shape[3]),
-            strides=(sample, row * down, column * across, row, column, channel),
+            strides=(sample, row * down, column * across, row * below, column * beside, channel),
             writeable=False,
         )
