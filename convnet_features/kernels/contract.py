@@ -135,7 +135,8 @@ class Conv2DSpec:
         if self.groups > 1:
             expected += f" ({self.groups} groups of {own})"
         raise ValueError(
-            f"{who}: the images have {channels} channels, and the filters are for {expected}."
+            f"{who}: the images have {channels} channels, and the filters are for {expected}; "
+            f"their shapes are {tuple(x_shape)} and {tuple(w_shape)}."
         )
 
 

@@ -127,7 +127,7 @@ class Conv2DLayer(lasagne.layers.Conv2DLayer):
         return (self.num_filters, self.input_shape[1] // self.num_groups, *self.filter_size)
 
     def get_output_shape_for(self, input_shape: Any) -> tuple[Any, ...]:
-        """The shape of the result for inputs of a shape."""
+        """The shape of the result for an input of `input_shape`."""
         pad = self.pad if isinstance(self.pad, tuple) else (self.pad, self.pad)
         sizes = (
             conv_output_length(size, extent, step, before)

@@ -100,6 +100,17 @@ def test_convolution(assert_same, flip, fuse):
     )
 
 
+@pytest.mark.parametrize("fuse", [False, True])
+@pytest.mark.parametrize("options", [{"groups": 2}, {"dilation": (2, 3)}])
+def test_groups_and_dilation(assert_same, options, fuse):
+    assert_same(
+        lambda x, w: conv2d(x, w, stride=(2, 1), padding=((1, 0), (2, 3)), **options),
+        (2, 2 * options.get("groups", 1), 9, 12),
+        (4, 2, 3, 2),
+        fuse=fuse,
+    )
+
+
 POOLINGS = [
     {"window": (2, 3)},
     {"window": (3, 3), "stride": (2, 2), "padding": (1, 2)},

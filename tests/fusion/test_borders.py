@@ -208,12 +208,12 @@ def test_what_else_a_spec_has_is_kept():
     """Specs are copied, not written anew: a field that comes later is not lost."""
 
     @dataclass(frozen=True)
-    class Dilated(Conv2DSpec):
-        dilation: int = 1
+    class Further(Conv2DSpec):
+        further: int = 1
 
     x = pt.tensor4(dtype="float32", shape=(2, 3, 7, 11))
     w = pt.tensor4(dtype="float32", shape=(4, 3, 3, 2))
     zeros = pt.zeros((2, 3, 9, 13), dtype="float32")
-    padded = Conv2D(Dilated(dilation=2))(pt.set_subtensor(zeros[:, :, 1:8, 2:13], x), w)
+    padded = Conv2D(Further(further=2))(pt.set_subtensor(zeros[:, :, 1:8, 2:13], x), w)
     spec = padded_convolution(None, padded.owner).owner.op.spec
-    assert spec == Dilated(padding=((1, 1), (2, 0)), dilation=2)
+    assert spec == Further(padding=((1, 1), (2, 0)), further=2)

@@ -107,8 +107,14 @@ def test_groups_that_do_not_fit(channels, filters, what):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"num_groups": 0}, "num_groups=0: .*a whole number of at least 1"),
-        ({"dilation": (1, 0)}, r"dilation=\(1, 0\): .*a whole number of at least 1"),
+        (
+            {"num_groups": 0},
+            r"num_groups=0\): num_groups must be a whole number of at least 1; got 0",
+        ),
+        (
+            {"dilation": (1, 0)},
+            r"dilation must be a whole number of at least 1, or one for each direction; got \(1, 0\)",
+        ),
         ({"num_groups": 3}, "its 1 channels cannot be divided into num_groups=3"),
     ],
 )
@@ -133,9 +139,15 @@ def test_trains_fused(engine, rng):
         ("wide", Conv2DLayer, {"num_filters": 16, "filter_size": 1}),
         ("far", Conv2DLayer, {"num_filters": 16, "filter_size": 3, "dilation": 2}),
         ("pool", ll.MaxPool2DLayer, {"pool_size": 2}),
+        ("dense", ll.DenseLayer),
     ]
     classifier = ConvNetClassifier(
-        layers, engine=engine, max_epochs=30, update="adam", update_learning_rate=0.01, random_state=0
+        layers,
+        engine=engine,
+        max_epochs=30,
+        update="adam",
+        update_learning_rate=0.01,
+        random_state=0,
     ).fit(X, y)
     assert classifier.score(X, y) > 0.95
     computed = ", ".join(step.layers for step in classifier.explain(4))

@@ -15,6 +15,7 @@ from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gr
 from convnet_features.kernels.memory import empty
 from convnet_features.kernels.onednn.binding.arrays import (
     all_float32,
+    by_groups,
     empty_images,
     flipped,
     images,
@@ -105,6 +106,7 @@ class OneDNNConv2D(Conv2DKernel):
     ) -> None:
         primitives = self._primitives
         y_shape = self.spec.output_shape(x_shape, w_shape)
+        w_shape = by_groups(self.spec, w_shape)
         primitive = self._with_best_layouts(
             x_shape,
             y_shape,
@@ -132,6 +134,7 @@ class OneDNNConv2D(Conv2DKernel):
     ) -> None:
         primitives = self._primitives
         y_shape = self.spec.output_shape(x_shape, w_shape)
+        w_shape = by_groups(self.spec, w_shape)
         hint = self._hint(x_shape, w_shape, y_shape)
         primitive = self._with_best_layouts(
             x_shape,
@@ -160,6 +163,7 @@ class OneDNNConv2D(Conv2DKernel):
     ) -> None:
         primitives = self._primitives
         y_shape = self.spec.output_shape(x_shape, w_shape)
+        w_shape = by_groups(self.spec, w_shape)
         hint = self._hint(x_shape, w_shape, y_shape)
         primitive = self._with_best_layouts(
             x_shape,

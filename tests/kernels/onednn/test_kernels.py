@@ -306,7 +306,12 @@ class TestStack:
         [
             ((DenseStage(),), (2, 3, 5, 7), [(104, 11), (11,)], "has 105 columns.*104 rows"),
             ((ConvStage(Conv2DSpec()),), (2, 3, 5, 7), [(4, 3, 2, 2), (5,)], r"\(5,\).*\(4,\)"),
-            ((ConvStage(Conv2DSpec()),), (2, 3, 5, 7), [(4, 2, 2, 2), (4,)], "2 channels.*3"),
+            (
+                (ConvStage(Conv2DSpec()),),
+                (2, 3, 5, 7),
+                [(4, 2, 2, 2), (4,)],
+                "have 3 channels.* for 2",
+            ),
         ],
     )
     def test_misfits_are_named(self, primitives, pool, stages, x_shape, shapes, message):

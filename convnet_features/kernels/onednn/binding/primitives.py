@@ -399,7 +399,9 @@ class Primitives:
     def _convolution_geometry(self, spec: Conv2DSpec) -> tuple[Any, ...]:
         (top, bottom), (left, right) = spec.padding
         dims = self.library.dims
-        return dims(spec.stride), dims((0, 0)), dims((top, left)), dims((bottom, right))
+        # oneDNN counts the pixels that are left out.
+        between = dims([apart - 1 for apart in spec.dilation])
+        return dims(spec.stride), between, dims((top, left)), dims((bottom, right))
 
     def _pooling_algorithm(self, spec: Pool2DSpec) -> int:
         # What overhangs the image is padding to oneDNN, but is not to be counted.

@@ -324,6 +324,9 @@ def _sums_stay_near(case: Case) -> bool:
     return kernel.scratch(1) <= SCRATCH and 4 * kernel.sums_size <= SUMS
 
 
+ORDINARY = Requirement(
+    "one group of channels, and filters without dilation", lambda case: case.spec.is_ordinary
+)
 MAX_POOLING = Requirement("a max pooling without padding that alone reads it", _has_max_pooling)
 SMALL_WINDOWS = Requirement("windows of at most {LARGEST_WINDOW} pixels", _is_small_window)
 WORTH = Requirement(
@@ -339,6 +342,7 @@ GENERATES = Requirement(
 )
 FILLED = Requirement("channels and filters that fill whole vectors", _fills_vectors)
 FILTERABLE = (
+    ORDINARY,
     Requirement("stride 1", lambda case: case.spec.stride == (1, 1)),
     Requirement(
         "filters of at most {LONGEST_FILTER}×{LONGEST_FILTER}",
@@ -356,6 +360,7 @@ ONE_PASS = Candidate(
     "pixels stay in registers until their maximum is known: unpooled images, of which a "
     "convolution of few channels makes many, never go through memory",
     (
+        ORDINARY,
         MAX_POOLING,
         Requirement("no activation but rectify", _only_rectifies),
         Requirement("biases", lambda case: case.conv.bias),
@@ -410,6 +415,7 @@ WINNERS = Candidate(
     "of a window one pixel gets a gradient: the zeros of the others, three quarters and more, are "
     "neither written nor multiplied",
     (
+        ORDINARY,
         MAX_POOLING,
         Requirement("windows {LEAST_STRIDE} pixels apart, or more", _has_few_winners),
         SMALL_WINDOWS,
@@ -692,9 +698,9 @@ def fits(*shapes: Shape) -> bool:
 
 def unsupported_convolution(spec: Conv2DSpec) -> str | None:
     """Why a convolution is not given to oneDNN; None if it is."""
-    if max(*spec.stride, *spec.padding[0], *spec.padding[1]) < LARGEST_STEP:
+    if max(*spec.stride, *spec.padding[0], *spec.padding[1], *spec.dilation) < LARGEST_STEP:
         return None
-    return f"oneDNN has no strides or paddings of {LARGEST_STEP} and more"
+    return f"oneDNN has no strides, paddings or dilations of {LARGEST_STEP} and more"
 
 
 def unsupported_pooling(spec: Pool2DSpec) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convnet_features.kernels.contract import ConvStage, SizedNode
+from convnet_features.kernels.onednn.binding.arrays import by_groups
 from convnet_features.kernels.onednn.binding.declarations import Arg, Query
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.plan.choice import (
@@ -31,11 +32,7 @@ GENERATED = {ONE_PASS: pooled_convolution.forward, FILTERING: winograd.forward}
 def forward(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
     """Convolve, and perhaps pool, by the first option that knows the layouts at hand."""
     x_shape, w_shape = node.x_shapes[0], node.param_shapes[0]
-    if x_shape[1] != w_shape[1]:
-        raise ValueError(
-            f"a convolution has filters of shape {w_shape}, for images of {w_shape[1]} "
-            f"channels, but its images have {x_shape[1]}: their shape is {x_shape}"
-        )
+    stage.conv.check_channels(x_shape, w_shape)
     choice = emit.choice(node)
     for option in choice.options:
         generated = _generated(emit, option, choice.case, node)
@@ -75,7 +72,7 @@ def _wanted(emit: ForwardEmitter, value: int, desc: MemoryDesc) -> MemoryDesc:
 def _wanted_by(
     emit: ForwardEmitter, node: SizedNode, stage: ConvStage, desc: MemoryDesc
 ) -> MemoryDesc:
-    primitives, w_shape = emit.primitives, node.param_shapes[0]
+    primitives, w_shape = emit.primitives, by_groups(stage.conv, node.param_shapes[0])
     if any(each.candidate is FILTERING for each in emit.choice(node).options):
         return desc
     activation, _ = _activations(emit, node, stage)
@@ -83,7 +80,7 @@ def _wanted_by(
         stage.conv,
         primitives.any(desc.shape),
         primitives.any(w_shape),
-        primitives.strided(w_shape[:1]) if stage.bias else None,
+        primitives.strided(node.y_shape[1:2]) if stage.bias else None,
         primitives.any(node.y_shape),
         activation,
     )
@@ -101,6 +98,7 @@ def _by_onednn(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
     primitives = emit.primitives
     activation, undo = _activations(emit, node, stage)
     w_name, w_shape, b_name, b_desc = emit.weights(node)
+    w_shape = by_groups(stage.conv, w_shape)
     x_shape, y_shape = node.x_shapes[0], node.y_shape
     primitive = primitives.convolution_forward(
         stage.conv,
@@ -154,7 +152,7 @@ def _filters_by_onednn(
 ) -> None:
     program, primitives, hint = emit.program, emit.primitives, record.hint
     assert hint is not None
-    b_desc = primitives.strided((record.w_shape[0],)) if record.b else None
+    b_desc = primitives.strided(record.y_desc.shape[1:2]) if record.b else None
     primitive = emit.concrete_or_any(
         lambda x, gy: primitives.convolution_backward_weights(
             stage.conv, x, primitives.any(record.w_shape), b_desc, gy, hint

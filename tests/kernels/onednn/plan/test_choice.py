@@ -162,10 +162,15 @@ def test_what_the_portable_kernels_compute(stage, reason):
     assert choice.choose(graph, [(2, 3, 8, 8)], [], False, AVX512).portable == reason
 
 
-def test_a_convolution_of_large_strides_is_the_portable_kernels():
-    graph = StageGraph.chain((ConvStage(Conv2DSpec((1 << 15, 1)), bias=False),))
-    found = choice.choose(graph, [(2, 3, 8, 8)], [(2, 3, 2, 2)], False, AVX512).portable
-    assert found == "oneDNN has no strides or paddings of 32768 and more"
+@pytest.mark.parametrize(
+    "spec",
+    [Conv2DSpec((1 << 15, 1)), Conv2DSpec(dilation=(1, 1 << 15))],
+    ids=["stride", "dilation"],
+)
+def test_a_convolution_of_large_steps_is_the_portable_kernels(spec):
+    graph = StageGraph.chain((ConvStage(spec, bias=False),))
+    found = choice.choose(graph, [(2, 3, 8, 40000)], [(2, 3, 2, 2)], False, AVX512).portable
+    assert found == "oneDNN has no strides, paddings or dilations of 32768 and more"
 
 
 @pytest.mark.parametrize("n_samples", [0, 1 << 20])
@@ -190,12 +195,12 @@ def test_a_gradient_by_minimal_filtering_has_sums_that_stay_near(monkeypatch):
 
 def test_a_gradient_keeps_what_else_a_spec_has():
     @dataclass(frozen=True)
-    class Dilated(Conv2DSpec):
-        dilation: int = 1
+    class Further(Conv2DSpec):
+        further: int = 1
 
-    spec = Dilated((1, 1), ((1, 0), (2, 1)), dilation=2)
+    spec = Further((1, 1), ((1, 0), (2, 1)), further=2)
     case = choice.Case(ConvStage(spec), None, (2, 8, 9, 9), (16, 8, 3, 4), True, AVX2)
-    assert case.of_images().spec == Dilated((1, 1), ((1, 2), (1, 2)), dilation=2)
+    assert case.of_images().spec == Further((1, 1), ((1, 2), (1, 2)), further=2)
     assert case.of_filters().spec == spec
 
 

@@ -320,5 +320,5 @@ def test_what_is_not_a_number_stays_visible(name, rng):
 
 def test_other_channels_than_the_filters_have(rng):
     x, *params = arguments(rng, (2, 3, 9, 9), (16, 1, 2, 2))
-    with pytest.raises(ValueError, match="for images of 1 channels, but its images have 3"):
+    with pytest.raises(ValueError, match="the images have 3 channels, and the filters are for 1"):
         stack(ConvStage(Conv2DSpec()), POOL2).forward(x, params)
