@@ -1,8 +1,7 @@
 """Element-wise graphs of long vectors as functions that work in place, a block at a time.
 
-A block stays in the cache while it is computed with, and what lies between a
-vector's old value and its new one is kept in a few blocks of scratch: no
-temporary is as long as the vectors.
+A block stays in the cache while it is computed with. Intermediate values take a
+few blocks of scratch memory: no temporary is as long as the vectors.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def _source(fgraph: FunctionGraph, scope: Scope) -> str:
 
 
 def _is_vector(value: Variable) -> bool:
-    """Whether `value` has as many elements as there are; a number may have one axis of length 1."""
+    """Whether `value` is one of the vectors; a number may have one axis of length 1."""
     return value.type.ndim > 0 and not all(value.type.broadcastable)
 
 

@@ -1,8 +1,8 @@
 """From a node of a graph to the Python expression that computes it.
 
 Each emitter gets the node, the names that hold its inputs, and the `Scope`
-that the expression will be evaluated in; None says that it has nothing quick
-to offer, and the node's own ``perform`` is called.
+that the expression will be evaluated in. It answers None where it has nothing
+quick to offer; the node's own ``perform`` is called then.
 """
 
 from __future__ import annotations

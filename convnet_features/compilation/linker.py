@@ -73,7 +73,7 @@ class StraightLineLinker(PerformLinker):
 def compilation_rewriter(fuse: bool, *, inline: bool = False) -> GraphRewriter:
     """Merge what is computed twice, fuse what `convnet_features.fusion` knows, and no more.
 
-    With `inline`, what only gradients look at goes first: for graphs of which no
+    With `inline`, it first takes out what only gradients look at: for graphs of which no
     gradient will be taken any more. General rewriting costs hundreds of milliseconds and buys
     no run time here (``docs/design/journal.md``). Nothing is fused where `get_fusion` says
     so, but numbers are kept finite in any case.

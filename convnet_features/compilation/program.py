@@ -64,7 +64,7 @@ def rewritten_graph(
     """A graph that is ready for `link`; arguments are those of `compile_program`."""
     fgraph = FunctionGraph(list(inputs), list(outputs), clone=clone)
     compilation_rewriter(fuse, inline=True).rewrite(fgraph)
-    # What rewriting has noted keeps the graph of before alive.
+    # Features of the rewriting keep the graph of before alive.
     for feature in tuple(fgraph._features):
         fgraph.remove_feature(feature)
     return fgraph

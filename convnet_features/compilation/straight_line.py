@@ -60,7 +60,7 @@ def straight_line(
     """
     scope = Scope(kernels, owns_generators)
     source = _source(fgraph, scope, frozen or {})
-    # Kernels keep what they have laid out: what the code itself does not name is not kept twice.
+    # Kernels keep what they have laid out. Values that the code itself does not name go.
     for name in set(scope.frozen).difference(re.findall(r"\w+", source)):
         del scope.names[name]
     return define(source, scope)
@@ -79,7 +79,7 @@ def define(source: str, scope: Scope) -> Callable[..., Any]:
     # The lines of a generated program show up in tracebacks like any others.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec"), scope.names)
-    # Taken out, for a function among its own names would be freed by a collection only.
+    # Only a collection would free a function that is among its own names.
     program = scope.names.pop("program")
     program.source = source
     weakref.finalize(program, linecache.cache.pop, filename, None)
@@ -136,7 +136,7 @@ def _source(fgraph: FunctionGraph, scope: Scope, frozen: Mapping[Variable, np.nd
 
 
 def _is_frozen(args: Sequence[str], scope: Scope) -> bool:
-    """Whether a node reads frozen inputs, and beside them nothing but constants."""
+    """Whether a node reads frozen inputs, and nothing else but constants."""
     return any(name in scope.frozen for name in args) and all(
         name in scope.frozen or name in scope.names for name in args
     )
@@ -201,5 +201,5 @@ def _last_uses(fgraph: FunctionGraph, order: list[Apply]) -> list[list[Variable]
 def _returned(variable: Variable, name: str, scope: Scope) -> str:
     if isinstance(variable.type, TensorType) and variable.type.ndim == 0:
         return f"np.asarray({name}, dtype={variable.type.dtype!r})"
-    # What a caller gets is the caller's own.
+    # Results belong to the caller.
     return f"{name}.copy()" if name in scope.frozen else name

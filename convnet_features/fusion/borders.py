@@ -1,8 +1,8 @@
 """Padding before a convolution, and cropping behind it, as the convolution's own padding.
 
 Lasagne 0.1 pads by writing the images into an array of zeros, and makes a
-'same' convolution by cropping a full one: Theano's convolution knew no other
-way then.
+'same' convolution by cropping a full one: Theano's convolution could do no more
+at the time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def padded_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     x, x_shape = writing.inputs[1], writing.inputs[1].type.shape
     window = _spatial_window(writing, padded.type.shape, first_index_input=2)
-    # Fewer samples or channels than there are zeros for would be repeated.
+    # An image array of one sample or channel would be repeated over the array of zeros.
     if window is None or None in x_shape[1:] or x_shape[:2] != padded.type.shape[:2]:
         return None
     if any(stop - start != size for (start, stop), size in zip(window, x_shape[2:], strict=True)):
@@ -84,7 +84,7 @@ def _is_zero(base: Variable) -> bool:
 def _spatial_window(
     node: Apply, shape: tuple[int | None, ...], first_index_input: int
 ) -> list[tuple[int, int]] | None:
-    """[start, stop) of the rows and columns that `node` indexes, if all else is whole and known."""
+    """[start, stop) of the rows and columns that `node` takes, if it takes all of the others."""
     index = node.op.idx_list
     if len(index) > 4 or None in shape[2:] or any(not isinstance(i, slice) for i in index):
         return None

@@ -13,7 +13,7 @@ __all__ = ["scaled_mask", "shape_before_scaling"]
 
 
 def shape_before_scaling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """The shape of x / c as that of x, so that nothing holds on to the quotient."""
+    """The shape of x / c is taken of x, so that nothing holds on to the quotient."""
     quotient = node.inputs[0]
     division = elemwise_inputs(quotient, scalar.TrueDiv)
     if not division or constant_value(division[1]) is None:

@@ -1,4 +1,4 @@
-"""What only gradients look at, gone: graphs wrapped up as one Op, and views."""
+"""Removes what only gradients look at: graphs wrapped up as one Op, and views."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def _inner_outputs(node: Apply) -> list[Variable]:
 
 
 def without_view(fgraph: Any, node: Apply) -> Variable | None:
-    """x, of an Op whose only effect is on the gradient of x."""
+    """The input of an Op whose only effect is on the gradient of that input."""
     return node.inputs[0]

@@ -1,8 +1,8 @@
 """Logarithms and exponentials computed from what their arguments were made of.
 
 log(softmax(x)) is -inf as soon as a probability rounds to 0, and log(1 + exp(x)) is inf as soon
-as exp(x) is; both are near x for every finite x. Theano's optimiser knew such expressions; so do
-the functions here, each of which answers None where the plain expression is as good.
+as exp(x) is; both are near x for every finite x. Theano's optimiser knew these expressions. The
+functions here know them too; each answers None where the plain expression is as good.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Knower = Callable[[Variable, int], Variable | None]
 
 
 def log_of(p: Variable, depth: int = 0) -> Variable | None:
-    """log p, where `p` is a softmax, a sigmoid, of exponentials, or made of such."""
+    """log p, where `p` is a softmax, a sigmoid or an exponential, or computed from these."""
     if p.owner is None or depth > _DEPTH or not _is_real(p):
         return None
     exponent = exponent_of(p, depth)
@@ -81,7 +81,7 @@ def log_of(p: Variable, depth: int = 0) -> Variable | None:
 
 
 def log_of_complement(p: Variable, depth: int = 0) -> Variable | None:
-    """log(1 - p), where `p` is a sigmoid or an exponential, or made of such."""
+    """log(1 - p), where `p` is a sigmoid or an exponential, or computed from these."""
     if p.owner is None or depth > _DEPTH or not _is_real(p):
         return None
     op, inputs = p.owner.op, p.owner.inputs
@@ -104,7 +104,7 @@ def log_of_complement(p: Variable, depth: int = 0) -> Variable | None:
 
 
 def exponent_of(v: Variable, depth: int = 0) -> Variable | None:
-    """The z for which `v` is exp(z): of an exponential, and of what is made of such alone."""
+    """The z for which `v` is exp(z): where `v` is an exponential, or computed from nothing else."""
     if v.owner is None or depth > _DEPTH or not _is_real(v):
         return None
     if base := elemwise_inputs(v, scalar.Exp):
@@ -121,7 +121,7 @@ def exponent_of(v: Variable, depth: int = 0) -> Variable | None:
 
 
 def log_of_sum(s: Variable, depth: int = 0) -> Variable | None:
-    """log Σ exp(z), where `s` is such a sum: along axes, or of single terms."""
+    """log s, where `s` is Σ exp(z): a sum along axes, or of single terms."""
     terms = _flattened(s, scalar.Add)
     if len(terms) == 2 and _is_real(s) and any(is_one(term) for term in terms):
         other = terms[1] if is_one(terms[0]) else terms[0]
@@ -132,7 +132,7 @@ def log_of_sum(s: Variable, depth: int = 0) -> Variable | None:
 
 
 def sum_of_powers(s: Variable, depth: int = 0) -> tuple[Variable, Variable] | None:
-    """h and t for which Σ exp(z) = exp(h) · t, where `s` is such a sum: neither overflows."""
+    """h and t for which s = exp(h) · t, where `s` is Σ exp(z): neither overflows."""
     if s.owner is None or depth > _DEPTH or not _is_real(s):
         return None
     op = s.owner.op
@@ -197,7 +197,7 @@ def _term_by_term(exponents: Sequence[Any]) -> tuple[Variable, Variable]:
 
 
 def _shift(highest: Any) -> Any:
-    """`highest`, constant for gradients: log Σ exp(z) does not depend on what is put outside."""
+    """`highest`, constant for gradients: log Σ exp(z) does not depend on the number put outside."""
     finite = pt.switch(pt.isinf(highest), number(0, highest), highest)
     return zero_grad(finite)
 
@@ -231,7 +231,7 @@ def _signed_sum(terms: Sequence[Any], signs: Sequence[int]) -> Any:
 def _log_of_factors(
     factors: Sequence[Variable], p: Variable, depth: int, signs: Sequence[int]
 ) -> Any:
-    """log of a product of which at least one factor has a logarithm that is known."""
+    """The log of a product, where the logarithm of at least one factor is known."""
     known = [log_of(factor, depth + 1) for factor in factors]
     if all(log is None for log in known):
         return None
@@ -311,7 +311,7 @@ _LOGARITHMS: Sequence[tuple[tuple[type, ...], Callable[[Variable, int], Variable
 
 
 def _moved(node: Apply, known: Knower, depth: int) -> Variable | None:
-    """What is `known` of what `node` chooses from or arranges, so chosen and arranged."""
+    """What is `known` of the input of `node`, with entries chosen or arranged as `node` does it."""
     result = known(node.inputs[0], depth + 1)
     if result is None or result.type.ndim != node.inputs[0].type.ndim:
         return None
@@ -348,7 +348,7 @@ def _is_real(v: Variable) -> bool:
 
 
 def _as(v: Any, like: Variable) -> Any:
-    """`v` in the dtype of `like`: -z of unsigned integers, say, is none that we want."""
+    """`v` in the dtype of `like`: -z of unsigned integers, say, would be another number."""
     if isinstance(v, np.ndarray) or v.type.dtype == like.type.dtype:
         return v
     return pt.cast(v, like.type.dtype)

@@ -1,8 +1,8 @@
 """Stacks that read each other's results put together into one graph of stages.
 
 Branches and their joins then stay inside one program, in the kernels' own
-layout. Two stacks can be one operation where no path leads from the one to the
-other through something that is neither.
+layout. Two stacks can be one operation where every path from the first to the
+second goes through these two alone.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..ops.stack import Stack
 __all__ = ["LONGEST_GRAPH", "MergeStacks"]
 
 #: Nodes of a merged graph. What is planned and differentiated for a graph takes time that grows
-#: with its square, as its gradient's connections show: each of n parameters looks at all n. Every
-#: further graph costs a call, and its images' way out and in again.
+#: with its square: of the gradient's connections each of n parameters looks at all n. Every
+#: further graph costs a call, and its images leave the kernels' layout and enter it again.
 LONGEST_GRAPH = 128
 
 
 class MergeStacks(GraphRewriter):
-    """Replaces each group of stacks that can be one operation by that one."""
+    """Replaces each group of stacks that can be one operation by that operation."""
 
     def add_requirements(self, fgraph: FunctionGraph) -> None:
         fgraph.attach_feature(ReplaceValidate())
@@ -44,8 +44,8 @@ class MergeStacks(GraphRewriter):
 class _Groups:
     """Which stacks belong together, and what each group depends on.
 
-    A group is known by a number. Groups that were united have several, of which
-    `_root` finds the one that counts.
+    A group has a number. Groups that were united have several; `_root` finds the
+    number that counts.
     """
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ def _results(node: Apply) -> list[Variable]:
 
 
 def _is_read_outside(fgraph: FunctionGraph, y: Variable, members: set[Apply]) -> bool:
-    """Whether anything but a group's members' images is `y`; the graph's own results are read."""
+    """Whether anything reads `y` but a group's members, as images; the graph's results are read."""
     return any(
         client not in members or position >= client.op.graph.n_inputs
         for client, position in fgraph.clients[y]

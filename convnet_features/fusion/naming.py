@@ -1,4 +1,4 @@
-"""Names of layers on the nodes of a graph: for people who ask what became of their layers."""
+"""Names of layers on the nodes of a graph, so that people see what became of their layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def name_layers(outputs: Iterable[tuple[str, Variable]]) -> None:
 
 
 def hand_on_layers(node: Apply, replacement: Variable) -> None:
-    """Give what stands for a node the node's names, as far as it has none."""
+    """Give the nodes that replace a node its names, where they have none."""
     if layers_of(node):
         _name_unnamed(replacement, layers_of(node))
 

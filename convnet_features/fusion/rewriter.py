@@ -75,7 +75,7 @@ STABILITY: Sequence[Entry] = (
     ((scalar.TrueDiv, scalar.Reciprocal, scalar.Pow), stable_quotient),
     ((scalar.Sub, scalar.Add), stable_difference),
 )
-#: What a gradient has been taken of already says no more to gradients.
+#: For graphs of which no gradient will be taken any more.
 VIEWS: Sequence[Entry] = (((ViewOp,), without_view),)
 BORDERS: Sequence[Entry] = (
     ((Conv2D,), padded_convolution),
@@ -105,8 +105,8 @@ class ForwardPass(GraphRewriter):
     """Tries rules on every node once, in topological order.
 
     A rule sees what earlier rules made of the nodes in front of it, so a run
-    of layers grows into one stack in a single pass. With `merge`, what has become
-    the same is made one afterwards.
+    of layers grows into one stack in a single pass. With `merge`, nodes that have
+    become equal are merged afterwards.
     """
 
     def __init__(self, entries: Sequence[Entry], merge: bool = False) -> None:
@@ -153,7 +153,7 @@ def replacement_of(
 
 
 class _Inputs(list[Variable]):
-    """The inputs of a graph to which nothing is lost, and among which one is found at once.
+    """The inputs of a graph, as a list in which membership is found at once.
 
     A graph asks for each input of each node that comes in: a list would take n² time.
     """
@@ -167,11 +167,11 @@ class _Inputs(list[Variable]):
 
 
 def _kind(op: Op) -> Any:
-    """What rules go by: the scalar operation of an element-wise Op, the core of a batched one."""
+    """What rules go by: an element-wise Op's scalar operation, the Op inside a batched one."""
     if isinstance(op, Elemwise):
         return op.scalar_op
     if isinstance(op, scalar.ScalarOp):
-        # Of numbers that are no tensors, which no rule is about.
+        # Of numbers that are no tensors: no rule is about them.
         return None
     return op.core_op if isinstance(op, Blockwise) else op
 
@@ -182,7 +182,7 @@ def stability_rewriter() -> GraphRewriter:
 
 
 def fusion_rewriter() -> GraphRewriter:
-    """Stability, borders, dropout, stacks: all that a gradient may be taken of afterwards."""
+    """Stability, borders, dropout and stacks: the rules whose results can be differentiated."""
     return SequentialGraphRewriter(
         stability_rewriter(),
         *(ForwardPass(entries) for entries in (BORDERS, DROPOUT, STACKING)),
@@ -191,5 +191,5 @@ def fusion_rewriter() -> GraphRewriter:
 
 
 def inlining_rewriter() -> GraphRewriter:
-    """Whatever speaks to gradients alone, taken out; for graphs that will only be computed."""
+    """Takes out what only gradients look at, from graphs that will be computed and no more."""
     return SequentialGraphRewriter(InlineGraphs(), ForwardPass(VIEWS))

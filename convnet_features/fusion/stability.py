@@ -1,8 +1,8 @@
 """Expressions that are finite, with their gradients, wherever Theano's were.
 
 Theano differentiated a cost as it was written and mended the result: its optimiser knew what to
-make of log(softmax(x)), and of what that has for a gradient. Here a cost is mended before it is
-differentiated, so that only costs need be known, and again when a function is compiled.
+make of log(softmax(x)), and of its gradient. Here a cost is mended before it is differentiated, so
+that rules need to know costs only, and again when a function is compiled.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _of_the_same_type(
 
 @_of_the_same_type
 def crossentropy_of_known(node: Apply) -> Variable | None:
-    """crossentropy(softmax(x), labels) as one operation on x; of a log that is known, a choice."""
+    """crossentropy(softmax(x), labels) as one operation on x; a choice where log p is known."""
     p, labels = node.inputs
     if p.owner is not None and isinstance(p.owner.op, Softmax):
         return SoftmaxCrossentropy()(p.owner.inputs[0], labels)[0]
@@ -111,7 +111,7 @@ def stable_difference(node: Apply) -> Variable | None:
 
 @_of_the_same_type
 def stable_quotient(node: Apply) -> Variable | None:
-    """A sigmoid or a softmax that was written out: of exponentials, divided by their sum."""
+    """A sigmoid or a softmax that was written out: exponentials divided by their sum."""
     if isinstance(node.op.scalar_op, scalar.Reciprocal):
         above, below = None, node.inputs[0]
     elif isinstance(node.op.scalar_op, scalar.Pow):

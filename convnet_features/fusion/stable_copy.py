@@ -14,10 +14,10 @@ __all__ = ["StableCopy"]
 
 
 class StableCopy:
-    """What `outputs` depend on, stable: only what differs is copied, and the original is kept.
+    """A stable copy of what `outputs` depend on: only what differs is copied; the original stays.
 
     A rule that makes one expression of log and softmax passes by the probabilities between the
-    two; a gradient with respect to those must be taken of a graph that still has them.
+    two. A gradient with respect to the probabilities must be taken of a graph that still has them.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Layers gathered into stacks, each behind the one that it alone reads.
+"""Layers gathered into stacks: graphs of stages that grow layer by layer.
 
-Stacks grow at their end, so every one has a single result here; `merging` puts
-them together.
+A layer joins the stack in front of it if nothing else reads that stack. So every
+stack has a single result here; `merging` puts stacks together.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 
-#: A longer run of layers becomes several stacks, which `merging` puts together: each one that
-#: grows by a stage is built anew.
+#: A longer run of layers becomes several stacks, which `merging` puts together: a stack is built
+#: anew for each stage that it grows by.
 LONGEST = 16
 
 
@@ -123,8 +123,8 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
 def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """scale · y + shift, one number each a filter or a unit, as other weights of the layer of y.
 
-    So is batch normalisation in inference: with w' = scale · w and b' = scale · b +
-    shift nothing of it is left but a layer.
+    Batch normalisation in inference is such an expression: with w' = scale · w and
+    b' = scale · b + shift nothing of it is left but a layer.
     """
     y, scale, shift = node.inputs
     inner = _stack_of(fgraph, y, node)
@@ -206,7 +206,7 @@ def stack_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
 
 
 def _joined(values: Sequence[Variable]) -> bool:
-    """Whether values can be joined by a stage: made by stacks, some perhaps inputs of the graph."""
+    """Whether a stage can join these values: stacks made them, or they are inputs of the graph."""
     of_stacks = [_of_stack(value) for value in values]
     return (
         len(values) > 1
@@ -229,8 +229,8 @@ def _join(stage: Stage, n_inputs: int) -> StageGraph:
 def shape_of_stack(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """The shape of a stack's result, or a size of it, without the result.
 
-    So that a mask's shape, or a flattened image's, does not hold on to what
-    shall disappear in a stack.
+    The shape of a mask, or of a flattened image, would otherwise hold on to a result
+    that is to disappear in a larger stack.
     """
     y = node.inputs[0]
     if y.owner is None or not isinstance(y.owner.op, Stack) or None in y.type.shape[1:]:

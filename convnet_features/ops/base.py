@@ -32,9 +32,9 @@ class KernelOp(Op):
     def frozen_kernel(
         self, node: Apply, kernels: Kernels, needed: tuple[bool, ...], values: list[Any]
     ) -> Kernel | None:
-        """A kernel of those inputs whose `values` are None, the others being known for good.
+        """A kernel of the inputs whose `values` are None; the others keep their values for good.
 
-        None where knowing them is of no use.
+        None where it would be no quicker than `kernel`.
         """
         return None
 

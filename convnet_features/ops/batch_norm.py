@@ -32,7 +32,7 @@ class BatchNorm(KernelOp):
         return Apply(self, inputs, [x.type(), statistic(), statistic()])
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        # The statistics are for running averages, which nothing is differentiated through.
+        # The statistics are for running averages: no gradient goes through them.
         return [[True, False, False]] * 3
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:

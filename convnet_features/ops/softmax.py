@@ -113,7 +113,7 @@ class LogSoftmaxGrad(KernelOp):
 
 
 class Crossentropy(KernelOp):
-    """loss[i] = -log p[i, labels[i]], for probabilities of whatever origin."""
+    """loss[i] = -log p[i, labels[i]], for probabilities of any origin."""
 
     __props__ = ()
 
@@ -165,7 +165,7 @@ class CrossentropyGrad(KernelOp):
 
 
 class SoftmaxCrossentropy(KernelOp):
-    """loss[i] = log Σ exp(x[i]) - x[i, labels[i]]: the two in one, finite for every finite x.
+    """loss[i] = log Σ exp(x[i]) - x[i, labels[i]], which is finite for every finite x.
 
     Its second result, softmax(x), is what the gradient needs.
     """
@@ -280,7 +280,7 @@ def categorical_crossentropy(probabilities: Any, labels: Any) -> Variable:
     """-log of the probability given to each sample's class, as in ``theano.tensor.nnet``.
 
     Behind a softmax, a rewrite computes both from the softmax's input, so that
-    no probability of 0 is ever taken the logarithm of.
+    nothing takes the logarithm of a probability of 0.
 
     Parameters
     ----------

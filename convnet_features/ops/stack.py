@@ -1,7 +1,7 @@
-"""A graph of convolutions, poolings, dense layers and what joins them, as one operation.
+"""A graph of stages (convolutions, poolings, dense layers, their joins) as one operation.
 
-Nobody writes a `Stack`: `convnet_features.fusion` puts it in the place of the
-plain operations that it stands for, before gradients are taken.
+Nobody writes a `Stack`: `convnet_features.fusion` replaces plain operations by it,
+before gradients are taken.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Stack(KernelOp):
     """A graph of stages.
 
     Inputs are the graph's inputs and the stages' parameters, in order, masks
-    among them. Outputs are the graph's results, a workspace, which exists only
-    where a `StackGrad` of the same graph asks for it, and the mean and 1 / standard
-    deviation of each `NormStage`, which nothing is differentiated through.
+    among them. Outputs are the graph's results; a workspace, which exists only
+    where a `StackGrad` of the same graph asks for it; and the mean and 1 / standard
+    deviation of each `NormStage`, for running averages: no gradient goes through them.
     """
 
     __props__ = ("graph",)

@@ -29,7 +29,7 @@ _ARITHMETIC: dict[type, Callable[..., int]] = {
 
 
 def static_int(value: Any) -> int | None:
-    """The integer that `value` stands for, or None where only running tells.
+    """The integer that `value` stands for, or None where it is known at run time only.
 
     Understands constants, sizes of tensors of known shape, and arithmetic on
     them: what Lasagne writes to pad, crop and reshape.

@@ -177,7 +177,7 @@ STAGES: dict[type[Stage], Callable[..., tuple[Any, ...]]] = {
 def gradients_of(function: Callable[..., Any], inputs: Sequence[Any], gy: Any) -> tuple[Any, ...]:
     """The gradients of `function` at `inputs`, given that of its result.
 
-    The forward pass in it is one that the program has already: XLA merges them.
+    The program has the same forward pass already: XLA merges the two.
     """
     _, pull_back = jax.vjp(function, *inputs)
     return pull_back(gy)

@@ -62,7 +62,7 @@ def _pool2d_grad(op: Pool2DGrad, **kwargs: Any) -> Translation:
 def _stack(op: Stack, **kwargs: Any) -> Translation:
     n_inputs = op.graph.n_inputs
 
-    # The workspace is what a gradient needs, and it computes that itself.
+    # Only gradients need the workspace, and JAX computes theirs itself.
     def stack(*inputs: Any) -> Any:
         results, statistics = run_graph(op.graph, inputs[:n_inputs], inputs[n_inputs:])
         return (*results, (), *statistics)
