@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .drawing import Display, as_picture, mosaic, panels, show_picture
-from .source import checked_images, find_layer, find_source, is_layer, layer_output
+from .fitted_network import checked_images, find_fitted_network, find_layer, is_layer, layer_output
 
 __all__ = ["ActivationMapsDisplay", "LayerActivationsDisplay"]
 
@@ -88,9 +88,9 @@ class ActivationMapsDisplay(Display):
             image = checked_images(X)
             maps = layer_output(found, image)
         else:
-            source = find_source(estimator)
-            image = source.image(X)
-            maps = source.output(found.name, image)
+            fitted = find_fitted_network(estimator)
+            image = fitted.image(X)
+            maps = fitted.output(found.name, image)
         if len(maps) != 1:
             raise ValueError(f"X holds {len(maps)} images; this shows one: pass X[:1], say.")
         maps = maps[0] if maps.ndim == 4 else maps[0][:, np.newaxis]
@@ -206,13 +206,13 @@ class LayerActivationsDisplay(Display):
         LayerActivationsDisplay
             Computed, not yet drawn.
         """
-        source = find_source(estimator)
-        image, output = source.image(X), source.net.network_.name
+        fitted = find_fitted_network(estimator)
+        image, output = fitted.image(X), fitted.net.network_.name
         if layers is None:
-            layers = [output, *source.feature_layers]
+            layers = [output, *fitted.feature_layers]
         names = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
-        activations = {name: source.output(name, image)[0].ravel() for name in names}
-        labels = {} if source.classes is None else {output: list(source.classes)}
+        activations = {name: fitted.output(name, image)[0].ravel() for name in names}
+        labels = {} if fitted.classes is None else {output: list(fitted.classes)}
         return cls(activations, labels)
 
     def plot(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .drawing import Display, one_axes
-from .source import find_source, is_layer
+from .fitted_network import find_fitted_network, is_layer
 
 __all__ = ["ArchitectureDisplay", "LayerBox"]
 
@@ -111,7 +111,7 @@ class ArchitectureDisplay(Display):
             Not yet drawn.
         """
         if not (is_layer(estimator) or isinstance(estimator, list | tuple)):
-            estimator = list(find_source(estimator).net.layers_.values())
+            estimator = list(find_fitted_network(estimator).net.layers_.values())
         return cls(_boxes(estimator))
 
     def plot(

@@ -9,8 +9,8 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from .drawing import Display, one_axes
+from .fitted_network import as_batch, find_fitted_network
 from .pictures import number_of, pictures_of, read_again
-from .source import as_batch, find_source
 
 __all__ = ["FeatureEmbeddingDisplay"]
 
@@ -123,8 +123,8 @@ class FeatureEmbeddingDisplay(Display):
         if thumbnails < 0:
             raise ValueError(f"thumbnails must be at least 0; got {thumbnails!r}.")
         X = read_again(X)
-        source = find_source(estimator)
-        features = source.features(source.images(X), layer)
+        fitted = find_fitted_network(estimator)
+        features = fitted.features(fitted.images(X), layer)
         if reducer is None:
             from sklearn.decomposition import PCA
 
@@ -143,7 +143,7 @@ class FeatureEmbeddingDisplay(Display):
             return cls(points, y, name)
         rows = _far_apart(points, thumbnails)
         if number_of(cls.__name__, X) != len(points):  # one image, not a batch of it
-            X = as_batch(X, source.net.input_shape_)
+            X = as_batch(X, fitted.net.input_shape_)
         return cls(points, y, name, pictures_of(cls.__name__, X, rows, estimator), rows)
 
     def plot(

@@ -9,7 +9,7 @@ from ..network.build import Target
 from ..network.explanation import Explanation, explain_model
 from ..network.model import Model
 from ..network.spec import parse_layers
-from .source import find_source, is_layer
+from .fitted_network import find_fitted_network, is_layer
 
 __all__ = ["explain"]
 
@@ -93,7 +93,7 @@ def _model(
     if not isinstance(estimator, list | tuple) and (
         hasattr(estimator, "get_params") or not callable(estimator)
     ):
-        return find_source(estimator).model
+        return find_fitted_network(estimator).model
     if input_shape is None:
         raise ValueError(
             "layers alone do not say how large images are: give input_shape=(channels, height, "

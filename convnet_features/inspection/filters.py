@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .drawing import Display, mosaic, one_axes, show_picture
-from .source import find_layer
+from .fitted_network import find_layer
 
 __all__ = ["FiltersDisplay"]
 

@@ -10,11 +10,11 @@ from sklearn.pipeline import Pipeline
 
 from .drawing import Display, panels, show_picture, viewable, write_title
 from .fields import map_extent
+from .fitted_network import FittedNetwork, as_batch, find_fitted_network
 from .gradients import gradients
 from .pictures import names_of, number_of, pictures_of, read_again
 from .prediction import chosen_columns, known_classes
 from .slopes import score_slopes
-from .source import Source, as_batch, find_source
 
 __all__ = ["GradCAMDisplay"]
 
@@ -138,16 +138,16 @@ class GradCAMDisplay(Display):
             sums of its features: those of forests and of kernels have no slopes.
         """
         X = read_again(X)
-        source = find_source(estimator)
-        images = source.images(X)
-        targets, weights, titles = _explained(source, images, target, display_labels)
-        name = _layer(source, targets, layer)
-        maps, slopes = gradients(source.model, name, images, targets, weights)
+        fitted = find_fitted_network(estimator)
+        images = fitted.images(X)
+        targets, weights, titles = _explained(fitted, images, target, display_labels)
+        name = _layer(fitted, targets, layer)
+        maps, slopes = gradients(fitted.model, name, images, targets, weights)
         heat = np.einsum("nk,nkij->nij", slopes.mean(axis=(2, 3)), maps)
-        left, right, bottom, top = map_extent(source.model.network.layers[name])
+        left, right, bottom, top = map_extent(fitted.model.network.layers[name])
         height, width = images.shape[2:]
         extent = (left / width, right / width, bottom / height, top / height)
-        pictures = _pictures(cls.__name__, X, images, estimator, source)
+        pictures = _pictures(cls.__name__, X, images, estimator, fitted)
         return cls(np.maximum(heat, 0.0), pictures, extent, titles, name)
 
     def plot(
@@ -194,18 +194,18 @@ class GradCAMDisplay(Display):
 
 
 def _explained(
-    source: Source, images: np.ndarray, target: Any, display_labels: Any
+    fitted: FittedNetwork, images: np.ndarray, target: Any, display_labels: Any
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """Layers, the weights of their outputs in the score, and what is explained."""
-    if source.behind is None:
-        targets = [source.net.network_.name]
-        values = source.output(targets[0], images)
-        classes = np.arange(values.shape[1]) if source.model.target == "labels" else source.classes
+    if fitted.behind is None:
+        targets = [fitted.net.network_.name]
+        values = fitted.output(targets[0], images)
+        classes = np.arange(values.shape[1]) if fitted.model.target == "labels" else fitted.classes
         slopes = np.eye(values.shape[1])
     else:
-        targets = source.feature_layers
-        values, slopes = _scores_behind(source, source.behind, source.features(images))
-        classes = known_classes(source.behind)
+        targets = fitted.feature_layers
+        values, slopes = _scores_behind(fitted, fitted.behind, fitted.features(images))
+        classes = known_classes(fitted.behind)
     columns = chosen_columns(target, classes, values)
     if classes is None:
         return targets, slopes.T[columns], [f"output {column}" for column in columns]
@@ -217,12 +217,12 @@ def _explained(
 
 
 def _scores_behind(
-    source: Source, behind: Pipeline, features: np.ndarray
+    fitted: FittedNetwork, behind: Pipeline, features: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     found = score_slopes(behind, features)
     if found is None:
         last = type(behind.steps[-1][1]).__name__
-        n_steps = 1 + len([] if source.before is None else source.before.steps)
+        n_steps = 1 + len([] if fitted.before is None else fitted.before.steps)
         raise ValueError(
             f"GradCAMDisplay: the scores of {last} are no weighted sums of the network's features, "
             f"so they have no slopes. Explain what the network itself predicts "
@@ -233,11 +233,11 @@ def _scores_behind(
     return found
 
 
-def _layer(source: Source, targets: list[str], name: str | None) -> str:
+def _layer(fitted: FittedNetwork, targets: list[str], name: str | None) -> str:
     """The layer with maps that is wanted, or the last convolution with what completes it."""
     from lasagne.layers import NINLayer, get_all_layers
 
-    layers = source.model.network.layers
+    layers = fitted.model.network.layers
     names = {id(layer): each for each, layer in layers.items()}
     below = [
         (names[id(layer)], layer)
@@ -279,11 +279,13 @@ def _computes(layer: Any) -> bool:
     return hasattr(layer, "input_layer") or hasattr(layer, "input_layers")
 
 
-def _pictures(name: str, X: Any, images: np.ndarray, estimator: Any, source: Source) -> np.ndarray:
+def _pictures(
+    name: str, X: Any, images: np.ndarray, estimator: Any, fitted: FittedNetwork
+) -> np.ndarray:
     """X itself; what reached the network where it cannot be shown, as of a table with paths."""
     try:
         if number_of(name, X) != len(images):
-            X = as_batch(X, source.net.input_shape_)
+            X = as_batch(X, fitted.net.input_shape_)
         return pictures_of(name, X, np.arange(len(images)), estimator)
     except ValueError:
         return viewable(images)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .drawing import Display, one_axes
-from .source import find_source
+from .fitted_network import find_fitted_network
 
 __all__ = ["LearningCurvesDisplay"]
 
@@ -65,7 +65,7 @@ class LearningCurvesDisplay(Display):
         LearningCurvesDisplay
             Not yet drawn.
         """
-        return cls(find_source(estimator).net.history_)
+        return cls(find_fitted_network(estimator).net.history_)
 
     def curve(self, key: str) -> np.ndarray:
         """One value an epoch.

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..kernels.memory import empty
 from .drawing import Display, as_picture, panels, show_picture
+from .fitted_network import as_batch, find_fitted_network, image_view
 from .pictures import split_loader
 from .prediction import chosen_columns, known_classes, scores
-from .source import as_batch, find_source, image_view
 
 __all__ = ["OcclusionDisplay"]
 
@@ -124,9 +124,9 @@ class OcclusionDisplay(Display):
         """
         loader, estimator = split_loader(estimator)
         X = X if loader is None else loader.transform(X)
-        source = find_source(estimator)
-        given, X = X, np.asarray(as_batch(X, source.net.input_shape_))
-        images = image_view(source, X)
+        fitted = find_fitted_network(estimator)
+        given, X = X, np.asarray(as_batch(X, fitted.net.input_shape_))
+        images = image_view(fitted, X)
         square = _checked_square(square, images.shape[2:])
         before = scores(estimator, _like(given, X))
         columns = chosen_columns(target, known_classes(estimator), before)

@@ -18,7 +18,7 @@ from ..network.on_demand import ImagesOnDemand
 from ..validation import infer_input_shape
 from ..validation.layout import channels_first, holds_pictures, is_file
 from .drawing import viewable
-from .source import find_source
+from .fitted_network import find_fitted_network
 
 __all__ = ["names_of", "number_of", "pictures_of", "read_again", "some_rows", "split_loader"]
 
@@ -170,7 +170,7 @@ def _network(estimator: Any) -> Any:
     if estimator is None:
         return None
     try:
-        return find_source(estimator).net
+        return find_fitted_network(estimator).net
     except (TypeError, ValueError):
         return None
 

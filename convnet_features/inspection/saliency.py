@@ -8,10 +8,10 @@ import numpy as np
 
 from ..network.pixels import fits_float32
 from .drawing import Display
+from .fitted_network import find_fitted_network
 from .gradients import gradients
 from .occlusion import draw_explanations
 from .prediction import chosen_columns
-from .source import find_source
 
 __all__ = ["SaliencyDisplay"]
 
@@ -106,17 +106,17 @@ class SaliencyDisplay(Display):
         ValueError
             If `target` fits neither the samples nor the classes.
         """
-        source = find_source(estimator)
-        images = source.images(X)
-        values = source.output(source.net.network_.name, images)
-        labels = np.arange(values.shape[1]) if source.model.target == "labels" else None
-        columns = chosen_columns(target, source.classes if labels is None else labels, values)
+        fitted = find_fitted_network(estimator)
+        images = fitted.images(X)
+        values = fitted.output(fitted.net.network_.name, images)
+        labels = np.arange(values.shape[1]) if fitted.model.target == "labels" else None
+        columns = chosen_columns(target, fitted.classes if labels is None else labels, values)
         # The factor takes the derivative from the network's scale of pixels to that of X.
-        scale = source.model.input_scale
+        scale = fitted.model.input_scale
         factor, rest = (scale, 1.0) if fits_float32(scale) else (1.0, scale)
         chosen = np.zeros(values.shape, dtype=np.float32)
         chosen[np.arange(len(images)), columns] = factor
-        model, network = source.model, source.model.network
+        model, network = fitted.model, fitted.model.network
         _, by_pixel = gradients(
             model, network.input.name, images, [network.output.name], chosen, before_softmax
         )

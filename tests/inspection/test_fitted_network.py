@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.inspection import FiltersDisplay
-from convnet_features.inspection.source import find_layer, find_source, layer_output
+from convnet_features.inspection.fitted_network import find_fitted_network, find_layer, layer_output
 
 
 def test_a_search_gives_its_best_estimator(digits):
@@ -21,41 +21,41 @@ def test_a_search_gives_its_best_estimator(digits):
     net = ConvNetFeatureExtractor(max_epochs=1, random_state=0)
     grid = {"logisticregression__C": [1.0]}
     search = GridSearchCV(make_pipeline(net, LogisticRegression()), grid, cv=2).fit(X, y)
-    assert find_source(search).net is search.best_estimator_[0]
+    assert find_fitted_network(search).net is search.best_estimator_[0]
 
 
 def test_a_frozen_network_is_found(extractor):
-    assert find_source(FrozenEstimator(extractor)).net is extractor
+    assert find_fitted_network(FrozenEstimator(extractor)).net is extractor
     pipeline = make_pipeline(FrozenEstimator(extractor), LogisticRegression())
-    assert find_source(pipeline).net is extractor
+    assert find_fitted_network(pipeline).net is extractor
 
 
 def test_two_networks_are_refused(extractor):
     with pytest.raises(ValueError, match=r"several networks among its steps \('convnet.*-1', 'co"):
-        find_source(make_pipeline(extractor, extractor))
+        find_fitted_network(make_pipeline(extractor, extractor))
 
 
 def test_a_pipeline_without_a_network_is_refused():
     with pytest.raises(TypeError, match=r"no network among its steps \('logisticregression'\)"):
-        find_source(make_pipeline(LogisticRegression()))
+        find_fitted_network(make_pipeline(LogisticRegression()))
 
 
 @pytest.mark.parametrize("form", [(1, 1, 8, 8), (1, 8, 8), (8, 8), (1, 64), (64,)])
 def test_one_image_in_any_form(form, extractor, digits):
-    image = find_source(extractor).image(digits[0][5].reshape(form))
+    image = find_fitted_network(extractor).image(digits[0][5].reshape(form))
     np.testing.assert_array_equal(image, digits[0][5:6])
 
 
 def test_steps_before_the_network_are_applied(fitted, digits):
-    source = find_source(fitted["classifier in a Pipeline"])
-    image = source.image(digits[0][5].reshape(1, -1))
+    fitted = find_fitted_network(fitted["classifier in a Pipeline"])
+    image = fitted.image(digits[0][5].reshape(1, -1))
     assert image.shape == (1, 1, 8, 8)
     assert 0.9 < image.max() <= 1.0
 
 
 def test_several_images_are_refused_where_one_is_shown(extractor, digits):
     with pytest.raises(ValueError, match=r"X holds 3 images; this shows one: pass X\[:1\]"):
-        find_source(extractor).image(digits[0][:3])
+        find_fitted_network(extractor).image(digits[0][:3])
 
 
 def test_a_layer_without_filters_is_refused(extractor):
@@ -87,5 +87,5 @@ def test_frames_reach_the_steps_in_front_whole(library, n_rows):
 
     net = ConvNetClassifier(max_epochs=1, random_state=0)
     model = make_pipeline(FunctionTransformer(from_a_frame), net).fit(frame, y[:60])
-    images = find_source(model).images(frame[:n_rows])
+    images = find_fitted_network(model).images(frame[:n_rows])
     np.testing.assert_array_equal(images.reshape(n_rows, 64), X[:n_rows] / 16)

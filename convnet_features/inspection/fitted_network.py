@@ -19,10 +19,10 @@ from ..validation.images import check_range
 from ..validation.layout import channels_first
 
 __all__ = [
-    "Source",
+    "FittedNetwork",
     "as_batch",
+    "find_fitted_network",
     "find_layer",
-    "find_source",
     "image_view",
     "is_layer",
     "layer_output",
@@ -30,7 +30,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Source:
+class FittedNetwork:
     """A fitted network, and what stands before it.
 
     Attributes
@@ -121,7 +121,7 @@ def checked_images(X: Any) -> np.ndarray:
     return checked
 
 
-def find_source(estimator: Any) -> Source:
+def find_fitted_network(estimator: Any) -> FittedNetwork:
     """The fitted network in `estimator`.
 
     Parameters
@@ -132,7 +132,7 @@ def find_source(estimator: Any) -> Source:
 
     Returns
     -------
-    Source
+    FittedNetwork
 
     Raises
     ------
@@ -144,9 +144,9 @@ def find_source(estimator: Any) -> Source:
         If the network was not fitted.
     """
     if hasattr(estimator, "best_estimator_"):
-        return find_source(estimator.best_estimator_)
+        return find_fitted_network(estimator.best_estimator_)
     if isinstance(estimator, FrozenEstimator):
-        return find_source(estimator.estimator)
+        return find_fitted_network(estimator.estimator)
     if isinstance(estimator, Pipeline):
         return _find_in_pipeline(estimator)
     if not _is_network(estimator):
@@ -155,10 +155,10 @@ def find_source(estimator: Any) -> Source:
             "ConvNetClassifier or ConvNetRegressor, or a Pipeline with one among its steps."
         )
     check_is_fitted(estimator)
-    return Source(estimator)
+    return FittedNetwork(estimator)
 
 
-def _find_in_pipeline(pipeline: Pipeline) -> Source:
+def _find_in_pipeline(pipeline: Pipeline) -> FittedNetwork:
     found = [position for position, (_, step) in enumerate(pipeline.steps) if _holds_network(step)]
     if len(found) != 1:
         names = ", ".join(repr(name) for name, _ in pipeline.steps)
@@ -169,10 +169,10 @@ def _find_in_pipeline(pipeline: Pipeline) -> Source:
             "estimator itself."
         )
     position = found[0]
-    source = find_source(pipeline.steps[position][1])
+    fitted = find_fitted_network(pipeline.steps[position][1])
     before = pipeline[:position] if position else None
     behind = pipeline[position + 1 :] if position + 1 < len(pipeline.steps) else None
-    return Source(source.net, before, behind)
+    return FittedNetwork(fitted.net, before, behind)
 
 
 def _holds_network(step: Any) -> bool:
@@ -193,12 +193,12 @@ def as_batch(X: Any, input_shape: tuple[int, ...]) -> Any:
     return np.asarray(X)[np.newaxis] if shape in single else X
 
 
-def image_view(source: Source, X: np.ndarray) -> np.ndarray:
+def image_view(fitted: FittedNetwork, X: np.ndarray) -> np.ndarray:
     """X as images (n_samples, channels, height, width), which other steps may resize."""
-    expected = source.net.input_shape_
+    expected = fitted.net.input_shape_
     if math.prod(X.shape[1:]) != math.prod(expected):
         expected = None
-    layout = getattr(source.net, "data_format", "channels_first")
+    layout = getattr(fitted.net, "data_format", "channels_first")
     X = channels_first("X", X, layout, expected)
     return X.reshape(len(X), *(expected or infer_input_shape(X.shape)))
 
@@ -224,7 +224,7 @@ def find_layer(estimator: Any, name: str | None, wanted: Any, what: str) -> Any:
         candidates = {estimator.name or type(estimator).__name__: estimator}
         name = next(iter(candidates))
     else:
-        candidates = find_source(estimator).net.layers_
+        candidates = find_fitted_network(estimator).net.layers_
     suitable = [each for each, layer in candidates.items() if wanted(layer)]
     if name is None and suitable:
         name = suitable[0]
