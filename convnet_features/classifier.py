@@ -41,6 +41,8 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         What is held out, and whether to stop by it.
     augment, callbacks, verbose
         What else happens while training.
+    tta
+        How else images are looked at to predict.
     warm_start, pretrained, freeze
         What training begins with, and what it leaves as it is.
     engine, random_state

@@ -96,6 +96,12 @@ class ConvNetFeatureExtractor(BaseConvNet):
     augment : callable or list of callable, default=None
         Changes each batch of training images: `convnet_features.augmentation`
         has some. Those that mix images (`MixUp`, `CutMix`) mix y alike.
+    tta : callable or list of callable, default=None
+        Test-time augmentation: `transform`, `predict` and `predict_proba` give
+        the mean over the images and each view of them that is listed: what an
+        augmentation makes of them, or a list of augmentations one after the
+        other. Whatever is drawn is drawn once, for all images and all calls; what
+        happens by chance (`p`) always happens. May be changed after `fit`.
     callbacks : list of Callback, default=None
         Watch training, and may stop it: see `convnet_features.callbacks`.
     warm_start : bool, default=False
@@ -113,7 +119,7 @@ class ConvNetFeatureExtractor(BaseConvNet):
         "auto" is oneDNN where it works, else "portable".
     random_state : int, RandomState instance or None, default=None
         Decides the initial parameters, the held-out samples, the order of the
-        samples, dropout and augmentation. The same seed, engine, number of
+        samples, dropout, augmentation and the views of `tta`. The same seed, engine, number of
         threads and kind of processor give the same bits.
     verbose : int, default=0
         1 prints a line an epoch.

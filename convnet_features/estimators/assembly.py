@@ -32,6 +32,7 @@ from ..validation import (
 from .transfer import load_pretrained, plain_classes
 
 __all__ = [
+    "check_changeable",
     "continuing_trainer",
     "new_trainer",
     "number_of_epochs",
@@ -183,9 +184,16 @@ def _input_scale(input_scale: Any, data: TrainingData) -> float:
 def _check_scaled(estimator: Any, data: TrainingData, scale: float) -> None:
     """That pixels are numbers of float32 where a network, and an augmentation, meets them."""
     data.check_scaled(type(estimator).__name__, scale)
-    if estimator.augment is not None and not fits_float32(scale):
+    for name in ("augment", "tta"):
+        if getattr(estimator, name) is not None:
+            check_changeable(name, scale)
+
+
+def check_changeable(name: str, scale: float) -> None:
+    """That float32 holds pixels before they are scaled, where an augmentation meets them."""
+    if not fits_float32(scale):
         raise ValueError(
-            f"augment changes pixels as float32 before they are multiplied by input_scale={scale:g}"
+            f"{name} changes pixels as float32 before they are multiplied by input_scale={scale:g}"
             ", and those of X are too small for that: multiply X by a number."
         )
 

@@ -21,6 +21,7 @@ from ..network.features import feature_layers, feature_names, features, layer_na
 from ..network.model import Model
 from ..network.summary import network_summary
 from ..out_of_core import is_dask_array, transform_blocks
+from ..training.augmentation import views
 from ..training.batches import Dataset
 from ..training.callbacks import EarlyStopping, ProgressTable
 from ..training.interruption import of_one_piece
@@ -35,6 +36,7 @@ from ..validation import (
 )
 from ..validation.layout import channels_first, describe
 from .assembly import (
+    check_changeable,
     continuing_trainer,
     new_trainer,
     number_of_epochs,
@@ -118,6 +120,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         max_grad_norm: float | None = None,
         label_smoothing: float = 0.0,
         augment: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
+        tta: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
         pretrained: Any = None,
@@ -150,6 +153,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         self.max_grad_norm = max_grad_norm
         self.label_smoothing = label_smoothing
         self.augment = augment
+        self.tta = tta
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.pretrained = pretrained
@@ -279,6 +283,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     ) -> TrainingData:
         self._validate_params()
         check_callbacks(self.callbacks)
+        views(self.tta, 0)
         get_kernels(self.engine)
         data = check_training_data(
             self,
@@ -371,6 +376,8 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     def transform(self, X: Any) -> np.ndarray:
         """The features of X: the activations of `feature_layer`, without dropout.
 
+        With `tta`, the mean of those of X and of each view of it.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
@@ -446,7 +453,15 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         model = self._current_model()
-        return features(model.outputs(feature_layers(model.network, self.feature_layer), images))
+        layers = feature_layers(model.network, self.feature_layer)
+        return features(model.outputs(layers, images, self._views()))
+
+    def _views(self) -> Sequence[Callable[[np.ndarray], np.ndarray]]:
+        """How else images are looked at, the same way in every call."""
+        model = self._model
+        if self.tta is not None:
+            check_changeable("tta", model.input_scale)
+        return views(self.tta, model.seed or 0)
 
     def _current_model(self) -> Model:
         """The network, to be computed by the engine that `engine` names now."""
@@ -460,7 +475,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
         return images
 
     def get_output(self, layer: str, X: Any) -> np.ndarray:
-        """The activations of any layer, in their own shape.
+        """The activations of any layer for X as it is, in their own shape.
 
         Parameters
         ----------
@@ -536,10 +551,10 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         model = self._current_model()
-        return model.outputs([model.network.output.name], self._images(X))[0]
+        return model.outputs([model.network.output.name], self._images(X), self._views())[0]
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the target.
+        """Predict the target; with `tta`, by the mean over X and each view of it.
 
         Parameters
         ----------
@@ -556,7 +571,7 @@ class BaseConvNet(CallbackSupportMixin, TransformerMixin, TransferableParameters
 
     @available_if(_learnt(*_PROBABLE))
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict probabilities.
+        """Predict probabilities; with `tta`, their mean over X and each view of it.
 
         Parameters
         ----------

@@ -51,6 +51,7 @@ CONSTRAINTS: dict[str, Any] = {
     "max_grad_norm": [POSITIVE, None],
     "label_smoothing": [Number(numbers.Real, 0, 1, closed="left")],
     "augment": [callable, list, tuple, None],
+    "tta": [callable, list, tuple, None],
     "callbacks": "no_validation",  # see `check_callbacks`
     "warm_start": ["boolean"],
     "pretrained": "no_validation",

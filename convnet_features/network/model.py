@@ -22,6 +22,9 @@ from .spec import LayerSpec
 
 __all__ = ["Model"]
 
+#: From images of shape (n_samples, n_channels, height, width) to as many, to look at them again.
+View = Callable[[np.ndarray], np.ndarray]
+
 #: Bytes that the largest layer's activations of one slice of images take: as many as the network's
 #: parameters within these bounds. Parameters are read once for each slice, so few images a slice
 #: cost more, and many leave the cache (docs/design/performance.md, "Slices of images").
@@ -179,7 +182,10 @@ class Model:
         return [np.random.default_rng((self.seed or 0, index)) for index in range(count)]
 
     def outputs(
-        self, names: Sequence[str], images: np.ndarray | ImagesOnDemand
+        self,
+        names: Sequence[str],
+        images: np.ndarray | ImagesOnDemand,
+        views: Sequence[View] = (),
     ) -> list[np.ndarray]:
         """The deterministic outputs of layers for any number of images.
 
@@ -188,6 +194,10 @@ class Model:
         names : sequence of str
         images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
             Of any numeric dtype; walked in slices that stay in the cache.
+        views : sequence of callables
+            From images of any number to as many others, not scaled yet. With
+            some, the outputs are the mean of those for the images and for each
+            view of them.
 
         Returns
         -------
@@ -204,19 +214,26 @@ class Model:
         shapes = [self._row_shape(name) for name in names]
         results = [empty((len(images), *shape)) for shape in shapes]
         step = self.slice_size
-        starts = range(0, len(images), step)
-        batches = in_order(
-            images,
-            lambda k: self.to_network(images[k * step : (k + 1) * step]),
-            len(starts),
-        )
-        for start, batch in zip(starts, batches, strict=True):
-            outputs = compute(batch, *self.streams(n_generators))
-            for name, result, value in zip(names, results, outputs, strict=True):
-                if value.shape != (len(batch), *result.shape[1:]):
-                    raise self._not_by_rows(name, value.shape)
-                result[start : start + step] = value
+        slices = [slice(start, start + step) for start in range(0, len(images), step)]
+        batches = in_order(images, lambda k: self._seen(images[slices[k]], views), len(slices))
+        for rows, seen in zip(slices, batches, strict=True):
+            for number, batch in enumerate(seen):
+                outputs = compute(batch, *self.streams(n_generators))
+                for name, result, value in zip(names, results, outputs, strict=True):
+                    if value.shape != (len(batch), *result.shape[1:]):
+                        raise self._not_by_rows(name, value.shape)
+                    result[rows] = value if number == 0 else result[rows] + value
+        if views:
+            for result in results:
+                result /= 1 + len(views)
         return results
+
+    def _seen(self, images: np.ndarray | ImagesOnDemand, views: Sequence[View]) -> list[np.ndarray]:
+        """`images` as the network takes them, and each view of them; they are made once."""
+        if not views:
+            return [self.to_network(images)]
+        pixels = np.asarray(images)
+        return [self.to_network(pixels), *(self.to_network(view(pixels)) for view in views)]
 
     def _function_of_images(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
         """From (images, *generators) to the outputs of layers, for the parameters of now."""
@@ -251,7 +268,7 @@ class Model:
         n_bytes = np.clip(sum(value.nbytes for value in self.values), *SLICE_BYTES)
         return int(np.clip(n_bytes // (4 * largest), 1, 4096))
 
-    def to_network(self, images: np.ndarray) -> np.ndarray:
+    def to_network(self, images: Any) -> np.ndarray:
         """`images` as float32, scaled: themselves where that changes nothing."""
         return to_network(images, self.input_scale)
 

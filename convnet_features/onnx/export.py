@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
 from ..estimators.base import BaseConvNet
+from ..exceptions import ConvNetFeaturesWarning
 from ..network.features import feature_layers
 from ..network.pixels import fits_float32
 from .graph import LAYER_NAMES, OPSET, GraphBuilder
@@ -156,6 +158,14 @@ def write_images(
     graph: GraphBuilder, estimator: Any, x: str, shape: list[int | None], dtype: np.dtype
 ) -> str:
     """From the input to what the input layer gets: float32, in images, scaled."""
+    if estimator.tta:
+        warnings.warn(
+            f"{type(estimator).__name__}: tta={estimator.tta!r} is not part of the ONNX model, "
+            "which computes what the network makes of the images as they are; set_params(tta=None) "
+            "gives the same here.",
+            ConvNetFeaturesWarning,
+            stacklevel=3,
+        )
     expected = tuple(estimator.input_shape_)
     scale = estimator.input_scale_
     # What float32 does not hold (of pixels near 1e-42, say) is multiplied as `to_network` does.

@@ -13,7 +13,7 @@ from ..kernels.threads import get_num_threads
 from ..network.on_demand import ImagesOnDemand, in_order, one_ahead
 from ..network.pixels import to_network
 
-__all__ = ["Batch", "Dataset", "iterate_batches", "processor_to_spare"]
+__all__ = ["Batch", "Dataset", "iterate_batches", "own_copy", "processor_to_spare"]
 
 
 class Batch(NamedTuple):
@@ -93,14 +93,14 @@ def iterate_batches(
         weights = None if data.weights is None else data.weights[chosen]
         batch = Batch(data.images[chosen], data.targets[chosen], weights)
         if augment is not None:
-            batch = augment(batch._replace(images=_own_copy(batch.images)), number)
+            batch = augment(batch._replace(images=own_copy(batch.images)), number)
         return batch._replace(images=to_network(batch.images, scale))
 
     n_batches = -(-len(rows) // batch_size)
     yield from one_ahead(load, n_batches) if ahead else in_order(data.images, load, n_batches)
 
 
-def _own_copy(images: np.ndarray) -> np.ndarray:
+def own_copy(images: np.ndarray) -> np.ndarray:
     """Bytes as bytes, everything else as float32; nobody else's array."""
     return np.array(images, dtype=np.uint8 if images.dtype == np.uint8 else np.float32)
 

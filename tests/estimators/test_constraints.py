@@ -74,6 +74,7 @@ BAD = [
     ("label_smoothing", None),
     ("label_smoothing", 1.0),
     ("augment", 3),
+    ("tta", True),
     ("freeze", 3),
     ("target", "regression"),
     ("data_format", "NHWC"),

@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import resample, shuffle
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
-from convnet_features.augmentation import RandomFlip
+from convnet_features.augmentation import RandomFlip, RandomShift
 from convnet_features.callbacks import Checkpoint
 from convnet_features.exceptions import BadImagesError, ConvNetFeaturesWarning
 from convnet_features.images import ImageLoader, LazyImages
@@ -239,6 +239,13 @@ def test_an_epoch_decodes_each_file_once(lazy, decoded):
     assert set(decoded.values()) == {1}
     decoded.clear()
     net.transform(lazy)
+    assert set(decoded.values()) == {1}
+
+
+def test_views_decode_each_file_once(lazy, full, decoded):
+    net = classifier(tta=[RandomFlip(), RandomShift(2)]).fit(full, y)
+    expected = net.predict_proba(full)
+    np.testing.assert_allclose(net.predict_proba(lazy), expected, rtol=1e-5, atol=1e-6)
     assert set(decoded.values()) == {1}
 
 

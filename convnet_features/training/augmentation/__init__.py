@@ -11,7 +11,7 @@ from .colour import ColorJitter, RandomGrayscale
 from .erasing import Cutout, RandomErasing
 from .geometry import RandomCrop, RandomFlip, RandomResizedCrop, RandomRotation, RandomShift
 from .mixing import CutMix, MixUp
-from .seeding import seeded
+from .seeding import seeded, views
 
 __all__ = [
     "Augmentation",
@@ -30,4 +30,5 @@ __all__ = [
     "RandomShift",
     "as_augment",
     "seeded",
+    "views",
 ]

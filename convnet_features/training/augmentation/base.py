@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from ..batches import Batch
 
@@ -36,6 +36,16 @@ class Augmentation(BaseEstimator):
         """A batch of training, changed: its images, and whatever else has to follow them."""
         return batch._replace(images=self(self._as_taken(batch.images), random))
 
+    def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """`images`, all changed in one way: what an image becomes has nothing to do with others.
+
+        Here each is changed alone, by a generator of the same seed.
+        """
+        seed = int(random.integers(2**63))
+        return np.concatenate(
+            [self(images[[k]], np.random.default_rng(seed)) for k in range(len(images))]
+        )
+
     def _validate_params(self) -> None:
         """Check what the table of constraints knows; a user's own class may have none."""
         if self._parameter_constraints:
@@ -57,6 +67,15 @@ class PerImage(Augmentation):
         """`images` of shape (n_samples, n_channels, height, width), each changed in its own way."""
         self._validate_params()
         return self._apply(images, *self._draw(len(images), images.shape[1:], random))
+
+    def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        always = self._always()
+        drawn = always._draw(1, images.shape[1:], random)
+        return always._apply(images, *(np.repeat(each, len(images), axis=0) for each in drawn))
+
+    def _always(self) -> Self:
+        """The same, with every image changed where that is a matter of chance."""
+        return clone(self).set_params(p=1.0) if hasattr(self, "p") else self
 
     @abstractmethod
     def _draw(

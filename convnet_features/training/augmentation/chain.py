@@ -57,6 +57,11 @@ class Chain(Steps):
             batch = step._change(batch, random)
         return batch
 
+    def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        for step in self._each():
+            images = step._alike(step._as_taken(images), random)
+        return images
+
 
 class RandomChoice(Steps):
     """One of several augmentations, drawn for each batch.
@@ -88,6 +93,10 @@ class RandomChoice(Steps):
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
         return self._drawn(random)._change(batch, random)
 
+    def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        step = self._drawn(random)
+        return step._alike(step._as_taken(images), random)
+
     def _drawn(self, random: np.random.Generator) -> Augmentation:
         return self._each()[random.choice(len(self.steps), p=self._probabilities())]
 
@@ -117,19 +126,24 @@ class Function(Augmentation):
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         return self.function(images, random) if self.is_random else self.function(images)
 
+    def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        return super()._alike(images, random) if self.is_random else self.function(images)
+
     @property
     def is_random(self) -> bool:
         """Whether it takes a generator."""
         return _takes_generator(self.function)
 
 
-def as_augment(augment: Any) -> Augmentation:
+def as_augment(augment: Any, name: str = "augment") -> Augmentation:
     """What users give as `augment`, as one augmentation whose parameters are sound.
 
     Parameters
     ----------
     augment : callable or sequence of callables
         A callable may take the batch alone.
+    name : str, default='augment'
+        What errors call it.
 
     Raises
     ------
@@ -140,15 +154,15 @@ def as_augment(augment: Any) -> Augmentation:
         augment._validate_params()
         return augment
     if isinstance(augment, list | tuple):
-        return Chain([as_augment(step) for step in augment])
+        return Chain([as_augment(step, name) for step in augment])
     if isinstance(augment, type) and issubclass(augment, Augmentation):
         raise ValueError(
-            f"augment holds the class {augment.__name__}, not an augmentation. Write "
+            f"{name} holds the class {augment.__name__}, not an augmentation. Write "
             f"{augment.__name__}()."
         )
     if not callable(augment):
         raise ValueError(
-            f"augment must be a function of a batch of images, or a list of such; got {augment!r}."
+            f"{name} must be a function of a batch of images, or a list of such; got {augment!r}."
         )
     return Function(augment)
 

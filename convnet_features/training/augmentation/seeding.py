@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from ..batches import Batch
+from ..batches import Batch, own_copy
 from .base import Augmentation
+from .chain import as_augment
 
-__all__ = ["seeded"]
+__all__ = ["seeded", "views"]
 
 
 def seeded(
@@ -34,6 +36,47 @@ def seeded(
     return augmented
 
 
+def views(tta: Any, seed: int) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """What users give as `tta`, as functions from images to as many others.
+
+    Each changes all images in one way, by draws that nothing but the seed and its
+    number decides: so what is predicted for an image has nothing to do with the others.
+
+    Parameters
+    ----------
+    tta : callable, sequence of callables, or None
+        Augmentations, or lists of them that are applied one after the other.
+    seed : int
+
+    Returns
+    -------
+    list of callables
+
+    Raises
+    ------
+    ValueError
+        If one of them is none, has unsound parameters, or mixes images.
+    """
+    if tta is None:
+        return []
+    given = tta if isinstance(tta, list | tuple) else [tta]
+    return [_view(as_augment(each, "tta"), seed, number) for number, each in enumerate(given)]
+
+
+def _view(augment: Augmentation, seed: int, number: int) -> Callable[[np.ndarray], np.ndarray]:
+    if augment._mixes:
+        raise ValueError(
+            f"tta: {augment!r} mixes images with one another; give what changes each image alone."
+        )
+
+    def view(images: np.ndarray) -> np.ndarray:
+        taken = augment._as_taken(own_copy(images))
+        changed = augment._alike(taken, np.random.default_rng([seed, number]))
+        return checked(changed, images.shape, "tta")
+
+    return view
+
+
 def _probabilities(classes: np.ndarray, n_classes: int) -> np.ndarray:
     """float32 of shape (n_samples, n_classes): a one in each row."""
     rows = np.zeros((len(classes), n_classes), dtype=np.float32)
@@ -41,7 +84,7 @@ def _probabilities(classes: np.ndarray, n_classes: int) -> np.ndarray:
     return rows
 
 
-def checked(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def checked(images: np.ndarray, shape: tuple[int, ...], name: str = "augment") -> np.ndarray:
     """What an augmentation made of a batch of this shape.
 
     Raises
@@ -52,7 +95,7 @@ def checked(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     changed = np.asarray(images)
     if changed.shape != shape:
         raise ValueError(
-            f"augment: it made a batch of shape {changed.shape} from one of {shape}; it "
+            f"{name}: it made a batch of shape {changed.shape} from one of {shape}; it "
             "must keep the shape."
         )
     return changed
