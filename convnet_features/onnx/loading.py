@@ -20,8 +20,8 @@ from ..network.spec import LayerSpec
 from ..training.history import History
 from ..validation import Targets
 from .budget import Budget
-from .drafts import Draft, DraftBoard
 from .operators import OPERATORS, supported_operators
+from .plan import LayerPlan, PlannedLayer
 from .reading import MAX_DIMENSIONS, Node, ReadGraph, read_graph
 
 __all__ = ["from_onnx", "pretrained_extractor"]
@@ -139,11 +139,11 @@ def _is_constant(graph: ReadGraph, node: Node) -> bool:
 
 
 class Reader:
-    """Goes through the nodes of a graph, and drafts layers.
+    """Goes through the nodes of a graph, and plans layers.
 
     Attributes
     ----------
-    board : DraftBoard
+    plan : LayerPlan
         The layers so far.
     input_scale : float
         What the input is multiplied by before anything else.
@@ -167,8 +167,8 @@ class Reader:
                 f"{graph.input_shape}; give input_shape=(channels, height, width)."
             )
         self.declared_samples = graph.input_shape[0] if graph.input_shape else None
-        self.board = DraftBoard(graph.input_name, sizes, graph.budget, graph.layers)
-        self.values = {graph.input_name: self.board.input}
+        self.plan = LayerPlan(graph.input_name, sizes, graph.budget, graph.layers)
+        self.values = {graph.input_name: self.plan.input}
         self._fold_constants()
         self.nodes = _behind(graph, value)
         self._uses = Counter(name for node in self.nodes for name in node.inputs)
@@ -190,7 +190,7 @@ class Reader:
                 raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error}") from error
             constants[node.outputs[0]] = folded
 
-    def read(self, value: str) -> Draft:
+    def read(self, value: str) -> PlannedLayer:
         """The layer that computes `value`."""
         for node in self.nodes:
             if node.operator not in OPERATORS:
@@ -212,7 +212,7 @@ class Reader:
         try:
             # What overflows is no finite number, and is refused as such.
             with np.errstate(all="ignore"):
-                draft = OPERATORS[node.operator](self, node)
+                planned = OPERATORS[node.operator](self, node)
         except (FileFormatError, NetworkError) as error:
             if node.label in str(error):
                 raise
@@ -223,13 +223,13 @@ class Reader:
             raise FileFormatError(
                 f"from_onnx: {node.label} makes no sense: {error!r:.300}"
             ) from error
-        self.values[node.outputs[0]] = draft
+        self.values[node.outputs[0]] = planned
         if node.operator in ("Identity", "Dropout", "Cast"):
             self._sources[node.outputs[0]] = node.inputs[0]
 
     # What operators ask for.
 
-    def draft(self, node: Node, position: int) -> Draft:
+    def layer(self, node: Node, position: int) -> PlannedLayer:
         """The layer that computes an input of `node`."""
         name = self._name(node, position)
         if name not in self.values:
@@ -238,9 +238,9 @@ class Reader:
             )
         return self.values[name]
 
-    def drafts(self, node: Node) -> list[Draft]:
+    def layers(self, node: Node) -> list[PlannedLayer]:
         """The layers that compute all inputs of `node`, of which there is at least one."""
-        return [self.draft(node, position) for position in range(max(1, len(node.inputs)))]
+        return [self.layer(node, position) for position in range(max(1, len(node.inputs)))]
 
     def constant(self, node: Node, position: int) -> np.ndarray:
         """An input of `node` that the file itself holds."""
@@ -258,22 +258,22 @@ class Reader:
             return None
         return self.constant(node, position)
 
-    def draft_and_constant(self, node: Node) -> tuple[Draft, np.ndarray, bool] | None:
+    def layer_and_constant(self, node: Node) -> tuple[PlannedLayer, np.ndarray, bool] | None:
         """The layer, the constant, and whether the constant comes first; None without one."""
         first, second = (self._name(node, position) for position in (0, 1))
         if second in self.graph.constants:
-            return self.draft(node, 0), self.graph.constants[second], False
+            return self.layer(node, 0), self.graph.constants[second], False
         if first in self.graph.constants:
-            return self.draft(node, 1), self.graph.constants[first], True
+            return self.layer(node, 1), self.graph.constants[first], True
         return None
 
-    def may_join(self, draft: Draft, node: Node) -> bool:
+    def may_join(self, planned: PlannedLayer, node: Node) -> bool:
         """Whether `node` can become part of the layer in front: a sum that nothing else uses."""
         from lasagne import nonlinearities
 
-        if draft.params.get("nonlinearity") is not nonlinearities.identity:
+        if planned.params.get("nonlinearity") is not nonlinearities.identity:
             return False
-        names = [name for name in node.inputs if self.values.get(name) is draft]
+        names = [name for name in node.inputs if self.values.get(name) is planned]
         return len(names) == 1 and self._is_only_use(names[0])
 
     def _is_only_use(self, name: str | None) -> bool:
@@ -327,27 +327,27 @@ _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float3
 
 
 def _extractor(
-    reader: Reader, last: Draft, feature_layer: Any, engine: str
+    reader: Reader, last: PlannedLayer, feature_layer: Any, engine: str
 ) -> ConvNetFeatureExtractor:
-    board = reader.board
-    if len(board.input.shape) != 3:
+    plan = reader.plan
+    if len(plan.input.shape) != 3:
         raise FileFormatError(
-            f"from_onnx: the model takes inputs of shape {(None, *board.input.shape)}, not images."
+            f"from_onnx: the model takes inputs of shape {(None, *plan.input.shape)}, not images."
         )
-    channels, height, width = board.input.shape
+    channels, height, width = plan.input.shape
     if not _SMALLEST <= reader.input_scale <= _LARGEST:
         raise FileFormatError(
             f"from_onnx: the input is multiplied by {reader.input_scale}, which is no scale."
         )
     features = last.name if feature_layer is None else feature_layer
     extractor = pretrained_extractor(
-        board.specs(), (channels, height, width), reader.input_scale, features, engine
+        plan.specs(), (channels, height, width), reader.input_scale, features, engine
     )
     layers = extractor.layers_
-    for draft in board.drafts:
-        for name, value in draft.weights.items():
+    for planned in plan.layers:
+        for name, value in planned.weights.items():
             if value is not None:
-                getattr(layers[draft.name], name).get_value(borrow=True)[...] = value
+                getattr(layers[planned.name], name).get_value(borrow=True)[...] = value
     return extractor
 
 

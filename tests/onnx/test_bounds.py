@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convnet_features.exceptions import FileFormatError, NetworkError
 from convnet_features.onnx import from_onnx, wire
-from convnet_features.onnx.drafts import MAX_DEPTH
+from convnet_features.onnx.plan import MAX_DEPTH
 
 from ..helpers import assert_close
 from .foreign import Foreign

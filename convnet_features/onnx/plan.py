@@ -1,4 +1,4 @@
-"""Layers that are being read: what they are, and the weights that came with them."""
+"""The plan of a network that is being read: its layers, and the weights that came with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..network.spec import LayerSpec
 from .budget import Budget
 from .reading import MAX_DIMENSIONS
 
-__all__ = ["Draft", "DraftBoard", "check_activations", "finite_weights"]
+__all__ = ["LayerPlan", "PlannedLayer", "check_activations", "finite_weights"]
 
 #: Numbers that one layer may make of one image: 256 megabytes.
 MAX_ACTIVATIONS = 1 << 26
@@ -25,8 +25,8 @@ MAX_DEPTH = 800
 
 
 @dataclass(eq=False)
-class Draft:
-    """A layer to be.
+class PlannedLayer:
+    """A layer to be built.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Draft:
     layer_class : type
     params : dict
         Arguments of the class, weights left out.
-    incoming : list of Draft
+    incoming : list of PlannedLayer
     weights : dict of str to ndarray
         Arguments of the class whose values come from the file; None for 'no bias'.
     shape : tuple of int
@@ -46,7 +46,7 @@ class Draft:
     name: str
     layer_class: type
     params: dict[str, Any]
-    incoming: list[Draft]
+    incoming: list[PlannedLayer]
     weights: dict[str, np.ndarray | None] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
     depth: int = 0
@@ -57,7 +57,7 @@ class Draft:
 
         params = dict(self.params)
         params |= {name: None for name, value in self.weights.items() if value is None}
-        names = [draft.name for draft in self.incoming]
+        names = [planned.name for planned in self.incoming]
         if issubclass(self.layer_class, MergeLayer):
             params["incomings"] = names
         elif names and names != [previous]:
@@ -65,8 +65,8 @@ class Draft:
         return LayerSpec(self.name, self.layer_class, params)
 
 
-class DraftBoard:
-    """The drafts of a network, in the order in which they can be built.
+class LayerPlan:
+    """The layers of a network to be, in the order in which they can be built.
 
     Parameters
     ----------
@@ -86,21 +86,21 @@ class DraftBoard:
         from lasagne.layers import InputLayer
 
         self.budget = budget
-        self.drafts: list[Draft] = []
+        self.layers: list[PlannedLayer] = []
         self.names = {value: "input", **names}
         self._taken: dict[str, int] = {}
-        self.input = Draft(self._unique(value), InputLayer, {}, [], shape=shape)
+        self.input = PlannedLayer(self._unique(value), InputLayer, {}, [], shape=shape)
         check_activations(shape, self.input.name)
-        self.drafts.append(self.input)
+        self.layers.append(self.input)
 
     def add(
         self,
         value: str,
         layer_class: type,
-        incoming: Draft | Sequence[Draft],
+        incoming: PlannedLayer | Sequence[PlannedLayer],
         weights: dict[str, np.ndarray | None] | None = None,
         **params: Any,
-    ) -> Draft:
+    ) -> PlannedLayer:
         """Append a layer called after the value that it computes.
 
         Raises
@@ -109,7 +109,7 @@ class DraftBoard:
             If the layer does not fit what it stands on, or its result is empty
             or immense.
         """
-        inputs = [incoming] if isinstance(incoming, Draft) else list(incoming)
+        inputs = [incoming] if isinstance(incoming, PlannedLayer) else list(incoming)
         depth = 1 + max(each.depth for each in inputs)
         if depth > MAX_DEPTH:
             raise FileFormatError(
@@ -124,44 +124,46 @@ class DraftBoard:
             name: None if array is None else finite_weights(array, value)
             for name, array in (weights or {}).items()
         }
-        draft = Draft(self._unique(value), layer_class, params, inputs, weights, depth=depth)
-        draft.shape = self._shape(draft, single=isinstance(incoming, Draft))
-        self.drafts.append(draft)
-        return draft
+        planned = PlannedLayer(
+            self._unique(value), layer_class, params, inputs, weights, depth=depth
+        )
+        planned.shape = self._shape(planned, single=isinstance(incoming, PlannedLayer))
+        self.layers.append(planned)
+        return planned
 
-    def reshape_input(self, shape: Sequence[int]) -> Draft:
+    def reshape_input(self, shape: Sequence[int]) -> PlannedLayer:
         """Let the input be images of another shape: the first thing that some models do."""
         check_activations(shape, self.input.name)
         self.input.shape = tuple(shape)
         return self.input
 
-    def rename(self, draft: Draft, value: str) -> Draft:
-        """Let `draft` be called after a later value, which it now computes."""
-        draft.name = self._unique(value, besides=draft)
-        return draft
+    def rename(self, planned: PlannedLayer, value: str) -> PlannedLayer:
+        """Name `planned` after a later value, which it now computes."""
+        planned.name = self._unique(value, besides=planned)
+        return planned
 
-    def _shape(self, draft: Draft, single: bool) -> tuple[int, ...]:
-        shapes = [(None, *each.shape) for each in draft.incoming]
+    def _shape(self, planned: PlannedLayer, single: bool) -> tuple[int, ...]:
+        shapes = [(None, *each.shape) for each in planned.incoming]
         try:
             with without_values():  # Lasagne compares the sizes of those that came
-                layer = draft.layer_class(
-                    shapes[0] if single else shapes, **draft.params, **draft.weights
+                layer = planned.layer_class(
+                    shapes[0] if single else shapes, **planned.params, **planned.weights
                 )
             shape = tuple(int(size) for size in layer.output_shape[1:])
         except Exception as error:
             raise FileFormatError(
-                f"from_onnx: {draft.layer_class.__name__} {draft.name!r} does not fit an input of "
-                f"{' and '.join(str(each.shape) for each in draft.incoming)}: {error}"
+                f"from_onnx: {planned.layer_class.__name__} {planned.name!r} does not fit an input "
+                f"of {' and '.join(str(each.shape) for each in planned.incoming)}: {error}"
             ) from error
-        check_activations(shape, draft.name)
+        check_activations(shape, planned.name)
         return shape
 
-    def _unique(self, value: str, besides: Draft | None = None) -> str:
+    def _unique(self, value: str, besides: PlannedLayer | None = None) -> str:
         """The name of the layer that computes `value`, which is nobody else's.
 
         Where it is not known, it is `value` in letters, digits and underscores.
         """
-        taken = {draft.name for draft in self.drafts if draft is not besides}
+        taken = {planned.name for planned in self.layers if planned is not besides}
         if value not in self.names:
             taken.update(self.names.values())
         stem = name = self.names.get(value) or re.sub(r"\W", "_", value)[:100] or "layer"
@@ -172,8 +174,10 @@ class DraftBoard:
 
     def specs(self) -> list[LayerSpec]:
         """The network's declaration."""
-        names = ["", *(draft.name for draft in self.drafts)]
-        return [draft.spec(previous) for draft, previous in zip(self.drafts, names, strict=False)]
+        names = ["", *(planned.name for planned in self.layers)]
+        return [
+            planned.spec(previous) for planned, previous in zip(self.layers, names, strict=False)
+        ]
 
 
 def check_activations(shape: Sequence[int], name: str) -> None:

@@ -1,0 +1,157 @@
+"""Products, sums and normalisations: dense layers, biases, joins."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...layers import BatchNormLayer
+from ..plan import PlannedLayer, finite_weights
+from ..reading import Node
+from .nodes import number, reads, unsupported
+
+
+@reads("Gemm", "MatMul")
+def _dense(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne import nonlinearities
+    from lasagne.layers import DenseLayer
+
+    x, weights = reader.layer(node, 0), reader.constant(node, 1)
+    if len(x.shape) != 1 or weights.ndim != 2 or node.attributes.get("transA", 0):
+        raise unsupported(node, f"a product of {(None, *x.shape)} and {weights.shape}")
+    if node.attributes.get("transB", 0):
+        weights = weights.T
+    bias = reader.optional_constant(node, 2)
+    if bias is not None:
+        beta = np.float32(number(node, "beta", 1.0))
+        bias = beta * np.broadcast_to(bias.reshape(-1), (weights.shape[1],))
+    return reader.plan.add(
+        node.outputs[0],
+        DenseLayer,
+        x,
+        {"W": np.float32(number(node, "alpha", 1.0)) * weights, "b": bias},
+        num_units=weights.shape[1],
+        nonlinearity=nonlinearities.identity,
+    )
+
+
+@reads("BatchNormalization")
+def _normalisation(reader: Any, node: Node) -> PlannedLayer:
+    x = reader.layer(node, 0)
+    scale, offset, mean, variance = (
+        np.float64(reader.constant(node, position)).ravel() for position in range(1, 5)
+    )
+    factor = scale / np.sqrt(variance + number(node, "epsilon", 1e-5))
+    if node.attributes.get("training_mode", 0):
+        raise unsupported(node, "training_mode=1")
+    return _affine(reader, node, x, factor, offset - mean * factor)
+
+
+def _affine(
+    reader: Any, node: Node, x: PlannedLayer, factor: np.ndarray, offset: np.ndarray
+) -> PlannedLayer:
+    """x · factor + offset, one number a channel, joined to the sum in front where there is one."""
+    channels = x.shape[0]
+    if factor.shape != (channels,) or offset.shape != (channels,):
+        raise unsupported(node, f"{factor.size} numbers for {channels} channels")
+    # As many channels as the values have, which may be more than there are numbers in the file.
+    reader.budget.spend(16 * channels, node.label)
+    if not reader.may_join(x, node) or x.params.get("untie_biases"):
+        if len(x.shape) not in (1, 3):
+            raise unsupported(node, f"arithmetic on values of shape {(None, *x.shape)}")
+        return reader.plan.add(
+            node.outputs[0], BatchNormLayer, x, {"gamma": factor, "beta": offset}
+        )
+    weights, bias = np.asarray(x.weights["W"]), x.weights["b"]
+    # Filters come first, units last.
+    by_unit = factor if weights.ndim == 2 else factor.reshape(-1, *[1] * (weights.ndim - 1))
+    x.weights["W"] = finite_weights(weights * by_unit, node.outputs[0])
+    moved = offset if bias is None else bias * factor + offset
+    x.weights["b"] = finite_weights(moved, node.outputs[0])
+    return reader.plan.rename(x, node.outputs[0])
+
+
+def _by_channel(constant: np.ndarray, x: PlannedLayer) -> np.ndarray | None:
+    """A constant that is broadcast to x as one number a channel; None if it is anything else."""
+    shape = (1,) * (1 + len(x.shape) - constant.ndim) + constant.shape
+    if len(shape) != 1 + len(x.shape) or any(size != 1 for size in (shape[0], *shape[2:])):
+        return None
+    if constant.size not in (1, x.shape[0]):
+        return None
+    return np.broadcast_to(np.float64(constant.reshape(-1)), (x.shape[0],))
+
+
+@reads("Add", "Sub")
+def _addition(reader: Any, node: Node) -> PlannedLayer:
+    found = reader.layer_and_constant(node)
+    if found is None:
+        if node.operator == "Sub":
+            raise unsupported(node, "a difference of two values")
+        return _merged(reader, node)
+    x, constant, constant_first = found
+    if node.operator == "Sub":
+        if constant_first:
+            raise unsupported(node, "a constant minus a value")
+        constant = -constant
+    offset = _by_channel(constant, x)
+    if offset is not None:
+        return _affine(reader, node, x, np.broadcast_to(1.0, x.shape[:1]), offset)
+    return _untied(reader, node, x, constant)
+
+
+def _untied(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> PlannedLayer:
+    """x + one number a pixel."""
+    from lasagne.layers import Conv2DLayer
+
+    joins = reader.may_join(x, node) and x.layer_class is Conv2DLayer
+    if not joins or constant.size != math.prod(x.shape) or constant.shape[-3:] != x.shape:
+        raise unsupported(node, f"a constant of shape {constant.shape} added to {x.shape}")
+    bias, constant = x.weights["b"], finite_weights(constant.reshape(x.shape), node.outputs[0])
+    if bias is not None:
+        constant = constant + (bias if bias.ndim == 3 else bias[:, None, None])
+    x.weights["b"] = constant
+    x.params["untie_biases"] = True
+    return reader.plan.rename(x, node.outputs[0])
+
+
+@reads("Mul", "Div")
+def _multiplication(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import ElemwiseSumLayer
+
+    found = reader.layer_and_constant(node)
+    if found is None:
+        if node.operator == "Div":
+            raise unsupported(node, "a quotient of two values")
+        return _merged(reader, node)
+    x, constant, constant_first = found
+    if node.operator == "Div":
+        if constant_first or not constant.all():
+            raise unsupported(node, "this quotient")
+        constant = 1.0 / np.float64(constant)
+    if not np.isfinite(np.float32(constant)).all():
+        raise unsupported(node, "a product with numbers that are not finite")
+    if constant.size == 1 and x is reader.plan.input and constant.item() > 0:
+        reader.input_scale *= constant.item()
+        return x
+    factor = _by_channel(constant, x)
+    if factor is not None and (reader.may_join(x, node) or constant.size > 1):
+        return _affine(reader, node, x, factor, np.broadcast_to(0.0, x.shape[:1]))
+    if constant.size != 1:
+        raise unsupported(node, f"a constant of shape {constant.shape} times {x.shape}")
+    return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[float(constant.item())])
+
+
+@reads("Sum", "Max", "Min")
+def _merged(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import ElemwiseMergeLayer, ElemwiseSumLayer
+    from theano import tensor
+
+    inputs = reader.layers(node)
+    if any(each.shape != inputs[0].shape for each in inputs):
+        raise unsupported(node, f"values of the shapes {[each.shape for each in inputs]} merged")
+    if node.operator in ("Sum", "Add"):
+        return reader.plan.add(node.outputs[0], ElemwiseSumLayer, inputs)
+    function = {"Max": tensor.maximum, "Min": tensor.minimum, "Mul": tensor.mul}[node.operator]
+    return reader.plan.add(node.outputs[0], ElemwiseMergeLayer, inputs, merge_function=function)

@@ -1,0 +1,153 @@
+"""Values put together, cut and reshaped: no arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..plan import PlannedLayer
+from ..reading import Node
+from .nodes import axes_of, axis_of, given_axes, integers, reads, unsupported
+
+__all__ = ["reshaped"]
+
+
+@reads("Concat")
+def _concatenation(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import ConcatLayer
+
+    inputs = reader.layers(node)
+    axis = axis_of(node, int(node.attributes.get("axis", 1)), 1 + len(inputs[0].shape))
+    if axis == 0:
+        raise unsupported(node, "samples put behind one another")
+    if len(inputs) == 1:
+        return inputs[0]
+    others = [[size for i, size in enumerate(each.shape, 1) if i != axis] for each in inputs]
+    if any(each != others[0] for each in others):
+        raise unsupported(node, f"values of the shapes {[each.shape for each in inputs]} joined")
+    return reader.plan.add(node.outputs[0], ConcatLayer, inputs, axis=axis)
+
+
+def reshaped(reader: Any, node: Node, x: PlannedLayer, shape: Sequence[int]) -> PlannedLayer:
+    from lasagne.layers import FlattenLayer, ReshapeLayer
+
+    if len(shape) == 1:
+        return reader.plan.add(node.outputs[0], FlattenLayer, x)
+    return reader.plan.add(node.outputs[0], ReshapeLayer, x, shape=([0], *shape))
+
+
+@reads("Flatten", "Reshape")
+def _reshape(reader: Any, node: Node) -> PlannedLayer:
+    x = reader.layer(node, 0)
+    size = math.prod(x.shape)
+    if node.operator == "Flatten":
+        if int(node.attributes.get("axis", 1)) != 1:
+            raise unsupported(node, f"axis={node.attributes['axis']}")
+        sizes = [size]
+    else:
+        first, *sizes = integers(node, reader.constant(node, 1), "a shape")
+        if node.attributes.get("allowzero", 0) and 0 in (first, *sizes):
+            raise unsupported(node, f"the empty shape {[first, *sizes]}")
+        if first not in (-1, 0, reader.declared_samples):
+            raise unsupported(node, f"samples reshaped to {[first, *sizes]}")
+        sizes = [
+            x.shape[i] if each == 0 and i < len(x.shape) else each for i, each in enumerate(sizes)
+        ]
+        if sizes.count(-1) == 1:
+            known = -math.prod(sizes)
+            sizes = [size // known if each == -1 and known > 0 else each for each in sizes]
+        if not sizes or min(sizes) < 1 or math.prod(sizes) != size:
+            raise unsupported(node, f"values of shape {x.shape} reshaped to {sizes}")
+    if x is reader.plan.input and len(x.shape) != 3 and len(sizes) == 3:
+        return reader.plan.reshape_input(sizes)
+    if tuple(sizes) == x.shape:
+        return x
+    return reshaped(reader, node, x, sizes)
+
+
+@reads("Transpose", "Squeeze", "Unsqueeze")
+def _dimshuffle(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import DimshuffleLayer
+
+    x = reader.layer(node, 0)
+    rank = 1 + len(x.shape)
+    if node.operator == "Transpose":
+        perm = node.attributes.get("perm", range(rank)[::-1])
+        pattern: list[Any] = integers(node, perm, "perm")
+        if sorted(pattern) != list(range(rank)):
+            raise unsupported(node, f"the axes in the order {pattern}")
+    else:
+        given = integers(node, given_axes(reader, node), "axes")
+        if node.operator == "Squeeze":
+            ones = [axis for axis, size in enumerate(x.shape, 1) if size == 1]
+            dropped = axes_of(node, given, rank) if given else ones
+            pattern = [axis for axis in range(rank) if axis not in dropped]
+        else:
+            added = sorted(axes_of(node, given, rank + len(given)))
+            pattern = list(range(rank))
+            for position in added:
+                pattern.insert(position, "x")
+    if not pattern or pattern[0] != 0:
+        raise unsupported(node, f"the axes in the order {pattern}")
+    return reader.plan.add(node.outputs[0], DimshuffleLayer, x, pattern=tuple(pattern))
+
+
+@reads("Pad")
+def _padding(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import PadLayer
+
+    x = reader.layer(node, 0)
+    rank = 1 + len(x.shape)
+    pads, value = reader.optional_constant(node, 1), reader.optional_constant(node, 2)
+    pads = integers(node, node.attributes.get("pads", ()) if pads is None else pads, "pads")
+    mode = node.attributes.get("mode", "constant")
+    axes = reader.optional_constant(node, 3)
+    axes = range(rank) if axes is None else axes_of(node, axes, rank)
+    if mode != "constant" or len(pads) != 2 * len(axes) or min(pads, default=0) < 0:
+        raise unsupported(node, f"mode={mode!r}, pads={pads}")
+    widths = [(0, 0)] * rank
+    for axis, before, after in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
+        widths[axis] = (before, after)
+    if widths[0] != (0, 0):
+        raise unsupported(node, "more samples")
+    fill = float(node.attributes.get("value", 0.0) if value is None else value.item())
+    if np.isnan(fill) or np.float32(fill) == math.inf:  # -inf stands in front of a max pooling
+        raise unsupported(node, f"a border of {fill}")
+    return reader.plan.add(node.outputs[0], PadLayer, x, width=widths[1:], val=fill, batch_ndim=1)
+
+
+@reads("Slice")
+def _slice(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import SliceLayer
+
+    x = reader.layer(node, 0)
+    rank = 1 + len(x.shape)
+    starts, ends = (integers(node, reader.constant(node, i), "bounds") for i in (1, 2))
+    axes, steps = (reader.optional_constant(node, i) for i in (3, 4))
+    axes = axes_of(node, range(len(starts)) if axes is None else axes, rank)
+    steps = [1] * len(starts) if steps is None else integers(node, steps, "steps")
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if axis == 0 or step == 0:
+            raise unsupported(node, "a slice of the samples" if step else "a step of 0")
+        size = x.shape[axis - 1]
+        step = max(-size, min(size, step))  # a longer one leads out of the value as well
+        first, last, step = slice(start, end, step).indices(size)
+        part = slice(first, last if last >= 0 else None, step)
+        x = reader.plan.add(node.outputs[0], SliceLayer, x, indices=part, axis=axis)
+    return x
+
+
+@reads("Gather")
+def _gather(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import SliceLayer
+
+    x, index = reader.layer(node, 0), reader.constant(node, 1)
+    axis = axis_of(node, int(node.attributes.get("axis", 0)), 1 + len(x.shape))
+    if axis == 0 or index.ndim:
+        raise unsupported(node, f"the axis {axis}, indices of shape {index.shape}")
+    (place,) = integers(node, index, "an index")
+    place = axis_of(node, place, x.shape[axis - 1], "the index {} of {} values")
+    return reader.plan.add(node.outputs[0], SliceLayer, x, indices=place, axis=axis)
