@@ -331,6 +331,23 @@ class TestInTraining:
         ):
             make_net(augment=lambda images: images[..., :7]).fit(*digits)
 
+    @pytest.mark.parametrize("last", [RandomShift(1), MixUp()])
+    def test_another_number_of_images_within_a_list(self, digits, make_net, last):
+        with pytest.raises(
+            ValueError, match=r"augment: it made a batch of shape \(5, 1, 8, 8\) from one of \(32"
+        ):
+            make_net(augment=[lambda images: images[:5], last]).fit(*digits)
+
+    def test_lists_are_taken(self, digits, make_net):
+        def listed(images):
+            return images.tolist()
+
+        net, plain = (
+            make_net(augment=each, max_epochs=1).fit(*digits)
+            for each in ([listed, RandomShift(1)], RandomShift(1))
+        )
+        np.testing.assert_array_equal(net._model.theta, plain._model.theta)
+
     def test_something_that_cannot_be_called(self, digits, make_net):
         with pytest.raises(ValueError, match=r"'augment' parameter .* a callable.*Got 'flip'"):
             make_net(augment="flip").fit(*digits)

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, clone
 
 from ..batches import Batch
 
-__all__ = ["Augmentation", "PerImage", "in_dtype", "white_of"]
+__all__ = ["Augmentation", "PerImage", "in_dtype", "of_shape", "white_of"]
 
 
 class Augmentation(BaseEstimator):
@@ -34,7 +34,8 @@ class Augmentation(BaseEstimator):
 
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
         """A batch of training, changed: its images, and whatever else has to follow them."""
-        return batch._replace(images=self(self._as_taken(batch.images), random))
+        changed = self(self._as_taken(batch.images), random)
+        return batch._replace(images=of_shape(changed, batch.images.shape))
 
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """`images`, all changed in one way: what an image becomes has nothing to do with others.
@@ -86,6 +87,23 @@ class PerImage(Augmentation):
     @abstractmethod
     def _apply(self, images: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), changed by what was drawn."""
+
+
+def of_shape(images: np.ndarray, shape: tuple[int, ...], name: str = "augment") -> np.ndarray:
+    """What an augmentation made of a batch of this shape.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape.
+    """
+    changed = np.asarray(images)
+    if changed.shape != shape:
+        raise ValueError(
+            f"{name}: it made a batch of shape {changed.shape} from one of {shape}; it "
+            "must keep the shape."
+        )
+    return changed
 
 
 def in_dtype(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -124,10 +124,13 @@ class Function(Augmentation):
         self.function = function
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        return self.function(images, random) if self.is_random else self.function(images)
+        """What the function makes of `images`, of shape (n_samples, ...)."""
+        return np.asarray(
+            self.function(images, random) if self.is_random else self.function(images)
+        )
 
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        return super()._alike(images, random) if self.is_random else self.function(images)
+        return super()._alike(images, random) if self.is_random else self(images, random)
 
     @property
     def is_random(self) -> bool:

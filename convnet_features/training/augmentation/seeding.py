@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..batches import Batch, own_copy
-from .base import Augmentation
+from .base import Augmentation, of_shape
 from .chain import as_augment
 
 __all__ = ["seeded", "views"]
@@ -29,9 +29,7 @@ def seeded(
     def augmented(batch: Batch, number: int) -> Batch:
         if augment._mixes and batch.targets.ndim == 1:
             batch = batch._replace(targets=_probabilities(batch.targets, n_outputs))
-        changed = augment._change(batch, np.random.default_rng([seed, epoch, number]))
-        images = checked(changed.images, batch.images.shape)
-        return changed._replace(images=images)
+        return augment._change(batch, np.random.default_rng([seed, epoch, number]))
 
     return augmented
 
@@ -72,7 +70,7 @@ def _view(augment: Augmentation, seed: int, number: int) -> Callable[[np.ndarray
     def view(images: np.ndarray) -> np.ndarray:
         taken = augment._as_taken(own_copy(images))
         changed = augment._alike(taken, np.random.default_rng([seed, number]))
-        return checked(changed, images.shape, "tta")
+        return of_shape(changed, images.shape, "tta")
 
     return view
 
@@ -82,20 +80,3 @@ def _probabilities(classes: np.ndarray, n_classes: int) -> np.ndarray:
     rows = np.zeros((len(classes), n_classes), dtype=np.float32)
     rows[np.arange(len(classes)), classes] = 1
     return rows
-
-
-def checked(images: np.ndarray, shape: tuple[int, ...], name: str = "augment") -> np.ndarray:
-    """What an augmentation made of a batch of this shape.
-
-    Raises
-    ------
-    ValueError
-        If it has another shape.
-    """
-    changed = np.asarray(images)
-    if changed.shape != shape:
-        raise ValueError(
-            f"{name}: it made a batch of shape {changed.shape} from one of {shape}; it "
-            "must keep the shape."
-        )
-    return changed
