@@ -1,9 +1,11 @@
 """This library against PyTorch and skorch, interleaved in one run.
 
-    python benchmarks/peers.py [--rounds 5] [--only training transform ...]
+    python benchmarks/peers.py [--rounds 5] [--only training transform ...] [--baseline CHECKOUT]
 
 Every contestant lives in a process of its own and is asked in turn, round by
-round; the table shows medians and how many times as fast this library is. The
+round; the table shows medians and how many times as fast this library is. A
+baseline is this library too, as another checkout of it has it (``git worktree add
+CHECKOUT COMMIT``): so a change is measured against what was before. The
 extra ``bench`` installs the peers (on a machine without a GPU, with
 ``torch==2.13.0``, whose build needs none).
 """
@@ -21,6 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ALL = ("ours", "ours, portable", "PyTorch tuned", "PyTorch eager", "skorch")
+BASELINE = "ours, baseline"
 
 #: name: (what is printed, requests that must have been made before, request, scale, unit)
 WORK = {
@@ -38,16 +41,28 @@ WORK = {
 FRESH = {"first fit": ("first_fit", ("ours", "skorch")), "memory": ("peak_memory", ALL)}
 
 
+def command(name):
+    """What starts a contestant."""
+    return [sys.executable, str(HERE / "contestants.py"), "ours" if name == BASELINE else name]
+
+
+def environment(name, baseline):
+    """The contestant's environment, whose path leads to one checkout of this library."""
+    checkout = baseline if name == BASELINE else HERE.parent
+    return {**os.environ, "PYTHONPATH": str(Path(checkout).resolve())}
+
+
 class Process:
     """A contestant in its own process."""
 
-    def __init__(self, name):
+    def __init__(self, name, baseline=None):
         self.name = name
         self.pipe = subprocess.Popen(
-            [sys.executable, str(HERE / "contestants.py"), name],
+            command(name),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=environment(name, baseline),
         )
 
     def ask(self, *request):
@@ -79,13 +94,15 @@ def measure(work, processes, rounds):
     return times
 
 
-def fresh(verb, names, rounds):
+def fresh(verb, names, rounds, baseline=None):
     """{contestant: [one value a round]}, each in a fresh process."""
     values = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
-            command = [sys.executable, str(HERE / "contestants.py"), name, verb]
-            values[name].append(json.loads(subprocess.check_output(command, text=True)))
+            answer = subprocess.check_output(
+                [*command(name), verb], text=True, env=environment(name, baseline)
+            )
+            values[name].append(json.loads(answer))
     return values
 
 
@@ -140,12 +157,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=[*WORK, *FRESH, "second fit"])
     parser.add_argument("--contestants", nargs="+", default=list(ALL), choices=ALL)
+    parser.add_argument("--baseline", metavar="CHECKOUT")
     options = parser.parse_args()
+    contestants = list(options.contestants)
+    if options.baseline:
+        contestants.insert(1, BASELINE)
     chosen = options.only or [*WORK, *FRESH, "second fit"]
     print(machine())
     work = [name for name in WORK if name in chosen]
     if work or "second fit" in chosen:
-        processes = [Process(name) for name in options.contestants]
+        processes = [Process(name, options.baseline) for name in contestants]
         if work:
             report_times(measure(work, processes, options.rounds))
         if "second fit" in chosen:
@@ -158,11 +179,11 @@ def main():
     for name in FRESH:
         if name in chosen:
             verb, names = FRESH[name]
-            names = [n for n in names if n in options.contestants]
+            names = [n for n in contestants if n in (*names, BASELINE)]
             unit, title = ("s", "import + first fit of 10 epochs on digits, fresh process")
             if name == "memory":
                 unit, title = "MB", "peak memory, training the seed network on 20,000 images"
-            report_fresh(title, fresh(verb, names, min(options.rounds, 3)), unit)
+            report_fresh(title, fresh(verb, names, min(options.rounds, 3), options.baseline), unit)
 
 
 if __name__ == "__main__":
