@@ -29,7 +29,7 @@ class KernelStep(NamedTuple):
     layout : str
         How the result lies in memory.
     multiplications : int
-        As many as the formula has; minimal filtering needs fewer.
+        As many as the formula has; Winograd's algorithm needs fewer.
     bytes : int
         Of all arrays that are read and written, copies to other layouts included.
     seconds : float or None

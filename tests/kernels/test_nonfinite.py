@@ -45,8 +45,8 @@ STACKS = {
         (4, 16, 9, 9),
         [(16, 16, 3, 3), (16,)],
     ),
-    "minimal filtering": ((ConvStage, CONV), (), (5, 32, 12, 12), [(32, 32, 5, 5), (32,)]),
-    "minimal filtering, pooled": (
+    "Winograd": ((ConvStage, CONV), (), (5, 32, 12, 12), [(32, 32, 5, 5), (32,)]),
+    "Winograd, pooled": (
         (ConvStage, CONV),
         (PoolStage(HALF),),
         (5, 32, 12, 12),
@@ -83,7 +83,7 @@ STACKS = {
     ),
 }
 #: Those that generated code computes, which knows few activations; little work is not worth it.
-BY_CODE = ("minimal filtering", "minimal filtering, pooled", "first convolution, pooled")
+BY_CODE = ("Winograd", "Winograd, pooled", "first convolution, pooled")
 FUNCTIONS = {
     "linear": lambda x: x,
     "rectify": lambda x: np.maximum(x, 0),

@@ -20,10 +20,10 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.portable import PortableKernels, conv_pool
-from convnet_features.kernels.portable.conv_pool import ConvPoolStep
+from convnet_features.kernels.portable import PortableKernels, pooled_convolution
 from convnet_features.kernels.portable.layout import blocks, empty_like_order
 from convnet_features.kernels.portable.patches import PatchGrid
+from convnet_features.kernels.portable.pooled_convolution import PooledConvolutionStep
 from convnet_features.kernels.portable.steps import Chain, ConvStep, PoolStep
 from convnet_features.kernels.portable.threads import (
     blas_libraries,
@@ -114,21 +114,21 @@ def test_adding_patches_is_the_transpose_of_taking_them(rng, width):
     ],
 )
 def test_which_stages_are_joined(conv, pool, joined):
-    assert ConvPoolStep.joins(conv, pool) is joined
+    assert PooledConvolutionStep.joins(conv, pool) is joined
 
 
 @pytest.mark.parametrize("activation", ["linear", "rectify", "tanh", "sigmoid"])
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("window", [(2, 2), (2, 3), (1, 4)])
 def test_joined_stages_equal_separate_ones(rng, monkeypatch, activation, before, window):
-    monkeypatch.setattr(conv_pool, "MAX_REDUNDANCY", np.inf)
+    monkeypatch.setattr(pooled_convolution, "MAX_REDUNDANCY", np.inf)
     conv = ConvStage(
         Conv2DSpec((1, 2), ((2, 0), (1, 3))), activation=activation if before else "linear"
     )
     pool = PoolStage(Pool2DSpec(window, window), "linear" if before else activation)
     x = rng.standard_normal((7, 3, 9, 17))
     params = [rng.standard_normal((5, 3, 3, 4)), rng.standard_normal(5)]
-    joined, apart = ConvPoolStep(conv, pool), Chain([ConvStep(conv), PoolStep(pool)])
+    joined, apart = PooledConvolutionStep(conv, pool), Chain([ConvStep(conv), PoolStep(pool)])
     y, saved = joined.forward(x, params, True)
     assert type(saved).__name__ == "_Saved"
     expected, saved_apart = apart.forward(x, params, True)

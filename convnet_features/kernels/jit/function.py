@@ -66,23 +66,23 @@ def fused(code: Code, lanes: int, a: str, b: str, c: str) -> str:
 
 
 def greatest(
-    code: Code, lanes: int, values: Sequence[str], with_winner: bool = False
+    code: Code, lanes: int, values: Sequence[str], with_position: bool = False
 ) -> tuple[str, str]:
     """The maximum of vectors, lane by lane, and in bytes which it was: of several the first."""
     vector, numbers = f"<{lanes} x float>", f"<{lanes} x i32>"
     largest = values[0]
-    winner = code.let(f"add {numbers} zeroinitializer, zeroinitializer") if with_winner else ""
+    position = code.let(f"add {numbers} zeroinitializer, zeroinitializer") if with_position else ""
     for number, value in enumerate(values[1:], start=1):
         better = code.let(f"fcmp ogt {vector} {value}, {largest}")
         largest = code.let(f"select <{lanes} x i1> {better}, {vector} {value}, {vector} {largest}")
-        if with_winner:
+        if with_position:
             constant = "<" + ", ".join([f"i32 {number}"] * lanes) + ">"
-            winner = code.let(
-                f"select <{lanes} x i1> {better}, {numbers} {constant}, {numbers} {winner}"
+            position = code.let(
+                f"select <{lanes} x i1> {better}, {numbers} {constant}, {numbers} {position}"
             )
-    if with_winner:
-        winner = code.let(f"trunc {numbers} {winner} to <{lanes} x i8>")
-    return largest, winner
+    if with_position:
+        position = code.let(f"trunc {numbers} {position} to <{lanes} x i8>")
+    return largest, position
 
 
 def rectified(code: Code, lanes: int, value: str) -> str:

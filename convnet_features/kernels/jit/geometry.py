@@ -1,4 +1,4 @@
-"""Where the winners of a max pooling lie in the images that were convolved.
+"""Where the maxima of a max pooling lie in the images that were convolved.
 
 Of a pooling's window one pixel gets the gradient, the others get zeros. So of
 the gradient of a convolution that is followed by a pooling of 2×2, three
@@ -92,7 +92,7 @@ class Geometry:
 
     @lazy_attribute
     def pooled(self) -> Layout:
-        """The pooled images': of their gradient, and of which pixel won."""
+        """The pooled images': of their gradient, and of which pixel was the maximum."""
         return Layout.blocked((self.filters[0], *self.windows), self.lanes)
 
     @property

@@ -1,6 +1,6 @@
-"""Convolutions by minimal filtering, and their images' gradients, which are such.
+"""Convolutions by Winograd's algorithm, and their images' gradients, which are such.
 
-For each of the products of `minimal_filtering` the sum over the channels is a
+For each of the products of `winograd_transform` the sum over the channels is a
 product of two matrices. What is done here is ``forward``: transform some
 tiles, multiply, transform back, add biases, and rectify or take the maximum of
 each 2×2 results, which are one tile's; and ``filters``: the filters' side of
@@ -21,8 +21,8 @@ from convnet_features.kernels.jit.function import (
     share,
     taken,
 )
-from convnet_features.kernels.jit.minimal_filtering import TILE, Tiling
-from convnet_features.kernels.jit.tiles import Tiles
+from convnet_features.kernels.jit.winograd_tiles import Tiles
+from convnet_features.kernels.jit.winograd_transform import TILE, Tiling
 
 __all__ = ["ARGUMENTS", "FILTERS_ARGUMENTS", "Winograd"]
 
@@ -242,13 +242,13 @@ class Winograd:
         place: tuple[str, str],
     ) -> None:
         tiling = self.tiling
-        largest, winner = greatest(code, tiling.lanes, results, tiling.training)
+        largest, position = greatest(code, tiling.lanes, results, tiling.training)
         if tiling.rectify:
             largest = rectified(code, tiling.lanes, largest)
         where = self._at(code, plane, place)
         code.store(self._tiles.vector, largest, code.at(a["y"], where))
         if tiling.training:
-            code.store(f"<{tiling.lanes} x i8>", winner, code.at(a["positions"], where, "i8"), 1)
+            code.store(f"<{tiling.lanes} x i8>", position, code.at(a["positions"], where, "i8"), 1)
 
     def _keep_all(
         self,

@@ -1,4 +1,4 @@
-"""The gradient of a convolution's filters by minimal filtering.
+"""The gradient of a convolution's filters by Winograd's algorithm.
 
 With V the images' side of a tile's products and W the gradient of the products,
 which the results' gradients are added up to, the gradient of the filters' side
@@ -13,8 +13,8 @@ import itertools
 
 from convnet_features.kernels.jit.code import Code
 from convnet_features.kernels.jit.function import broadcast, declarations, fused, share, taken
-from convnet_features.kernels.jit.minimal_filtering import TILE, Tiling
-from convnet_features.kernels.jit.tiles import Tiles
+from convnet_features.kernels.jit.winograd_tiles import Tiles
+from convnet_features.kernels.jit.winograd_transform import TILE, Tiling
 
 __all__ = ["ACCUMULATE_ARGUMENTS", "FINISH_ARGUMENTS", "WinogradGradient"]
 

@@ -43,8 +43,8 @@ class PortablePool2D(Pool2DKernel):
         gx.fill(0)
         for samples in _sample_blocks(x):
             if self.spec.mode == "max":
-                winners = self.first_maxima(x[samples])
-                self._route(winners, gy[samples], gx[samples])
+                positions = self.first_maxima(x[samples])
+                self._route(positions, gy[samples], gx[samples])
             else:
                 self._spread(gy[samples], gx[samples])
         return gx
@@ -52,26 +52,26 @@ class PortablePool2D(Pool2DKernel):
     def first_maxima(self, x: np.ndarray) -> np.ndarray:
         """The offset, counted in row-major order, of each window's first maximum."""
         best = empty_like_order(x, self.spec.output_shape(x.shape))
-        winners = self._maximum(x, best, with_winners=True)
-        assert winners is not None
-        return winners
+        positions = self._maximum(x, best, with_positions=True)
+        assert positions is not None
+        return positions
 
     def _maximum(
-        self, x: np.ndarray, y: np.ndarray, with_winners: bool = False
+        self, x: np.ndarray, y: np.ndarray, with_positions: bool = False
     ) -> np.ndarray | None:
         y.fill(-np.inf)
-        winners = None
-        if with_winners:
+        positions = None
+        if with_positions:
             kind = np.uint8 if np.prod(self.spec.window) <= 256 else np.intp
-            winners = empty_like(y, kind)
+            positions = empty_like(y, kind)
             # A window that holds nothing above -inf has its maximum at its first pixel.
-            winners[...] = self._first_offsets(x.shape)
+            positions[...] = self._first_offsets(x.shape)
         for number, pixels, outputs in self._offsets(x.shape):
             candidate, best = x[pixels], y[outputs]
-            if winners is not None:
-                np.copyto(winners[outputs], number, where=candidate > best)
+            if positions is not None:
+                np.copyto(positions[outputs], number, where=candidate > best)
             np.maximum(best, candidate, out=best)
-        return winners
+        return positions
 
     def _sum(self, x: np.ndarray, y: np.ndarray) -> None:
         y.fill(0)
@@ -80,10 +80,10 @@ class PortablePool2D(Pool2DKernel):
         if self.spec.mode != "sum":
             y /= self._counts(x.shape, x.dtype)
 
-    def _route(self, winners: np.ndarray, gy: np.ndarray, gx: np.ndarray) -> None:
-        """Add each gradient to the pixel that won its window."""
+    def _route(self, positions: np.ndarray, gy: np.ndarray, gx: np.ndarray) -> None:
+        """Add each gradient to the pixel that is its window's maximum."""
         for number, pixels, outputs in self._offsets(gx.shape):
-            gx[pixels] += gy[outputs] * (winners[outputs] == number)
+            gx[pixels] += gy[outputs] * (positions[outputs] == number)
 
     def _spread(self, gy: np.ndarray, gx: np.ndarray) -> None:
         """Add each gradient to every pixel of its window."""

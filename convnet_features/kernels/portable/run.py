@@ -19,7 +19,7 @@ from convnet_features.kernels.contract import (
     Stage,
     StageGraph,
 )
-from convnet_features.kernels.portable.conv_pool import ConvPoolStep
+from convnet_features.kernels.portable.pooled_convolution import PooledConvolutionStep
 from convnet_features.kernels.portable.steps import (
     Chain,
     ConvStep,
@@ -116,9 +116,9 @@ def _steps(stages: Sequence[Stage]) -> list[Step]:
         elif (
             isinstance(stage, ConvStage)
             and isinstance(following, PoolStage)
-            and ConvPoolStep.joins(stage, following)
+            and PooledConvolutionStep.joins(stage, following)
         ):
-            steps.append(ConvPoolStep(stage, following))
+            steps.append(PooledConvolutionStep(stage, following))
             joined = True
         else:
             steps.append(STEPS[type(stage)](stage))

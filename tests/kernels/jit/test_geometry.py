@@ -1,4 +1,4 @@
-"""Where winners lie: by hand, and against loops over an image whose pixels are numbered."""
+"""Where maxima lie: by hand, and against loops over an image whose pixels are numbered."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How large the numbers of a stack can become: whether oneDNN may be trusted with them.
 
 oneDNN's rectify and its max pooling make numbers of NaN (max(NaN, 0) is 0 to the
-processor's instruction), and minimal filtering makes NaN of infinity, which it
+processor's instruction), and Winograd's algorithm makes NaN of infinity, which it
 subtracts from itself. As long as no number on the way can be anything but finite,
 none of that can happen, and all are as exact as each other. So the largest
 absolute values of images and parameters are looked at, one pass over each, and
@@ -25,7 +25,7 @@ from convnet_features.kernels.contract import SizedNode, StageGraph
 __all__ = ["LIMIT", "LOOKS", "Growth", "Measuring", "growths", "largest_input", "stays_finite"]
 
 Shape = Sequence[int]
-#: What bounds must stay below. float32 ends at 2**128; the rest is for what minimal filtering
+#: What bounds must stay below. float32 ends at 2**128; the rest is for what Winograd's algorithm
 #: makes of images and filters before it multiplies them.
 LIMIT = 2.0**88
 #: Ways of looking, from the cheapest to the closest: after how many products one behind the other

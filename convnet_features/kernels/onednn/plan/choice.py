@@ -33,23 +33,23 @@ from convnet_features.kernels.contract import (
     StageGraph,
 )
 from convnet_features.kernels.jit.geometry import Geometry, Layout
-from convnet_features.kernels.jit.minimal_filtering import TapTransform, Tiling
 from convnet_features.kernels.jit.winograd import Winograd
 from convnet_features.kernels.jit.winograd_gradient import WinogradGradient
+from convnet_features.kernels.jit.winograd_transform import TapTransform, Tiling
 from convnet_features.kernels.machine import Machine
 
 __all__ = [
     "CANDIDATES",
-    "FILTERING",
-    "FILTERING_OF_FILTERS",
     "FORWARD",
+    "GRADIENTS_OF_POOLED",
     "GRADIENT_OF_FILTERS",
     "GRADIENT_OF_IMAGES",
-    "GRADIENT_OF_POOLED",
     "ONEDNN",
-    "ONE_PASS",
     "OTHER_LAYOUT",
-    "WINNERS",
+    "POOLED_CONVOLUTION",
+    "POOLED_GRADIENT",
+    "WINOGRAD",
+    "WINOGRAD_OF_FILTERS",
     "Candidate",
     "Case",
     "Choice",
@@ -79,22 +79,23 @@ WORTH_GENERATING = 20_000_000
 #: How many times a multiplication counts in training. Four million of them, gradients and all,
 #: save 0.1 ms a step, and even the smallest data are trained on in more than a thousand steps.
 IN_TRAINING = 5
-#: Pixels of a pooling's window. oneDNN notes in one byte which of them won.
+#: Pixels of a pooling's window. oneDNN notes in one byte which of them was the maximum.
 LARGEST_WINDOW = 255
-#: Pixels between the windows of a pooling, in both directions multiplied, from which on its winners
+#: Pixels between the windows of a pooling, in both directions multiplied, from which on its maxima
 #: are few enough: of 2×2 three quarters of the gradient are zeros (0.43 + 0.78 ms for 2.35 + 1.87).
 LEAST_STRIDE = 4
 #: Taps of a filter, added up over all places at an image's border and inside, up to which code
-#: is generated for the gradients by winners: for each of them there is an instruction.
+#: is generated for the gradients at positions of maxima: for each of them there is an instruction.
 MOST_TAPS = 1000
-#: Rows or columns of a filter up to which minimal filtering is generated: of 7×7 it
+#: Rows or columns of a filter up to which Winograd's algorithm is generated: of 7×7 it
 #: has 100 products, each with code of its own.
 LONGEST_FILTER = 7
-#: The share of multiplications that minimal filtering may leave. Transforms take 0.08 of a
+#: The share of multiplications that Winograd's algorithm may leave. Transforms take 0.08 of a
 #: convolution of 5×5 (predicted 0.57 of oneDNN's time for 0.49 of the multiplications; found 0.57).
 SHARE = 0.65
-#: Bytes of scratch memory that a thread may need for minimal filtering. Turns of 256 KiB to 1.2 MiB
-#: differ by a tenth in time; images so wide that one row of tiles takes more are left to oneDNN.
+#: Bytes of scratch memory that a thread may need for Winograd's algorithm. Turns of 256 KiB to
+#: 1.2 MiB differ by a tenth in time; images so wide that one row of tiles takes more are left to
+#: oneDNN.
 SCRATCH = 4 << 20
 #: Bytes of a filters' gradient, product by product: it is gone through once a turn, and beyond this
 #: would go through memory (64 to 128 channels at 16×16, 0.5 MB: 12.1 ms for oneDNN's 22.4).
@@ -181,7 +182,7 @@ class Case:
 
     @property
     def tiling(self) -> Tiling:
-        """Of minimal filtering, for images in blocks: what memory it needs depends on no layout."""
+        """Of Winograd's algorithm, for images in blocks: its memory depends on no layout."""
         count, _, *taps = self.w_shape
         filters: tuple[int, int, int] = (count, *taps)  # type: ignore[assignment]
         lanes = self.machine.lanes
@@ -286,7 +287,7 @@ def _only_rectifies(case: Case) -> bool:
     return activations <= {"linear", "rectify"}
 
 
-def _has_few_winners(case: Case) -> bool:
+def _skips_most_pixels(case: Case) -> bool:
     pool = _pool(case)
     return pool is not None and math.prod(pool.stride) >= LEAST_STRIDE
 
@@ -355,7 +356,7 @@ FILTERABLE = (
     FILLED,
 )
 
-ONE_PASS = Candidate(
+POOLED_CONVOLUTION = Candidate(
     "convolution and pooling in one pass",
     "pixels stay in registers until their maximum is known: unpooled images, of which a "
     "convolution of few channels makes many, never go through memory",
@@ -382,8 +383,8 @@ ONE_PASS = Candidate(
         GENERATES,
     ),
 )
-FILTERING = Candidate(
-    "minimal filtering (Winograd)",
+WINOGRAD = Candidate(
+    "Winograd",
     "fewer multiplications: 16 for 36 of filters of 3×3, 49 for 100 of 5×5; a pooling of 2×2 "
     "comes with it",
     (
@@ -397,8 +398,8 @@ FILTERING = Candidate(
         GENERATES,
     ),
 )
-FILTERING_OF_FILTERS = Candidate(
-    FILTERING.name,
+WINOGRAD_OF_FILTERS = Candidate(
+    WINOGRAD.name,
     "fewer multiplications: a product's derivative by the filter is its other factor",
     (
         *FILTERABLE,
@@ -410,14 +411,14 @@ FILTERING_OF_FILTERS = Candidate(
         GENERATES,
     ),
 )
-WINNERS = Candidate(
-    "pooling's winners alone",
+POOLED_GRADIENT = Candidate(
+    "gradient at the positions of maxima",
     "of a window one pixel gets a gradient: the zeros of the others, three quarters and more, are "
     "neither written nor multiplied",
     (
         ORDINARY,
         MAX_POOLING,
-        Requirement("windows {LEAST_STRIDE} pixels apart, or more", _has_few_winners),
+        Requirement("windows {LEAST_STRIDE} pixels apart, or more", _skips_most_pixels),
         SMALL_WINDOWS,
         Requirement(
             "no activation but rectify in front of the pooling",
@@ -439,17 +440,17 @@ WINNERS = Candidate(
 ONEDNN = Candidate("oneDNN", "oneDNN has a primitive for it")
 
 #: For a convolution's results, alone or with its pooling's.
-FORWARD = (ONE_PASS, FILTERING, ONEDNN)
+FORWARD = (POOLED_CONVOLUTION, WINOGRAD, ONEDNN)
 #: For the gradients of a convolution and of the pooling behind it, together.
-GRADIENT_OF_POOLED = (WINNERS, ONEDNN)
+GRADIENTS_OF_POOLED = (POOLED_GRADIENT, ONEDNN)
 #: For the gradient of a convolution's images, and for that of its filters and biases.
-GRADIENT_OF_IMAGES = (FILTERING, ONEDNN)
-GRADIENT_OF_FILTERS = (FILTERING_OF_FILTERS, ONEDNN)
+GRADIENT_OF_IMAGES = (WINOGRAD, ONEDNN)
+GRADIENT_OF_FILTERS = (WINOGRAD_OF_FILTERS, ONEDNN)
 
 #: Kinds of steps, and their candidates in order.
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     "convolution": FORWARD,
-    "gradients of a convolution and its pooling": GRADIENT_OF_POOLED,
+    "gradients of a convolution and its pooling": GRADIENTS_OF_POOLED,
     "gradient by a convolution's images": GRADIENT_OF_IMAGES,
     "gradient by a convolution's filters": GRADIENT_OF_FILTERS,
     "any other stage, and its gradient": (ONEDNN,),
@@ -599,15 +600,19 @@ def _case(
 
 def _of_convolution(case: Case, number: int, pooling: int | None) -> Choice:
     both = (number,) if pooling is None else (number, pooling)
-    nodes = {ONE_PASS: both, FILTERING: both if case.is_joined else (number,), ONEDNN: (number,)}
+    nodes = {
+        POOLED_CONVOLUTION: both,
+        WINOGRAD: both if case.is_joined else (number,),
+        ONEDNN: (number,),
+    }
     return _chosen("convolution", FORWARD, case, nodes)
 
 
 def _of_gradients(case: Case, number: int) -> tuple[Choice, ...]:
     own = (number,)
     filters, images = case.of_filters(), case.of_images()
-    of_filters = {FILTERING_OF_FILTERS: own, ONEDNN: own}
-    of_images = {FILTERING: own, ONEDNN: own}
+    of_filters = {WINOGRAD_OF_FILTERS: own, ONEDNN: own}
+    of_images = {WINOGRAD: own, ONEDNN: own}
     return (
         _chosen("gradient by a convolution's filters", GRADIENT_OF_FILTERS, filters, of_filters),
         _chosen("gradient by a convolution's images", GRADIENT_OF_IMAGES, images, of_images),
@@ -615,9 +620,9 @@ def _of_gradients(case: Case, number: int) -> tuple[Choice, ...]:
 
 
 def _of_pooled(case: Case, number: int, pooling: int) -> Choice:
-    nodes = {WINNERS: (pooling, number), ONEDNN: (pooling,)}
+    nodes = {POOLED_GRADIENT: (pooling, number), ONEDNN: (pooling,)}
     kind = "gradients of a convolution and its pooling"
-    return _chosen(kind, GRADIENT_OF_POOLED, case, nodes)
+    return _chosen(kind, GRADIENTS_OF_POOLED, case, nodes)
 
 
 def _only(node: SizedNode) -> Choice:

@@ -7,9 +7,9 @@ from convnet_features.kernels.onednn.binding.arrays import by_groups
 from convnet_features.kernels.onednn.binding.declarations import Arg, Query
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.plan.choice import (
-    FILTERING,
-    FILTERING_OF_FILTERS,
-    ONE_PASS,
+    POOLED_CONVOLUTION,
+    WINOGRAD,
+    WINOGRAD_OF_FILTERS,
     Case,
     Choice,
     Option,
@@ -26,7 +26,7 @@ from convnet_features.kernels.onednn.stages.generated_convolution import Generat
 __all__ = ["backward", "forward"]
 
 #: The candidates that are generated code.
-GENERATED = {ONE_PASS: pooled_convolution.forward, FILTERING: winograd.forward}
+GENERATED = {POOLED_CONVOLUTION: pooled_convolution.forward, WINOGRAD: winograd.forward}
 
 
 def forward(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
@@ -73,7 +73,7 @@ def _wanted_by(
     emit: ForwardEmitter, node: SizedNode, stage: ConvStage, desc: MemoryDesc
 ) -> MemoryDesc:
     primitives, w_shape = emit.primitives, by_groups(stage.conv, node.param_shapes[0])
-    if any(each.candidate is FILTERING for each in emit.choice(node).options):
+    if any(each.candidate is WINOGRAD for each in emit.choice(node).options):
         return desc
     activation, _ = _activations(emit, node, stage)
     convolution = primitives.convolution_forward(
@@ -137,7 +137,7 @@ def _filters(
 ) -> None:
     """The gradients of a convolution's filters and biases."""
     option, case = choice.options[0], choice.case
-    if option.candidate is FILTERING_OF_FILTERS and case is not None:
+    if option.candidate is WINOGRAD_OF_FILTERS and case is not None:
         routines = winograd.filter_gradient(emit, case, record)
         if routines is not None:
             emit.take(choice, option)
@@ -183,7 +183,7 @@ def _images(
 ) -> None:
     """The gradient of a convolution's images."""
     option, case = choice.options[0], choice.case
-    if option.candidate is FILTERING and case is not None:
+    if option.candidate is WINOGRAD and case is not None:
         routines = winograd.image_gradient(emit, case, record)
         if routines is not None:
             emit.take(choice, option)

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from convnet_features.kernels.jit.compiler import CompiledModule
-from convnet_features.kernels.jit.conv_pool import ARGUMENTS, ConvPool
 from convnet_features.kernels.jit.geometry import Geometry
-from convnet_features.kernels.jit.pooled_convolution import (
+from convnet_features.kernels.jit.pooled_convolution import ARGUMENTS, PooledConvolution
+from convnet_features.kernels.jit.pooled_convolution_gradient import (
     FILTERS_ARGUMENTS,
     IMAGES_ARGUMENTS,
-    PooledConvolution,
+    PooledConvolutionGradient,
 )
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.binding.primitives import Primitives
@@ -88,7 +88,7 @@ def _routine(
     library, machine = primitives.library, primitives.machine
     kernel, module = compiled(
         machine,
-        ConvPool,
+        PooledConvolution,
         geometry,
         layout,
         rectify,
@@ -120,7 +120,7 @@ class PooledGradient:
     """
 
     primitives: Primitives
-    kernels: PooledConvolution
+    kernels: PooledConvolutionGradient
     module: CompiledModule
     x: MemoryDesc
     w: MemoryDesc
@@ -178,7 +178,7 @@ def gradient(primitives: Primitives, case: Case, pooling: Record) -> PooledGradi
         return None
     kernels, module = compiled(
         primitives.machine,
-        PooledConvolution,
+        PooledConvolutionGradient,
         geometry,
         primitives.machine.registers,
         openmp(primitives.library),

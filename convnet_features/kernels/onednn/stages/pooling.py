@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convnet_features.kernels.contract import PoolStage, SizedNode
 from convnet_features.kernels.onednn.binding.declarations import Arg, Query
-from convnet_features.kernels.onednn.plan.choice import WINNERS, commutes
+from convnet_features.kernels.onednn.plan.choice import POOLED_GRADIENT, commutes
 from convnet_features.kernels.onednn.program.storage import Value
 from convnet_features.kernels.onednn.stages import pooled_convolution
 from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
@@ -48,7 +48,7 @@ def backward(emit: BackwardEmitter, record: Record, stage: PoolStage, gradient: 
     """The gradient of a pooling, or at once those of the convolution in front of it."""
     (choice,) = emit.choices(record)
     option = choice.options[0]
-    if option.candidate is WINNERS and choice.case is not None:
+    if option.candidate is POOLED_GRADIENT and choice.case is not None:
         routines = pooled_convolution.gradient(emit.primitives, choice.case, record)
         if routines is not None:
             emit.take(choice, option)

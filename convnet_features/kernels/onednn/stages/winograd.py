@@ -1,17 +1,17 @@
-"""Convolutions by minimal filtering: see `kernels.jit.winograd`."""
+"""Convolutions by Winograd's algorithm: see `kernels.jit.winograd`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from convnet_features.kernels.jit.minimal_filtering import Tiling
 from convnet_features.kernels.jit.winograd import ARGUMENTS, FILTERS_ARGUMENTS, Winograd
 from convnet_features.kernels.jit.winograd_gradient import (
     ACCUMULATE_ARGUMENTS,
     FINISH_ARGUMENTS,
     WinogradGradient,
 )
+from convnet_features.kernels.jit.winograd_transform import Tiling
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.plan.choice import (
@@ -47,7 +47,7 @@ def forward(
     num_threads: int,
     wanted: Callable[[MemoryDesc], MemoryDesc],
 ) -> GeneratedConvolution | None:
-    """What computes a convolution, and a pooling of 2×2 behind it, by minimal filtering.
+    """What computes a convolution, and a pooling of 2×2 behind it, by Winograd's algorithm.
 
     None for layouts that it does not know. `wanted` as for `pooled_convolution.forward`.
     """
@@ -119,7 +119,7 @@ class TransformedConvolution:
 def image_gradient(
     emit: BackwardEmitter, case: Case, record: Record
 ) -> TransformedConvolution | None:
-    """What computes the gradient of a convolution's images by minimal filtering.
+    """What computes the gradient of a convolution's images by Winograd's algorithm.
 
     `case` is `Case.of_images`: the convolution of the results' gradient that is the
     gradient of the images. None for layouts that it does not know.
@@ -134,7 +134,7 @@ def image_gradient(
 
 @dataclass(frozen=True)
 class FilterGradient:
-    """The two routines of a filters' gradient by minimal filtering.
+    """The two routines of a filters' gradient by Winograd's algorithm.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ class FilterGradient:
 
 
 def filter_gradient(emit: BackwardEmitter, case: Case, record: Record) -> FilterGradient | None:
-    """What computes the gradients of a convolution's filters and biases by minimal filtering.
+    """What computes the gradients of a convolution's filters and biases by Winograd's algorithm.
 
     None for layouts that it does not know.
     """
@@ -180,7 +180,7 @@ def filter_gradient(emit: BackwardEmitter, case: Case, record: Record) -> Filter
     what = f"of {x.shape} with {case.w_shape}, {case.spec}"
     accumulate = Routine(
         library,
-        f"gradient by the filters by minimal filtering {what}",
+        f"gradient by the filters by Winograd's algorithm {what}",
         module.address("accumulate"),
         module,
         ACCUMULATE_ARGUMENTS,
@@ -189,7 +189,7 @@ def filter_gradient(emit: BackwardEmitter, case: Case, record: Record) -> Filter
     )
     finish = Routine(
         library,
-        f"end of the gradient by the filters by minimal filtering {what}",
+        f"end of the gradient by the filters by Winograd's algorithm {what}",
         module.address("finish"),
         module,
         FINISH_ARGUMENTS,
@@ -226,7 +226,7 @@ def _transformed(
     what = f"of {(n_samples, *tiling.image)} with {tiling.filters}, padding {tiling.padding}"
     routine = Routine(
         library,
-        f"minimal filtering {what}{', pooled' if tiling.pooled else ''}",
+        f"Winograd convolution {what}{', pooled' if tiling.pooled else ''}",
         module.address("forward"),
         module,
         ARGUMENTS,
@@ -235,7 +235,7 @@ def _transformed(
     )
     prepare = Routine(
         library,
-        f"filters for minimal filtering {what}",
+        f"filters for a Winograd convolution {what}",
         module.address("filters"),
         module,
         FILTERS_ARGUMENTS,

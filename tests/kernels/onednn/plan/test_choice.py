@@ -60,8 +60,9 @@ def steps(choices):
     ]
 
 
-ONE_PASS, FILTERING, WINNERS, ONEDNN = (
-    each.name for each in (choice.ONE_PASS, choice.FILTERING, choice.WINNERS, choice.ONEDNN)
+POOLED_CONVOLUTION, WINOGRAD, POOLED_GRADIENT, ONEDNN = (
+    each.name
+    for each in (choice.POOLED_CONVOLUTION, choice.WINOGRAD, choice.POOLED_GRADIENT, choice.ONEDNN)
 )
 OTHERS = [((node,), ONEDNN) for node in (4, 5, 6)]
 #: [forward, backward] of the two convolutions and poolings.
@@ -73,7 +74,7 @@ BY_ONEDNN = [((node,), ONEDNN) for node in range(4)]
 def test_the_seed_network(machine, training):
     choices = chosen(machine, training)
     assert choices.portable is None
-    assert steps(choices) == [((0, 1), ONE_PASS), ((2, 3), FILTERING), *OTHERS]
+    assert steps(choices) == [((0, 1), POOLED_CONVOLUTION), ((2, 3), WINOGRAD), *OTHERS]
 
 
 @pytest.mark.parametrize("machine", [SSE41, NO_LLVM], ids=str)
@@ -90,20 +91,20 @@ def test_one_image_is_not_worth_generated_code():
         "it needs at least 20,000,000 multiplications (each counts 5 times in training), or "
         "generating its code takes longer than it saves"
     )
-    assert dict(choices.forward[2].rejected)[choice.FILTERING] == needs
+    assert dict(choices.forward[2].rejected)[choice.WINOGRAD] == needs
 
 
 def test_gradients_of_the_seed_network():
     """Of the second pooling with its convolution; the first one's channels fill no vector."""
     gradients = chosen(AVX512).gradients
     assert [each.nodes for each in gradients[3]] == [(3, 2)]
-    assert [each.name for each in gradients[3]] == [WINNERS]
+    assert [each.name for each in gradients[3]] == [POOLED_GRADIENT]
     assert [each.name for each in gradients[1]] == [ONEDNN]
     assert gradients[1][0].rejected == (
-        (choice.WINNERS, "it needs channels enough to fill a vector"),
+        (choice.POOLED_GRADIENT, "it needs channels enough to fill a vector"),
     )
-    # Where the winners' layout is unknown, these two would follow.
-    assert [each.name for each in gradients[2]] == [FILTERING, FILTERING]
+    # Where the layout of pooled images is unknown, these two would follow.
+    assert [each.name for each in gradients[2]] == [WINOGRAD, WINOGRAD]
     assert [each.name for each in gradients[0]] == [ONEDNN, ONEDNN]
     assert chosen(AVX512, training=False).gradients == {}
 
@@ -111,9 +112,11 @@ def test_gradients_of_the_seed_network():
 def test_why_not_the_candidates_before():
     first, second = chosen(AVX512).forward[0], chosen(AVX512).forward[2]
     assert first.rejected == (
-        (choice.FILTERING, "it needs channels and filters that fill whole vectors"),
+        (choice.WINOGRAD, "it needs channels and filters that fill whole vectors"),
     )
-    assert second.rejected == ((choice.ONE_PASS, "it needs fewer channels than a vector holds"),)
+    assert second.rejected == (
+        (choice.POOLED_CONVOLUTION, "it needs fewer channels than a vector holds"),
+    )
 
 
 def test_a_pooling_that_others_read_too_is_computed_apart():
@@ -126,13 +129,13 @@ def test_a_pooling_that_others_read_too_is_computed_apart():
     graph = StageGraph(1, nodes, (4,))
     choices = choice.choose(graph, [(128, 32, 12, 12)], [(32, 32, 5, 5), (32,)], True, AVX512)
     assert steps(choices) == [
-        ((0,), FILTERING),
+        ((0,), WINOGRAD),
         ((1,), ONEDNN),
         ((2,), ONEDNN),
         ((3,), ONEDNN),
     ]
     reason = "it needs a max pooling without padding that alone reads it"
-    assert dict(choices.forward[0].rejected)[choice.ONE_PASS] == reason
+    assert dict(choices.forward[0].rejected)[choice.POOLED_CONVOLUTION] == reason
 
 
 def test_the_callers_own_result_is_not_joined():
@@ -179,15 +182,15 @@ def test_arrays_that_are_empty_or_too_large(n_samples):
     assert found == "oneDNN takes arrays of 1 to 536,870,911 numbers"
 
 
-def test_a_gradient_by_minimal_filtering_has_sums_that_stay_near(monkeypatch):
+def test_a_gradient_by_winograd_has_sums_that_stay_near(monkeypatch):
     def of_filters():
         return chosen(AVX512).gradients[2][0]
 
-    assert of_filters().options[0].candidate is choice.FILTERING_OF_FILTERS
+    assert of_filters().options[0].candidate is choice.WINOGRAD_OF_FILTERS
     # 49 products of 32 by 32 channels, each plane a vector longer, and the biases.
     monkeypatch.setattr(choice, "SUMS", 4 * (49 * (32 * 32 + 16) + 32) - 1)
     assert of_filters().name == ONEDNN
-    reason = dict(of_filters().rejected)[choice.FILTERING_OF_FILTERS]
+    reason = dict(of_filters().rejected)[choice.WINOGRAD_OF_FILTERS]
     assert reason == (
         f"it needs at most {choice.SUMS:,} bytes of sums, and 4,194,304 of scratch memory a thread"
     )

@@ -152,7 +152,7 @@ def geometry(case, machine):
     """What the code for a case's gradients depends on; None where it is not for them."""
     conv, pool = case.stages[:2]
     asked = choice.Case(conv, pool, case.x, case.shapes[0], True, machine)
-    return asked.geometry if choice.WINNERS.suits(asked) is None else None
+    return asked.geometry if choice.POOLED_GRADIENT.suits(asked) is None else None
 
 
 def are_by_code(kernel):
@@ -163,7 +163,7 @@ def are_by_code(kernel):
     primitives = kernel.kernel._primitives
     return [
         pooled_convolution._blocked(primitives, pooling, primitives.machine.lanes)
-        and choice.WINNERS.suits(
+        and choice.POOLED_GRADIENT.suits(
             choice.Case(
                 before.stage,
                 pooling.stage,

@@ -1,4 +1,4 @@
-"""Convolutions by minimal filtering in stacks: the same numbers as by sums of products."""
+"""Convolutions by Winograd's algorithm in stacks: the same numbers as by sums of products."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.onednn
 
 SAME = Conv2DSpec((1, 1), ((1, 1), (1, 1)))
 TWO = Pool2DSpec((2, 2), (2, 2))
-OF_FILTERS = "gradient by the filters by minimal filtering"
+OF_FILTERS = "gradient by the filters by Winograd's algorithm"
 
 
 @dataclass(frozen=True)
@@ -185,13 +185,13 @@ def check(rng, case):
 
 
 def is_filtered(case, machine, training=False):
-    """Is minimal filtering chosen for the case, on a machine?"""
+    """Is Winograd's algorithm chosen for the case, on a machine?"""
     asked = choice.Case(case.conv, None, case.x, case.shapes[0], training, machine)
-    return choice.FILTERING.suits(asked) is None
+    return choice.WINOGRAD.suits(asked) is None
 
 
-def filterings(kernel, case, pool=None):
-    """[in inference, in training]: how many filterings there are to be, on the machine at hand.
+def winograd_steps(kernel, case, pool=None):
+    """[in inference, in training]: how many such convolutions there are to be, on the machine at hand.
 
     One if that is the choice, and oneDNN lays the results out as the routine can.
     """
@@ -211,20 +211,20 @@ def filterings(kernel, case, pool=None):
 @pytest.mark.parametrize("case", ALONE.values(), ids=ALONE)
 def test_a_convolution_alone(case, rng):
     kernel = check(rng, case)
-    expected = filterings(kernel, case)
-    assert steps(kernel, "minimal filtering") == expected
+    expected = winograd_steps(kernel, case)
+    assert steps(kernel, "Winograd convolution") == expected
     n_poolings = len(case.following)
     assert steps(kernel, "pooling") == [n_poolings, n_poolings]
     if not n_poolings:
-        assert gradient_steps(kernel, "minimal filtering") == expected[1:]
+        assert gradient_steps(kernel, "Winograd convolution") == expected[1:]
         assert gradient_steps(kernel, OF_FILTERS) == expected[1:]
 
 
 @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
 def test_with_its_pooling_at_once(case, rng):
     kernel = check(rng, case)
-    expected = filterings(kernel, case, case.following[0])
-    assert steps(kernel, "minimal filtering") == expected
+    expected = winograd_steps(kernel, case, case.following[0])
+    assert steps(kernel, "Winograd convolution") == expected
     assert steps(kernel, "pooling") == [1 - n for n in expected]
 
 
@@ -275,23 +275,23 @@ def test_how_much_work_is_worth_it(machine, training, times, monkeypatch):
 
 @pytest.mark.parametrize("case", APART.values(), ids=APART)
 def test_not_where_it_is_not_for(case, rng):
-    assert steps(check(rng, case), "minimal filtering") == [0, 0]
+    assert steps(check(rng, case), "Winograd convolution") == [0, 0]
 
 
 def test_little_work_is_not_worth_it(rng, monkeypatch):
     monkeypatch.setattr(choice, "WORTH_GENERATING", 40_000_000)
-    assert steps(check(rng, JOINED["seed network"]), "minimal filtering") == [0, 0]
+    assert steps(check(rng, JOINED["seed network"]), "Winograd convolution") == [0, 0]
 
 
 def test_not_where_a_thread_would_need_much_memory(rng, monkeypatch):
     monkeypatch.setattr(choice, "SCRATCH", 1000)
-    assert steps(check(rng, JOINED["seed network"]), "minimal filtering") == [0, 0]
+    assert steps(check(rng, JOINED["seed network"]), "Winograd convolution") == [0, 0]
 
 
 def test_filters_whose_gradient_would_go_through_memory(rng, monkeypatch):
     monkeypatch.setattr(choice, "SUMS", 1000)
     kernel = check(rng, ALONE["5x5"])
-    assert steps(kernel, "minimal filtering") == filterings(kernel, ALONE["5x5"])
+    assert steps(kernel, "Winograd convolution") == winograd_steps(kernel, ALONE["5x5"])
     assert gradient_steps(kernel, OF_FILTERS) == [0]
 
 
@@ -337,12 +337,12 @@ def test_one_after_the_other(rng):
     for mine, expected in results:
         assert_close(mine, expected, "float32")
     if not here().generates:
-        assert steps(kernel, "minimal filtering") == [0, 0]
+        assert steps(kernel, "Winograd convolution") == [0, 0]
         return
-    if steps(kernel, "minimal filtering") != [4, 4]:
+    if steps(kernel, "Winograd convolution") != [4, 4]:
         pytest.skip("oneDNN lays images out here as no routine of ours does")
     # The gradients of pooled convolutions' images are computed at the positions of maxima.
-    assert gradient_steps(kernel, "minimal filtering") == [2]
+    assert gradient_steps(kernel, "Winograd convolution") == [2]
     assert gradient_steps(kernel, OF_FILTERS) == [2]
     for program in descriptions(kernel):
         laid_out = [each for each in program if each.startswith("reorder")]

@@ -1,11 +1,11 @@
-"""Images as the tiles of minimal filtering: how they are walked, and what products take of them."""
+"""The tiles of Winograd's algorithm: how images are walked, and what products take of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from convnet_features.kernels.jit.code import Code
-from convnet_features.kernels.jit.minimal_filtering import TILE, TapTransform, Terms, Tiling
+from convnet_features.kernels.jit.winograd_transform import TILE, TapTransform, Terms, Tiling
 
 __all__ = ["Tiles"]
 

@@ -1,11 +1,11 @@
-"""The transforms of minimal filtering, against sums of products."""
+"""The transforms of Winograd's algorithm, against sums of products."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from convnet_features.kernels.jit.minimal_filtering import TapTransform
+from convnet_features.kernels.jit.winograd_transform import TapTransform
 
 
 def added(terms, values):
@@ -44,7 +44,7 @@ class TestTapTransform:
         assert all(terms[0][0] == 1 for terms in sums)
 
     def test_equal_pixels_give_equal_results(self, n_taps):
-        """To the bit, so that of equal maxima the first one wins here too."""
+        """To the bit, so that of equal maxima the first one counts here too."""
         transform = TapTransform(n_taps)
         pixels = [np.float32(1) / 3] * (n_taps + 1)
         taps = np.random.default_rng(n_taps).standard_normal(n_taps).astype("float32")

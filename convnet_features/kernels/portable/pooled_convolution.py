@@ -29,7 +29,7 @@ from convnet_features.kernels.portable.patches import PatchGrid
 from convnet_features.kernels.portable.scratch import borrowed
 from convnet_features.kernels.portable.steps import Chain, ConvStep, PoolStep, StepGradients
 
-__all__ = ["ConvPoolStep"]
+__all__ = ["PooledConvolutionStep"]
 
 #: The most arithmetic, relative to the convolution alone, that saves time.
 MAX_REDUNDANCY = 2.5
@@ -44,10 +44,10 @@ class _Saved:
     x: np.ndarray
     y: np.ndarray
     #: For each block, the phase of each maximum, of shape (n_filters, n_patches).
-    winners: list[np.ndarray]
+    positions: list[np.ndarray]
 
 
-class ConvPoolStep:
+class PooledConvolutionStep:
     """activation(max pooling of (convolution + b)), for windows that do not overlap.
 
     Parameters
@@ -92,19 +92,19 @@ class ConvPoolStep:
         filters = phases.shifted(params[0].astype(x.dtype, copy=False))
         bias = params[1][:, None] if self._conv.bias else None
         y = empty((len(x), *phases.grid.shape, phases.n_filters), x.dtype)
-        winners = []
+        positions = []
         for samples, rows, patches in phases.grid.blocks(x, companions=len(filters)):
             with borrowed((len(filters), len(patches)), x.dtype) as products:
                 np.matmul(filters, patches.T, out=products)
-                best, winner = _maximum(phases.separate(products), training)
+                best, position = _maximum(phases.separate(products), training)
             if bias is not None:
                 best += bias
             activate(best, self._activation)
             _to_channels_last(best, y[samples, rows])
-            if winner is not None:
-                winners.append(self._where_open(winner, best))
+            if position is not None:
+                positions.append(self._where_open(position, best))
         y = y.transpose(0, 3, 1, 2)
-        return y, _Saved(x, y, winners)
+        return y, _Saved(x, y, positions)
 
     def backward(
         self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
@@ -118,14 +118,16 @@ class ConvPoolStep:
         g_bias = np.zeros(phases.n_filters, x.dtype)
         padded, gx = phases.grid.gradient(x.shape, x.dtype) if input_grad else (None, None)
         blocks = phases.grid.blocks(x, companions=len(filters))
-        for (samples, rows, patches), winner in zip(blocks, saved.winners, strict=True):
+        for (samples, rows, patches), position in zip(blocks, saved.positions, strict=True):
             with (
                 borrowed((len(filters), len(patches)), x.dtype) as g_products,
                 borrowed(filters.shape, x.dtype) as of_block,
             ):
-                g = self._before_activation(gy[samples, :, rows], saved.y[samples, :, rows], winner)
+                g = self._before_activation(
+                    gy[samples, :, rows], saved.y[samples, :, rows], position
+                )
                 g_bias += g.sum(axis=1)
-                _route(g, winner, phases.separate(g_products))
+                _route(g, position, phases.separate(g_products))
                 g_filters += np.matmul(g_products, patches, out=of_block)
                 if padded is not None:
                     # The block's patches have served; their memory takes their gradient.
@@ -133,17 +135,17 @@ class ConvPoolStep:
                     phases.grid.add(patches, rows, padded[samples])
         return gx, [phases.unshifted(g_filters), g_bias][: self.n_params]
 
-    def _where_open(self, winner: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """The winning phases, none where the rectifier is shut."""
+    def _where_open(self, position: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The phases of the maxima, none where the rectifier is shut."""
         if self._activation == "rectify":
-            np.maximum(winner, (y <= 0).view(np.uint8) * np.uint8(NO_PHASE), out=winner)
-        return winner
+            np.maximum(position, (y <= 0).view(np.uint8) * np.uint8(NO_PHASE), out=position)
+        return position
 
-    def _before_activation(self, gy: np.ndarray, y: np.ndarray, winner: np.ndarray) -> np.ndarray:
+    def _before_activation(self, gy: np.ndarray, y: np.ndarray, position: np.ndarray) -> np.ndarray:
         """A block's gradient before the activation, of shape (n_filters, n_patches)."""
-        g = gy.transpose(1, 0, 2, 3).reshape(winner.shape)
+        g = gy.transpose(1, 0, 2, 3).reshape(position.shape)
         if self._activation == "rectify":
-            return g * (winner != NO_PHASE)
+            return g * (position != NO_PHASE)
         return activation_gradient(g, y.transpose(1, 0, 2, 3).reshape(g.shape), self._activation)
 
 
@@ -215,25 +217,25 @@ class _Phases:
         return matrix[phase][:, top : top + height, left : left + width]
 
 
-def _maximum(products: np.ndarray, with_winners: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def _maximum(products: np.ndarray, with_positions: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """The maximum over the first axis; and the first place, as uint8, where it is."""
     best = products[0].copy()
-    winner = np.zeros(best.shape, np.uint8) if with_winners else None
+    position = np.zeros(best.shape, np.uint8) if with_positions else None
     for number, candidate in enumerate(products[1:], start=1):
-        if winner is not None:
+        if position is not None:
             # Later numbers are larger: the maximum of numbers replaces, without a masked copy,
             # which costs ten times as much.
             better = (candidate > best).view(np.uint8)
             better *= np.uint8(number)
-            np.maximum(winner, better, out=winner)
+            np.maximum(position, better, out=position)
         np.maximum(best, candidate, out=best)
-    return best, winner
+    return best, position
 
 
-def _route(g: np.ndarray, winner: np.ndarray, routed: np.ndarray) -> None:
-    """Put each gradient into the phase that won, and zeros into the others."""
+def _route(g: np.ndarray, position: np.ndarray, routed: np.ndarray) -> None:
+    """Put each gradient into the phase of its maximum, and zeros into the others."""
     for phase, of_phase in enumerate(routed):
-        np.multiply(g, winner == phase, out=of_phase)
+        np.multiply(g, position == phase, out=of_phase)
 
 
 def _to_channels_last(planes: np.ndarray, target: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 """Convolutions by fewer multiplications than they have terms: the sums that make it so.
 
 Two neighbouring results of a filter of three taps are six products; Winograd's
-minimal filtering makes them of four, of two taps three instead of four::
+algorithm makes them of four, of two taps three instead of four::
 
     y0 = a + b + c      a = (x0 - x2) w0                   b = (x1 + x2) (w0 + w1 + w2) / 2
     y1 = b - c - d      c = (x2 - x1) (w0 - w1 + w2) / 2   d = (x1 - x3) w2
