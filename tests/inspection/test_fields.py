@@ -17,13 +17,14 @@ from lasagne.layers import (
 )
 
 from convnet_features.inspection.fields import map_extent
+from convnet_features.layers import Conv2DLayer as DilatedLayer
 
 SIZE = (17, 23)
 
 
-def conv(below, filter_size, **options):
+def conv(below, filter_size, kind=Conv2DLayer, **options):
     ones = {"W": init.Constant(1.0), "nonlinearity": nonlinearities.identity}
-    return Conv2DLayer(below, 1, filter_size, **ones, **options)
+    return kind(below, 1, filter_size, **ones, **options)
 
 
 def seen(layer, below):
@@ -49,6 +50,7 @@ NETWORKS = {
     "same, stride": lambda x: conv(x, (3, 4), stride=(2, 1), pad="same"),
     "pooling": lambda x: Pool2DLayer(x, (2, 3), mode="average_inc_pad"),
     "padded pooling": lambda x: Pool2DLayer(x, 3, stride=2, pad=1, mode="average_inc_pad"),
+    "dilation": lambda x: conv(x, (3, 2), kind=DilatedLayer, dilation=(2, 3), pad=(1, 0)),
     "two blocks": lambda x: conv(Pool2DLayer(conv(x, 5), 2, mode="average_inc_pad"), 3, pad="same"),
     "rectified": lambda x: NonlinearityLayer(conv(x, 3)),
     "sum": lambda x: ElemwiseSumLayer([conv(x, 3, pad="same"), x]),
