@@ -67,6 +67,11 @@ class PerImage(Augmentation):
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), each changed in its own way."""
         self._validate_params()
+        if images.dtype == np.uint8 and not self.on_bytes:
+            raise ValueError(
+                f"{self!r}: the images hold bytes (uint8), which have no such value; give it "
+                "images.astype(numpy.float32)."
+            )
         return self._apply(images, *self._draw(len(images), images.shape[1:], random))
 
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:

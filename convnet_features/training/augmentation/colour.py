@@ -79,6 +79,11 @@ class ColorJitter(PerImage):
         self.hue = hue
         self.white = white
 
+    @property
+    def on_bytes(self) -> bool:  # type: ignore[override]
+        """Whether bytes go as far as `white`."""
+        return self.white is None or self.white <= 255
+
     def _draw(
         self, n_samples: int, shape: tuple[int, ...], random: np.random.Generator
     ) -> tuple[np.ndarray, ...]:
@@ -93,6 +98,8 @@ class ColorJitter(PerImage):
         if not changes or not images.size:
             return images
         white = white_of("ColorJitter", images, self.white)
+        if images.dtype.kind in "iu":
+            white = min(white, np.iinfo(images.dtype).max)
         orders = list(itertools.permutations(range(len(changes))))
         changed = empty_like(images)
         for rows in _alike(drawn[0], max(1, BLOCK // math.prod(images.shape[1:]))):

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from convnet_features.augmentation import ColorJitter, RandomGrayscale
+from convnet_features.augmentation import Chain, ColorJitter, RandomGrayscale
 from convnet_features.training.augmentation import colour
 
 from ...helpers import assert_close
@@ -160,6 +160,26 @@ class TestWhite:
         as_bytes = (images * 255).astype(np.uint8)
         assert ColorJitter(brightness=(5, 5))(as_bytes, rng).max() == 255
         assert ColorJitter(brightness=(5, 5), white=16)(images * 16, rng).max() == 16
+
+    def test_a_white_that_is_no_byte(self):
+        """Images of bytes come as floats then; those given by hand are an error."""
+        jitter = ColorJitter(brightness=(2, 2), white=1000)
+        assert not jitter.on_bytes
+        images = np.full((1, 3, 2, 2), 200, dtype=np.uint8)
+        assert Chain([jitter])(images, np.random.default_rng(0)).max() == 400
+        with pytest.raises(ValueError, match="the images hold bytes") as caught:
+            jitter(images, np.random.default_rng(0))
+        assert str(caught.value) == (
+            "ColorJitter(brightness=(2, 2), white=1000): the images hold bytes (uint8), which have "
+            "no such value; give it images.astype(numpy.float32)."
+        )
+
+    def test_words(self):
+        images = np.full((1, 3, 2, 2), 60_000, dtype=np.uint16)
+        for white in (65_535, 1e6):
+            found = ColorJitter(brightness=(2, 2), white=white)(images, np.random.default_rng(0))
+            assert found.dtype == np.uint16
+            assert (found == 65_535).all()
 
     @pytest.mark.parametrize(("low", "high"), [(0, 255), (-1, 1)])
     def test_other_pixels_ask(self, low, high):

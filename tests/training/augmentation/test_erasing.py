@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convnet_features.augmentation import Cutout, RandomErasing
+from convnet_features.augmentation import Chain, Cutout, RandomErasing
 
 
 def holes_of(changed, images):
@@ -68,6 +68,15 @@ class TestRandomErasing:
         if np.ndim(value) == 0:
             assert not Cutout(value=value).on_bytes
             assert Cutout(value=7.0).on_bytes
+
+    @pytest.mark.parametrize("augmentation", [RandomErasing(p=1, value=-1), Cutout(value=0.5)])
+    def test_values_that_are_no_bytes_given_bytes(self, augmentation):
+        with pytest.raises(ValueError, match="the images hold bytes"):
+            augmentation(np.zeros((2, 3, 9, 9), dtype=np.uint8), np.random.default_rng(0))
+        changed = Chain([augmentation])(
+            np.full((2, 3, 9, 9), 7, dtype=np.uint8), np.random.default_rng(0)
+        )
+        assert set(np.unique(changed)) == {augmentation.value, 7}
 
     def test_one_value_a_channel(self, images):
         with pytest.raises(ValueError, match="channels") as caught:
