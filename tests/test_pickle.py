@@ -203,6 +203,10 @@ LAYERS = [
     "lasagne.layers.noise.DropoutLayer",
     "lasagne.layers.pool.MaxPool2DLayer",
 ]
+GROWN_LAYERS = [
+    "convnet_features.layers.batch_norm.BatchNormLayer",
+    "lasagne.layers.pool.Pool2DLayer",
+]
 TRAINING = [
     "convnet_features.training.settings.Settings",
     "convnet_features.training.trainer.Trainer",
@@ -221,6 +225,17 @@ def test_skops_loads_what_the_guide_says_to_trust(maker):
     assert set(skops.get_untrusted_types(data=contents)) <= set(trusted)
     back = skops.loads(contents, trusted=trusted)
     np.testing.assert_array_equal(back.transform(X), estimator.transform(X))
+
+
+def test_skops_loads_the_default_network_of_larger_images():
+    skops = pytest.importorskip("skops.io")
+    images = np.random.default_rng(0).random((8, 3, 29, 29), dtype=np.float32)
+    extractor = ConvNetFeatureExtractor(max_epochs=1, random_state=0).fit(images, np.arange(8) % 2)
+    contents = skops.dumps(extractor)
+    trusted = {*TRUSTED, *LAYERS, "lasagne.layers.input.InputLayer", *GROWN_LAYERS}
+    assert set(skops.get_untrusted_types(data=contents)) == trusted
+    back = skops.loads(contents, trusted=sorted(trusted))
+    np.testing.assert_array_equal(back.transform(images), extractor.transform(images))
 
 
 @pytest.mark.parametrize("estimator", [ConvNetClassifier, ConvNetRegressor])

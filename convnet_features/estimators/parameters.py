@@ -10,8 +10,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ..exceptions import NetworkError
-from ..network.presets import seed_network
-from ..network.spec import LayerSpec, is_layer_argument, parse_layers, with_parameters
+from ..network.presets import default_network
+from ..network.spec import (
+    LayerSpec,
+    is_layer_argument,
+    parse_layers,
+    split_parameter,
+    with_parameters,
+)
 from ..training.updates import resolve_update
 
 __all__ = ["LayerParameters"]
@@ -119,11 +125,12 @@ class LayerParameters(BaseEstimator):
                     "no layer parameters."
                 )
             return layers
-        return with_parameters(
-            seed_network(input_shape) if layers is None else parse_layers(layers),
-            params,
-            self._settings(),
-        )
+        if layers is None:
+            specs = default_network(input_shape)
+            _check_large_enough(input_shape, specs, params)
+        else:
+            specs = parse_layers(layers)
+        return with_parameters(specs, params, self._settings())
 
     def _update_params(self) -> dict[str, Any]:
         """The arguments of the update rule, those that every rule has first."""
@@ -241,11 +248,31 @@ def without_update_params(params: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in params.items() if not key.startswith("update_")}
 
 
+#: Images whose default network has the layers of all those that are smaller.
+_LARGEST = (1, 65_536, 65_536)
+
+
+def _check_large_enough(
+    input_shape: tuple[int, int, int], specs: list[LayerSpec], params: Iterable[str]
+) -> None:
+    """That parameters are not about layers that the default network has for larger images."""
+    larger = default_network(_LARGEST)
+    for name in params:
+        found = split_parameter(name, larger)
+        if found is not None and found[0].name not in [spec.name for spec in specs]:
+            raise NetworkError(
+                f"unknown parameter {name!r}: the default network of images of "
+                f"{'x'.join(map(str, input_shape))} (channels x height x width) has the layers "
+                f"{', '.join(spec.name for spec in specs)}; that of larger images has "
+                f"{found[0].name!r} too. Leave the parameter out, or give layers."
+            )
+
+
 def _readable(layers: Any) -> list[LayerSpec] | None:
     """The layers where they can be read; `fit` says what is wrong where they cannot."""
     if layers is None:
-        # The names and arguments of the seed network's layers are the same for every size.
-        return seed_network((1, 28, 28))
+        # Nobody knows the images yet; all sizes share names and arguments of layers.
+        return default_network(_LARGEST)
     try:
         return None if callable(layers) else parse_layers(layers)
     except NetworkError:

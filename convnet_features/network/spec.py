@@ -254,6 +254,10 @@ def with_parameters(
     ]
 
 
+#: Names that an error lists.
+_READABLE = 30
+
+
 def _unknown_layer(key: str, specs: Sequence[LayerSpec], others: Sequence[str]) -> str:
     names = [spec.name for spec in specs]
     possible = [
@@ -261,8 +265,15 @@ def _unknown_layer(key: str, specs: Sequence[LayerSpec], others: Sequence[str]) 
     ]
     return (
         f"unknown parameter {key!r}: it begins with none of the layers' names "
-        f"({', '.join(names)}).{_nearest(key, [*others, *possible])}"
+        f"({', '.join(_abridged(names))}).{_nearest(key, [*others, *possible])}"
     )
+
+
+def _abridged(names: list[str]) -> list[str]:
+    """All of them; of more than anybody reads, the first and the last."""
+    if len(names) <= _READABLE:
+        return names
+    return [*names[:8], f"... {len(names) - 12} more ...", *names[-4:]]
 
 
 def _unknown_argument(key: str, argument: str, spec: LayerSpec, known: list[str]) -> str:

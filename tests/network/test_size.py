@@ -11,7 +11,7 @@ import pytest
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.exceptions import ConvNetFeaturesWarning
-from convnet_features.network.presets import seed_network
+from convnet_features.network.presets import default_network, seed_network
 from convnet_features.network.size import LARGE, warn_if_large
 
 
@@ -33,7 +33,7 @@ def test_flat_rows_of_300_000_are_warned_of_before_anything_is_built():
     tracemalloc.start()
     try:
         with pytest.raises(ConvNetFeaturesWarning, match=f"^{message}$"):
-            ConvNetClassifier(max_epochs=1).fit(X, [0, 1, 0, 1])
+            ConvNetClassifier(seed_network((1, 1, 300_000)), max_epochs=1).fit(X, [0, 1, 0, 1])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -65,5 +65,6 @@ def test_from_100_million_on(more):
     assert len(caught) == more
 
 
-def test_the_tutorials_network_is_small():
-    warn_if_large(seed_network((1, 28, 28)), (1, 28, 28), 10, "classes")
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 512, 512), (1, 1, 300_000)])
+def test_the_default_network_is_small(shape):
+    warn_if_large(default_network(shape), shape, 10, "classes")
