@@ -138,8 +138,9 @@ def viewable(images: np.ndarray) -> np.ndarray:
 
     Bytes are shares of 255, and floats between 0 and 1 shares as they are.
     Other numbers are stretched, all images alike, from the smallest, or 0, to
-    the largest. Three channels are colours, and four, where nothing has to be
-    stretched, colours and opacity; any other number is shown as its mean.
+    the largest; what is no number is black. Three channels are colours, and four,
+    where nothing has to be stretched, colours and opacity; any other number is
+    shown as its mean.
 
     Returns
     -------
@@ -149,6 +150,7 @@ def viewable(images: np.ndarray) -> np.ndarray:
     low, high = _black_and_white(images)
     n_colours = images.shape[1]
     shares = (images.astype(np.float64) - low) / ((high - low) or 1.0)
+    shares = np.nan_to_num(shares, nan=0.0, posinf=1.0, neginf=0.0)
     if n_colours == 3 or (n_colours == 4 and (low, high) in ((0.0, 1.0), (0.0, 255.0))):
         return np.moveaxis(shares, 1, -1)
     return shares.mean(axis=1)
@@ -157,9 +159,10 @@ def viewable(images: np.ndarray) -> np.ndarray:
 def _black_and_white(images: np.ndarray) -> tuple[float, float]:
     if images.dtype == np.uint8:
         return 0.0, 255.0
-    if not images.size:
+    finite = images[np.isfinite(images)]
+    if not finite.size:
         return 0.0, 1.0
-    low, high = min(0.0, float(images.min())), float(images.max())
+    low, high = min(0.0, float(finite.min())), float(finite.max())
     return (0.0, 1.0) if low == 0.0 and high <= 1.0 else (low, high)
 
 
@@ -193,6 +196,8 @@ def grid(
     n_columns : int or None
         Five at most by default.
     """
+    if n_columns is not None and n_columns < 1:
+        raise ValueError(f"n_columns must be at least 1; got {n_columns!r}.")
     n_pictures, height, width = pictures.shape[:3]
     n_columns = n_columns or min(n_pictures, 5)
     n_rows = math.ceil(n_pictures / n_columns)

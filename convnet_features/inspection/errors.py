@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .drawing import Display, grid, one_axes
 from .pictures import (
@@ -204,7 +204,8 @@ class MisclassifiedDisplay(Display):
                 f"there are {n_samples} images, {len(y_true)} true classes and {len(y_pred)} "
                 "predicted ones; expected one of each for a sample."
             )
-        classes = np.union1d(y_true, y_pred) if classes is None else np.asarray(classes)
+        there = unique_labels(y_true, y_pred)  # which refuses text beside numbers
+        classes = there if classes is None else np.asarray(classes)
         certain = _of_predicted(probabilities, y_pred, classes)
         errors = np.flatnonzero(y_true != y_pred)
         if certain is not None:

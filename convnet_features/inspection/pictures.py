@@ -14,7 +14,6 @@ from sklearn.pipeline import Pipeline
 from ..images import ImageLoader
 from ..images.decoding import is_seekable, read_whole
 from ..images.pictures import CHANNELS, pictures
-from ..network.on_demand import ImagesOnDemand
 from ..validation import infer_input_shape
 from ..validation.layout import channels_first, holds_pictures, is_file
 from .drawing import viewable
@@ -24,6 +23,8 @@ __all__ = ["names_of", "number_of", "pictures_of", "read_again", "some_rows", "s
 
 #: Pixels that the longer side of a photograph is shown with.
 SIDE = 192
+#: Kinds of dtypes whose numbers are pixels.
+NUMBERS = ("b", "i", "u", "f")
 
 
 def split_loader(estimator: Any) -> tuple[ImageLoader | None, Any]:
@@ -114,7 +115,8 @@ def pictures_of(
     if loader is None:
         pixels = _pixels(X)
         if pixels is not None:
-            return viewable(np.asarray(_images(name, pixels, estimator, data_format)[rows]))
+            chosen = np.stack([np.asarray(pixels[row]) for row in rows.tolist()])
+            return viewable(_images(name, chosen, estimator, data_format))
         loader = ImageLoader(SIDE, mode="rgba", fit="pad")
     else:
         loader = _enlarged(loader)
@@ -134,23 +136,27 @@ def _enlarged(loader: ImageLoader) -> ImageLoader:
 
 
 def _pixels(X: Any) -> Any:
-    """X as an array of numbers, or images on demand; None where somebody has to open pictures."""
-    if isinstance(X, ImagesOnDemand):
-        return X
+    """X as something of numbers with rows; None where somebody has to open pictures.
+
+    What lies in a file, or is not computed yet, stays there.
+    """
     if holds_pictures(X) or isinstance(X, str | bytes):
         return None
-    try:
-        array = np.asarray(X)
-    except (TypeError, ValueError):  # of several sizes
+    array = X
+    if getattr(getattr(X, "dtype", None), "kind", "") not in NUMBERS:
+        try:
+            array = np.asarray(X)
+        except (TypeError, ValueError):  # of several sizes
+            return None
+    shape = tuple(array.shape)
+    if 0 in shape[:1]:
         return None
-    one_image = array.ndim == 3 and array.shape[-1] in CHANNELS
-    return array if array.dtype.kind in "biuf" and array.ndim > 1 and not one_image else None
+    one_image = len(shape) == 3 and shape[-1] in CHANNELS
+    return array if array.dtype.kind in NUMBERS and len(shape) > 1 and not one_image else None
 
 
-def _images(name: str, pixels: Any, estimator: Any, data_format: str) -> Any:
+def _images(name: str, pixels: np.ndarray, estimator: Any, data_format: str) -> np.ndarray:
     """Pixels of any form as images (n_samples, channels, height, width)."""
-    if isinstance(pixels, ImagesOnDemand):
-        return pixels
     net = _network(estimator)
     expected = None if net is None else net.input_shape_
     if expected is not None and math.prod(pixels.shape[1:]) != math.prod(expected):

@@ -112,6 +112,14 @@ def test_a_class_that_the_estimator_never_saw_keeps_its_own_name(extractor, digi
     assert set(display.y_pred) <= set("abcdefghij")
 
 
+def test_names_and_numbers_of_classes_are_not_compared(extractor, digits):
+    X, y = digits
+    with pytest.raises(ValueError, match="Mix of label input types"):
+        MisclassifiedDisplay.from_estimator(extractor, X[:9], y[:9].astype(str))
+    with pytest.raises(ValueError, match="Mix of label input types"):
+        MisclassifiedDisplay.from_predictions(X[:2], ["a", "b"], [0, 1])
+
+
 def test_lengths_must_fit(digits):
     with pytest.raises(ValueError, match="there are 3 images, 2 true classes and 2 predicted ones"):
         MisclassifiedDisplay.from_predictions(digits[0][:3], [0, 1], [1, 1])

@@ -65,7 +65,13 @@ def test_photographs_of_several_sizes_are_shown_whole(rng):
     assert len(titles(show_images(pictures))) == 3
 
 
+def test_columns_are_at_least_one(digits):
+    with pytest.raises(ValueError, match="n_columns must be at least 1; got 0"):
+        show_images(digits[0][:3], n_columns=0)
+
+
 def test_no_images():
     pytest.importorskip("PIL")
-    with pytest.raises(ValueError, match="show_images: X holds no images"):
-        show_images([])
+    for none in ([], np.zeros((0, 3, 8, 8)), np.zeros((0, 8, 8))):
+        with pytest.raises(ValueError, match="show_images: X holds no images"):
+            show_images(none)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -41,6 +42,29 @@ def shown(X, rows=(0, 2), **options):
 )
 def test_every_array_is_the_same_picture(form, colours):
     np.testing.assert_allclose(shown(form(colours)), colours[[0, 2]] / 255, atol=1e-6)
+
+
+def test_rows_that_are_not_shown_stay_where_they_are(colours):
+    """As in a file, in blocks, or on a device."""
+
+    class Rows:
+        shape, dtype = colours.shape, colours.dtype
+        read: ClassVar[list[int]] = []
+
+        def __len__(self):
+            return len(colours)
+
+        def __getitem__(self, row):
+            self.read.append(row)
+            return colours[row]
+
+        def __array__(self, dtype=None, copy=None):
+            raise AssertionError("all of it was asked for")
+
+    rows = Rows()
+    assert number_of("test", rows) == 4
+    np.testing.assert_array_equal(shown(rows), colours[[0, 2]] / 255)
+    assert rows.read == [0, 2]
 
 
 def test_grey_images_of_every_form(rng):
@@ -131,6 +155,8 @@ def test_one_image_is_asked_about():
         (np.array([20, 40], np.int64), [0.5, 1]),
         (np.array([False, True]), [0, 1]),
         (np.zeros(2), [0, 0]),
+        (np.array([0.0, np.nan, 0.5, np.inf]), [0, 0, 0.5, 1]),
+        (np.array([np.nan, 4.0, -np.inf]), [0, 1, 0]),
     ],
 )
 def test_what_is_black_and_white(images, expected):
