@@ -84,12 +84,12 @@ class Compilations:
 
 compilations = Compilations()
 if hasattr(os, "register_at_fork"):
-    # What another thread was compiling is not being compiled in a forked child.
+    # A forked child has no threads that would go on compiling.
     os.register_at_fork(after_in_child=lambda: setattr(compilations, "nested", False))
 
 
 def cached_program(key: Hashable | None, make: Callable[[], Any]) -> Any:
-    """What `make` made for an equal `key` before, or makes now; a key of None is never kept.
+    """The program that `make` made for an equal `key`, before or now; None as a key keeps nothing.
 
     The most recently used stay. While a program is being made, others that
     want to make one wait: two threads never compile the same one.
@@ -109,7 +109,7 @@ def cached_program(key: Hashable | None, make: Callable[[], Any]) -> Any:
 
 
 def _made(make: Callable[[], Any]) -> Any:
-    """What `make` makes, counted; `_lock` is held."""
+    """The program that `make` makes, counted; `_lock` is held."""
     if compilations.nested:
         return make()
     began = time.perf_counter()
@@ -184,8 +184,8 @@ def compile_with_params(
 def live_variables(outputs: Sequence[Any]) -> tuple[dict[Any, Any], list[Any]]:
     """Shared variables that a graph still reads, and the graph with inputs in their places.
 
-    They are what layers, objectives or update rules of a user's own brought
-    along: the strength of a noise, say, that a callback changes in training.
+    Layers, objectives or update rules of a user's own bring them along: the strength
+    of a noise, say, that a callback changes in training.
 
     Parameters
     ----------

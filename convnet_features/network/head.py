@@ -29,8 +29,8 @@ def head(network: Network) -> list[str]:
 def last_features(network: Network) -> str | None:
     """The last layer below the head that computes something, of known size, of each image.
 
-    Dropout and noise give what they get then, so the layer below them is as
-    good, and its name says more.
+    Dropout and noise pass their inputs on when nothing is trained, so the layer below
+    them has the same outputs, and a name that says more.
 
     Returns
     -------

@@ -178,7 +178,7 @@ class Model:
         return lambda batch: compute(batch)[0]
 
     def streams(self, count: int) -> list[np.random.Generator]:
-        """Those of layers that draw even where nothing should be random: the same at every call."""
+        """Generators for layers that draw even without dropout: the same at every call."""
         return [np.random.default_rng((self.seed or 0, index)) for index in range(count)]
 
     def outputs(
@@ -274,7 +274,7 @@ class Model:
 
 
 def _check_types(network: Network) -> None:
-    """That every parameter is float32, as the vector is that they are put into."""
+    """Raise if a parameter is not float32, as the vector is that they are put into."""
     for name, layer in network.layers.items():
         for position, param in enumerate(layer.params):
             if param.dtype != "float32":

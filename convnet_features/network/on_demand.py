@@ -1,4 +1,4 @@
-"""Images that are made when they are asked for, and the thread that asks before they are needed."""
+"""Images that are made when they are asked for, and a thread that asks ahead of the network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ImagesOnDemand(ABC):
 
     @abstractmethod
     def identity(self) -> Any:
-        """What tells them from others, without making them: plain values."""
+        """Plain values that tell these images from others, without making them."""
 
 
 def in_order(images: Any, load: Callable[[int], T], count: int) -> Iterator[T]:

@@ -1,9 +1,9 @@
 """A hashable description of a built network, by which compiled programs are shared.
 
 Two networks with equal signatures have the same graph up to the values of
-their parameters: classes, arguments and shapes are in it, values are not. Of
-users' own classes and functions it has what they are made of now: they may be
-changed, as may the global variables that they read.
+their parameters: classes, arguments and shapes are in it, values are not. Users'
+own classes and functions are described as they are now: they may be changed, as may
+the global variables that they read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["description", "network_signature"]
 
 
 class _OpaqueError(Exception):
-    """An attribute that cannot be described, so that the network can be nobody's twin."""
+    """An attribute cannot be described, so the network shares no program."""
 
 
 #: Attributes of a layer that its graph does not depend on.
@@ -51,7 +51,7 @@ def network_signature(network: Network) -> Hashable | None:
 
 
 def description(value: Any) -> Hashable | None:
-    """What makes an objective, say, the same graph as another; None where that cannot be said."""
+    """A description of an objective, say: equal ones make equal graphs. None if there is none."""
     try:
         return _describe(value, {}, depth=4)
     except _OpaqueError:
@@ -135,7 +135,7 @@ def _describe_function(value: FunctionType, places: Mapping[int, int], depth: in
 
 
 def _made_of(value: Callable[..., Any]) -> Hashable:
-    """A class or a function, and what users' own ones consist of at present."""
+    """A class or a function; of users' own ones, what they consist of at present."""
     try:
         return (value, identity(value))
     except (UnknownIdentityError, RecursionError):

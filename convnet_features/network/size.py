@@ -1,4 +1,4 @@
-"""A word about networks that are larger than their user may think."""
+"""The warning of networks that are larger than their user may think."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["LARGE", "warn_if_large"]
 
 #: Parameters from which on a network is worth a warning.
 LARGE = 100_000_000
-#: Of a parameter in training: float32 for itself, its gradient, and an update rule's memory of it.
+#: Bytes a parameter in training: float32 for itself, its gradient, and the update rule's memory.
 _BYTES = 3 * 4
 
 

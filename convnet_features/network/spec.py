@@ -1,4 +1,4 @@
-"""What a network is made of, before anything is built: a list of layer specs."""
+"""The declaration of a network, before anything is built: a list of layer specs."""
 
 from __future__ import annotations
 
@@ -203,8 +203,8 @@ def is_layer_argument(key: str, specs: Sequence[LayerSpec]) -> bool:
 def split_parameter(key: str, specs: Sequence[LayerSpec]) -> tuple[LayerSpec, str] | None:
     """``'conv2d1_num_filters'`` as (the layer 'conv2d1', 'num_filters'), or None.
 
-    Of layers ``dense`` and ``dense_num``, ``'dense_num_units'`` is of the one that
-    has such an argument; where none has, of the one with the longer name.
+    With layers ``dense`` and ``dense_num``, ``'dense_num_units'`` belongs to the layer
+    that has such an argument; where neither has, to the one with the longer name.
 
     Raises
     ------

@@ -15,7 +15,7 @@ __all__ = ["LoadReport", "finite_float32", "load_values", "matching_values"]
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What came of loading parameters.
+    """Which parameters were loaded, and which were not.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class LoadReport:
 
 
 def load_values(model: Model, arrays: Mapping[str, Any], apart: Collection[str] = ()) -> LoadReport:
-    """Copy into `model` what has the name and the shape of one of its parameters, or nothing.
+    """Copy the arrays that have the name and the shape of one of `model`'s parameters, or none.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def load_values(model: Model, arrays: Mapping[str, Any], apart: Collection[str] 
 def matching_values(
     shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any], apart: Collection[str] = ()
 ) -> tuple[LoadReport, dict[str, np.ndarray]]:
-    """What `load_values` would load into parameters of these shapes, as float32.
+    """The arrays that `load_values` would load into parameters of these shapes, as float32.
 
     Raises
     ------

@@ -17,7 +17,7 @@ MIN_EPOCHS, MAX_EPOCHS = 10, 200
 #: Rules whose steps are as long as the gradient, and those whose steps are of one length.
 GRADIENT_RATE, NORMALISED_RATE = 0.01, 0.001
 NORMALISED = ("adam", "adamax", "adamw", "rmsprop")
-#: Errors of numbers have no bound, as those of probabilities have.
+#: Errors of numbers have no bound; errors of probabilities have one.
 RATE_FOR_NUMBERS = 0.003
 
 

@@ -1,4 +1,4 @@
-"""What is said where training leaves the finite numbers: when, and which layer went first."""
+"""The error of a training that leaves the finite numbers: when, and which layer went first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def divergence(
         The one that was too large.
     """
     if math.isfinite(loss):
-        # Rectifiers make 0 of NaN: the loss does not always tell.
+        # Rectifiers make 0 of NaN, so the loss may be finite all the same.
         what, images = "Parameters left the finite numbers", None
     else:
         what = f"The loss became {loss}"
@@ -51,7 +51,7 @@ def divergence(
 
 
 def _of_no_probabilities(model: Model, images: Any) -> str | None:
-    """What to do where the loss is one of probabilities, and the network gives other numbers."""
+    """The remedy where the loss is for probabilities, and the network gives other numbers."""
     output, needed = model.network.output, {"classes": "softmax", "labels": "sigmoid"}
     if model.target not in needed:
         return None
@@ -73,7 +73,7 @@ def _outputs(model: Model, names: list[str], images: np.ndarray) -> Sequence[np.
 
 
 def _is_no_probability(nonlinearity: Any) -> bool:
-    """Whether it is one of Lasagne's that give 0 and 1 by chance only, such as rectify."""
+    """Whether this is one of Lasagne's nonlinearities that may leave [0, 1], such as rectify."""
     from lasagne.nonlinearities import sigmoid, softmax
 
     of_lasagne = getattr(nonlinearity, "__module__", None) == "lasagne.nonlinearities"

@@ -1,4 +1,4 @@
-"""How well a network does on samples that it is not trained on."""
+"""The loss and the score of a network on samples that it is not trained on."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ __all__ = ["digest", "fingerprint"]
 def fingerprint(trainer: Trainer) -> dict[str, str]:
     """What a training that is about to begin depends on: a hash of each part, by its name.
 
-    Equal for equal trainings, in whatever process. The number of epochs is part
-    of it where something changes with the share of them that is done. What only
-    watches a training is not.
+    It is equal for equal trainings, in any process. The number of epochs is part
+    of it where something changes with the share of epochs that are done. Callbacks
+    that only watch a training are no part of it.
     """
     model = trainer.model
     shaping = [each for each in trainer.callbacks if changes_training(each)]
@@ -64,7 +64,7 @@ def _lazily(*values: Any) -> Callable[[], str]:
 
 
 def _known(name: str, part: Callable[[], str]) -> str:
-    """A part's hash; where there is none, something that no other training has."""
+    """A part's hash; a value that no other training has, where it cannot be hashed."""
     try:
         return part()
     except (UnknownIdentityError, RecursionError) as error:
@@ -102,7 +102,7 @@ def _each_once() -> Callable[[Any], str]:
 
 
 def _of_data(data: Dataset | None, of_array: Callable[[Any], str]) -> str:
-    """Of the arrays as they lie in memory, and of the rows that are looked at."""
+    """The hash of the arrays as they lie in memory, and of the rows that are looked at."""
     if data is None:
         return identity(None)
     arrays = [data.images, data.targets, data.rows]
@@ -112,7 +112,7 @@ def _of_data(data: Dataset | None, of_array: Callable[[Any], str]) -> str:
 
 @functools.cache
 def _versions() -> str:
-    """Of what decides what numbers come out."""
+    """The hash of the versions that decide which numbers come out."""
     import pytensor
 
     from .._version import __version__

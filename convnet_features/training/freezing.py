@@ -61,8 +61,8 @@ def frozen_positions(network: Network, frozen: Sequence[str]) -> frozenset[int]:
 def training_output(network: Network, frozen: Sequence[str]) -> Any:
     """The network's symbolic output in training; frozen layers compute as in inference.
 
-    Where everything below a layer is frozen (or has no parameters), gradients
-    stop: no work is done for what would not change.
+    Gradients stop where everything below a layer is frozen (or has no parameters):
+    nothing there would change.
     """
     from lasagne.layers import get_all_layers
 
@@ -93,7 +93,7 @@ def _below(layer: Any) -> list[Any]:
 
 
 def _without_learning(layers: Sequence[Any], frozen: Sequence[str]) -> set[Any]:
-    """The layers that learn nothing and stand on none that does."""
+    """The layers that learn nothing, and stand on layers that learn nothing."""
     still: set[Any] = set()
     for layer in layers:
         learns = bool(layer.get_params(trainable=True)) and layer.name not in frozen

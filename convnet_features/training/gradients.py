@@ -100,10 +100,10 @@ def gradient_program(
 def _key(
     kind: str, network: Network, objective: Objective, *options: Hashable
 ) -> tuple[Hashable, ...] | None:
-    """What says that two programs are the same; None where nothing does.
+    """The key by which two programs are the same; None where there is no such key.
 
-    A user's own objective counts by what it is made of now: it may read a global
-    variable that has changed since.
+    A user's own objective is described as it is now: it may read a global variable
+    that has changed since.
     """
     signature, loss = network_signature(network), description(objective)
     return None if signature is None or loss is None else (kind, signature, loss, *options)

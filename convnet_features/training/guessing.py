@@ -37,9 +37,10 @@ _GUESSES: dict[Target, str] = {
 def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
     """Warn where a network has learnt nothing about the images that it was trained on.
 
-    It has not where its loss on them, without dropout and penalties, is at least 0.99 of the
-    least that one answer for all of them has, after 200 updates or more. At most 2,000 of them
-    are looked at, and none where the training loss of the last epoch is below 0.9 of it.
+    The warning comes after 200 updates or more, where the network's loss on these images,
+    without dropout and penalties, is at least 0.99 of the least loss that one answer for all
+    of them has. It looks at 2,000 images at most, and at none where the training loss of the
+    last epoch is below 0.9 of that least loss.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
 
 
 def _some(rows: np.ndarray) -> np.ndarray:
-    """All of them, or as many as are looked at, drawn at random: y may repeat itself."""
+    """All samples, or as many as are looked at, drawn at random: y may repeat itself."""
     if len(rows) <= N_IMAGES:
         return rows
     return np.sort(np.random.default_rng(0).choice(rows, N_IMAGES, replace=False))

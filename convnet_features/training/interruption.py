@@ -27,7 +27,7 @@ _PASSING_ON = (
     "sklearn.pipeline",
     "sklearn.utils",
 )
-#: Those that fit many estimators, or keep what was fitted.
+#: Modules that fit many estimators, or keep what was fitted.
 _GATHERING = ("sklearn", "joblib", "dask_ml", "convnet_features.estimators.cross_fitting")
 
 
@@ -47,8 +47,8 @@ class Interruption:
 def is_one_of_many() -> bool:
     """Whether this training is one of those of a search, a cross-validation or an ensemble.
 
-    There the user who presses Ctrl-C means the whole: a training that was cut
-    short would be scored, or kept in a cache, as if it was whole.
+    The user who presses Ctrl-C there means the whole search. A training that was cut
+    short would be scored, or kept in a cache, as if it were complete.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -67,7 +67,7 @@ _piece = threading.local()
 
 @contextmanager
 def of_one_piece() -> Iterator[None]:
-    """Have an interrupt end all that is trained within, as in a search."""
+    """Let an interrupt end all trainings within the block, as in a search."""
     before, _piece.whole = getattr(_piece, "whole", False), True
     try:
         yield
@@ -88,8 +88,8 @@ def _within(module: str, packages: tuple[str, ...]) -> bool:
 def interruptible() -> Iterator[Interruption]:
     """Take Ctrl-C for the duration, where it would raise KeyboardInterrupt.
 
-    Only the main thread gets signals, and a handler that somebody else put in
-    place stays: there, nothing is taken, and neither in one training of many.
+    It leaves signals alone in other threads than the main one, where somebody else
+    has put a handler in place, and in one training of many.
     """
     interruption = Interruption()
     ours = (

@@ -96,7 +96,7 @@ def jax_step(
     values: Sequence[np.ndarray],
     max_norm: float | None,
 ) -> Step:
-    """A `JaxStep`; a `HostStep` where somebody may change behind its back what it depends on."""
+    """A `JaxStep`; a `HostStep` where what it depends on may change without its knowledge."""
     can_be_compiled = hasattr(gradients.function, "traceable") and not updater.rule.live
     kind = JaxStep if can_be_compiled else HostStep
     return kind(gradients, updater, theta, values, max_norm)
@@ -162,5 +162,5 @@ def _compiled_step(
         theta = jnp.where(finite, updated, theta)
         return theta, state, loss, jnp.isfinite(theta).all()
 
-    # What a step is given it may overwrite: nobody else holds it.
+    # A step may overwrite its arguments: nobody else holds them.
     return jax.jit(step, donate_argnums=(0, 1))

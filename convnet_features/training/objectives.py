@@ -41,7 +41,7 @@ DEFAULT_LOSS: dict[Target, str] = {
 _UNIT_BY_UNIT = ("binary_crossentropy", "squared_error", "binary_hinge_loss", "huber_loss")
 
 
-# What Lasagne's objectives gained after 0.1.
+# Objectives that Lasagne gained after 0.1.
 
 
 def binary_hinge_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
@@ -112,7 +112,7 @@ _LATER = {each.__name__: each for each in (binary_hinge_loss, multiclass_hinge_l
 
 
 def _losses() -> dict[str, Objective]:
-    """Every loss that has a name: Lasagne's and the later ones."""
+    """Every loss that has a name: those of Lasagne 0.1, and later ones."""
     import lasagne.objectives
 
     names = ("binary_crossentropy", "categorical_crossentropy", "squared_error")
@@ -200,7 +200,7 @@ def of_probabilities(objective: Objective) -> Objective:
 
 
 def takes_shares(objective: Objective) -> bool:
-    """Whether a target may be one class in part and another in part."""
+    """Whether a loss takes targets that are shares of several classes."""
     return objective is not multiclass_hinge_loss
 
 
@@ -223,7 +223,7 @@ def target_variable(target: TargetVariable, n_outputs: int) -> Any:
 
 
 def sample_losses(losses: Any) -> Any:
-    """One loss a sample: the mean over whatever else there is."""
+    """One loss a sample: the mean over all other axes."""
     if getattr(losses, "ndim", 0) == 0:
         raise NetworkError(
             "loss: the function must give one loss a sample (or a unit), not their mean."

@@ -1,8 +1,8 @@
 """A training as a file, and a file as a training that goes on.
 
-The file is safetensors: the parameters under ``<layer>.<parameter>``, so that
-it can also be loaded as parameters, and under names without a point what else
-changes while training runs. Numbers and text are JSON in its header.
+The file is safetensors. Parameters are under ``<layer>.<parameter>``, so that the
+file can also be loaded as parameters. Everything else that changes while training
+runs is under names without a point. Numbers and text are JSON in the header.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _restore(trainer: Trainer, state: TrainingState, callbacks: Mapping[str, Any
 
 
 def _state(trainer: Trainer, arrays: Mapping[str, np.ndarray], notes: Any) -> TrainingState:
-    """The training's state in a file, whose numbers are numbers."""
+    """The training's state in a file, checked to hold numbers where numbers belong."""
     optimiser = [arrays[f"training/optimiser/{i}"] for i in range(len(trainer.updater.state))]
     theta = finite_float32(arrays["training/theta"], "training/theta")
     state = TrainingState(theta, optimiser, **notes["state"])
@@ -144,13 +144,13 @@ def _state(trainer: Trainer, arrays: Mapping[str, np.ndarray], notes: Any) -> Tr
 
 
 def _states(callbacks: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """What callbacks keep while training runs, by their names."""
+    """The states that callbacks keep while training runs, by their names."""
     named = _named(callbacks)
     return {name: getattr(callback, "get_state", dict)() for name, callback in named}
 
 
 def _callback_states(arrays: Mapping[str, np.ndarray], notes: Any) -> dict[str, dict[str, Any]]:
-    """The same, of a file."""
+    """The states of callbacks in a file, by their names."""
     states = {name: dict(state) for name, state in notes["callbacks"].items()}
     for key, array in arrays.items():
         if "." not in key and key.startswith("callback/"):
@@ -194,4 +194,4 @@ def _named(callbacks: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _ignore(state: dict[str, Any]) -> None:
-    """What callbacks without a state do with it."""
+    """Stands for the `set_state` that callbacks without a state lack."""
