@@ -113,7 +113,9 @@ def of_shape(images: np.ndarray, shape: tuple[int, ...], name: str = "augment") 
 
 def in_dtype(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Computed pixels, which lie between those of images, as images have them: rounded or not."""
-    return (np.rint(pixels, out=pixels) if dtype.kind in "iu" else pixels).astype(dtype, copy=False)
+    if dtype.kind in "iu" and pixels.dtype != dtype:
+        np.rint(pixels, out=pixels)
+    return pixels.astype(dtype, copy=False)
 
 
 def white_of(name: str, images: np.ndarray, white: float | None) -> float:

@@ -53,17 +53,11 @@ class Cutout(PerImage):
 
     def _apply(self, images: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), with their holes."""
-        rows, columns = (
-            self._covered(start, side) for start, side in zip(drawn, images.shape[2:], strict=True)
-        )
-        hole = rows[:, None, :, None] & columns[:, None, None, :]
-        return np.where(hole, images.dtype.type(self.value), images)
-
-    def _covered(self, start: np.ndarray, length: int) -> np.ndarray:
-        """Which positions along an axis the square covers, for each image."""
-        positions = np.arange(length)
-        start = start[:, None]
-        return (positions >= start) & (positions < start + self.size)
+        changed = images.copy()
+        for image, top, left in zip(changed, *drawn, strict=True):
+            bottom, right = max(0, top + self.size), max(0, left + self.size)
+            image[:, max(0, top) : bottom, max(0, left) : right] = self.value
+        return changed
 
 
 class RandomErasing(PerImage):

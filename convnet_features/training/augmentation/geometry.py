@@ -129,8 +129,10 @@ class RandomFlip(PerImage):
         axes = {"horizontal": 3, "vertical": 2}
         if self.axis not in axes:
             raise ValueError(f"RandomFlip: axis must be one of {list(axes)}; got {self.axis!r}.")
-        chosen = drawn[0][:, None, None, None]
-        return np.where(chosen, np.flip(images, axes[self.axis]), images)
+        chosen = np.flatnonzero(drawn[0])
+        changed = images.copy()
+        changed[chosen] = np.flip(images, axes[self.axis])[chosen]
+        return changed
 
 
 class RandomRotation(PerImage):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...intervals import Number
+from ...kernels.memory import empty
 from ..batches import Batch
 from .base import Augmentation, in_dtype
 
@@ -24,6 +25,7 @@ class Mixing(Augmentation):
         The shares are drawn from the distribution Beta(alpha, alpha).
     """
 
+    on_bytes: bool = True
     _mixes: bool = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "alpha": [Number(Real, 0, None, closed="neither")]
@@ -34,7 +36,7 @@ class Mixing(Augmentation):
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), mixed; of targets see `fit`."""
-        return self._mixed(images, random)[0]
+        return in_dtype(self._mixed(images, random)[0], images.dtype)
 
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
         images, partners, shares = self._mixed(self._as_taken(batch.images), random)
@@ -59,7 +61,7 @@ class Mixing(Augmentation):
         shares: np.ndarray,
         random: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Images of which `shares` are their own, and what the shares have become."""
+        """Images of which `shares` are their own, not rounded, and what the shares have become."""
 
 
 def _partners(count: int, random: np.random.Generator) -> np.ndarray:
@@ -109,11 +111,13 @@ class MixUp(Mixing):
         random: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         real = np.result_type(images, np.float32)
-        own = shares[:, None, None, None].astype(real)
-        mixed = images[partners].astype(real)
-        mixed *= 1 - own
-        mixed += images * own
-        return in_dtype(mixed, images.dtype), shares
+        mixed = empty(images.shape, real)
+        for k, share in enumerate(shares.astype(real)):
+            partner = images[partners[k]].astype(real)
+            result = np.subtract(images[k], partner, out=mixed[k])
+            result *= share
+            result += partner
+        return mixed, shares
 
 
 class CutMix(Mixing):
@@ -146,8 +150,6 @@ class CutMix(Mixing):
            [0., 1., 1., 0.],
            [0., 0., 0., 0.]])
     """
-
-    on_bytes = True
 
     def _mix(
         self,

@@ -19,6 +19,21 @@ def holes_of(changed, images):
     return np.array(found)
 
 
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 9, 30])
+def test_cutout_as_a_slow_loop(rng, size):
+    images = rng.uniform(1, 2, size=(50, 2, 7, 11)).astype(np.float32)
+    found = Cutout(size, value=-3)(images, np.random.default_rng(0))
+    draws = np.random.default_rng(0)
+    rows, columns = draws.integers(0, 7, size=50), draws.integers(0, 11, size=50)
+    for image, mine, row, column in zip(images, found, rows, columns, strict=True):
+        expected = image.copy()
+        for y in range(row - size // 2, row - size // 2 + size):
+            for x in range(column - size // 2, column - size // 2 + size):
+                if 0 <= y < 7 and 0 <= x < 11:
+                    expected[:, y, x] = -3
+        np.testing.assert_array_equal(mine, expected)
+
+
 class TestRandomErasing:
     @pytest.fixture
     def images(self):
