@@ -84,7 +84,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         **CONSTRAINTS,
         "target": [StrOptions({"auto", "classes", "labels"})],
     }
-    #: The mixin's would not take rows with one 1 for the classes that they stand for.
+    #: The mixin's `score` would not take rows with one 1 for the classes that they stand for.
     score = BaseConvNet.score
 
     def __sklearn_tags__(self) -> Any:

@@ -80,5 +80,5 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
         **CONSTRAINTS,
         "target": [StrOptions({"auto", "numbers"})],
     }
-    #: The mixin's would not take every y that `fit` takes, such as a sparse one.
+    #: The mixin's `score` would not take every y that `fit` takes: a sparse matrix, say.
     score = BaseConvNet.score

@@ -72,7 +72,7 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
 
 
 def _seed(estimator: Any) -> Any:
-    """The random_state; where it is None, the seed of trainings that are to be gone on with."""
+    """The random_state; where it is None, the seed of the training that a checkpoint continues."""
     if estimator.random_state is not None:
         return estimator.random_state
     keepers = (getattr(each, "kept_seed", None) for each in estimator.callbacks or ())
@@ -109,7 +109,7 @@ def continuing_trainer(estimator: Any, data: TrainingData) -> Trainer:
 
 
 def _check_same_network(estimator: Any, model: Model, data: TrainingData) -> None:
-    """Training can go on with what the parameters say now."""
+    """Raise if training cannot go on with the present parameters."""
     check_feature_layer(model.network, estimator.feature_layer)
     declared = estimator._network_layers(data.input_shape)
     changed = "layers" if isinstance(model.layers, list) and declared != model.layers else None
@@ -145,7 +145,7 @@ def training_sets(
 
 
 def whole_set(data: TrainingData) -> Dataset:
-    """All of `data` to train on, each sample with the very weight it was given.
+    """All of `data` to train on, each sample with exactly the weight that it was given.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def _input_scale(input_scale: Any, data: TrainingData) -> float:
 
 
 def _check_scaled(estimator: Any, data: TrainingData, scale: float) -> None:
-    """That pixels are numbers of float32 where a network, and an augmentation, meets them."""
+    """Raise if pixels are no numbers of float32 where a network, or an augmentation, meets them."""
     data.check_scaled(type(estimator).__name__, scale)
     for name in ("augment", "tta"):
         if getattr(estimator, name) is not None:
@@ -190,7 +190,7 @@ def _check_scaled(estimator: Any, data: TrainingData, scale: float) -> None:
 
 
 def check_changeable(name: str, scale: float) -> None:
-    """That float32 holds pixels before they are scaled, where an augmentation meets them."""
+    """Raise if float32 does not hold unscaled pixels, as an augmentation gets them."""
     if not fits_float32(scale):
         raise ValueError(
             f"{name} changes pixels as float32 before they are multiplied by input_scale={scale:g}"
@@ -235,7 +235,7 @@ def _settings(
 
 
 def _check_shares(estimator: Any, objective: Objective, augment: Augmentation | None) -> None:
-    """That the loss takes targets which are one class in part and another in part."""
+    """Raise if the loss takes no targets that are shares of several classes."""
     if takes_shares(objective):
         return
     mixing = augment is not None and augment._mixes
@@ -260,9 +260,9 @@ def _penalty(name: str, value: Any, network: Network) -> Penalty:
 def _relative(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
     """Weights with a mean of 1 over the training rows; None where all of them are equal.
 
-    So the mean weighted loss of a batch is, on average over batches, what it
-    would be with samples repeated as often as they weigh, and the learning rate
-    means what it means without weights.
+    The mean weighted loss of a batch is then, on average over batches, the loss with
+    samples repeated as often as they weigh. The learning rate means the same as it
+    does without weights.
     """
     if weights is None or np.ptp(weights[rows]) == 0:
         return None

@@ -31,7 +31,7 @@ class CheckedImages:
         self.images: Any = None
 
 
-#: Not an attribute of the estimator: copies and pickles of it, made during a fit, would have it.
+#: An attribute of the estimator would get into copies and pickles that are made during a fit.
 _noting: ContextVar[CheckedImages | None] = ContextVar("checked_images", default=None)
 
 
@@ -47,7 +47,7 @@ def noted(estimator: Any, X: Any) -> Iterator[CheckedImages]:
 
 
 def note_checked(estimator: Any, X: Any, images: Any) -> None:
-    """Leave the images of X for whoever is waiting for them."""
+    """Leave the images of X where a block of `noted` waits for them."""
     checked = _noting.get()
     if checked is not None and checked.estimator is estimator and checked.X is X:
         checked.images = images

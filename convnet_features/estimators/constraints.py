@@ -71,7 +71,7 @@ _EVENTS = (
 
 
 def check_callbacks(callbacks: Any) -> None:
-    """That `callbacks` is a list of callbacks, or None, and their parameters what they must be.
+    """Raise if `callbacks` is no list of callbacks, nor None, or has a parameter of a wrong value.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def check_callbacks(callbacks: Any) -> None:
 
 
 def _check_parameters(each: Any) -> None:
-    """Those of a callback, and of what it holds, where there is a table of them."""
+    """Check the parameters of a callback, and of what it holds, where it has a table of them."""
     if hasattr(each, "_parameter_constraints") and hasattr(each, "_validate_params"):
         each._validate_params()
         for held in each.get_params(deep=False).values():

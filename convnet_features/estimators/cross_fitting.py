@@ -1,16 +1,15 @@
 """Features of training rows from networks that did not see them.
 
-A network has seen the labels of the rows it was trained on: its features of
-these rows are better than of any others, and a model behind it that is
+A network has seen the labels of the rows it was trained on. Its features of
+these rows are better than its features of other rows, and a model that is
 trained on them trusts them too much. So the rows are cut into k parts, and the
 features of each part come from a network trained on the other parts.
 
-Unit 7 of one network means nothing to another network: put together as they
-are, the parts would be in k different coordinate systems, and a linear model
-trained on them is no better than chance on the features of a single network.
-Each of the k networks is therefore followed by the linear map that takes its
-features closest to those of the network trained on everything, found by ridge
-regression on the rows that both have seen.
+Unit 7 of one network has nothing to do with unit 7 of another. The parts would be
+in k different coordinate systems, and a linear model trained on all of them is no
+better than chance on the features of a single network. So the features of each of
+the k networks are mapped linearly to those of the network that was trained on
+everything; ridge regression on the rows that both have seen finds the map.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def cross_fitted_features(
 
 
 def _without_files(callbacks: Iterable[Any] | None) -> list[Any]:
-    """Those that a training depends on: the files of the others are the kept network's."""
+    """The callbacks that a training depends on: the kept network's fit writes the others' files."""
     return [clone(each, safe=False) for each in callbacks or () if changes_training(each)]
 
 

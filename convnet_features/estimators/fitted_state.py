@@ -1,4 +1,4 @@
-"""What makes an estimator a fitted one: every such attribute is set here."""
+"""The attributes of a fitted estimator: all of them are set here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..validation import FEATURES_IN, Targets
 
 __all__ = ["set_fitted_state"]
 
-#: What a fit may leave out, and must not be left of an earlier one.
+#: Attributes that a fit may leave out, and that an earlier fit must not leave behind.
 _OPTIONAL = (*FEATURES_IN, "classes_", "load_report_", "_trainer")
 
 

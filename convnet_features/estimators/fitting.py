@@ -90,7 +90,7 @@ class Fitting(CallbackSupportMixin):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on one part of the data, going on where training stopped.
 
-        A network that `fit` has trained is gone on with too. Numbers keep the
+        It also goes on with a network that `fit` has trained. Numbers keep the
         mean and deviation of the first part, pixels its scale.
 
         Parameters
@@ -171,7 +171,7 @@ class Fitting(CallbackSupportMixin):
         return self._automatic_target if self.target == "auto" else self.target
 
     def _trainer_for(self, data: TrainingData, going_on: bool) -> Trainer:
-        """The trainer of the last training, one for what it left behind, or a new one."""
+        """The trainer of the last training; one that goes on with its network; or a new one."""
         if not going_on:
             return new_trainer(self, data)
         if hasattr(self, "_trainer"):
@@ -189,7 +189,7 @@ class Fitting(CallbackSupportMixin):
         keep: bool,
         open_ended: bool = False,
     ) -> None:
-        """Run the trainer; what it had finished counts, whatever ended it."""
+        """Run the trainer; the epochs that it has finished count, however it ends."""
         finished = len(trainer.history)
         try:
             trainer.run(training, validation, n_epochs, callbacks, open_ended)
@@ -208,7 +208,7 @@ class Fitting(CallbackSupportMixin):
         return callbacks
 
     def _set_fitted(self, trainer: Trainer, data: TrainingData, keep: bool) -> None:
-        """Make what was trained this estimator's."""
+        """Give this estimator the trained network, with the attributes of a fitted estimator."""
         set_fitted_state(
             self,
             trainer.model,

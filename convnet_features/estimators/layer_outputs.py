@@ -106,7 +106,7 @@ class LayerOutputs:
             given = np.asarray(batch)
             if given.shape[1:] != input_shape:
                 given = _in_shape(self, given, input_shape)
-            with np.errstate(over="ignore"):  # which is what is checked
+            with np.errstate(over="ignore"):  # the check below sees infinity
                 batch = to_network(given)
             if batch.shape[1:] != input_shape:
                 raise ValueError(
@@ -188,7 +188,7 @@ class LayerOutputs:
         return images
 
     def _views(self) -> Sequence[Callable[[np.ndarray], np.ndarray]]:
-        """How else images are looked at, the same way in every call."""
+        """The functions from images to further views of them, the same in every call."""
         model = self._model
         if self.tta is not None:
             check_changeable("tta", model.input_scale)

@@ -27,13 +27,13 @@ class LayerParameters(BaseEstimator):
     """An estimator whose parameters include ``<layer>_<argument>`` and ``update_<argument>``.
 
     scikit-learn reads parameters off the signature of ``__init__``, which does
-    not list these. They are the ones that ``__init__`` or `set_params` were
-    given, and attributes that are arguments of a layer or of the update rule;
-    any other attribute is the user's own.
+    not list these. They are what ``__init__`` or `set_params` were given, and
+    attributes that are arguments of a layer or of the update rule. Any other
+    attribute is the user's own.
 
-    A subclass may have an ``__init__`` with other arguments. They are its
-    parameters then, as scikit-learn has it; with ``**params`` among them, so
-    are those of this class.
+    A subclass may have an ``__init__`` with other arguments. These are its
+    parameters then, as in scikit-learn; if ``**params`` is among them, the
+    parameters of this class are its parameters too.
     """
 
     layers: Any
@@ -236,7 +236,7 @@ def _defaults(cls: type) -> dict[str, Any]:
 
 
 def _arguments(update: Any) -> Collection[str]:
-    """What an update rule takes; nothing, where `fit` will say that it is none."""
+    """The arguments of an update rule; none where `fit` will say that it is no rule."""
     try:
         return inspect.signature(resolve_update(update)).parameters
     except (TypeError, ValueError):
@@ -255,7 +255,7 @@ _LARGEST = (1, 65_536, 65_536)
 def _check_large_enough(
     input_shape: tuple[int, int, int], specs: list[LayerSpec], params: Iterable[str]
 ) -> None:
-    """That parameters are not about layers that the default network has for larger images."""
+    """Raise if parameters are about layers that the default network has for larger images only."""
     larger = default_network(_LARGEST)
     for name in params:
         found = split_parameter(name, larger)

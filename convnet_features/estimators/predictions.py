@@ -30,7 +30,7 @@ def _learnt(*kinds: str) -> Callable[[Any], bool]:
     return check
 
 
-#: What has probabilities, or may turn out to have them.
+#: The targets that have probabilities, or may turn out to have them.
 _PROBABLE = ("auto", "discrete", "classes", "labels")
 
 
@@ -91,8 +91,8 @@ class Predictions(LayerOutputs):
     def decision_function(self, X: Any) -> np.ndarray:
         """Each label's probability, less one half: positive where the label is predicted.
 
-        By it scikit-learn's scorers rank labels; where there are two of them,
-        probabilities would be taken for those of two classes.
+        scikit-learn's scorers rank labels by it; they would take the probabilities
+        of two labels for those of two classes.
 
         Parameters
         ----------

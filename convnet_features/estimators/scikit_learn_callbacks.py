@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks, which it has from 1.9 on, told of each epoch.
+"""Tells scikit-learn's own callbacks, which exist from version 1.9 on, of each epoch.
 
 They are set with ``set_callbacks`` on the estimator, or on a search or Pipeline
 around it, and know tasks within tasks: here `fit`, and in it one for each epoch.
@@ -55,7 +55,7 @@ class EpochTasks(Callback):
 
     @staticmethod
     def wanted_by(estimator: Any) -> bool:
-        """Whether there is anybody to tell."""
+        """Whether there are such callbacks."""
         return bool(getattr(estimator, "_skl_callbacks", None)) or hasattr(
             estimator, "_parent_callback_ctx"
         )
@@ -87,7 +87,7 @@ class EpochTasks(Callback):
         )
 
     def _fitted_attributes(self, trainer: Trainer) -> dict[str, Any]:
-        """What makes a copy of the estimator fitted, and stays as it is while training goes on."""
+        """The attributes of a fitted copy of the estimator; training does not change them."""
         fitted = copy.copy(self.estimator)
         self.fitted_as_of(fitted, trainer)
         fitted._model = copy.deepcopy(trainer.model)

@@ -50,13 +50,13 @@ class TransferableParameters:
     def load_params(self, source: Any) -> LoadReport:
         """Take over parameters that have the same layer's name and the same shape.
 
-        Those of the layers that predict are left alone, with a warning, where
-        the source's outputs stand for other classes.
+        The layers that predict keep theirs, with a warning, where the source's
+        outputs stand for other classes.
 
-        A fitted estimator's network changes at once. Either way, every later
-        `fit` begins with these parameters in the place of random ones; what it
-        took is in ``load_report_``. A clone knows nothing of them: to carry
-        parameters through a grid search, use ``pretrained=``.
+        The network of a fitted estimator changes at once. In any case, every later
+        `fit` begins with these parameters instead of random ones; ``load_report_``
+        says which it took. A clone does not have them: use ``pretrained=`` to carry
+        parameters through a grid search.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class TransferableParameters:
         return report
 
     def _parameter_shapes(self, source: Any, described: Any) -> dict[str, tuple[int, ...]]:
-        """Those of this estimator's layers, for the images and outputs of another network."""
+        """The shapes of this estimator's parameters, for the images and outputs of another one."""
         if described is None:
             raise NotFittedError(
                 f"{type(self).__name__} is not fitted and the source does not say what images "
@@ -114,7 +114,7 @@ class TransferableParameters:
 
 
 def _checked(described: dict[str, Any]) -> dict[str, Any]:
-    """What a source says of its network, as `parameter_shapes` takes it."""
+    """The description that a source gives of its network, as `parameter_shapes` takes it."""
     shape, n_outputs = described.get("input_shape"), described.get("n_outputs")
     target = described.get("target")
     sizes = [*shape] if isinstance(shape, list | tuple) else []
@@ -144,7 +144,7 @@ def _is_size(value: Any) -> bool:
 
 
 def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
-    """Put into a new model what the estimator was told to begin with, if anything."""
+    """Load the parameters of `pretrained` or `load_params` into a new model, if there are any."""
     source, arrays = estimator.pretrained, getattr(estimator, "_loaded", None)
     described = getattr(estimator, "_loaded_from", None)
     if source is not None:
@@ -170,7 +170,7 @@ def _parameters_of(source: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] |
         arrays, notes = read_arrays(source)
         known = notes if isinstance(notes, dict) and "input_shape" in notes else None
         if known and known.get("kind") == "checkpoint":
-            # What else a training needs is under names without a point.
+            # Names without a point hold the rest of a training's state.
             arrays = {name: value for name, value in arrays.items() if "." in name}
         return arrays, known
     model = getattr(source, "_model", None)
@@ -194,7 +194,7 @@ def _by_position(values: Values) -> dict[str, np.ndarray]:
 
 
 def _described(model: Model) -> dict[str, Any]:
-    """What a network's images are, and its outputs."""
+    """A description of a network's images and outputs."""
     return {
         "input_shape": list(model.input_shape),
         "n_outputs": model.n_outputs,

@@ -112,8 +112,7 @@ def looks_like_values(path: str | os.PathLike[str]) -> bool:
 _BEGINNINGS = (b"PK", b"\x80", b"(d", b"}", b"cc")
 
 
-#: What an archive leads to that is none, or whose headers are not what NumPy writes, as
-#: Python's tokens.
+#: Errors of files that are no archives, or whose headers are not what NumPy writes.
 _ARCHIVE_FAULTS = (
     NotImplementedError,
     RuntimeError,
@@ -173,8 +172,7 @@ def _read_pickle(file: IO[bytes], size: int, n_bytes: int) -> dict[str, list[np.
 class _Budget:
     """Makes the arrays of a pickle, as many and as large as its bytes allow.
 
-    The same bytes, the same list and the same array may stand in a pickle for
-    thousands.
+    A pickle may refer to the same bytes, list or array thousands of times.
 
     Parameters
     ----------

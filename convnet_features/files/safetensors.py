@@ -22,9 +22,9 @@ __all__ = ["looks_like_safetensors", "read_arrays", "write_arrays"]
 
 #: The key of our own JSON among the strings that a safetensors header may hold.
 _NOTES = "convnet_features"
-#: That of the checksum, in hexadecimal digits.
+#: The key of the checksum, in hexadecimal digits.
 _CHECKSUM = "convnet_features.sha256"
-#: Bytes in front of a safetensors header, which say how long it is; a multiple of them is.
+#: Bytes in front of a safetensors header that say how long it is. Its length is a multiple.
 _START = 8
 
 
@@ -70,7 +70,8 @@ def _in_order(header: memoryview) -> bytes:
 def _checksum(arrays: Mapping[str, np.ndarray], notes: str) -> str:
     """The SHA-256 of arrays, what they are called and what they are, and of the notes as text.
 
-    Of the contents, not of the file: another program may write the same in another order.
+    The checksum is of the contents and not of the file, because another program may write the
+    same contents in another order.
     """
     digest = hashlib.sha256()
     for name in sorted(arrays):

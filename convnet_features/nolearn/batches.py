@@ -67,7 +67,7 @@ class BatchIterator:
         return len(self.X)
 
     def transform(self, Xb: Any, yb: Any) -> tuple[Any, Any]:
-        """What becomes of a batch: in this class, itself.
+        """The batch that is trained on: in this class, the batch as it is.
 
         Parameters
         ----------

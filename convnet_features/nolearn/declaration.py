@@ -98,7 +98,7 @@ class DeclaredNetwork(BaseEstimator):
     # Building
 
     def initialize(self) -> None:
-        """Build and compile the network; nothing happens where that was done before.
+        """Build and compile the network, if it is not built yet.
 
         Raises
         ------

@@ -19,7 +19,7 @@ __all__ = ["PrintLayerInfo", "PrintLog", "RememberBestWeights", "SaveWeights"]
 
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_accuracy")
 _HEADINGS = {"train_loss": "trn loss", "valid_loss": "val loss", "valid_accuracy": "valid acc"}
-#: Of a record, what is not printed as it stands.
+#: The keys of a record that are not printed as they stand.
 _NOT_SCORES = {*_COLUMNS, "train_loss_best", "valid_loss_best", "dur"}
 
 

@@ -44,7 +44,7 @@ class Loss:
     target_type: Callable[[str], Any]
 
     def key(self) -> Hashable | None:
-        """What tells it from another, or None where that cannot be said."""
+        """A key that tells it from another loss; None where there is no such key."""
         return description((self.objective, self.arguments, self.target_type("y").type))
 
     def expression(self, network: Network, target: Any, deterministic: bool) -> Any:

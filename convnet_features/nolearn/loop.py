@@ -45,7 +45,7 @@ class TrainingLoop(DeclaredNetwork):
     _as_input: Callable[[Any], np.ndarray]
 
     def _check_parameters(self) -> None:
-        """What would fail only in the middle of training, or train what nobody means."""
+        """Raise for parameters that would fail in the middle of training, or make no sense."""
         name = type(self).__name__
         validate_parameter_constraints(_CONSTRAINTS, {"max_epochs": self.max_epochs}, name)
         for event in _EVENTS:

@@ -313,7 +313,7 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         )
 
     def score(self, X: Any, y: Any) -> float:
-        """The accuracy; in regression the mean squared error, of which less is better.
+        """The accuracy; in regression the mean squared error: less is better.
 
         Parameters
         ----------
@@ -369,7 +369,7 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         return y
 
     def _check_finite(self, what: str, array: Any) -> None:
-        # Anything else than an array of floats is for a batch iterator to turn into one.
+        # A batch iterator may turn anything else into an array of floats.
         if self.check_input and isinstance(array, np.ndarray) and array.dtype.kind == "f":
             check_finite(type(self).__name__, what, array)
 

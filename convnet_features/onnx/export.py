@@ -107,14 +107,14 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
         producer_name="convnet_features",
         producer_version=__version__,
     )
-    # Two layers' values may not be called alike, nor as the model's outputs: names may differ.
+    # Values of two layers need different names, which the model's outputs must not have either.
     names = {"X": estimator._model.network.input.name, **graph.layers}
     helper.set_model_props(model, {LAYER_NAMES: json.dumps(names)})
     return model
 
 
 def _network_of(estimator: Any) -> BaseConvNet:
-    """`estimator`, or the one that is frozen in it; an error says who writes others."""
+    """`estimator`, or the estimator that is frozen in it; an error says who writes others."""
     inner = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
     if isinstance(inner, BaseConvNet):
         return inner

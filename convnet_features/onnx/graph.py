@@ -13,7 +13,7 @@ __all__ = ["LAYER_NAMES", "OPSET", "GraphBuilder"]
 #: The model's property that holds which value is which layer's: a JSON object.
 LAYER_NAMES = "convnet_features.layers"
 
-#: Of the default domain: that of 2022, which every runtime in use knows.
+#: The revision of the default domain: that of 2022, which every runtime in use knows.
 OPSET = 18
 
 

@@ -1,8 +1,8 @@
 """From a Lasagne layer to ONNX nodes: one function a class of layers.
 
 Each takes the graph, the layer, the names of its inputs' values and the name
-that its result shall have, and gives the name of its result: `output`, or an
-input's where the layer does nothing once trained, as dropout.
+for its result. It gives the name of the result: `output`, or an input's name where
+the layer does nothing once trained, as dropout does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write_layer(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: 
         If the layer, or what one of its arguments asks for, has no ONNX form;
         the text names it.
     """
-    # A subclass is what its base is as long as it computes nothing else.
+    # A subclass is written as its base, as long as it computes nothing else.
     layer_class: Any = type(layer)
     for base in layer_class.__mro__:
         if base.__name__ in _WRITERS and _is_known(base):
@@ -182,7 +182,7 @@ def _pooling(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str
     }
     if mode == "max":
         return graph.add("MaxPool", inputs[0], output=output, **attributes)
-    # What overhangs the border counts in a sum, as nothing, and in no average.
+    # Pixels beyond the border count as zeros in a sum, and not at all in an average.
     counted = mode == "sum" or (mode == "average_inc_pad" and layer.ignore_border)
     attributes["count_include_pad"] = int(counted)
     if mode != "sum":

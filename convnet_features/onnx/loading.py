@@ -41,9 +41,9 @@ def from_onnx(
     convolutions, poolings, batch normalisations, rectifiers, dense layers and
     what lies between them. A batch normalisation, a bias or a nonlinearity
     becomes part of the layer in front of it. Layers keep the names that they had
-    when `to_onnx` wrote them. Those of other models are called after the values
-    that they compute; what is no letter, digit or underscore becomes an
-    underscore.
+    when `to_onnx` wrote them. Layers of other models are called after the values
+    that they compute, with underscores in the place of all characters but letters
+    and digits.
 
     The file is not trusted: its size, the sizes that it asks for and everything
     that it says are checked, and nothing in it is executed.
@@ -210,7 +210,7 @@ class Reader:
 
     def _read_node(self, node: Node) -> None:
         try:
-            # What overflows is no finite number, and is refused as such.
+            # Numbers that overflow are not finite, and are refused for that.
             with np.errstate(all="ignore"):
                 planned = OPERATORS[node.operator](self, node)
         except (FileFormatError, NetworkError) as error:
@@ -290,7 +290,7 @@ class Reader:
 
 
 def _folded(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
-    """What a node makes of constants; only Cast and Constant take memory."""
+    """The constant that a node makes of constants; only Cast and Constant take memory."""
     match node.operator:
         case "Constant":
             (value,) = node.attributes.values()

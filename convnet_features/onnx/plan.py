@@ -145,7 +145,7 @@ class LayerPlan:
     def _shape(self, planned: PlannedLayer, single: bool) -> tuple[int, ...]:
         shapes = [(None, *each.shape) for each in planned.incoming]
         try:
-            with without_values():  # Lasagne compares the sizes of those that came
+            with without_values():  # Lasagne compares the sizes of the weights
                 layer = planned.layer_class(
                     shapes[0] if single else shapes, **planned.params, **planned.weights
                 )

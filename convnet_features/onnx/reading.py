@@ -105,8 +105,8 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
     for what, found, limit in (
         ("nodes", graph.node, MAX_NODES),
         ("constants", graph.initializer, MAX_CONSTANTS),
-        # Old files list their constants among the inputs. Counted before they are looked at: each
-        # that is makes an object in Python.
+        # Old files list their constants among the inputs. Counting comes first: each input that
+        # is looked at makes an object in Python.
         ("inputs", graph.input, MAX_CONSTANTS + 1),
         ("outputs", graph.output, MAX_CONSTANTS + 1),
     ):
@@ -154,7 +154,7 @@ def _layer_names(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def _check_names(taken: set[str], nodes: Sequence[Node]) -> None:
-    """That every value is computed once."""
+    """Raise if a value is computed twice."""
     for node in nodes:
         for name in node.outputs:
             if name in taken:

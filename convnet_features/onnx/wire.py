@@ -1,4 +1,4 @@
-"""What a file of ONNX makes of itself in memory, counted before it is parsed."""
+"""The memory that an ONNX file takes when it is parsed, counted before it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHOLE = {"TensorProto"}
 def check_fields(data: bytes) -> None:
     """Count the fields of a model's messages, those of the messages in them too.
 
-    What is no protocol buffer is left to the parser, which says so.
+    The parser says what is wrong with a file that is no protocol buffer.
 
     Parameters
     ----------
