@@ -35,7 +35,7 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.onednn.binding.declarations import Arg
 from convnet_features.kernels.onednn.binding.objects import Primitive
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.onednn.program.program import Program
 from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.registry import get_kernels
@@ -173,11 +173,11 @@ class Parts:
 @contextmanager
 def only_onednn() -> Iterator[None]:
     """Programs made meanwhile have no generated routines."""
-    before, choice.WORTH_GENERATING = choice.WORTH_GENERATING, 1 << 62
+    before, thresholds.WORTH_GENERATING = thresholds.WORTH_GENERATING, 1 << 62
     try:
         yield
     finally:
-        choice.WORTH_GENERATING = before
+        thresholds.WORTH_GENERATING = before
 
 
 class Fit:

@@ -6,7 +6,7 @@ import inspect
 import re
 from pathlib import Path
 
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import candidates, thresholds
 
 PAGE = Path(__file__).parent / "design" / "planning.md"
 #: A comment in front of one threshold or several.
@@ -19,8 +19,8 @@ def candidates_table() -> str:
         "| step | candidate | why it comes before the next | what it needs |",
         "|" + " --- |" * 4,
     ]
-    for step, candidates in choice.CANDIDATES.items():
-        for candidate in candidates:
+    for step, choices in candidates.CANDIDATES.items():
+        for candidate in choices:
             needs = "; ".join(map(str, candidate.requirements)) or "nothing more"
             rows.append(f"| {step} | {candidate.name} | {candidate.gain} | {needs} |")
     return "\n".join(rows)
@@ -29,10 +29,10 @@ def candidates_table() -> str:
 def thresholds_table() -> str:
     """The thresholds, each with its measurement as its comment tells it."""
     rows = ["| threshold | value | what it is, and how it was found |", "|" + " --- |" * 3]
-    for comment, names in THRESHOLDS.findall(inspect.getsource(choice)):
+    for comment, names in THRESHOLDS.findall(inspect.getsource(thresholds)):
         text = " ".join(line.removeprefix("#:").strip() for line in comment.splitlines())
         for name in re.findall(r"^([A-Z_]+) =", names, re.MULTILINE):
-            rows.append(f"| `{name}` | {getattr(choice, name):,} | {text} |")
+            rows.append(f"| `{name}` | {getattr(thresholds, name):,} | {text} |")
     return "\n".join(rows)
 
 

@@ -25,7 +25,7 @@ from convnet_features.kernels.machine import (
     never,
 )
 from convnet_features.kernels.onednn import OneDNNKernels
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.portable import PortableKernels
 
 from ..helpers import assert_close
@@ -251,7 +251,7 @@ def test_choices_for_another_machine_give_the_same_numbers(machine, rng, monkeyp
     """oneDNN computes as on the machine at hand; what we choose is chosen as on the other."""
     if machine.lanes > here().lanes:
         pytest.skip(f"this processor cannot run code for {machine}")
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
     kernel = OneDNNKernels(machine).stack(SEED_NETWORK)
     portable = PortableKernels().stack(SEED_NETWORK)
     x = rng.standard_normal((7, 1, 28, 28)).astype("float32")

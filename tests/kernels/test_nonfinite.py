@@ -18,7 +18,7 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.magnitude import CHUNK, magnitude
 from convnet_features.kernels.onednn.graph.bounds import Measuring
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import get_kernels
 
@@ -158,7 +158,7 @@ def test_stacks(case, activation, kernels, rng, monkeypatch):
     if case in BY_CODE:
         if activation in ("tanh", "sigmoid"):
             pytest.skip("generated code knows no such activation")
-        monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
+        monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
     if first is PoolStage:
         stages = (PoolStage(argument, activation),)
     elif first is ConvStage:

@@ -13,7 +13,7 @@ import pytest
 
 from convnet_features import ConvNetClassifier
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.onednn.program import code_cache as code
 from convnet_features.kernels.registry import get_kernels
 from convnet_features.network import functions
@@ -122,7 +122,7 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
     """The code of the last 64 is kept; that of those before is given back."""
     if "onednn" not in engines:
         pytest.skip("onednn is not on this machine")
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
     kernels = get_kernels("onednn")
     made = []
     compiled = code.CompiledModule

@@ -21,7 +21,7 @@ import pytest
 from convnet_features import ConvNetClassifier
 from convnet_features.kernels.contract import Conv2DSpec, ConvStage, Pool2DSpec, PoolStage
 from convnet_features.kernels.jit.compiler import CompiledModule
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.registry import get_kernels
 from convnet_features.network.functions import clear_programs
 
@@ -132,7 +132,7 @@ def generated(engines, monkeypatch, rng):
     """A training step whose gradients come from generated code."""
     if "onednn" not in engines:
         pytest.skip("onednn is not on this machine")
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
     stages = (ConvStage(Conv2DSpec(), False), PoolStage(Pool2DSpec((2, 2), (2, 2))))
     kernel = get_kernels("onednn").stack(stages)
     x, w = (rng.standard_normal(s, np.float32) for s in ((64, 24, 24, 24), (24, 24, 3, 3)))

@@ -22,7 +22,7 @@ CALLS = """
 import sys
 import numpy as np
 from convnet_features.kernels.contract import *
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.registry import get_kernels
 
@@ -49,7 +49,7 @@ y, workspace = kernel.forward_training(x, params)
 kernel.backward(workspace, x, params, y, y, True)
 
 # Generated code: as a step of a program, and alone with arguments of exactly their size.
-choice.WORTH_GENERATING = 0
+thresholds.WORTH_GENERATING = 0
 stages = (ConvStage(Conv2DSpec((1, 1), ((1, 1), (0, 2)))), PoolStage(Pool2DSpec((3, 2), (2, 2))))
 x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 9, 9, 7), (11, 9, 3, 3), (11,)))
 kernel = StackKernel(kernels.stack(stages).kernel.fast)

@@ -23,8 +23,8 @@ from convnet_features.kernels.onednn.binding.arrays import (
 )
 from convnet_features.kernels.onednn.binding.declarations import Arg, Query
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive, UnsupportedError
-from convnet_features.kernels.onednn.plan.choice import fits, unsupported_convolution
 from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST, PLAIN
+from convnet_features.kernels.onednn.plan.support import fits, unsupported_convolution
 from convnet_features.kernels.onednn.program.program import Program
 from convnet_features.kernels.onednn.program.program_cache import ProgramCache
 from convnet_features.kernels.onednn.program.storage import Value

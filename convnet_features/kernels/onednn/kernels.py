@@ -25,7 +25,8 @@ from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.graph.careful import CarefulGraph
 from convnet_features.kernels.onednn.graph.kernel import OneDNNGraph
-from convnet_features.kernels.onednn.plan.choice import fits, is_large_product
+from convnet_features.kernels.onednn.plan.support import fits
+from convnet_features.kernels.onednn.plan.thresholds import is_large_product
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.program.buffers import BufferPool
 from convnet_features.kernels.onednn.program.code_cache import clear_compiled

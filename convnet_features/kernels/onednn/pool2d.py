@@ -11,7 +11,7 @@ from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gr
 from convnet_features.kernels.onednn.binding.arrays import all_float32, empty_images, images
 from convnet_features.kernels.onednn.binding.declarations import Arg, Query
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.plan.choice import fits, unsupported_pooling
+from convnet_features.kernels.onednn.plan.support import fits, unsupported_pooling
 from convnet_features.kernels.onednn.program.program import Program
 from convnet_features.kernels.onednn.program.program_cache import ProgramCache
 

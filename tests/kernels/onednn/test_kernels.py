@@ -27,7 +27,7 @@ from convnet_features.kernels.onednn.binding.objects import UnsupportedError
 from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.graph.kernel import PLANS, OneDNNGraph
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.program.buffers import BufferPool
 from convnet_features.kernels.onednn.program.lru_cache import LRUCache
@@ -136,7 +136,7 @@ class TestStack:
 
     def test_no_full_size_pass_beside_the_primitives(self, primitives, pool, rng, monkeypatch):
         """Without generated code: one convolution and one pooling each; reorders of nothing larger than pooled images."""
-        monkeypatch.setattr(choice, "WORTH_GENERATING", 1 << 62)
+        monkeypatch.setattr(thresholds, "WORTH_GENERATING", 1 << 62)
         kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
         (x,) = arrays(rng, [(16, 1, 28, 28)])
         params = arrays(rng, SEED_SHAPES)

@@ -21,7 +21,8 @@ from convnet_features.kernels.onednn.binding.primitives import Primitives
 from convnet_features.kernels.onednn.graph.backward import build_backward
 from convnet_features.kernels.onednn.graph.explanation import backward_steps, forward_steps
 from convnet_features.kernels.onednn.graph.forward import build_forward
-from convnet_features.kernels.onednn.plan.choice import choose, is_for_one_thread
+from convnet_features.kernels.onednn.plan.choice import choose
+from convnet_features.kernels.onednn.plan.thresholds import is_for_one_thread
 from convnet_features.kernels.onednn.program.buffers import Buffer, BufferPool
 from convnet_features.kernels.onednn.program.lru_cache import LRUCache
 from convnet_features.kernels.onednn.program.program import Constants, Program

@@ -1,4 +1,8 @@
-"""What runs for a graph of stages: chosen here, and emitted by the builders of programs.
+"""What runs for a graph of stages, and why.
+
+`thresholds` (each with its measurement), `case` (what is asked), `activations` and `layouts` (where
+a rectify is computed, and how images lie), `candidates` (what each needs), `support` (what is given
+to oneDNN at all), and `choice` (what is chosen).
 
 Nothing here needs oneDNN or LLVM: choices are functions of stages, shapes and a `Machine`.
 """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from convnet_features.kernels import threads
 from convnet_features.kernels.onednn.binding.objects import UnsupportedError
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.choice import is_for_one_thread
+from convnet_features.kernels.onednn.plan.thresholds import is_for_one_thread
 from convnet_features.kernels.onednn.program.buffers import BufferPool
 from convnet_features.kernels.onednn.program.lru_cache import LRUCache
 from convnet_features.kernels.onednn.program.program import Program

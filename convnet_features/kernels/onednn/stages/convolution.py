@@ -6,16 +6,14 @@ from convnet_features.kernels.contract import ConvStage, SizedNode
 from convnet_features.kernels.onednn.binding.arrays import by_groups
 from convnet_features.kernels.onednn.binding.declarations import Arg, Query
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.plan.choice import (
+from convnet_features.kernels.onednn.plan.activations import applied_activation, undone_activation
+from convnet_features.kernels.onednn.plan.candidates import (
     POOLED_CONVOLUTION,
     WINOGRAD,
     WINOGRAD_OF_FILTERS,
-    Case,
-    Choice,
-    Option,
-    applied_activation,
-    undone_activation,
 )
+from convnet_features.kernels.onednn.plan.case import Case
+from convnet_features.kernels.onednn.plan.choice import Choice, Option
 from convnet_features.kernels.onednn.program.storage import Value
 from convnet_features.kernels.onednn.stages import pooled_convolution, winograd
 from convnet_features.kernels.onednn.stages.backward import BackwardEmitter

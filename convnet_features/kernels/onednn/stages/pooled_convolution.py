@@ -24,7 +24,8 @@ from convnet_features.kernels.jit.pooled_convolution_gradient import (
 )
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.choice import Case, pooled_activation
+from convnet_features.kernels.onednn.plan.activations import pooled_activation
+from convnet_features.kernels.onednn.plan.case import Case
 from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
 from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.onednn.program.storage import Value

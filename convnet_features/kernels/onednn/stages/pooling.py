@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from convnet_features.kernels.contract import PoolStage, SizedNode
 from convnet_features.kernels.onednn.binding.declarations import Arg, Query
-from convnet_features.kernels.onednn.plan.choice import POOLED_GRADIENT, commutes
+from convnet_features.kernels.onednn.plan.activations import commutes
+from convnet_features.kernels.onednn.plan.candidates import POOLED_GRADIENT
 from convnet_features.kernels.onednn.program.storage import Value
 from convnet_features.kernels.onednn.stages import pooled_convolution
 from convnet_features.kernels.onednn.stages.backward import BackwardEmitter

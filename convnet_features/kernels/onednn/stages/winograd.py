@@ -14,12 +14,12 @@ from convnet_features.kernels.jit.winograd_gradient import (
 from convnet_features.kernels.jit.winograd_transform import Tiling
 from convnet_features.kernels.onednn.binding.objects import MemoryDesc
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.choice import (
-    Case,
+from convnet_features.kernels.onednn.plan.activations import (
     applied_activation,
     pooled_activation,
     undone_activation,
 )
+from convnet_features.kernels.onednn.plan.case import Case
 from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
 from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.onednn.program.storage import Value

@@ -22,7 +22,8 @@ from convnet_features.kernels.contract import (
     SumStage,
 )
 from convnet_features.kernels.machine import Machine, never
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import candidates, choice, thresholds
+from convnet_features.kernels.onednn.plan.case import Case
 
 ROOT = Path(__file__).parents[4]
 AVX512 = Machine("avx512", "amd")
@@ -62,7 +63,12 @@ def steps(choices):
 
 POOLED_CONVOLUTION, WINOGRAD, POOLED_GRADIENT, ONEDNN = (
     each.name
-    for each in (choice.POOLED_CONVOLUTION, choice.WINOGRAD, choice.POOLED_GRADIENT, choice.ONEDNN)
+    for each in (
+        candidates.POOLED_CONVOLUTION,
+        candidates.WINOGRAD,
+        candidates.POOLED_GRADIENT,
+        candidates.ONEDNN,
+    )
 )
 OTHERS = [((node,), ONEDNN) for node in (4, 5, 6)]
 #: [forward, backward] of the two convolutions and poolings.
@@ -91,7 +97,7 @@ def test_one_image_is_not_worth_generated_code():
         "it needs at least 20,000,000 multiplications (each counts 5 times in training), or "
         "generating its code takes longer than it saves"
     )
-    assert dict(choices.forward[2].rejected)[choice.WINOGRAD] == needs
+    assert dict(choices.forward[2].rejected)[candidates.WINOGRAD] == needs
 
 
 def test_gradients_of_the_seed_network():
@@ -101,7 +107,7 @@ def test_gradients_of_the_seed_network():
     assert [each.name for each in gradients[3]] == [POOLED_GRADIENT]
     assert [each.name for each in gradients[1]] == [ONEDNN]
     assert gradients[1][0].rejected == (
-        (choice.POOLED_GRADIENT, "it needs channels enough to fill a vector"),
+        (candidates.POOLED_GRADIENT, "it needs channels enough to fill a vector"),
     )
     # Where the layout of pooled images is unknown, these two would follow.
     assert [each.name for each in gradients[2]] == [WINOGRAD, WINOGRAD]
@@ -112,10 +118,10 @@ def test_gradients_of_the_seed_network():
 def test_why_not_the_candidates_before():
     first, second = chosen(AVX512).forward[0], chosen(AVX512).forward[2]
     assert first.rejected == (
-        (choice.WINOGRAD, "it needs channels and filters that fill whole vectors"),
+        (candidates.WINOGRAD, "it needs channels and filters that fill whole vectors"),
     )
     assert second.rejected == (
-        (choice.POOLED_CONVOLUTION, "it needs fewer channels than a vector holds"),
+        (candidates.POOLED_CONVOLUTION, "it needs fewer channels than a vector holds"),
     )
 
 
@@ -135,7 +141,7 @@ def test_a_pooling_that_others_read_too_is_computed_apart():
         ((3,), ONEDNN),
     ]
     reason = "it needs a max pooling without padding that alone reads it"
-    assert dict(choices.forward[0].rejected)[choice.POOLED_CONVOLUTION] == reason
+    assert dict(choices.forward[0].rejected)[candidates.POOLED_CONVOLUTION] == reason
 
 
 def test_the_callers_own_result_is_not_joined():
@@ -186,13 +192,13 @@ def test_a_gradient_by_winograd_has_sums_that_stay_near(monkeypatch):
     def of_filters():
         return chosen(AVX512).gradients[2][0]
 
-    assert of_filters().options[0].candidate is choice.WINOGRAD_OF_FILTERS
+    assert of_filters().options[0].candidate is candidates.WINOGRAD_OF_FILTERS
     # 49 products of 32 by 32 channels, each plane a vector longer, and the biases.
-    monkeypatch.setattr(choice, "SUMS", 4 * (49 * (32 * 32 + 16) + 32) - 1)
+    monkeypatch.setattr(thresholds, "SUMS", 4 * (49 * (32 * 32 + 16) + 32) - 1)
     assert of_filters().name == ONEDNN
-    reason = dict(of_filters().rejected)[choice.WINOGRAD_OF_FILTERS]
+    reason = dict(of_filters().rejected)[candidates.WINOGRAD_OF_FILTERS]
     assert reason == (
-        f"it needs at most {choice.SUMS:,} bytes of sums, and 4,194,304 of scratch memory a thread"
+        f"it needs at most {thresholds.SUMS:,} bytes of sums, and 4,194,304 of scratch memory a thread"
     )
 
 
@@ -202,16 +208,16 @@ def test_a_gradient_keeps_what_else_a_spec_has():
         further: int = 1
 
     spec = Further((1, 1), ((1, 0), (2, 1)), further=2)
-    case = choice.Case(ConvStage(spec), None, (2, 8, 9, 9), (16, 8, 3, 4), True, AVX2)
+    case = Case(ConvStage(spec), None, (2, 8, 9, 9), (16, 8, 3, 4), True, AVX2)
     assert case.of_images().spec == Further((1, 1), ((1, 2), (1, 2)), further=2)
     assert case.of_filters().spec == spec
 
 
 def test_little_work_is_for_one_thread():
-    assert choice.is_for_one_thread(11_999_999)
-    assert not choice.is_for_one_thread(12_000_000)
-    assert choice.is_large_product(65_536)
-    assert not choice.is_large_product(65_535)
+    assert thresholds.is_for_one_thread(11_999_999)
+    assert not thresholds.is_for_one_thread(12_000_000)
+    assert thresholds.is_large_product(65_536)
+    assert not thresholds.is_large_product(65_535)
 
 
 def test_choosing_needs_neither_oneDNN_nor_LLVM():
@@ -239,7 +245,7 @@ def test_the_page_has_the_tables_of_the_code():
     spec.loader.exec_module(planning)
     text = planning.PAGE.read_text(encoding="utf-8")
     assert planning.with_tables(text) == text
-    names = {name for name in vars(choice) if name.isupper()}
-    numbers = {name for name in names if isinstance(getattr(choice, name), int | float)}
+    names = {name for name in vars(thresholds) if name.isupper()}
+    numbers = {name for name in names if isinstance(getattr(thresholds, name), int | float)}
     assert numbers == {name for name in numbers if f"| `{name}` |" in text}
     assert len(numbers) > 10

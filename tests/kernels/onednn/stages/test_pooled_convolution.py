@@ -15,7 +15,8 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import candidates, thresholds
+from convnet_features.kernels.onednn.plan.case import Case
 from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.onednn.stages.generated_convolution import (
     known_layout,
@@ -114,7 +115,7 @@ APART = {
 
 @pytest.fixture(autouse=True)
 def always_worth_it(monkeypatch):
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
 
 
 def arguments(rng, x_shape, w_shape, numbers=None):
@@ -164,7 +165,7 @@ def check(rng, conv, pool, x_shape, w_shape, numbers=None):
 
 def is_one_pass(case, machine, training=False):
     """Is one pass chosen for the case, on a machine?"""
-    return choice.POOLED_CONVOLUTION.suits(choice.Case(*case, training, machine)) is None
+    return candidates.POOLED_CONVOLUTION.suits(Case(*case, training, machine)) is None
 
 
 def can_be_one_pass(kernel, case, training):
@@ -198,7 +199,7 @@ class TestChoice:
     @pytest.mark.parametrize("machine", GENERATING.values(), ids=GENERATING)
     def test_one_pass(self, case, machine, training):
         assert is_one_pass(case, machine, training)
-        assert choice.Case(*case, training, machine).geometry.lanes == machine.lanes
+        assert Case(*case, training, machine).geometry.lanes == machine.lanes
 
     @pytest.mark.parametrize("case", JOINED.values(), ids=JOINED)
     @pytest.mark.parametrize("machine", WITHOUT_CODE.values(), ids=WITHOUT_CODE)
@@ -223,7 +224,7 @@ class TestChoice:
 
 
 def test_little_work_is_not_worth_it(rng, monkeypatch):
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 20_000_000)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 20_000_000)
     case = JOINED["seed network"]
     assert not any(is_one_pass(case, machine, training=True) for machine in MACHINES.values())
     assert routines(check(rng, *case)) == [0, 0]

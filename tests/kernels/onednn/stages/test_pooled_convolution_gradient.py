@@ -23,7 +23,8 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.geometry import Geometry
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import candidates, thresholds
+from convnet_features.kernels.onednn.plan.case import Case as PlannedCase
 from convnet_features.kernels.onednn.program import code_cache as code
 from convnet_features.kernels.onednn.program.routine import Routine
 from convnet_features.kernels.onednn.stages import pooled_convolution
@@ -103,7 +104,7 @@ CASES = {
 def any_work_is_worth_it(monkeypatch):
     if "onednn" not in available_engines():
         pytest.skip("oneDNN is not on this machine")
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
 
 
 @pytest.fixture
@@ -151,8 +152,8 @@ def routines(kernel):
 def geometry(case, machine):
     """What the code for a case's gradients depends on; None where it is not for them."""
     conv, pool = case.stages[:2]
-    asked = choice.Case(conv, pool, case.x, case.shapes[0], True, machine)
-    return asked.geometry if choice.POOLED_GRADIENT.suits(asked) is None else None
+    asked = PlannedCase(conv, pool, case.x, case.shapes[0], True, machine)
+    return asked.geometry if candidates.POOLED_GRADIENT.suits(asked) is None else None
 
 
 def are_by_code(kernel):
@@ -163,8 +164,8 @@ def are_by_code(kernel):
     primitives = kernel.kernel._primitives
     return [
         pooled_convolution._blocked(primitives, pooling, primitives.machine.lanes)
-        and choice.POOLED_GRADIENT.suits(
-            choice.Case(
+        and candidates.POOLED_GRADIENT.suits(
+            PlannedCase(
                 before.stage,
                 pooling.stage,
                 before.x_desc.shape,
@@ -199,7 +200,7 @@ def generated(stages, x, params, gy, input_grad=True):
 def without(stages, x, params, gy):
     """What oneDNN's own path computes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choice, "WORTH_GENERATING", 10**15)
+        patch.setattr(thresholds, "WORTH_GENERATING", 10**15)
         kernel = onednn_alone(stages)
         results = gradients(kernel, x, params, gy)
         assert routines(kernel) == []
@@ -302,8 +303,8 @@ class TestAgainstLoops:
         """In a process that knows no longer ones."""
         names = list(CASES)[::every]
         code = f"""
-from convnet_features.kernels.onednn.plan import choice
-choice.WORTH_GENERATING = 0
+from convnet_features.kernels.onednn.plan import thresholds
+thresholds.WORTH_GENERATING = 0
 from tests.kernels.onednn.stages.test_pooled_convolution_gradient import CASES, check_exact
 print(sorted({{check_exact(CASES[name]) for name in {names}}}))
 """
@@ -502,7 +503,7 @@ class TestThreads:
     @pytest.fixture
     def several(self, monkeypatch):
         """Even a little is divided between threads."""
-        monkeypatch.setattr(choice, "WORK_OF_ONE_THREAD", 0)
+        monkeypatch.setattr(thresholds, "WORK_OF_ONE_THREAD", 0)
         yield
         threads.set_num_threads(None)
 
@@ -572,10 +573,10 @@ def machine(request):
 class TestChoice:
     def test_small_work_is_left_to_oneDNN(self, monkeypatch, machine):
         case = CASES["33 images"]
-        work = choice.IN_TRAINING * 33 * 33 * 16 * 3 * 3 * 3 * 4
-        monkeypatch.setattr(choice, "WORTH_GENERATING", work)
+        work = thresholds.IN_TRAINING * 33 * 33 * 16 * 3 * 3 * 3 * 4
+        monkeypatch.setattr(thresholds, "WORTH_GENERATING", work)
         assert geometry(case, machine) is not None
-        monkeypatch.setattr(choice, "WORTH_GENERATING", work + 1)
+        monkeypatch.setattr(thresholds, "WORTH_GENERATING", work + 1)
         assert geometry(case, machine) is None
         assert not uses_generated_code(case.stages, case.x, case.shapes)
 
@@ -620,9 +621,9 @@ class TestChoice:
         case = CASES["padding"]
         whole = Geometry(case.conv, case.pool, case.x[1:], (20, 3, 3), machine.lanes)
         n_taps = sum(map(len, whole.classes))
-        monkeypatch.setattr(choice, "MOST_TAPS", n_taps)
+        monkeypatch.setattr(thresholds, "MOST_TAPS", n_taps)
         assert geometry(case, machine) == whole
-        monkeypatch.setattr(choice, "MOST_TAPS", n_taps - 1)
+        monkeypatch.setattr(thresholds, "MOST_TAPS", n_taps - 1)
         assert geometry(case, machine) is None
         assert not uses_generated_code(case.stages, case.x, case.shapes)
 

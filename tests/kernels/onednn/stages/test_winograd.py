@@ -18,7 +18,8 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.onednn.plan import choice
+from convnet_features.kernels.onednn.plan import candidates, thresholds
+from convnet_features.kernels.onednn.plan.case import Case as PlannedCase
 from convnet_features.kernels.onednn.stages.generated_convolution import (
     known_layout,
     replaced_primitives,
@@ -126,7 +127,7 @@ APART = {
 
 @pytest.fixture(autouse=True)
 def always_worth_it(monkeypatch):
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 0)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
 
 
 def drawn(rng, shape):
@@ -186,8 +187,8 @@ def check(rng, case):
 
 def is_filtered(case, machine, training=False):
     """Is Winograd's algorithm chosen for the case, on a machine?"""
-    asked = choice.Case(case.conv, None, case.x, case.shapes[0], training, machine)
-    return choice.WINOGRAD.suits(asked) is None
+    asked = PlannedCase(case.conv, None, case.x, case.shapes[0], training, machine)
+    return candidates.WINOGRAD.suits(asked) is None
 
 
 def winograd_steps(kernel, case, pool=None):
@@ -267,9 +268,9 @@ def test_how_much_work_is_worth_it(machine, training, times, monkeypatch):
     """A training step stands for many: its multiplications count five times."""
     case = Case((1, 64, 32, 32), 64)
     work = times * 64 * 64 * 9 * 32 * 32
-    monkeypatch.setattr(choice, "WORTH_GENERATING", work)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", work)
     assert is_filtered(case, machine, training)
-    monkeypatch.setattr(choice, "WORTH_GENERATING", work + 1)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", work + 1)
     assert not is_filtered(case, machine, training)
 
 
@@ -279,17 +280,17 @@ def test_not_where_it_is_not_for(case, rng):
 
 
 def test_little_work_is_not_worth_it(rng, monkeypatch):
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 40_000_000)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 40_000_000)
     assert steps(check(rng, JOINED["seed network"]), "Winograd convolution") == [0, 0]
 
 
 def test_not_where_a_thread_would_need_much_memory(rng, monkeypatch):
-    monkeypatch.setattr(choice, "SCRATCH", 1000)
+    monkeypatch.setattr(thresholds, "SCRATCH", 1000)
     assert steps(check(rng, JOINED["seed network"]), "Winograd convolution") == [0, 0]
 
 
 def test_filters_whose_gradient_would_go_through_memory(rng, monkeypatch):
-    monkeypatch.setattr(choice, "SUMS", 1000)
+    monkeypatch.setattr(thresholds, "SUMS", 1000)
     kernel = check(rng, ALONE["5x5"])
     assert steps(kernel, "Winograd convolution") == winograd_steps(kernel, ALONE["5x5"])
     assert gradient_steps(kernel, OF_FILTERS) == [0]
@@ -404,7 +405,7 @@ def test_as_exact_as_a_sum_of_products(name, rng, monkeypatch):
 
     get_kernels("onednn").clear_caches()
     filtered = error()
-    monkeypatch.setattr(choice, "WORTH_GENERATING", 2**62)
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 2**62)
     get_kernels("onednn").clear_caches()
     assert filtered < 2 * error()
 
