@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-__all__ = ["KernelStep"]
+__all__ = ["ROUNDS", "KernelStep", "least_seconds"]
+
+#: How often each step is timed; the least time counts.
+ROUNDS = 3
 
 Shape = tuple[int, ...]
 
@@ -46,3 +51,13 @@ class KernelStep(NamedTuple):
     multiplications: int
     bytes: int
     seconds: float | None = None
+
+
+def least_seconds(compute: Callable[[], Any]) -> float:
+    """The least time of several calls."""
+    found = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        compute()
+        found.append(time.perf_counter() - began)
+    return min(found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import operator
-import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from pytensor.graph.basic import Constant
 from ..compilation.linker import compilation_rewriter
 from ..fusion.naming import layers_of, name_layers
 from ..kernels.registry import ENGINES, get_kernels
-from ..kernels.steps import KernelStep
+from ..kernels.steps import KernelStep, least_seconds
 from ..ops.base import KernelOp
 from ..ops.stack import Stack
 from ..theano_facade import theano_scope
@@ -24,9 +24,6 @@ from .model import Model
 from .outputs import symbolic_output
 
 __all__ = ["ExplainedStep", "Explanation", "explain_model", "explain_network"]
-
-#: How often each step is timed; the least counts.
-ROUNDS = 3
 
 
 class ExplainedStep(NamedTuple):
@@ -276,7 +273,8 @@ class _Walk:
                 if isinstance(node.op, Stack):
                     self._note_stack(node, given, learnt)
                 elif _is_work(node, given, results[0]):
-                    seconds = _least(lambda c=compute, g=given: c(*g)) if self.timed else None  # type: ignore[misc]
+                    timed = partial(compute, *given)
+                    seconds = least_seconds(timed) if self.timed else None
                     step = self._other(node, given, results[0], seconds)
                     if node.outputs[0] in of_images:
                         self.forward.append(step)
@@ -384,13 +382,3 @@ def _names(graph: Any, step: KernelStep) -> str:
     names = [name for number in step.nodes for name in graph.nodes[number].layers]
     stages = [type(graph.nodes[number].stage).__name__ for number in step.nodes]
     return ", ".join(dict.fromkeys(names)) or f"({', '.join(stages)})"
-
-
-def _least(compute: Callable[[], Any]) -> float:
-    """The least time of several, in seconds."""
-    found = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        compute()
-        found.append(time.perf_counter() - began)
-    return min(found)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from convnet_features.kernels.contract import Arrays, GraphKernel, Node, SizedNode, StageGraph
-from convnet_features.kernels.steps import KernelStep
+from convnet_features.kernels.steps import KernelStep, least_seconds
 
 __all__ = ["explain_stages"]
 
 WHY = "the portable engine computes with NumPy and its BLAS"
-#: How often each stage is timed; the least counts.
-ROUNDS = 3
 
 
 def explain_stages(
@@ -42,7 +40,7 @@ def explain_stages(
         alone = make(StageGraph(len(given), (Node(node.stage, _numbers(given)),), (len(given),)))
         (y,) = alone.forward(given, own)
         values.append(y)
-        seconds = _least(lambda a=alone, g=given, o=own: a.forward(g, o)) if timed else None  # type: ignore[misc]
+        seconds = least_seconds(partial(alone.forward, given, own)) if timed else None
         forward.append(_step(node, "forward", [*given, *own, y], seconds))
         if training and needs[node.value]:
             wanted = [needs[value] for value in node.inputs]
@@ -77,14 +75,4 @@ def _time_of_gradient(
 ) -> float:
     ys, workspace = kernel.forward_training(xs, params)
     gys = [np.ones_like(y) for y in ys]
-    return _least(lambda: kernel.backward(workspace, xs, params, ys, gys, wanted))
-
-
-def _least(compute: Callable[[], Any]) -> float:
-    """The least time of several."""
-    found = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        compute()
-        found.append(time.perf_counter() - began)
-    return min(found)
+    return least_seconds(lambda: kernel.backward(workspace, xs, params, ys, gys, wanted))
