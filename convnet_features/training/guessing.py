@@ -11,6 +11,7 @@ from scipy.special import entr
 from ..exceptions import GuessingWarning
 from ..network.build import Target
 from .batches import Dataset
+from .callbacks.early_stopping import EarlyStopping
 from .defaults import NORMALISED
 from .objectives import Objective, UnitByUnit
 
@@ -37,10 +38,10 @@ _GUESSES: dict[Target, str] = {
 def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
     """Warn where a network has learnt nothing about the images that it was trained on.
 
-    The warning comes after 200 updates or more, where the network's loss on these images,
-    without dropout and penalties, is at least 0.99 of the least loss that one answer for all
-    of them has. It looks at 2,000 images at most, and at none where the training loss of the
-    last epoch is below 0.9 of that least loss.
+    The warning comes after 200 updates or more (or fewer, where `EarlyStopping` has cut so many
+    short), where the network's loss on these images, without dropout and penalties, is at least
+    0.99 of the least loss that one answer for all of them has. It looks at 2,000 images at most,
+    and at none where the training loss of the last epoch is below 0.9 of that least loss.
 
     Parameters
     ----------
@@ -54,8 +55,8 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
     GuessingWarning
     """
     model, objective = trainer.model, trainer.settings.objective
-    history, n_updates = trainer.history, len(trainer.history) * trainer.n_batches
-    if n_updates < MIN_UPDATES:
+    history, stopped_early = trainer.history, _stopped_early(trainer)
+    if trainer.n_batches * (trainer.last_epoch if stopped_early else len(history)) < MIN_UPDATES:
         return
     rows = _some(data.rows)
     weights = None if data.weights is None else data.weights[rows]
@@ -70,18 +71,24 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
         return
     rate = trainer.learning_rate
     now = "" if rate is None else f" than {rate:g}"
+    longer = "more patience (n_iter_no_change)" if stopped_early else "more epochs (max_epochs)"
     normalised = getattr(trainer.settings.rule, "__name__", "") in NORMALISED
     adam = "" if normalised else ", update='adam'"
     warnings.warn(
         f"Training ended no better than guessing: after {len(history)} epochs "
-        f"({n_updates:,} updates) the loss on the training images is {loss:.4g}, and "
-        f"{_GUESSES[model.target]} has a loss of {guess:.4g}. Try a smaller "
-        f"update_learning_rate{now}{adam}, more epochs (max_epochs), and batch normalisation in "
-        "networks of your own; see that the labels belong to the images, and that input_scale "
-        "brings pixels near 1.",
+        f"({len(history) * trainer.n_batches:,} updates) the loss on the training images is "
+        f"{loss:.4g}, and {_GUESSES[model.target]} has a loss of {guess:.4g}. Try a smaller "
+        f"update_learning_rate{now}{adam}, {longer}, and batch normalisation in networks of your "
+        "own; see that the labels belong to the images, and that input_scale brings pixels near 1.",
         GuessingWarning,
         stacklevel=2,
     )
+
+
+def _stopped_early(trainer: Trainer) -> bool:
+    """Whether it was `EarlyStopping` that ended it, not the number of epochs."""
+    watchers = [each for each in trainer.callbacks if isinstance(each, EarlyStopping)]
+    return any(each.waited_ >= each.patience for each in watchers)
 
 
 def _some(rows: np.ndarray) -> np.ndarray:

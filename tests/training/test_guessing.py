@@ -76,6 +76,14 @@ class TestTheWarning:
         (message,) = warned(net, X, y)
         assert "to give every image the mean of y has a loss of 1." in message
 
+    def test_early_stopping_that_cuts_a_training_short(self, digits, make_net):
+        """Some 20 batches of the 240 that were asked for: more epochs would change nothing."""
+        net = stuck(make_net, early_stopping=True, n_iter_no_change=2)
+        (message,) = warned(net, *digits)
+        assert net.n_iter_ < 10
+        assert "more patience (n_iter_no_change), and batch normalisation" in message
+        assert "max_epochs" not in message
+
     def test_the_answer_to_the_weights(self, digits, make_net):
         """Balanced weights make a network worse than guessing where they don't count."""
         X, y = digits
@@ -93,6 +101,10 @@ class TestSilence:
     def test_where_few_updates_were_asked_for(self, digits, make_net):
         net = make_net(max_epochs=30, update_learning_rate=1e-9, batch_size=32)
         assert not warned(net, *digits)  # 180 updates
+
+    def test_where_few_were_asked_for_and_stopping_came_early(self, digits, make_net):
+        net = make_net(max_epochs=20, update_learning_rate=1e-9, early_stopping=True)
+        assert not warned(net, *digits)
 
     def test_of_penalties_smoothing_and_dropout(self, digits, make_net):
         """They hold the training loss near that of guessing, and the network learns."""
