@@ -85,6 +85,22 @@ from convnet_features.inspection import SaliencyDisplay
 saliency = SaliencyDisplay.from_estimator(model, images, labels).plot()
 
 # %%
+# Where the last convolution found what speaks for the class that the
+# LogisticRegression predicts: Grad-CAM.
+from convnet_features.inspection import GradCAMDisplay
+
+where = GradCAMDisplay.from_estimator(model, images).plot()
+
+# %%
+# The errors
+# ----------
+# The most confident first: how probable the predicted class was thought, that
+# class, and the true one.
+from convnet_features.inspection import MisclassifiedDisplay
+
+errors = MisclassifiedDisplay.from_estimator(model, X_test, y_test, max_images=10).plot()
+
+# %%
 # The features of one image
 # -------------------------
 from convnet_features.inspection import LayerActivationsDisplay
@@ -95,8 +111,8 @@ bars = LayerActivationsDisplay.from_estimator(model, X_test[:1]).plot()
 # The features of many
 # --------------------
 # In the plane, by t-SNE: on the left the pixels themselves (the input layer's
-# "activations"), on the right what the network makes of them. The network has
-# seen none of these digits.
+# "activations"), on the right what the network makes of them, with some digits at
+# their points. The network has seen none of these.
 from sklearn.manifold import TSNE
 
 from convnet_features.inspection import FeatureEmbeddingDisplay
@@ -104,7 +120,7 @@ from convnet_features.inspection import FeatureEmbeddingDisplay
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for layer, ax in zip(["input", "dense"], axes, strict=True):
     display = FeatureEmbeddingDisplay.from_estimator(
-        model, X_test, y_test, layer=layer, reducer=TSNE(random_state=0)
+        model, X_test, y_test, layer=layer, reducer=TSNE(random_state=0), thumbnails=40
     )
     display.plot(ax=ax).axes_.set_title(layer)
 

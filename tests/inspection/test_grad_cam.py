@@ -57,7 +57,7 @@ def test_with_means_of_maps_it_is_the_class_activation_map(colours):
 
 
 def of_maps(extractor, maps):
-    """The seed network's dense activations of conv2d2's maps, in float64."""
+    """The network's dense activations of conv2d2's maps, in float64."""
     n, channels, height, width = maps.shape
     tiles = maps.reshape(n, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5))
     dense = extractor.layers_["dense"]
@@ -78,19 +78,30 @@ def heat_by_differences(score, maps, step=1e-5):
 
 
 @pytest.fixture(scope="module")
-def seed_network(digits):
-    return ConvNetFeatureExtractor(max_epochs=3, random_state=0).fit(*digits)
+def two_blocks(digits):
+    convolution = {"num_filters": 16, "filter_size": 3, "pad": "same"}
+    specs = [
+        ("input", layers.InputLayer),
+        ("conv2d1", layers.Conv2DLayer, convolution),
+        ("maxpool1", layers.MaxPool2DLayer, {"pool_size": 2}),
+        ("conv2d2", layers.Conv2DLayer, convolution),
+        ("maxpool2", layers.MaxPool2DLayer, {"pool_size": 2}),
+        ("dropout", layers.DropoutLayer),
+        ("dense", layers.DenseLayer, {"num_units": 50}),
+        ("output", layers.DenseLayer, {}),
+    ]
+    return ConvNetFeatureExtractor(specs, max_epochs=3, random_state=0).fit(*digits)
 
 
-def test_a_network_explains_its_score_before_the_softmax(seed_network, digits):
+def test_a_network_explains_its_score_before_the_softmax(two_blocks, digits):
     X, y = digits[0][:4], digits[1][:4]
-    maps = seed_network.get_output("conv2d2", X).astype(np.float64)
-    output = seed_network.layers_["output"]
+    maps = two_blocks.get_output("conv2d2", X).astype(np.float64)
+    output = two_blocks.layers_["output"]
     weights = output.W.get_value().astype(np.float64)[:, y]
     expected = heat_by_differences(
-        lambda maps: (of_maps(seed_network, maps) * weights.T).sum(axis=1), maps
+        lambda maps: (of_maps(two_blocks, maps) * weights.T).sum(axis=1), maps
     )
-    display = GradCAMDisplay.from_estimator(seed_network, X, y)
+    display = GradCAMDisplay.from_estimator(two_blocks, X, y)
     assert display.layer_name == "conv2d2"
     assert (expected.max(axis=(1, 2)) > 0).any()
     np.testing.assert_allclose(display.heat, expected, rtol=1e-3, atol=1e-4 * expected.max())
@@ -107,19 +118,19 @@ def test_a_network_explains_its_score_before_the_softmax(seed_network, digits):
     ids=lambda steps: type(steps[-1]).__name__ + str(len(steps)),
 )
 @pytest.mark.parametrize("n_classes", [2, 10])
-def test_a_pipeline_explains_the_linear_model_at_its_end(behind, n_classes, seed_network, digits):
+def test_a_pipeline_explains_the_linear_model_at_its_end(behind, n_classes, two_blocks, digits):
     X, y = digits[0][:200], digits[1][:200] % n_classes
-    head = make_pipeline(*behind).fit(seed_network.transform(X), y)
-    model = make_pipeline(seed_network, *head)
+    head = make_pipeline(*behind).fit(two_blocks.transform(X), y)
+    model = make_pipeline(two_blocks, *head)
     some, target = X[:3], y[:3]
 
     def score(maps):
-        values = head.decision_function(of_maps(seed_network, maps))
+        values = head.decision_function(of_maps(two_blocks, maps))
         if n_classes == 2:
             return values * (2 * target - 1)
         return values[np.arange(3), target]
 
-    maps = seed_network.get_output("conv2d2", some).astype(np.float64)
+    maps = two_blocks.get_output("conv2d2", some).astype(np.float64)
     expected = heat_by_differences(score, maps)
     display = GradCAMDisplay.from_estimator(model, some, target)
     np.testing.assert_allclose(display.heat, expected, rtol=2e-3, atol=1e-3 * expected.max())
@@ -128,12 +139,12 @@ def test_a_pipeline_explains_the_linear_model_at_its_end(behind, n_classes, seed
     ]
 
 
-def test_a_linear_regression_behind_features(seed_network, digits):
+def test_a_linear_regression_behind_features(two_blocks, digits):
     X, y = digits[0][:100], digits[1][:100].astype(float)
-    ridge = Ridge().fit(seed_network.transform(X), y)
-    maps = seed_network.get_output("conv2d2", X[:2]).astype(np.float64)
-    expected = heat_by_differences(lambda maps: ridge.predict(of_maps(seed_network, maps)), maps)
-    display = GradCAMDisplay.from_estimator(make_pipeline(seed_network, ridge), X[:2])
+    ridge = Ridge().fit(two_blocks.transform(X), y)
+    maps = two_blocks.get_output("conv2d2", X[:2]).astype(np.float64)
+    expected = heat_by_differences(lambda maps: ridge.predict(of_maps(two_blocks, maps)), maps)
+    display = GradCAMDisplay.from_estimator(make_pipeline(two_blocks, ridge), X[:2])
     np.testing.assert_allclose(display.heat, expected, rtol=2e-3, atol=1e-3 * expected.max())
     assert display.titles == ["output 0"] * 2
 
@@ -149,10 +160,10 @@ def test_a_regressor_explains_its_number(digits):
     ids=lambda each: type(each).__name__,
 )
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
-def test_scores_without_slopes_are_refused_with_what_to_do(end, seed_network, digits):
+def test_scores_without_slopes_are_refused_with_what_to_do(end, two_blocks, digits):
     X, y = digits[0][:60], digits[1][:60]
     front = FunctionTransformer()
-    model = make_pipeline(front, seed_network, end.fit(seed_network.transform(X), y))
+    model = make_pipeline(front, two_blocks, end.fit(two_blocks.transform(X), y))
     text = (
         rf"the scores of {type(end).__name__} are no weighted sums of the network's features, so "
         r"they have no slopes\. Explain what the network itself predicts "
@@ -162,16 +173,16 @@ def test_scores_without_slopes_are_refused_with_what_to_do(end, seed_network, di
         GradCAMDisplay.from_estimator(model, X[:2])
     remedy = GradCAMDisplay.from_estimator(model[:2], X[:2])
     np.testing.assert_array_equal(
-        remedy.heat, GradCAMDisplay.from_estimator(seed_network, X[:2]).heat
+        remedy.heat, GradCAMDisplay.from_estimator(two_blocks, X[:2]).heat
     )
 
 
-def test_frames_of_features_keep_their_names(seed_network, digits):
+def test_frames_of_features_keep_their_names(two_blocks, digits):
     pytest.importorskip("pandas")
     X, y = digits[0][:60], digits[1][:60]
     net = ConvNetFeatureExtractor(max_epochs=1, random_state=0).set_output(transform="pandas")
     model = make_pipeline(net, StandardScaler(), LogisticRegression(max_iter=500)).fit(X, y)
-    assert GradCAMDisplay.from_estimator(model, X[:2]).heat.shape == (2, 4, 4)
+    assert GradCAMDisplay.from_estimator(model, X[:2]).heat.shape[0] == 2
 
 
 def test_features_of_several_layers(colours):
@@ -227,13 +238,13 @@ def test_the_default_is_the_last_convolution_with_what_completes_it(colours):
         assert (display.layer_name, display.heat.shape[1:]) == (name, size)
 
 
-def test_layers_that_are_none(colours, seed_network, digits):
+def test_layers_that_are_none(colours, two_blocks, digits):
     X, y = colours
     with pytest.raises(
         ValueError,
         match=r"layer: 'dense' is no layer with maps that 'output' .* stands on; those are conv2d1, maxpool1",
     ):
-        GradCAMDisplay.from_estimator(seed_network, digits[0][:1], layer="dense")
+        GradCAMDisplay.from_estimator(two_blocks, digits[0][:1], layer="dense")
     dense = [("input", layers.InputLayer), ("output", layers.DenseLayer, {})]
     net = ConvNetClassifier(dense, max_epochs=1, random_state=0).fit(X, y)
     with pytest.raises(
