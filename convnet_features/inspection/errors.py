@@ -257,7 +257,7 @@ class MisclassifiedDisplay(Display):
     def _titles(self) -> list[str]:
         certain = [""] * len(self.rows)
         if self.probabilities is not None:
-            certain = [f"{value:.2f} " for value in self.probabilities]
+            certain = [f"{value:.2f}: " for value in self.probabilities]
         return [
             f"{value}{predicted}\nis {true}"
             for predicted, value, true in zip(self.y_pred, certain, self.y_true, strict=True)

@@ -33,7 +33,7 @@ def test_errors_come_with_the_most_confident_first(extractor, digits):
     np.testing.assert_allclose(display.pictures, X[expected, 0] / X[expected].max())
     titles = [each.get_title() for each in display.plot().axes_.ravel() if each.images]
     assert (
-        titles[0] == f"{display.probabilities[0]:.2f} {display.y_pred[0]}\nis {display.y_true[0]}"
+        titles[0] == f"{display.probabilities[0]:.2f}: {display.y_pred[0]}\nis {display.y_true[0]}"
     )
 
 
