@@ -105,6 +105,9 @@ def test_the_files_that_additions_touch_are_there():
     assert len(named) > 40
     assert not [name for name in named if not any((root / name).is_file() for root in roots)]
     prose = (DESIGN / "adding.md").read_text(encoding="utf-8")
+    stage = prose.partition("## A stage with kernels")[2].partition("\n## ")[0]
+    # Its module in `stages`, beside the table, is one more.
+    assert 1 + len(re.findall(r"^\| `", stage, re.MULTILINE)) == 8
     kinds = (
         "layer",
         "stage with kernels",

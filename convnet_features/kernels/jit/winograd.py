@@ -1,4 +1,4 @@
-"""Convolutions by Winograd's algorithm, and their images' gradients, which are such.
+"""Convolutions by Winograd's algorithm, and their images' gradients: convolutions too.
 
 For each of the products of `winograd_transform` the sum over the channels is a
 product of two matrices. What is done here is ``forward``: transform some

@@ -1,7 +1,7 @@
 """A convolution on its own, outside of stacks.
 
-It works on channels-last images and returns such: a transposed view of a NumPy
-array that the next kernel takes as it is.
+It works on channels-last images and returns channels-last images: a transposed view of a
+NumPy array, which the next kernel takes as it is.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class OneDNNConv2D(Conv2DKernel):
         )
 
     def _hint(self, x_shape: Shape, w_shape: Shape, y_shape: Shape) -> Primitive:
-        """The forward convolution, which gradients want to be told of."""
+        """The forward convolution: oneDNN needs it to describe its gradients."""
         any_of = self._primitives.any
         return self._primitives.convolution_forward(
             self.spec, any_of(x_shape), any_of(w_shape), None, any_of(y_shape), training=True

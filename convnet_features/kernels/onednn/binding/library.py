@@ -124,7 +124,7 @@ class Library:
         return self.ffi.new("dnnl_dim_t[]", [int(value) for value in values])
 
     def _limited(self, limit: Limit) -> Machine:
-        """The machine, after oneDNN was told the limit: it listens before its first use only."""
+        """The machine. oneDNN's limit is set first: it can be set before the first use only."""
         if limit.bits is not None:
             self.lib.dnnl_set_max_cpu_isa(limit.bits)
         bits = self.lib.dnnl_get_effective_cpu_isa()

@@ -9,9 +9,9 @@ what the stages can make of them is bounded::
 
     |x * w + b|  <=  terms · max|x| · max|w| + max|b|
 
-Bounds of many stages behind each other would say nothing, so a program looks at
-some values on the way (`is_measured`), and the bounds go on from there: if all
-stages up to such a value stayed below `LIMIT`, it is what it was measured to be.
+Bounds of many stages behind each other would say nothing. So a program looks at
+some values on the way (`Measuring`), and the bounds go on from there: if all
+stages up to a value stayed below `LIMIT`, it is what it was measured to be.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class OneDNNGraph(GraphKernel):
     def _seconds(
         self, plan: ForwardPlan, program: Program | None, arrays: dict[str, np.ndarray]
     ) -> tuple[list[float], list[float] | None]:
-        """Of each step forward and, where there is such a program, backward."""
+        """The seconds of each step forward, and backward where there is a backward program."""
         saved = self._pool.lend(plan.program.saved.size) if plan.program.saved.size else None
         try:
             for each in filter(None, (plan.program, program)):

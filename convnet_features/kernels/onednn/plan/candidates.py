@@ -116,7 +116,7 @@ def _saves_multiplications(case: Case) -> bool:
 
 
 def _overlaps_images(case: Case) -> bool:
-    # For whole filters beside the image oneDNN has no such code for gradients.
+    # For gradients oneDNN has no fast code where whole filters lie beside the image.
     return all(
         min(pad) >= 0 and max(pad) < n for pad, n in zip(case.spec.padding, case.taps, strict=True)
     )

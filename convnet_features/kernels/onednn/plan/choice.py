@@ -119,7 +119,7 @@ class Choices:
 
     @property
     def steps(self) -> list[Choice]:
-        """The forward steps, without those that another one computes along."""
+        """The forward steps, each once: a pooling that its convolution computes is no step."""
         done: set[int] = set()
         found = []
         for number, choice in self.forward.items():

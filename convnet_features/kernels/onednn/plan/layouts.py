@@ -20,7 +20,7 @@ __all__ = [
 PLAIN, CHANNELS_LAST = "plain", "channels last"
 #: A matrix in C order.
 ROWS = "rows"
-#: And how oneDNN may lay them out inside: so many channels of each pixel side by side.
+#: How oneDNN may lay images out inside: so many channels of each pixel side by side.
 BLOCKS = {lanes: f"blocks of {lanes} channels" for lanes in (16, 8)}
 
 
@@ -34,7 +34,7 @@ def prefers_blocks(training: bool, machine: Machine) -> bool:
 
 
 def layout_of_normalised(layout: str) -> str:
-    """How images lie that a normalisation reads, of those that come in a layout.
+    """The layout in which a normalisation reads images that come in `layout`.
 
     Plain ones are laid out anew: normalised as they are, one channel's plane
     after the other's, they take ten times as long.
@@ -43,7 +43,7 @@ def layout_of_normalised(layout: str) -> str:
 
 
 def layout_of_joined(first: str, channels: Sequence[int]) -> str:
-    """How concatenated images lie: as the first do, if all numbers of channels fill blocks."""
+    """The layout of concatenated images: the first one's, if all channels fill blocks."""
     for lanes, name in BLOCKS.items():
         if first == name and all(count % lanes == 0 for count in channels):
             return name

@@ -46,7 +46,7 @@ def unsupported_pooling(spec: Pool2DSpec) -> str | None:
     """Why a pooling is not given to oneDNN; None if it is."""
     if spec.mode == "sum":
         return "oneDNN has no sum pooling"
-    # Windows that overhang are told to oneDNN as padding, which leaves no room for more of it.
+    # oneDNN takes windows that overhang as padding, which leaves no room for more padding.
     if not spec.ignore_border and any(spec.padding):
         return "oneDNN has no pooling with padding and with windows that overhang"
     if max(*spec.window, *spec.stride, *spec.padding) < thresholds.LARGEST_STEP:

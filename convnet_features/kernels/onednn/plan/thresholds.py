@@ -59,7 +59,7 @@ WORK_OF_ONE_THREAD = 12_000_000
 SMALL_PRODUCT = 65_536
 #: Numbers of an array: oneDNN's generated code computes addresses in 32 bits.
 LARGEST_ARRAY = 2**31 // 4
-#: Strides, windows and paddings: products of two of them are such addresses too.
+#: Strides, windows and paddings: products of two of them are addresses too.
 LARGEST_STEP = 2**15
 
 

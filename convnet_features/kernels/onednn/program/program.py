@@ -174,7 +174,7 @@ class Program:
         self._append(Look(value), {0: value})
 
     def claim(self, purpose: Any) -> None:
-        """The next steps are for `purpose`, as were the last ones that nobody claimed."""
+        """The next steps are for `purpose`, and so are the last ones that have no purpose yet."""
         self.purpose = purpose
         for index in range(len(self.purposes) - 1, -1, -1):
             if self.purposes[index] is not None:
@@ -413,7 +413,7 @@ Step = Primitive | Routine | Look
 
 
 class _Target:
-    """Who must be told where a value lies: oneDNN's memory object, and routines' arguments."""
+    """What holds a value's address: oneDNN's memory object, and routines' arguments."""
 
     def __init__(self, memory: Any) -> None:
         self.memory = memory

@@ -62,7 +62,7 @@ class BackwardEmitter:
         self._input_grads = input_grads
         #: Parts of the gradient of each value, by those who read it.
         self._parts: dict[int, list[Value]] = {}
-        #: Storages that several nodes read: nobody may work in them in place.
+        #: Storages that several nodes read: no step may work in them in place.
         self._shared: set[int] = set()
         for number, (value, comes) in enumerate(zip(self.graph.outputs, given, strict=True)):
             if comes:
@@ -168,7 +168,7 @@ class BackwardEmitter:
         return self.program.external(f"g{record.w}", self.primitives.strided(record.w_shape))
 
     def gradient_of_bias(self, record: Record) -> Value:
-        """Where that of a convolution's biases goes: nobody wants it where there are none."""
+        """Where the gradient of a convolution's biases goes: to scratch if it has none."""
         desc = self.primitives.strided((record.w_shape[0],))
         if record.b:
             return self.program.external(f"g{record.b}", desc)
@@ -193,7 +193,7 @@ class BackwardEmitter:
     def concrete_or_any(
         self, make: Callable[[MemoryDesc, MemoryDesc], Primitive], x: MemoryDesc, y: MemoryDesc
     ) -> Primitive:
-        """With the layouts that the images have, else with those that oneDNN prefers."""
+        """A primitive for the layouts that images have, else for those that oneDNN prefers."""
         try:
             return make(x, y)
         except UnsupportedError:

@@ -1,4 +1,4 @@
-"""What a forward program of a stack says of itself to whoever runs or differentiates it."""
+"""A forward program, and what running and differentiating it need to know of it."""
 
 from __future__ import annotations
 

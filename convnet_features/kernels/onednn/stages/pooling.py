@@ -46,7 +46,7 @@ def _activations(emit: ForwardEmitter, node: SizedNode, stage: PoolStage) -> tup
 
 
 def backward(emit: BackwardEmitter, record: Record, stage: PoolStage, gradient: Value) -> None:
-    """The gradient of a pooling, or at once those of the convolution in front of it."""
+    """The gradient of a pooling, or at once the gradients of the convolution in front of it."""
     (choice,) = emit.choices(record)
     option = choice.options[0]
     if option.candidate is POOLED_GRADIENT and choice.case is not None:

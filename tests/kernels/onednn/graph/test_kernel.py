@@ -1,4 +1,4 @@
-"""What is particular to oneDNN's kernels; what all kernels owe is in test_contract."""
+"""Chains of stages by oneDNN: exact, without passes beside its primitives, and safe to share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convnet_features.exceptions import EngineError
 from convnet_features.kernels import threads
 from convnet_features.kernels.contract import (
     Conv2DSpec,
@@ -21,27 +20,21 @@ from convnet_features.kernels.contract import (
     StackKernel,
     StageGraph,
 )
-from convnet_features.kernels.onednn.binding import declarations, library
 from convnet_features.kernels.onednn.binding.declarations import Arg
 from convnet_features.kernels.onednn.binding.objects import UnsupportedError
 from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
 from convnet_features.kernels.onednn.graph.kernel import PLANS, OneDNNGraph
 from convnet_features.kernels.onednn.plan import thresholds
-from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
 from convnet_features.kernels.onednn.program.buffers import BufferPool
-from convnet_features.kernels.onednn.program.lru_cache import LRUCache
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.program.program_cache import ProgramCache
-from convnet_features.kernels.onednn.program.storage import Storage, place
 from convnet_features.kernels.portable import PortableKernels
 
-from ...helpers import assert_close, scattered
-from ...stages import chain_output_shape
+from ....helpers import assert_close
+from ....stages import chain_output_shape
+from ..examples import POOL, Forbidden, arrays, channels_last, integers
 
 pytestmark = pytest.mark.onednn
 
-POOL = Pool2DSpec((2, 2), (2, 2))
+
 SEED_NETWORK = (
     ConvStage(Conv2DSpec(), activation="linear"),
     PoolStage(POOL, "rectify"),
@@ -62,54 +55,10 @@ SEED_SHAPES = [
 ]
 
 
-class Forbidden:
-    """A portable kernel that must not be asked for anything."""
-
-    def __getattr__(self, name):
-        raise AssertionError(f"the portable kernel was asked for {name}")
-
-
-@pytest.fixture(scope="module")
-def primitives():
-    from convnet_features.kernels.onednn.binding.library import load_library
-
-    pytest.importorskip("cffi")
-    try:
-        import importlib.metadata
-
-        importlib.metadata.version("onednn-cpu-gomp")
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("onednn-cpu-gomp is not installed")
-    return Primitives(load_library())
-
-
-@pytest.fixture
-def pool():
-    return BufferPool()
-
-
-@pytest.fixture
-def programs(primitives, pool):
-    return ProgramCache(primitives, pool)
-
-
 def onednn_stack(stages, primitives, pool, portable):
     """The kernel of a chain; `portable` is that of the same chain."""
     kernel = portable.kernel if isinstance(portable, StackKernel) else portable
     return StackKernel(OneDNNGraph(StageGraph.chain(stages), primitives, pool, kernel))
-
-
-def arrays(rng, shapes):
-    return [rng.uniform(-1, 1, shape).astype("float32") for shape in shapes]
-
-
-def integers(rng, shape):
-    """Small whole numbers: float32 sums of their products are exact, and full of ties."""
-    return rng.integers(-2, 3, shape).astype("float32")
-
-
-def channels_last(x):
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def training_step(kernel, x, params, gy, input_grad=True):
@@ -383,178 +332,3 @@ def stacks(draw, activations, modes):
         shapes += own
         shape = chain_output_shape([stage], shape, own)
     return tuple(stages), x_shape, shapes
-
-
-class TestImages:
-    def test_channels_last_in_and_out(self, programs, rng):
-        """Nothing is copied on the way from one kernel to the next."""
-        conv = OneDNNConv2D(Conv2DSpec(), programs, Forbidden())
-        pool = OneDNNPool2D(POOL, programs, Forbidden())
-        x, w = arrays(rng, [(3, 2, 8, 10), (5, 2, 3, 3)])
-        y = conv.forward(channels_last(x), w)
-        assert y.transpose(0, 2, 3, 1).flags.c_contiguous
-        z = pool.forward(y)
-        assert z.transpose(0, 2, 3, 1).flags.c_contiguous
-        gy = pool.grad(y, np.ones_like(z))
-        assert gy.transpose(0, 2, 3, 1).flags.c_contiguous
-        gx = conv.grad_input(x.shape, w, gy)
-        assert gx.transpose(0, 2, 3, 1).flags.c_contiguous
-        assert conv.grad_weights(x, w.shape, gy).flags.c_contiguous
-
-    def test_pooling_keeps_plain_images_plain(self, programs, rng):
-        pool = OneDNNPool2D(POOL, programs, Forbidden())
-        (x,) = arrays(rng, [(3, 2, 8, 10)])
-        assert pool.forward(x).flags.c_contiguous
-        assert pool.grad(x, np.ones((3, 2, 4, 5), "float32")).flags.c_contiguous
-
-    @settings(max_examples=25, deadline=None)
-    @given(data=st.data())
-    def test_layouts_change_no_number(self, primitives, data):
-        rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-        programs = ProgramCache(primitives, BufferPool())
-        x_shape = data.draw(st.tuples(*(st.integers(1, limit) for limit in (4, 20, 9, 8))))
-        window = tuple(data.draw(st.integers(1, size)) for size in x_shape[2:])
-        spec = Conv2DSpec(
-            data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4))),
-            data.draw(st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2)),
-            data.draw(st.booleans()),
-        )
-        w_shape = (data.draw(st.integers(1, 20)), x_shape[1], *window)
-        kernel = OneDNNConv2D(spec, programs, PortableKernels().conv2d(spec))
-        portable = PortableKernels().conv2d(spec)
-        x, w = integers(rng, x_shape), integers(rng, w_shape)
-        gy = integers(rng, spec.output_shape(x_shape, w_shape))
-        for layout in (np.ascontiguousarray, channels_last, scattered):
-            mine, of_mine = layout(x), layout(gy)
-            np.testing.assert_array_equal(kernel.forward(mine, w), portable.forward(x, w))
-            np.testing.assert_array_equal(
-                kernel.grad_input(x_shape, w, of_mine), portable.grad_input(x_shape, w, gy)
-            )
-            np.testing.assert_array_equal(
-                kernel.grad_weights(mine, w_shape, of_mine), portable.grad_weights(x, w_shape, gy)
-            )
-
-    @pytest.mark.parametrize("stride", [40_000, 2**40])
-    def test_absurd_numbers_are_left_to_the_portable_kernels(self, programs, stride):
-        """oneDNN would compute with them in 32 bits."""
-        x, w = np.ones((2, 3, 5, 7), "float32"), np.ones((4, 3, 2, 2), "float32")
-        spec = Conv2DSpec((stride, 1))
-        y = OneDNNConv2D(spec, programs, PortableKernels().conv2d(spec)).forward(x, w)
-        np.testing.assert_array_equal(y, np.full((2, 4, 1, 6), 12))
-        spec = Pool2DSpec((2, 2), (stride, 2))
-        pooled = OneDNNPool2D(spec, programs, PortableKernels().pool2d(spec)).forward(x)
-        np.testing.assert_array_equal(pooled, np.ones((2, 3, 1, 3)))
-
-
-class TestLibrary:
-    @pytest.fixture
-    def path(self, primitives):
-        return primitives.library.path
-
-    def test_unknown_version_is_refused(self, path, monkeypatch):
-        monkeypatch.setattr(library, "KNOWN_MINORS", range(90, 93))
-        with pytest.raises(EngineError, match=r"version 3\.\d+\.\d+; known are 3\.90 to 3\.92"):
-            library.Library(path)
-        monkeypatch.undo()
-        monkeypatch.setattr(library, "KNOWN_MAJOR", 4)
-        with pytest.raises(EngineError, match="engine='portable'"):
-            library.Library(path)
-
-    def test_other_numbers_are_refused(self, path, monkeypatch):
-        wrong = (("dnnl_alg_kind2str", 0x20, "eltwise_tanh"),)
-        monkeypatch.setattr(declarations, "NAMED_NUMBERS", wrong)
-        with pytest.raises(EngineError, match="0x20 'eltwise_relu' instead of 'eltwise_tanh'"):
-            library.Library(path)
-
-    def test_other_threading_is_refused(self, path, monkeypatch):
-        monkeypatch.setattr(declarations, "RUNTIME_OMP", 4)
-        with pytest.raises(EngineError, match="not built for OpenMP"):
-            library.Library(path)
-
-    @pytest.mark.parametrize("name", ["/nowhere/libdnnl.so.3", "libm.so.6"])
-    def test_unusable_file_is_named(self, primitives, name):
-        with pytest.raises(EngineError, match=f"could not be loaded from '{name}'"):
-            library.Library(name)
-
-    def test_environment_chooses_the_file(self, primitives, monkeypatch):
-        monkeypatch.setenv(library.LIBRARY_VARIABLE, "/nowhere/libdnnl.so.3")
-        assert list(library._places()) == ["/nowhere/libdnnl.so.3"]
-
-    def test_failures_name_what_failed(self, primitives):
-        with pytest.raises(EngineError, match="while trying: invalid_arguments"):
-            primitives.library.check(2, "trying")
-
-    def test_failing_execution_is_named(self, primitives, pool):
-        with threads.openmp_threads(1):
-            program = Program(primitives, pool, 1)
-            x = program.external("x", primitives.strided((2, 3)))
-            y = program.external("y", primitives.strided((2, 3)))
-            # Without its result: refused when executed.
-            program.run(primitives.softmax(x.desc, False), {Arg.SRC: x})
-            program.finish()
-        array = np.ones((2, 3), "float32")
-        with pytest.raises(EngineError, match=r"executing the softmax of \(2, 3\)"):
-            program.execute({"x": array, "y": array})
-        assert y.desc == x.desc
-
-
-class TestParts:
-    def test_storages_in_use_together_do_not_overlap(self, rng):
-        storages = []
-        for _ in range(60):
-            storage = Storage("temporary", int(rng.integers(1, 5000)))
-            storage.first_step, storage.last_step = sorted(rng.integers(0, 20, 2).tolist())
-            storages.append(storage)
-        total = place(storages)
-        for one in storages:
-            assert one.offset % 64 == 0
-            assert one.offset + one.size <= total
-            for other in storages:
-                together = one.first_step <= other.last_step and other.first_step <= one.last_step
-                apart = (
-                    one.offset + one.size <= other.offset or other.offset + other.size <= one.offset
-                )
-                assert one is other or apart or not together
-        assert total < sum(storage.size for storage in storages)
-
-    def test_pool_lends_again_and_keeps_a_bound(self):
-        pool = BufferPool(idle_bytes=300_000)
-        buffer = pool.lend(100_000)
-        assert buffer.address % 64 == 0
-        pool.take_back(buffer)
-        assert pool.lend(90_000) is buffer
-        assert pool.lend(90_000) is not buffer
-        for size in (100_000, 200_000, 250_000):
-            pool.take_back(pool.lend(size))
-        assert pool.idle_bytes <= 300_000
-        pool.clear()
-        assert pool.idle_bytes == 0
-
-    def test_small_requests_do_not_take_large_buffers(self):
-        pool = BufferPool()
-        large = pool.lend(10_000_000)
-        pool.take_back(large)
-        assert pool.lend(70_000) is not large
-
-    def test_requests_that_grow_by_and_by_share_buffers(self):
-        pool, lent = BufferPool(), set()
-        for size in range(1_000_000, 1_200_000, 1000):
-            buffer = pool.lend(size)
-            assert size <= buffer.size <= size * 9 / 8
-            lent.add(buffer)
-            pool.take_back(buffer)
-        assert len(lent) <= 3
-
-    def test_cache_keeps_what_was_used_last(self):
-        cache = LRUCache(2)
-        for key in "abac":
-            assert cache.get(key, lambda key=key: key.upper()) == key.upper()
-        assert cache.get("a", lambda: "made again") == "A"
-        assert cache.get("b", lambda: "made again") == "made again"
-        assert len(cache) == 2
-
-    def test_cache_gives_all_threads_the_same_entry(self):
-        cache = LRUCache(3)
-        with ThreadPoolExecutor(8) as executor:
-            made = list(executor.map(lambda _: cache.get("key", object), range(64)))
-        assert len(set(map(id, made))) == 1
