@@ -1,7 +1,7 @@
-"""Stacks that read each other's results put together into one graph of stages.
+"""Graphs of stages that read each other's results, put together into one.
 
 Branches and their joins then stay inside one program, in the kernels' own
-layout. Two stacks can be one operation where every path from the first to the
+layout. Two graphs can be one operation where every path from the first to the
 second goes through these two alone.
 """
 
@@ -16,9 +16,9 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import GraphRewriter
 
 from ..kernels.contract import Node, StageGraph
-from ..ops.stack import Stack
+from ..ops.stages import Stages
 
-__all__ = ["LONGEST_GRAPH", "MergeStacks"]
+__all__ = ["LONGEST_GRAPH", "MergeGraphs"]
 
 #: Nodes of a merged graph. What is planned and differentiated for a graph takes time that grows
 #: with its square: of the gradient's connections each of n parameters looks at all n. Every
@@ -26,8 +26,8 @@ __all__ = ["LONGEST_GRAPH", "MergeStacks"]
 LONGEST_GRAPH = 128
 
 
-class MergeStacks(GraphRewriter):
-    """Replaces each group of stacks that can be one operation by that operation."""
+class MergeGraphs(GraphRewriter):
+    """Replaces each group of graphs that can be one operation by that operation."""
 
     def add_requirements(self, fgraph: FunctionGraph) -> None:
         fgraph.attach_feature(ReplaceValidate())
@@ -37,12 +37,12 @@ class MergeStacks(GraphRewriter):
             if len(group) > 1:
                 replacements = _merged(fgraph, group)
                 fgraph.replace_all_validate(
-                    replacements, reason="merge_stacks", import_missing=True
+                    replacements, reason="merge_graphs", import_missing=True
                 )
 
 
 class _Groups:
-    """Which stacks belong together, and what each group depends on.
+    """Which graphs belong together, and what each group depends on.
 
     A group has a number. Groups that were united have several; `_root` finds the
     number that counts.
@@ -53,19 +53,19 @@ class _Groups:
         self._n_nodes: dict[int, int] = {}
         self._of: dict[Apply, int] = {}
         self._united: dict[int, int] = {}
-        #: For each group, the groups that stacks of its own read directly.
+        #: For each group, the groups that its graphs read directly.
         self._direct: dict[int, set[int]] = {}
-        #: And those that it reads through something that is no stack.
+        #: And those that it reads through something else than graphs of stages.
         self._through: dict[int, set[int]] = {}
-        #: For each node that is no stack, the nearest groups in front of it.
+        #: For each other node, the nearest groups in front of it.
         self._in_front: dict[Apply, frozenset[int]] = {}
 
     def pass_by(self, node: Apply) -> None:
-        """Note a node that is no stack."""
+        """Note a other node."""
         self._in_front[node] = frozenset(self._nearest(node.inputs))
 
     def place(self, node: Apply) -> None:
-        """Put a stack together with those that it reads, as far as possible."""
+        """Put a graph together with those that it reads, as far as possible."""
         images, params = _split(node)
         new = len(self._of)
         self._of[node] = new
@@ -125,7 +125,7 @@ class _Groups:
 def _groups(order: Sequence[Apply]) -> list[list[Apply]]:
     groups = _Groups()
     for node in order:
-        if isinstance(node.op, Stack):
+        if isinstance(node.op, Stages):
             groups.place(node)
         else:
             groups.pass_by(node)
@@ -134,12 +134,12 @@ def _groups(order: Sequence[Apply]) -> list[list[Apply]]:
 
 
 def _split(node: Apply) -> tuple[list[Variable], list[Variable]]:
-    """A stack's inputs and its parameters."""
+    """A graph's inputs and its parameters."""
     return node.inputs[: node.op.graph.n_inputs], node.inputs[node.op.graph.n_inputs :]
 
 
 def _merged(fgraph: FunctionGraph, group: Sequence[Apply]) -> list[tuple[Variable, Variable]]:
-    """(old, new) for each variable that a group of stacks hands to others."""
+    """(old, new) for each variable that a group of graphs hands to others."""
     members = set(group)
     xs = _inputs(group, members)
     numbers = {x: number for number, x in enumerate(xs)}
@@ -159,7 +159,7 @@ def _merged(fgraph: FunctionGraph, group: Sequence[Apply]) -> list[tuple[Variabl
         y for node in group for y in _results(node) if _is_read_outside(fgraph, y, members)
     ]
     values = list(dict.fromkeys(numbers[y] for y in handed_on))
-    merged = Stack(StageGraph(len(xs), tuple(nodes), tuple(values)))
+    merged = Stages(StageGraph(len(xs), tuple(nodes), tuple(values)))
     outputs = merged(*xs, *params, return_list=True)
     made = dict(zip(values, outputs, strict=False))
     old_statistics = [each for node in group for each in node.outputs[node.op.n_results + 1 :]]

@@ -31,7 +31,7 @@ from ..ops.softmax import Crossentropy
 from .borders import crop_of_convolution, padded_convolution
 from .dropout import scaled_mask, shape_before_scaling
 from .inlining import InlineGraphs, without_view
-from .merging import MergeStacks
+from .merging import MergeGraphs
 from .naming import hand_on_layers
 from .normalisation import rectified_normalisation
 from .stability import (
@@ -41,18 +41,18 @@ from .stability import (
     stable_log1p,
     stable_quotient,
 )
-from .stacking import (
-    shape_of_stack,
-    stack_affine,
-    stack_bias,
-    stack_concatenation,
-    stack_convolution,
-    stack_dense,
-    stack_mask,
-    stack_nonlinearity,
-    stack_normalisation,
-    stack_pooling,
-    stack_sum,
+from .stages import (
+    fuse_affine,
+    fuse_bias,
+    fuse_concatenation,
+    fuse_convolution,
+    fuse_dense,
+    fuse_mask,
+    fuse_nonlinearity,
+    fuse_normalisation,
+    fuse_pooling,
+    fuse_sum,
+    shape_of_stages,
 )
 
 __all__ = [
@@ -82,20 +82,20 @@ BORDERS: Sequence[Entry] = (
     ((Subtensor,), crop_of_convolution),
 )
 DROPOUT: Sequence[Entry] = (((Shape,), shape_before_scaling), ((scalar.Mul,), scaled_mask))
-STACKING: Sequence[Entry] = (
-    ((Conv2D,), stack_convolution),
-    ((Pool2D,), stack_pooling),
-    ((Dot,), stack_dense),
-    ((scalar.Add,), stack_bias),
-    ((scalar.Add,), stack_sum),
-    ((Join,), stack_concatenation),
-    ((ChannelAffine,), stack_affine),
-    ((BatchNorm,), stack_normalisation),
-    ((scalar.Mul,), stack_mask),
-    ((Shape, Shape_i), shape_of_stack),
+STAGES: Sequence[Entry] = (
+    ((Conv2D,), fuse_convolution),
+    ((Pool2D,), fuse_pooling),
+    ((Dot,), fuse_dense),
+    ((scalar.Add,), fuse_bias),
+    ((scalar.Add,), fuse_sum),
+    ((Join,), fuse_concatenation),
+    ((ChannelAffine,), fuse_affine),
+    ((BatchNorm,), fuse_normalisation),
+    ((scalar.Mul,), fuse_mask),
+    ((Shape, Shape_i), shape_of_stages),
     (
         (scalar.Mul, scalar.Maximum, scalar.ScalarMaximum, scalar.Tanh, Sigmoid),
-        stack_nonlinearity,
+        fuse_nonlinearity,
     ),
     ((scalar.Mul, scalar.Maximum, scalar.ScalarMaximum), rectified_normalisation),
 )
@@ -105,7 +105,7 @@ class ForwardPass(GraphRewriter):
     """Tries rules on every node once, in topological order.
 
     A rule sees what earlier rules made of the nodes in front of it, so a run
-    of layers grows into one stack in a single pass. With `merge`, nodes that have
+    of layers grows into one graph of stages in a single pass. With `merge`, nodes that have
     become equal are merged afterwards.
     """
 
@@ -182,11 +182,11 @@ def stability_rewriter() -> GraphRewriter:
 
 
 def fusion_rewriter() -> GraphRewriter:
-    """Stability, borders, dropout and stacks: the rules whose results can be differentiated."""
+    """Stability, borders, dropout and stages: the rules whose results can be differentiated."""
     return SequentialGraphRewriter(
         stability_rewriter(),
-        *(ForwardPass(entries) for entries in (BORDERS, DROPOUT, STACKING)),
-        MergeStacks(),
+        *(ForwardPass(entries) for entries in (BORDERS, DROPOUT, STAGES)),
+        MergeGraphs(),
     )
 
 

@@ -16,7 +16,7 @@ from ..fusion.naming import layers_of, name_layers
 from ..kernels.registry import ENGINES, get_kernels
 from ..kernels.steps import KernelStep, least_seconds
 from ..ops.base import KernelOp
-from ..ops.stack import Stack
+from ..ops.stages import Stages
 from ..theano_facade import theano_scope
 from .build import Network
 from .functions import live_variables, without_shared_variables
@@ -190,9 +190,8 @@ def explain_network(
         float32, as the network takes them.
     engine : str
     training : bool, default=False
-        Dropout at work, and the gradients with respect to what is learnt: those of stages
-        of stacks. What NumPy computes for the gradients of other operations, the loss and the
-        update rule are not listed.
+        Dropout at work, and the gradients with respect to what is learnt. Not listed are
+        the loss, the update rule, and gradients that NumPy computes.
     timed : bool, default=False
         Run each step some times.
 
@@ -270,8 +269,8 @@ class _Walk:
                 for known_of in (learnt, of_images):
                     if any(x in known_of for x in node.inputs):
                         known_of.update(node.outputs)
-                if isinstance(node.op, Stack):
-                    self._note_stack(node, given, learnt)
+                if isinstance(node.op, Stages):
+                    self._note_stages(node, given, learnt)
                 elif _is_work(node, given, results[0]):
                     timed = partial(compute, *given)
                     seconds = least_seconds(timed) if self.timed else None
@@ -311,7 +310,7 @@ class _Walk:
             + ("once while they stay as they are" if once else "at each call"),
         )
 
-    def _note_stack(self, node: Any, given: Sequence[Any], learnt: set[Any]) -> None:
+    def _note_stages(self, node: Any, given: Sequence[Any], learnt: set[Any]) -> None:
         graph = node.op.graph
         xs = given[: graph.n_inputs]
         steps = self.kernels.graph(graph).explain(
@@ -354,7 +353,7 @@ class _Walk:
             ", ".join(layers_of(node)) or "(between layers)",
             "forward",
             f"{self.kernels.name}: {node.op}" if is_kernel else f"NumPy: {node.op}",
-            "an operation of its own: no stage of a stack, so nothing to choose",
+            "an operation of its own: no stage, so there is nothing to choose",
             tuple([x.shape for x in arrays]),
             result.shape,
             "plain" if result.flags.c_contiguous else "a view",

@@ -30,7 +30,7 @@ from convnet_features.layers import batch_norm
 from convnet_features.network.functions import clear_programs
 from convnet_features.ops import categorical_crossentropy, conv2d, log_softmax, pool2d, softmax
 from convnet_features.ops.random import bernoulli, normal, uniform
-from convnet_features.ops.stack import Stack
+from convnet_features.ops.stages import Stages
 from convnet_features.theano_facade import theano_scope
 
 from ..fresh_import import after_importing
@@ -162,7 +162,7 @@ def test_a_stack_with_a_mask():
     shapes = ((3, 7), (7, 5), (5,), (3, 5), (5, 2))
     arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
     symbols = [pt.tensor(dtype="float32", shape=shape) for shape in shapes]
-    y = Stack(StageGraph.chain(stages))(*symbols)[0]
+    y = Stages(StageGraph.chain(stages))(*symbols)[0]
     outputs = [y, *grad(pt.sum(pt.sin(y)), [*symbols[:3], symbols[4]])]
     one, other = (
         compile_program(symbols, outputs, get_kernels(engine))(*arrays)
@@ -179,7 +179,7 @@ def test_a_stack_with_normalisations():
     shapes = ((3, 2, 5, 6), (4, 2, 2, 3), (4,), (4,), (4 * 4 * 4, 5), (5,), (5,))
     arrays = [rng.standard_normal(shape).astype("float32") for shape in shapes]
     symbols = [pt.tensor(dtype="float32", shape=shape) for shape in shapes]
-    y, _, *statistics = Stack(StageGraph.chain(stages))(*symbols)
+    y, _, *statistics = Stages(StageGraph.chain(stages))(*symbols)
     outputs = [y, *statistics, *grad(pt.sum(pt.sin(y)), symbols)]
     one, other = (
         compile_program(symbols, outputs, get_kernels(engine))(*arrays)

@@ -16,14 +16,14 @@ from convnet_features.fusion.borders import padded_convolution
 from convnet_features.kernels.contract import Conv2DSpec
 from convnet_features.ops import conv2d
 from convnet_features.ops.conv2d import Conv2D
-from convnet_features.ops.stack import Stack
+from convnet_features.ops.stages import Stages
 from convnet_features.theano_facade import theano_scope
 
 from ..graphs import assert_same_fused, count, fused
 
 
 def only_convolution(graph):
-    (node,) = [node for node in graph.apply_nodes if isinstance(node.op, Stack)]
+    (node,) = [node for node in graph.apply_nodes if isinstance(node.op, Stages)]
     assert count(graph, Subtensor, IncSubtensor) == 0
     return node.op.graph.stages[0].conv
 

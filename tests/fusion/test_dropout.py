@@ -16,7 +16,7 @@ from convnet_features.kernels.contract import ConvStage, DenseStage, MaskStage, 
 from convnet_features.kernels.registry import get_kernels
 from convnet_features.ops import conv2d, pool2d
 from convnet_features.ops.random import Bernoulli, bernoulli, normal
-from convnet_features.ops.stack import Stack
+from convnet_features.ops.stages import Stages
 
 from ..graphs import count, fused
 from ..helpers import assert_close
@@ -125,7 +125,7 @@ def test_the_advanced_generator_is_the_same(rng):
 
 
 class TestInStacks:
-    """Behind a layer, dropout is one of its stack's stages."""
+    """Behind a layer, dropout is one of its graph's stages."""
 
     def network(self, generators):
         x = pt.tensor(dtype="float32", shape=(None, 2, 7, 8))
@@ -148,8 +148,8 @@ class TestInStacks:
         generators = [RNG(), RNG()]
         inputs, units = self.network(generators)
         graph = fused([*generators, *inputs], units)
-        (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
-        kinds = [type(stage) for stage in stack.graph.stages]
+        (op,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stages))
+        kinds = [type(stage) for stage in op.graph.stages]
         assert kinds == [ConvStage, PoolStage, MaskStage, DenseStage, MaskStage]
         values, results = self.values(rng), []
         for fuse in (False, True):
@@ -168,13 +168,13 @@ class TestInStacks:
         x, w, mask = pt.fmatrix(), pt.fmatrix(), pt.fmatrix()
         y = pt.dot(x, w) * mask
         graph = fused([x, w, mask], y)
-        (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
-        assert [type(stage) for stage in stack.graph.stages] == [DenseStage]
+        (op,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stages))
+        assert [type(stage) for stage in op.graph.stages] == [DenseStage]
 
     def test_a_mask_that_is_broadcast_is_multiplied(self, rng):
         generator, x, w = RNG(), pt.fmatrix(), pt.tensor(dtype="float32", shape=(7, 5))
         y = pt.dot(x, w)
         y = y * bernoulli(generator, (y.shape[0], 1), np.float32(0.7))[1]
         graph = fused([generator, x, w], y)
-        (stack,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stack))
-        assert [type(stage) for stage in stack.graph.stages] == [DenseStage]
+        (op,) = (node.op for node in graph.apply_nodes if isinstance(node.op, Stages))
+        assert [type(stage) for stage in op.graph.stages] == [DenseStage]

@@ -13,11 +13,11 @@ from convnet_features.network.functions import without_shared_variables
 from convnet_features.network.outputs import symbolic_output
 from convnet_features.network.presets import small_resnet
 from convnet_features.ops import conv2d, pool2d
-from convnet_features.ops.stack import Stack, StackGrad
+from convnet_features.ops.stages import Stages, StagesGrad
 from convnet_features.theano_facade import theano_scope
 
 from ..graphs import assert_same_fused, compute, count, fused
-from .test_stacking import Graph, channel, half_rectify
+from .test_stages import Graph, channel, half_rectify
 
 ENGINES = ["portable", pytest.param("onednn", marks=pytest.mark.onednn)]
 
@@ -57,7 +57,7 @@ NETWORKS = {"residual": residual, "branches": branches, "two towers": two_towers
 @pytest.mark.parametrize("network", NETWORKS)
 def test_one_node_forwards_and_one_backwards(network, engine, new):
     y = NETWORKS[network](new)
-    (node,) = [each for each in fused(new.inputs, y).apply_nodes if isinstance(each.op, Stack)]
+    (node,) = [each for each in fused(new.inputs, y).apply_nodes if isinstance(each.op, Stages)]
     assert {SumStage, ConcatStage} & {type(stage) for stage in node.op.graph.stages}
     assert_same_fused(new.inputs, y, new.values, engine)
     gradients = grad(pt.sin(y).sum(), new.inputs)
@@ -73,7 +73,7 @@ def test_several_results(new):
     y = convolution(new, new(2, 3, 6, 7), 4, 2)
     outputs = [pool2d(y, window=(2, 2)), y.mean(axis=(2, 3)), pt.dot(y.flatten(2), new(120, 5)), y]
     graph = fused(new.inputs, outputs)
-    (node,) = [each for each in graph.apply_nodes if isinstance(each.op, Stack)]
+    (node,) = [each for each in graph.apply_nodes if isinstance(each.op, Stages)]
     assert len(node.op.graph.outputs) == 3
     assert_same_fused(new.inputs, outputs, new.values)
 
@@ -81,18 +81,18 @@ def test_several_results(new):
 def test_two_layers_on_one(new):
     y = pt.dot(new(2, 3), new(3, 7))
     outputs = [pt.dot(y, new(7, 4)), pt.dot(y, new(7, 5))]
-    assert count(fused(new.inputs, outputs), Stack) == 1
+    assert count(fused(new.inputs, outputs), Stages) == 1
     assert_same_fused(new.inputs, outputs, new.values)
 
 
 def test_no_circle(new):
-    """Between the two stacks stands something else, which needs the first and is needed by the second."""
+    """Between the two graphs stands something else, which needs the first and is needed by the second."""
     x, w = new(2, 3), new(3, 7)
     first = pt.dot(x, w)
     between = pt.exp(-first * first)
     second = pt.dot(between, new(7, 7))
     outputs = pt.dot(first + second, new(7, 2))
-    assert count(fused(new.inputs, outputs), Stack) == 2
+    assert count(fused(new.inputs, outputs), Stages) == 2
     assert_same_fused(new.inputs, outputs, new.values)
 
 
@@ -100,14 +100,14 @@ def test_no_circle_through_weights(new):
     """Weights that are computed from the layer in front."""
     first = pt.dot(new(7, 3), new(3, 7))
     second = pt.dot(first, pt.exp(-first * first))
-    assert count(fused(new.inputs, second), Stack) == 2
+    assert count(fused(new.inputs, second), Stages) == 2
     assert_same_fused(new.inputs, second, new.values)
 
 
 def test_two_groups_become_one_where_they_meet(new):
     left, right = pt.dot(new(2, 3), new(3, 7)), pt.dot(new(2, 4), new(4, 7))
     outputs = [pt.dot(left + right, new(7, 2)), pt.exp(left)]
-    assert count(fused(new.inputs, outputs), Stack) == 1
+    assert count(fused(new.inputs, outputs), Stages) == 1
     assert_same_fused(new.inputs, outputs, new.values)
 
 
@@ -116,7 +116,7 @@ def test_no_circle_where_two_groups_meet(new):
     left = pt.dot(new(2, 3), new(3, 7))
     right = pt.dot(pt.exp(-left * left), new(7, 7))
     outputs = [pt.dot(left + right, new(7, 2)), pt.dot(right + left, new(7, 5))]
-    assert count(fused(new.inputs, outputs), Stack) == 2
+    assert count(fused(new.inputs, outputs), Stages) == 2
     assert_same_fused(new.inputs, outputs, new.values)
 
 
@@ -130,13 +130,13 @@ def test_no_circle_through_another_group(new):
 
 
 def test_a_small_residual_network_is_one_program():
-    """No block is laid out anew for another; between the two stacks stands the mean of each map."""
+    """No block is laid out anew for another; between the two graphs stands the mean of each map."""
     network = build_network(small_resnet(), (3, 8, 8), 4, "classes", seed=0)
     with theano_scope():
         outputs = symbolic_output(network, [network.output], deterministic=True)
         params, outputs, _ = without_shared_variables(network, outputs)
     nodes = fused([network.input.input_var, *params], outputs).apply_nodes
-    sizes = [len(node.op.graph.nodes) for node in nodes if isinstance(node.op, Stack)]
+    sizes = [len(node.op.graph.nodes) for node in nodes if isinstance(node.op, Stages)]
     assert sorted(sizes) == [1, 12]
 
 
@@ -148,7 +148,7 @@ def test_of_other_shapes_nothing_is_joined(new):
     kinds = [
         type(stage)
         for node in fused(new.inputs, outputs).apply_nodes
-        if isinstance(node.op, Stack)
+        if isinstance(node.op, Stages)
         for stage in node.op.graph.stages
     ]
     assert SumStage not in kinds
@@ -162,5 +162,5 @@ def test_gradients_of_some_results_only(new):
     gradients = grad(pt.sin(z).sum(), [new.inputs[0], new.inputs[1]])
     outputs = [y, *gradients]
     nodes = fused(new.inputs, outputs).apply_nodes
-    assert sum(isinstance(node.op, StackGrad) for node in nodes) <= 1
+    assert sum(isinstance(node.op, StagesGrad) for node in nodes) <= 1
     assert_same_fused(new.inputs, outputs, new.values)

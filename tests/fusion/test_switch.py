@@ -32,15 +32,15 @@ def test_a_fitted_estimator_follows_the_switch():
     X, y = load_digits(return_X_y=True)
     estimator = ConvNetClassifier(max_epochs=1, random_state=0).fit(X[:200], y[:200])
     fused = estimator.transform(X)
-    assert "Stack" in source(estimator)
+    assert "Stages" in source(estimator)
     before = set_fusion(False)
     try:
         plain = estimator.transform(X)
-        assert "Stack" not in source(estimator)
+        assert "Stages" not in source(estimator)
         assert "Conv2D" in source(estimator)
     finally:
         set_fusion(before)
-    assert "Stack" in source(estimator)
+    assert "Stages" in source(estimator)
     assert_close(plain, fused, np.float32)
 
 

@@ -20,7 +20,7 @@ from convnet_features.ops.batch_norm import (
     batch_normalisation,
     channel_affine,
 )
-from convnet_features.ops.stack import Stack
+from convnet_features.ops.stages import Stages
 from convnet_features.theano_facade import theano_scope
 
 from ..helpers import assert_close, assert_derivative, scattered
@@ -347,7 +347,7 @@ class TestLayer:
         layer = BatchNormLayer(incoming)
         function = theano.function([incoming.input_var], get_output(layer))
         nodes = function.maker.fgraph.apply_nodes
-        assert sum(isinstance(node.op, BatchNorm | Stack) for node in nodes) == 1
+        assert sum(isinstance(node.op, BatchNorm | Stages) for node in nodes) == 1
 
     def test_other_axes_have_no_onnx_form(self):
         from lasagne.layers import InputLayer

@@ -58,14 +58,14 @@ def test_frozen_convolutions_have_no_gradient_work(digits, make_net):
     params = {"warm_start": True, "max_epochs": 1}
     free = make_net(**params).fit(*digits)
     frozen = make_net(freeze=["conv2d1", "conv2d2"], **params).fit(*digits)
-    assert operations(free).count("StackGrad") >= operations(frozen).count("StackGrad") >= 1
+    assert operations(free).count("StagesGrad") >= operations(frozen).count("StagesGrad") >= 1
     images = np.zeros((4, 1, 8, 8), np.float32)
     graph = frozen._trainer._step.gradients.function
     data = images, np.zeros(4, np.int32)
     _, *gradients = graph(*data, *frozen._model.values, *frozen._trainer.generators)
     assert len(gradients) == 4  # W and b of dense and output
     source = operations(frozen)
-    gradient_lines = [line for line in source.splitlines() if "StackGrad" in line]
+    gradient_lines = [line for line in source.splitlines() if "StagesGrad" in line]
     inputs = {f"i{2 + i}" for i in range(4)}  # conv2d1.W, .b, conv2d2.W, .b
     for line in gradient_lines:
         arguments = {each.strip(" ()") for each in line.split("(", 1)[1].split(",")}
@@ -75,7 +75,7 @@ def test_frozen_convolutions_have_no_gradient_work(digits, make_net):
 def test_without_the_switch_the_convolutions_are_differentiated(digits, make_net):
     """The check above would see it."""
     free = make_net(warm_start=True, max_epochs=1).fit(*digits)
-    lines = [line for line in operations(free).splitlines() if "StackGrad" in line]
+    lines = [line for line in operations(free).splitlines() if "StagesGrad" in line]
     assert any("i2" in line.split("(", 1)[1] for line in lines)
 
 

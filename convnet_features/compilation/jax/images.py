@@ -1,4 +1,4 @@
-"""Convolution, pooling and stacks in terms of ``jax.lax``, and their gradients by ``jax.vjp``."""
+"""Convolution, pooling and stages in terms of ``jax.lax``, and their gradients by ``jax.vjp``."""
 
 from __future__ import annotations
 

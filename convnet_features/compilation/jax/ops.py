@@ -25,7 +25,7 @@ from ...ops.softmax import (
     SoftmaxCrossentropyGrad,
     SoftmaxGrad,
 )
-from ...ops.stack import Stack, StackGrad
+from ...ops.stages import Stages, StagesGrad
 from .images import activated, convolve, gradients_of, normalise, pool, run_graph, spread
 
 __all__: list[str] = []
@@ -58,25 +58,25 @@ def _pool2d_grad(op: Pool2DGrad, **kwargs: Any) -> Translation:
     return lambda x, gy: gradients_of(partial(pool, op.spec), [x], gy)[0]
 
 
-@jax_funcify.register(Stack)
-def _stack(op: Stack, **kwargs: Any) -> Translation:
+@jax_funcify.register(Stages)
+def _stages(op: Stages, **kwargs: Any) -> Translation:
     n_inputs = op.graph.n_inputs
 
     # Only gradients need the workspace, and JAX computes theirs itself.
-    def stack(*inputs: Any) -> Any:
+    def stages(*inputs: Any) -> Any:
         results, statistics = run_graph(op.graph, inputs[:n_inputs], inputs[n_inputs:])
         return (*results, (), *statistics)
 
-    return stack
+    return stages
 
 
-@jax_funcify.register(StackGrad)
-def _stack_grad(op: StackGrad, **kwargs: Any) -> Translation:
+@jax_funcify.register(StagesGrad)
+def _stages_grad(op: StagesGrad, **kwargs: Any) -> Translation:
     graph = op.graph
     differentiable = [*[True] * graph.n_inputs, *graph.learnt]
     n_taken = len(differentiable)
 
-    def stack_grad(workspace: Any, *inputs: Any) -> Any:
+    def stages_grad(workspace: Any, *inputs: Any) -> Any:
         taken, gys = inputs[:n_taken], inputs[n_taken + len(graph.outputs) :]
 
         def run(*learnable: Any) -> Any:
@@ -89,7 +89,7 @@ def _stack_grad(op: StackGrad, **kwargs: Any) -> Translation:
         grads = gradients_of(run, list(itertools.compress(taken, differentiable)), tuple(gys))
         return grads if len(grads) > 1 else grads[0]
 
-    return stack_grad
+    return stages_grad
 
 
 @jax_funcify.register(Softmax)

@@ -1,6 +1,6 @@
 """A graph of stages (convolutions, poolings, dense layers, their joins) as one operation.
 
-Nobody writes a `Stack`: `convnet_features.fusion` replaces plain operations by it,
+Nobody writes a `Stages`: `convnet_features.fusion` replaces plain operations by it,
 before gradients are taken.
 """
 
@@ -16,15 +16,15 @@ from pytensor.link.c.type import generic
 from ..kernels.contract import Kernels, StageGraph
 from .base import Kernel, KernelOp, tensor_of
 
-__all__ = ["Stack", "StackGrad"]
+__all__ = ["Stages", "StagesGrad"]
 
 
-class Stack(KernelOp):
+class Stages(KernelOp):
     """A graph of stages.
 
     Inputs are the graph's inputs and the stages' parameters, in order, masks
     among them. Outputs are the graph's results; a workspace, which exists only
-    where a `StackGrad` of the same graph asks for it; and the mean and 1 / standard
+    where a `StagesGrad` of the same graph asks for it; and the mean and 1 / standard
     deviation of each `NormStage`, for running averages: no gradient goes through them.
     """
 
@@ -64,7 +64,7 @@ class Stack(KernelOp):
             return [disconnected_type() for _ in inputs]
         ys, workspace = outputs[: self.n_results], outputs[self.n_results]
         gys = itertools.compress(gys, given)
-        grad = StackGrad(self.graph, given)
+        grad = StagesGrad(self.graph, given)
         gradients = iter(grad(workspace, *inputs, *ys, *gys, return_list=True))
         return [
             next(gradients) if connected else disconnected_type()
@@ -112,10 +112,10 @@ class Stack(KernelOp):
         return [*[True] * self.graph.n_inputs, *self.graph.learnt]
 
 
-class StackGrad(KernelOp):
-    """The gradients of a `Stack` with respect to its inputs and to each parameter that is learnt.
+class StagesGrad(KernelOp):
+    """The gradients of a `Stages` with respect to its inputs and to each parameter that is learnt.
 
-    Inputs are the workspace, the stack's inputs and results, and the gradients
+    Inputs are the workspace, the graph's inputs and results, and the gradients
     of those results that `given` marks.
     """
 
@@ -143,7 +143,7 @@ class StackGrad(KernelOp):
         first_y = first_param + len(graph.params)
         first_gy = first_y + len(graph.outputs)
 
-        def stack_grad(workspace: Any, *inputs: Any) -> tuple[Any, ...]:
+        def stages_grad(workspace: Any, *inputs: Any) -> tuple[Any, ...]:
             gradients = iter(inputs[first_gy:])
             gxs, of_params = backward(
                 workspace,
@@ -155,4 +155,4 @@ class StackGrad(KernelOp):
             )
             return (*gxs, *of_params)
 
-        return stack_grad
+        return stages_grad

@@ -17,7 +17,7 @@ from convnet_features.kernels.contract import (
     PoolStage,
     StageGraph,
 )
-from convnet_features.ops.stack import Stack
+from convnet_features.ops.stages import Stages
 
 from .. import reference
 from ..graphs import compute
@@ -62,7 +62,7 @@ def case(request, rng):
 
 def test_values_and_shape(case):
     stages, symbols, arrays = case
-    y = Stack(StageGraph.chain(stages))(*symbols)[0]
+    y = Stages(StageGraph.chain(stages))(*symbols)[0]
     (value,) = compute(symbols, y, arrays)
     assert_close(value, reference.stack(stages, arrays[0], arrays[1:]), "float64")
     assert y.type.shape == (None, *value.shape[1:])
@@ -70,7 +70,7 @@ def test_values_and_shape(case):
 
 def test_gradients(case, rng):
     stages, symbols, arrays = case
-    loss = pt.sum(pt.sin(Stack(StageGraph.chain(stages))(*symbols)[0]))
+    loss = pt.sum(pt.sin(Stages(StageGraph.chain(stages))(*symbols)[0]))
     gradients = compute(symbols, grad(loss, symbols), arrays)
 
     def value(*arrays):
@@ -83,8 +83,8 @@ def test_gradients_of_a_second_use(rng):
     stages = (DenseStage(True, "tanh"),)
     x, w, b = rng.standard_normal((4, 5)), rng.standard_normal((5, 5)), rng.standard_normal(5)
     symbols = [pt.dmatrix(), pt.dmatrix(), pt.dvector()]
-    once = Stack(StageGraph.chain(stages))(*symbols)[0]
-    loss = pt.sum(Stack(StageGraph.chain(stages))(once, *symbols[1:])[0] * once)
+    once = Stages(StageGraph.chain(stages))(*symbols)[0]
+    loss = pt.sum(Stages(StageGraph.chain(stages))(once, *symbols[1:])[0] * once)
     gradients = compute(symbols, grad(loss, symbols), [x, w, b])
 
     def value(*arrays):
@@ -96,7 +96,7 @@ def test_gradients_of_a_second_use(rng):
 def test_what_is_not_wanted_is_not_computed(case):
     """The gradient of parameters alone, as in training, leaves out that of the images."""
     stages, symbols, arrays = case
-    loss = pt.sum(Stack(StageGraph.chain(stages))(*symbols)[0])
+    loss = pt.sum(Stages(StageGraph.chain(stages))(*symbols)[0])
     alone = compute(symbols, grad(loss, symbols[1:]), arrays)
     together = compute(symbols, grad(loss, symbols), arrays)
     for one, other in zip(alone, together[1:], strict=True):
@@ -105,7 +105,7 @@ def test_what_is_not_wanted_is_not_computed(case):
 
 def test_second_derivatives_name_the_way_out():
     x, w = pt.dmatrix(), pt.dmatrix()
-    (gw,) = grad(pt.sum(Stack(StageGraph.chain((DenseStage(False, "tanh"),)))(x, w)[0]), [w])
+    (gw,) = grad(pt.sum(Stages(StageGraph.chain((DenseStage(False, "tanh"),)))(x, w)[0]), [w])
     with pytest.raises(NullTypeGradError, match=r"need the unfused graph: compile with fuse=False"):
         grad(pt.sum(gw), w)
 
@@ -114,7 +114,7 @@ def test_an_empty_batch(case):
     stages, symbols, arrays = case
     if any(isinstance(stage, NormStage) for stage in stages):
         pytest.skip("nothing has no mean")
-    loss = pt.sum(Stack(StageGraph.chain(stages))(*symbols)[0])
+    loss = pt.sum(Stages(StageGraph.chain(stages))(*symbols)[0])
     empty = [arrays[0][:0], *arrays[1:]]
     value, *gradients = compute(symbols, [loss, *grad(loss, symbols)], empty)
     assert value == 0
@@ -127,7 +127,7 @@ def test_statistics_of_a_normalisation(rng):
     shapes = ((5, 7), (7, 4), (4,), (4,), (4, 3), (3,), (3,))
     arrays = [rng.standard_normal(shape) for shape in shapes]
     symbols = [pt.tensor(dtype="float64", shape=(None, *a.shape[1:])) for a in arrays]
-    y, _, *statistics = Stack(StageGraph.chain(stages))(*symbols)
+    y, _, *statistics = Stages(StageGraph.chain(stages))(*symbols)
     x, w, gamma, beta, v, _, _ = arrays
     first = reference.batch_norm(x @ w, gamma, beta, 1e-3)
     second = reference.batch_norm(np.tanh(first[0] @ v), *arrays[5:], 1e-4)
@@ -147,7 +147,7 @@ def test_a_mask_has_no_gradient(rng):
     arrays = [rng.standard_normal(s) for s in ((3, 7), (7, 5), (5,), (3, 5), (5, 2))]
     symbols = [pt.tensor(dtype="float64", shape=(None, *a.shape[1:])) for a in arrays]
     x, w, b, mask, v = symbols
-    loss = pt.sum(pt.sin(Stack(StageGraph.chain(stages))(*symbols)[0]))
+    loss = pt.sum(pt.sin(Stages(StageGraph.chain(stages))(*symbols)[0]))
     gradients = compute(symbols, grad(loss, [x, w, b, v]), arrays)
 
     def value(x, w, b, v):

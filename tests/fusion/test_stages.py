@@ -15,7 +15,7 @@ from convnet_features.ops.batch_norm import (
     channel_affine,
 )
 from convnet_features.ops.conv2d import Conv2D
-from convnet_features.ops.stack import Stack
+from convnet_features.ops.stages import Stages
 
 from ..graphs import assert_same_fused, compute, count, fused
 
@@ -42,10 +42,10 @@ def new(rng):
     return Graph(rng)
 
 
-def only_stack(graph, y):
+def only_stages(graph, y):
     """The stages of the one node that is left."""
     (node,) = graph.apply_nodes
-    assert isinstance(node.op, Stack)
+    assert isinstance(node.op, Stages)
     return node.op.graph.stages
 
 
@@ -80,7 +80,7 @@ def test_layer(kind, nonlinearity, engine, new):
         y = apply(conv2d(new(2, 3, 7, 11), new(5, 3, 2, 4)) + channel(new(5)))
     else:
         y = apply(pt.dot(new(2, 3), new(3, 7)) + row(new(7)))
-    (stage,) = only_stack(fused(new.inputs, y), y)
+    (stage,) = only_stages(fused(new.inputs, y), y)
     assert isinstance(stage, ConvStage if kind == "conv" else DenseStage)
     assert stage.bias
     assert stage.activation == nonlinearity.split(",")[0]
@@ -89,7 +89,7 @@ def test_layer(kind, nonlinearity, engine, new):
 
 def test_bias_on_the_left(new):
     y = row(new(7)) + pt.dot(new(2, 3), new(3, 7))
-    assert only_stack(fused(new.inputs, y), y) == (DenseStage(True),)
+    assert only_stages(fused(new.inputs, y), y) == (DenseStage(True),)
     assert_same_fused(new.inputs, y, new.values)
 
 
@@ -99,7 +99,7 @@ def test_bias_on_the_left(new):
 def test_pooling_behind_a_layer(mode, activation, engine, new):
     y = conv2d(new(2, 3, 7, 11), new(5, 3, 2, 4)) + channel(new(5))
     y = pool2d(NONLINEARITIES[activation](y), window=(2, 3), mode=mode)
-    conv, pool = only_stack(fused(new.inputs, y), y)
+    conv, pool = only_stages(fused(new.inputs, y), y)
     assert isinstance(pool, PoolStage)
     # A maximum is taken first: there is less to apply the nonlinearity to.
     expected = ("linear", activation) if mode == "max" else (activation, "linear")
@@ -115,7 +115,7 @@ def test_a_whole_network_is_one_node(flatten, engine, new):
     y = half_rectify(conv2d(y, new(5, 4, 2, 2)) + channel(new(5)))
     y = pt.dot(flatten(y), new(5 * 4 * 2, 6)) + row(new(6))
     y = pt.dot(half_rectify(y), new(6, 3)) + row(new(3))
-    stages = only_stack(fused(new.inputs, y), y)
+    stages = only_stages(fused(new.inputs, y), y)
     assert [type(stage) for stage in stages] == [
         ConvStage,
         PoolStage,
@@ -138,7 +138,7 @@ def test_batch_normalisation_in_inference_is_other_weights(kind, biased, engine,
     y = y + spread(new(5)) if biased else y
     y = half_rectify(channel_affine(y, new(5), new(5)))
     stages = [
-        n.op.graph.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)
+        n.op.graph.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stages)
     ]
     ((stage,),) = stages
     assert stage.bias
@@ -156,7 +156,7 @@ def test_normalised_convolutions_and_their_poolings_are_one_node(new):
         y = half_rectify(channel_affine(y, new(n_filters), new(n_filters)))
         y = pool2d(y, window=(2, 2))
     stages = [
-        n.op.graph.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stack)
+        n.op.graph.stages for n in fused(new.inputs, y).apply_nodes if isinstance(n.op, Stages)
     ]
     assert [len(each) for each in stages] == [4]
     assert_same_fused(new.inputs, y, new.values)
@@ -181,9 +181,9 @@ def test_batch_normalisation_in_training_is_a_stage(engine, new):
     assert_same_fused(new.inputs, [*gradients, *first], new.values, engine)
 
 
-def test_batch_normalisation_of_what_no_stack_made(new):
+def test_batch_normalisation_of_what_no_stage_made(new):
     y, *_ = batch_normalisation(pt.exp(new(6, 3, 9, 9)), new(3), new(3))
-    assert count(fused(new.inputs, y), Stack) == 0
+    assert count(fused(new.inputs, y), Stages) == 0
     assert_same_fused(new.inputs, y, new.values)
 
 
@@ -192,14 +192,14 @@ def test_images_whose_shape_is_used_beside_the_dense_layer(new):
     y = conv2d(new(2, 3, 7, 7), new(4, 3, 2, 2))
     outputs = [pt.dot(y.flatten(2), new(144, 5)), y.shape, y.shape[0], y.shape[2]]
     nodes = fused(new.inputs, outputs).apply_nodes
-    (stack,) = (node.op for node in nodes if isinstance(node.op, Stack))
-    assert [type(stage) for stage in stack.graph.stages] == [ConvStage, DenseStage]
+    (op,) = (node.op for node in nodes if isinstance(node.op, Stages))
+    assert [type(stage) for stage in op.graph.stages] == [ConvStage, DenseStage]
     assert_same_fused(new.inputs, outputs, new.values)
 
 
 def test_a_pooling_alone_stays_a_pooling(new):
     y = pool2d(new(2, 3, 6, 6), window=(2, 2))
-    assert count(fused(new.inputs, y), Stack) == 0
+    assert count(fused(new.inputs, y), Stages) == 0
 
 
 class TestWhatMustNotMatch:
@@ -207,7 +207,7 @@ class TestWhatMustNotMatch:
 
     def check(self, new, y, n_stages):
         graph = fused(new.inputs, y)
-        stages = [node.op.graph.stages for node in graph.apply_nodes if isinstance(node.op, Stack)]
+        stages = [node.op.graph.stages for node in graph.apply_nodes if isinstance(node.op, Stages)]
         assert sorted(map(len, stages)) == sorted(n_stages)
         assert_same_fused(new.inputs, y, new.values)
         return [stage for each in stages for stage in each]
@@ -325,7 +325,7 @@ class TestWhatMustNotMatch:
         v, cube = new(3), new(2, 3, 4)
         outputs = [v.dot(v), cube @ new(4, 5), pt.outer(v, v)]
         for node in fused(new.inputs, outputs).apply_nodes:
-            assert not isinstance(node.op, Stack) or node.outputs[0].type.ndim == 2
+            assert not isinstance(node.op, Stages) or node.outputs[0].type.ndim == 2
         assert_same_fused(new.inputs, outputs, new.values)
 
 

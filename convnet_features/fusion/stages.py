@@ -1,7 +1,7 @@
-"""Layers gathered into stacks: graphs of stages that grow layer by layer.
+"""Layers gathered into graphs of stages, which grow layer by layer.
 
-A layer joins the stack in front of it if nothing else reads that stack. So every
-stack has a single result here; `merging` puts stacks together.
+A layer joins the graph in front of it if nothing else reads that graph. So every
+graph has a single result here; `merging` puts graphs together.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ from ..kernels.contract import (
     SumStage,
 )
 from ..ops.random import Bernoulli, Draw
-from ..ops.stack import Stack
+from ..ops.stages import Stages
 from ..ops.static import static_vector
 from .naming import layers_of
 from .patterns import joined_arrays, only_client, rectified, split_by
 
 __all__ = [
-    "shape_of_stack",
-    "stack_affine",
-    "stack_bias",
-    "stack_concatenation",
-    "stack_convolution",
-    "stack_dense",
-    "stack_mask",
-    "stack_nonlinearity",
-    "stack_normalisation",
-    "stack_pooling",
-    "stack_sum",
+    "fuse_affine",
+    "fuse_bias",
+    "fuse_concatenation",
+    "fuse_convolution",
+    "fuse_dense",
+    "fuse_mask",
+    "fuse_nonlinearity",
+    "fuse_normalisation",
+    "fuse_pooling",
+    "fuse_sum",
+    "shape_of_stages",
 ]
 
 
-#: A longer run of layers becomes several stacks, which `merging` puts together: a stack is built
+#: A longer run of layers becomes several graphs, which `merging` puts together: a graph is built
 #: anew for each stage that it grows by.
 LONGEST = 16
 
 
-def stack_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """conv2d(x, w) as a stage behind the stack that made x, if there is one."""
+def fuse_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """conv2d(x, w) as a stage behind the graph that made x, if there is one."""
     if not _float32(node):
         return None
     x, w = node.inputs
     return _extended(fgraph, x, node, ConvStage(node.op.spec, bias=False), w)
 
 
-def stack_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+def fuse_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """pool2d(x) as a stage; a maximum is taken before the nonlinearity in front of it.
 
     Every nonlinearity that a stage can have is monotone, so it commutes with
     the maximum, and a quarter of the data (for 2×2 windows) goes through it.
     """
     x = node.inputs[0]
-    if not _of_stack(x) or not _float32(node):
+    if not _is_of_stages(x) or not _float32(node):
         return None
-    pool, inner = PoolStage(node.op.spec), _stack_of(fgraph, x, node)
+    pool, inner = PoolStage(node.op.spec), _stages_behind(fgraph, x, node)
     if inner is None:
         return _extended(fgraph, x, node, pool)
     graph = inner.op.graph
@@ -85,8 +85,8 @@ def stack_pooling(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     return _rebuilt(fgraph, inner, node, graph.followed_by(pool), *inner.inputs)
 
 
-def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """x @ w as a stage, straight from the images where x is a stack's result, flattened."""
+def fuse_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """x @ w as a stage, straight from the images where x is a graph's result, flattened."""
     if any(value.type.ndim != 2 for value in node.inputs) or not _float32(node):
         return None
     x, w = node.inputs
@@ -96,9 +96,11 @@ def stack_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     return _extended(fgraph, x, node, DenseStage(bias=False), w)
 
 
-def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+def fuse_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """y + b, one number a filter or a unit, as part of the stage that made y."""
-    parts = split_by(list(node.inputs), lambda value: _stack_of(fgraph, value, node) is not None)
+    parts = split_by(
+        list(node.inputs), lambda value: _stages_behind(fgraph, value, node) is not None
+    )
     if parts is None:
         return None
     y, addend = parts
@@ -120,14 +122,14 @@ def stack_bias(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     return _rebuilt(fgraph, inner, node, graph, *inner.inputs, bias)
 
 
-def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+def fuse_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """scale · y + shift, one number each a filter or a unit, as other weights of the layer of y.
 
     Batch normalisation in inference is such an expression: with w' = scale · w and
     b' = scale · b + shift nothing of it is left but a layer.
     """
     y, scale, shift = node.inputs
-    inner = _stack_of(fgraph, y, node)
+    inner = _stages_behind(fgraph, y, node)
     if inner is None or not _float32(node):
         return None
     last = inner.op.graph.last
@@ -146,22 +148,22 @@ def stack_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     return _rebuilt(fgraph, inner, node, graph, *kept, scaled, bias)
 
 
-def stack_normalisation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """Batch normalisation as a stage behind the stack that made x, if there is one."""
+def fuse_normalisation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """Batch normalisation as a stage behind the graph that made x, if there is one."""
     x, gamma, beta = node.inputs
-    if not _of_stack(x) or not _float32(node) or None in (*gamma.type.shape, *beta.type.shape):
+    if not _is_of_stages(x) or not _float32(node) or None in (*gamma.type.shape, *beta.type.shape):
         return None
     stage = NormStage(node.op.epsilon, "rectify" if node.op.rectify else "linear")
     y = _extended(fgraph, x, node, stage, gamma, beta)
     for old, new in zip(node.outputs[1:], y.owner.outputs[-2:], strict=True):
-        fgraph.replace(old, new, reason="stack_normalisation", import_missing=True)
+        fgraph.replace(old, new, reason="fuse_normalisation", import_missing=True)
     return y
 
 
-def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+def fuse_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """rectify(y), tanh(y) or sigmoid(y) as part of the stage that made y."""
     activation, y = _nonlinearity(fgraph, node)
-    if y is None or y.owner is None or not isinstance(y.owner.op, Stack):
+    if y is None or y.owner is None or not isinstance(y.owner.op, Stages):
         return None
     graph = y.owner.op.graph
     if graph.last.activation != "linear":
@@ -170,12 +172,14 @@ def stack_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     return _rebuilt(fgraph, y.owner, node, graph, *y.owner.inputs)
 
 
-def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """y * (a mask drawn in y's shape), which is dropout, as a stage behind the stack that made y.
+def fuse_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """y * (a mask drawn in y's shape), which is dropout, as a stage behind the graph that made y.
 
     A draw has no gradient, and neither has a stage's mask.
     """
-    parts = split_by(list(node.inputs), lambda value: _stack_of(fgraph, value, node) is not None)
+    parts = split_by(
+        list(node.inputs), lambda value: _stages_behind(fgraph, value, node) is not None
+    )
     if parts is None or not _float32(node):
         return None
     y, mask = parts
@@ -189,29 +193,29 @@ def stack_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     return _extended(fgraph, y, node, MaskStage(largest), mask)
 
 
-def stack_sum(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """a + b + ... of results of stacks, as a stage: the join of a residual block, say."""
+def fuse_sum(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """a + b + ... of results of graphs, as a stage: the join of a residual block, say."""
     if not _joined(node.inputs) or len({value.type.shape for value in node.inputs}) > 1:
         return None
-    return _stack(_join(SumStage(), len(node.inputs)), node)(*node.inputs)[0]
+    return _stages(_join(SumStage(), len(node.inputs)), node)(*node.inputs)[0]
 
 
-def stack_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """Results of stacks behind each other along the channels, as a stage."""
+def fuse_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """Results of graphs behind each other along the channels, as a stage."""
     axis, values = joined_arrays(node)
     sizes = {(value.type.shape[0], *value.type.shape[2:]) for value in values}
     if axis != 1 or not _joined(values) or len(sizes) > 1:
         return None
-    return _stack(_join(ConcatStage(), len(values)), node)(*values)[0]
+    return _stages(_join(ConcatStage(), len(values)), node)(*values)[0]
 
 
 def _joined(values: Sequence[Variable]) -> bool:
-    """Whether a stage can join these values: stacks made them, or they are inputs of the graph."""
-    of_stacks = [_of_stack(value) for value in values]
+    """Whether a stage can join these values: graphs of stages made them, or they are inputs."""
+    of_stages = [_is_of_stages(value) for value in values]
     return (
         len(values) > 1
-        and any(of_stacks)
-        and all(own or value.owner is None for own, value in zip(of_stacks, values, strict=True))
+        and any(of_stages)
+        and all(own or value.owner is None for own, value in zip(of_stages, values, strict=True))
         and all(
             value.type.dtype == "float32"
             and value.type.ndim in (2, 4)
@@ -226,14 +230,14 @@ def _join(stage: Stage, n_inputs: int) -> StageGraph:
     return StageGraph(n_inputs, (Node(stage, tuple(range(n_inputs))),), (n_inputs,))
 
 
-def shape_of_stack(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """The shape of a stack's result, or a size of it, without the result.
+def shape_of_stages(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """The shape of a graph's result, or a size of it, without the result.
 
     The shape of a mask, or of a flattened image, would otherwise hold on to a result
-    that is to disappear in a larger stack.
+    that is to disappear in a larger graph.
     """
     y = node.inputs[0]
-    if y.owner is None or not isinstance(y.owner.op, Stack) or None in y.type.shape[1:]:
+    if y.owner is None or not isinstance(y.owner.op, Stages) or None in y.type.shape[1:]:
         return None
     sizes = [Shape_i(0)(y.owner.inputs[0]), *(constant(size) for size in y.type.shape[1:])]
     return sizes[node.op.i] if isinstance(node.op, Shape_i) else make_vector(*sizes)
@@ -251,35 +255,35 @@ def _nonlinearity(fgraph: FunctionGraph, node: Apply) -> tuple[Activation, Varia
     return activation, y if only_client(fgraph, y, node) else None
 
 
-def _stack(graph: StageGraph, node: Apply) -> Stack:
+def _stages(graph: StageGraph, node: Apply) -> Stages:
     """The operation; its last stage has the names of the layers that `node` is part of."""
     layers = layers_of(node)
-    return Stack(graph.named(layers) if layers else graph)
+    return Stages(graph.named(layers) if layers else graph)
 
 
 def _float32(node: Apply) -> bool:
     return all(value.type.dtype == "float32" for value in (*node.inputs, *node.outputs))
 
 
-def _stack_of(fgraph: FunctionGraph, x: Variable, client: Apply) -> Apply | None:
-    """The stack that made x, if x is used by nothing but `client`."""
+def _stages_behind(fgraph: FunctionGraph, x: Variable, client: Apply) -> Apply | None:
+    """The graph of stages that made x, if x is used by nothing but `client`."""
     inner = x.owner
-    if inner is None or not isinstance(inner.op, Stack) or x is not inner.outputs[0]:
+    if inner is None or not isinstance(inner.op, Stages) or x is not inner.outputs[0]:
         return None
     return inner if only_client(fgraph, x, client) else None
 
 
-def _of_stack(x: Variable) -> bool:
-    """Whether a stack made x, whoever else uses it."""
-    return x.owner is not None and isinstance(x.owner.op, Stack) and x is x.owner.outputs[0]
+def _is_of_stages(x: Variable) -> bool:
+    """Whether a graph of stages made x, whoever else uses it."""
+    return x.owner is not None and isinstance(x.owner.op, Stages) and x is x.owner.outputs[0]
 
 
 def _extended(
     fgraph: FunctionGraph, x: Variable, client: Apply, stage: Stage, *params: Variable
 ) -> Variable:
-    inner = _stack_of(fgraph, x, client)
+    inner = _stages_behind(fgraph, x, client)
     if inner is None or len(inner.op.graph.nodes) >= LONGEST:
-        return _stack(StageGraph.chain((stage,)), client)(x, *params)[0]
+        return _stages(StageGraph.chain((stage,)), client)(x, *params)[0]
     graph = inner.op.graph.followed_by(stage)
     return _rebuilt(fgraph, inner, client, graph, *inner.inputs, *params)
 
@@ -287,21 +291,21 @@ def _extended(
 def _rebuilt(
     fgraph: FunctionGraph, inner: Apply, client: Apply, graph: StageGraph, *inputs: Variable
 ) -> Variable:
-    """The result of a stack that takes the place of `inner`; its statistics do so at once."""
-    y, _, *statistics = _stack(graph, client)(*inputs, return_list=True)
+    """The result of a graph that takes the place of `inner`; its statistics do so at once."""
+    y, _, *statistics = _stages(graph, client)(*inputs, return_list=True)
     for old, new in zip(inner.outputs[2:], statistics, strict=False):
-        fgraph.replace(old, new, reason="stack", import_missing=True)
+        fgraph.replace(old, new, reason="stages", import_missing=True)
     return y
 
 
 def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Variable | None:
-    """The images behind ``images.flatten(2)``, if a stack made them."""
+    """The images behind ``images.flatten(2)``, if a graph of stages made them."""
     node = x.owner
     if node is None or not isinstance(node.op, Reshape) or not only_client(fgraph, x, client):
         return None
     images = node.inputs[0]
     made_by = images.owner
-    if images.type.ndim != 4 or made_by is None or not isinstance(made_by.op, Stack):
+    if images.type.ndim != 4 or made_by is None or not isinstance(made_by.op, Stages):
         return None
     return images if _is_flat(node.inputs[1], images) else None
 
