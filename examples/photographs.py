@@ -84,8 +84,9 @@ shown = show_images(files, y, display_labels=names, max_images=10)
 # %%
 # A Pipeline
 # ----------
-# The loader makes images of one size, the extractor learns features, and a
-# LogisticRegression learns from these. X is a list of files.
+# The loader makes images of one size, the extractor learns features until they get
+# no better on a fifth of the images that it holds out, and a LogisticRegression
+# learns from these. X is a list of files.
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -94,7 +95,9 @@ from convnet_features import ConvNetFeatureExtractor
 
 model = make_pipeline(
     ImageLoader(48),
-    ConvNetFeatureExtractor(max_epochs=EPOCHS, random_state=0),
+    ConvNetFeatureExtractor(
+        max_epochs=EPOCHS, early_stopping=True, n_iter_no_change=15, random_state=0
+    ),
     LogisticRegression(max_iter=2000),
 )
 
@@ -133,14 +136,14 @@ errors.plot()
 # %%
 # Learning curves
 # ---------------
-# Of the network in the Pipeline, fitted to all files now: it holds a fifth of
-# them out to see how far it has come.
+# Of the network in the Pipeline, fitted to all files now. The dot is the epoch whose
+# weights are kept.
 from convnet_features.inspection import LearningCurvesDisplay
 
 model.fit(files, y)
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 curves = LearningCurvesDisplay.from_estimator(model)
-curves.plot("loss", ax=axes[0])
+curves.plot("loss", ax=axes[0], log=True)
 curves.plot("score", ax=axes[1])
 
 # %%
