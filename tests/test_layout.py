@@ -130,6 +130,22 @@ def test_there_are_modules_to_look_at():
 
 
 @pytest.mark.parametrize("name", list(MODULES))
+def test_imports_of_the_package_are_relative(name):
+    """One style: a name of this package is imported by where it is from here."""
+    absolute = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+        if (isinstance(node, ast.ImportFrom) and not node.level and _is_ours(node.module))
+        or (isinstance(node, ast.Import) and any(_is_ours(each.name) for each in node.names))
+    ]
+    assert not absolute
+
+
+def _is_ours(module):
+    return module.split(".")[0] == "convnet_features"
+
+
+@pytest.mark.parametrize("name", list(MODULES))
 def test_imports_go_downward(name):
     for imported, at_top in imports_of(name, MODULES[name]):
         if not imported or level_of(imported) >= level_of(name):

@@ -4,9 +4,9 @@ Every loader returns images as float32 arrays of shape (n_samples, n_channels,
 height, width), which is what the estimators take.
 """
 
-from convnet_features.datasets.digits import load_digits_images
-from convnet_features.datasets.idx import read_idx, write_idx
-from convnet_features.datasets.mnist import load_fashion_mnist, load_mnist
+from .digits import load_digits_images
+from .idx import read_idx, write_idx
+from .mnist import load_fashion_mnist, load_mnist
 
 __all__ = [
     "load_digits_images",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convnet_features.datasets.idx import idx_sha256, opened_idx, read_header, read_payload
-from convnet_features.exceptions import FileFormatError
+from ..exceptions import FileFormatError
+from .idx import idx_sha256, opened_idx, read_header, read_payload
 
 __all__ = ["FASHION_MNIST", "MNIST", "IdxDataset", "IdxFile", "read_checked"]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
-from convnet_features._version import __version__
-from convnet_features.exceptions import ConvNetFeaturesError, FileFormatError
-from convnet_features.files.atomic import atomic_path
+from .._version import __version__
+from ..exceptions import ConvNetFeaturesError, FileFormatError
+from ..files.atomic import atomic_path
 
 __all__ = ["DownloadError", "check_mirrors", "fetch"]
 

@@ -27,9 +27,9 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convnet_features.exceptions import FileFormatError
-from convnet_features.files.atomic import atomic_file
-from convnet_features.files.compression import largest_contents
+from ..exceptions import FileFormatError
+from ..files.atomic import atomic_file
+from ..files.compression import largest_contents
 
 __all__ = [
     "MAX_BYTES",

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convnet_features.datasets.catalogue import FASHION_MNIST, MNIST, IdxDataset, read_checked
-from convnet_features.datasets.sources import Location, locate
-from convnet_features.datasets.tutorial_pickle import read_tutorial_pickle
-from convnet_features.exceptions import FileFormatError
+from ..exceptions import FileFormatError
+from .catalogue import FASHION_MNIST, MNIST, IdxDataset, read_checked
+from .sources import Location, locate
+from .tutorial_pickle import read_tutorial_pickle
 
 __all__ = ["load_fashion_mnist", "load_mnist"]
 

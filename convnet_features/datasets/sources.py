@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convnet_features.datasets.catalogue import IdxDataset, IdxFile, read_checked
-from convnet_features.datasets.download import DownloadError, check_mirrors, fetch
-from convnet_features.exceptions import DatasetNotFoundError
+from ..exceptions import DatasetNotFoundError
+from .catalogue import IdxDataset, IdxFile, read_checked
+from .download import DownloadError, check_mirrors, fetch
 
 __all__ = ["ENVIRONMENT_VARIABLE", "Location", "locate"]
 

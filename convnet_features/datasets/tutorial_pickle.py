@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.exceptions import FileFormatError
-from convnet_features.files.compression import largest_contents
-from convnet_features.files.pickled_arrays import (
+from ..exceptions import FileFormatError
+from ..files.compression import largest_contents
+from ..files.pickled_arrays import (
     FAULTS,
     RecordedArray,
     read_recorded,

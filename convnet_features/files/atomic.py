@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from convnet_features.locks import new_lock, wait_at_fork
+from ..locks import new_lock, wait_at_fork
 
 __all__ = ["atomic_file", "atomic_path", "write_atomically"]
 

@@ -3,8 +3,8 @@
 Pillow decodes them (``pip install convnet-features[images]``); it is imported when it is used.
 """
 
-from convnet_features.images.folder import load_image_folder
-from convnet_features.images.lazy import LazyImages
-from convnet_features.images.loader import ImageLoader
+from .folder import load_image_folder
+from .lazy import LazyImages
+from .loader import ImageLoader
 
 __all__ = ["ImageLoader", "LazyImages", "load_image_folder"]

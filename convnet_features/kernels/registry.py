@@ -8,9 +8,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from convnet_features.exceptions import EngineError, EngineWarning
-from convnet_features.kernels.contract import Kernels
-from convnet_features.locks import import_whole, new_lock
+from ..exceptions import EngineError, EngineWarning
+from ..locks import import_whole, new_lock
+from .contract import Kernels
 
 __all__ = [
     "ENGINES",

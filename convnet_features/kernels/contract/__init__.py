@@ -20,9 +20,9 @@ Conventions that every engine's kernels keep:
 
 from __future__ import annotations
 
-from convnet_features.kernels.contract.checks import check_gradient, check_product
-from convnet_features.kernels.contract.graph import Node, SizedNode, StageGraph
-from convnet_features.kernels.contract.kernels import (
+from .checks import check_gradient, check_product
+from .graph import Node, SizedNode, StageGraph
+from .kernels import (
     Arrays,
     Conv2DKernel,
     Gradients,
@@ -31,14 +31,14 @@ from convnet_features.kernels.contract.kernels import (
     Pool2DKernel,
     StackKernel,
 )
-from convnet_features.kernels.contract.specs import (
+from .specs import (
     Conv2DSpec,
     Pair,
     Pool2DSpec,
     PoolMode,
     StaticShape,
 )
-from convnet_features.kernels.contract.stages import (
+from .stages import (
     ACTIVATIONS,
     Activation,
     ConcatStage,

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from convnet_features.kernels.contract.specs import StaticShape
-from convnet_features.kernels.contract.stages import Stage
+from .specs import StaticShape
+from .stages import Stage
 
 __all__ = [
     "Node",

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.contract.graph import StageGraph
-from convnet_features.kernels.contract.specs import Conv2DSpec, Pool2DSpec
-from convnet_features.kernels.contract.stages import Stage
-from convnet_features.kernels.steps import KernelStep
+from ..steps import KernelStep
+from .graph import StageGraph
+from .specs import Conv2DSpec, Pool2DSpec
+from .stages import Stage
 
 __all__ = [
     "Arrays",

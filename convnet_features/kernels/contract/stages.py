@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from convnet_features.kernels.contract.specs import Conv2DSpec, Pool2DSpec, StaticShape
+from .specs import Conv2DSpec, Pool2DSpec, StaticShape
 
 __all__ = [
     "ACTIVATIONS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from convnet_features.locks import new_lock, wait_at_fork
+from ...locks import new_lock, wait_at_fork
 
 __all__ = ["CompiledModule", "can_compile", "dispose"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet_features.kernels.jit.code import Code
+from .code import Code
 
 __all__ = ["broadcast", "declarations", "fused", "greatest", "rectified", "share", "taken"]
 

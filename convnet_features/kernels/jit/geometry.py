@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
-from convnet_features.locks import lazy_attribute
+from ...locks import lazy_attribute
+from ..contract import Conv2DSpec, Pool2DSpec
 
 __all__ = ["Geometry", "Layout", "Taps"]
 

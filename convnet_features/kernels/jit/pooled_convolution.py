@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import itertools
 
-from convnet_features.kernels.jit.code import Code
-from convnet_features.kernels.jit.function import (
+from .code import Code
+from .function import (
     broadcast,
     declarations,
     fused,
@@ -25,7 +25,7 @@ from convnet_features.kernels.jit.function import (
     share,
     taken,
 )
-from convnet_features.kernels.jit.geometry import Geometry, Layout
+from .geometry import Geometry, Layout
 
 __all__ = ["ARGUMENTS", "PooledConvolution"]
 

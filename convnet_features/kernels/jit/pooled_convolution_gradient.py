@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from convnet_features.kernels.jit.code import Code
-from convnet_features.kernels.jit.function import broadcast, declarations, fused, share, taken
-from convnet_features.kernels.jit.geometry import Geometry
+from .code import Code
+from .function import broadcast, declarations, fused, share, taken
+from .geometry import Geometry
 
 __all__ = ["FILTERS_ARGUMENTS", "IMAGES_ARGUMENTS", "PooledConvolutionGradient"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import itertools
 
-from convnet_features.kernels.jit.code import Code
-from convnet_features.kernels.jit.function import (
+from .code import Code
+from .function import (
     broadcast,
     declarations,
     fused,
@@ -21,8 +21,8 @@ from convnet_features.kernels.jit.function import (
     share,
     taken,
 )
-from convnet_features.kernels.jit.winograd_tiles import Tiles
-from convnet_features.kernels.jit.winograd_transform import TILE, Tiling
+from .winograd_tiles import Tiles
+from .winograd_transform import TILE, Tiling
 
 __all__ = ["ARGUMENTS", "FILTERS_ARGUMENTS", "Winograd"]
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import itertools
 
-from convnet_features.kernels.jit.code import Code
-from convnet_features.kernels.jit.function import broadcast, declarations, fused, share, taken
-from convnet_features.kernels.jit.winograd_tiles import Tiles
-from convnet_features.kernels.jit.winograd_transform import TILE, Tiling
+from .code import Code
+from .function import broadcast, declarations, fused, share, taken
+from .winograd_tiles import Tiles
+from .winograd_transform import TILE, Tiling
 
 __all__ = ["ACCUMULATE_ARGUMENTS", "FINISH_ARGUMENTS", "WinogradGradient"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from convnet_features.kernels.jit.code import Code
-from convnet_features.kernels.jit.winograd_transform import TILE, TapTransform, Terms, Tiling
+from .code import Code
+from .winograd_transform import TILE, TapTransform, Terms, Tiling
 
 __all__ = ["Tiles"]
 

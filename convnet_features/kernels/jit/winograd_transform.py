@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convnet_features.kernels.jit.geometry import Layout
+from .geometry import Layout
 
 __all__ = ["TILE", "TapTransform", "Terms", "Tiling"]
 

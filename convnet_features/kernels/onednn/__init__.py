@@ -10,6 +10,6 @@ Importing this package loads nothing; making an `OneDNNKernels` does.
 
 from __future__ import annotations
 
-from convnet_features.kernels.onednn.kernels import OneDNNKernels
+from .kernels import OneDNNKernels
 
 __all__ = ["OneDNNKernels"]

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
-from convnet_features.kernels.memory import empty
-from convnet_features.kernels.onednn.binding.arrays import (
+from ..contract import Conv2DKernel, Conv2DSpec, check_gradient
+from ..memory import empty
+from .binding.arrays import (
     all_float32,
     by_groups,
     empty_images,
@@ -21,13 +21,13 @@ from convnet_features.kernels.onednn.binding.arrays import (
     images,
     plain,
 )
-from convnet_features.kernels.onednn.binding.declarations import Arg, Query
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive, UnsupportedError
-from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST, PLAIN
-from convnet_features.kernels.onednn.plan.support import fits, unsupported_convolution
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.program.program_cache import ProgramCache
-from convnet_features.kernels.onednn.program.storage import Value
+from .binding.declarations import Arg, Query
+from .binding.objects import MemoryDesc, Primitive, UnsupportedError
+from .plan.layouts import CHANNELS_LAST, PLAIN
+from .plan.support import fits, unsupported_convolution
+from .program.program import Program
+from .program.program_cache import ProgramCache
+from .program.storage import Value
 
 __all__ = ["OneDNNConv2D"]
 

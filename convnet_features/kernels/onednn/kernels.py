@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 
-from convnet_features.kernels.contract import (
+from ..contract import (
     Conv2DKernel,
     Conv2DSpec,
     Kernels,
@@ -15,24 +15,24 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     StageGraph,
 )
-from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.magnitude import are_finite
-from convnet_features.kernels.memory import empty
-from convnet_features.kernels.onednn.binding.arrays import FLOAT32, plain
-from convnet_features.kernels.onednn.binding.declarations import Arg
-from convnet_features.kernels.onednn.binding.library import load_library
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.conv2d import OneDNNConv2D
-from convnet_features.kernels.onednn.graph.careful import CarefulGraph
-from convnet_features.kernels.onednn.graph.kernel import OneDNNGraph
-from convnet_features.kernels.onednn.plan.support import fits
-from convnet_features.kernels.onednn.plan.thresholds import is_large_product
-from convnet_features.kernels.onednn.pool2d import OneDNNPool2D
-from convnet_features.kernels.onednn.program.buffers import BufferPool
-from convnet_features.kernels.onednn.program.code_cache import clear_compiled
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.program.program_cache import ProgramCache
-from convnet_features.kernels.portable import PortableKernels
+from ..machine import Machine
+from ..magnitude import are_finite
+from ..memory import empty
+from ..portable import PortableKernels
+from .binding.arrays import FLOAT32, plain
+from .binding.declarations import Arg
+from .binding.library import load_library
+from .binding.primitives import Primitives
+from .conv2d import OneDNNConv2D
+from .graph.careful import CarefulGraph
+from .graph.kernel import OneDNNGraph
+from .plan.support import fits
+from .plan.thresholds import is_large_product
+from .pool2d import OneDNNPool2D
+from .program.buffers import BufferPool
+from .program.code_cache import clear_compiled
+from .program.program import Program
+from .program.program_cache import ProgramCache
 
 __all__ = ["OneDNNKernels"]
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gradient
-from convnet_features.kernels.onednn.binding.arrays import all_float32, empty_images, images
-from convnet_features.kernels.onednn.binding.declarations import Arg, Query
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.plan.support import fits, unsupported_pooling
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.program.program_cache import ProgramCache
+from ..contract import Pool2DKernel, Pool2DSpec, check_gradient
+from .binding.arrays import all_float32, empty_images, images
+from .binding.declarations import Arg, Query
+from .binding.objects import MemoryDesc
+from .plan.support import fits, unsupported_pooling
+from .program.program import Program
+from .program.program_cache import ProgramCache
 
 __all__ = ["OneDNNPool2D"]
 

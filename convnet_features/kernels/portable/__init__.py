@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from convnet_features.kernels.contract import (
+from ..contract import (
     Conv2DSpec,
     Kernels,
     Pool2DSpec,
     StageGraph,
     check_product,
 )
-from convnet_features.kernels.portable.blas_memory import memory_for_blas
-from convnet_features.kernels.portable.convolution import PortableConv2D
-from convnet_features.kernels.portable.elementwise import log_softmax, softmax
-from convnet_features.kernels.portable.graph import PortableGraph
-from convnet_features.kernels.portable.pooling import PortablePool2D
-from convnet_features.kernels.portable.scratch import forget_buffers
+from .blas_memory import memory_for_blas
+from .convolution import PortableConv2D
+from .elementwise import log_softmax, softmax
+from .graph import PortableGraph
+from .pooling import PortablePool2D
+from .scratch import forget_buffers
 
 __all__ = ["PortableKernels"]
 

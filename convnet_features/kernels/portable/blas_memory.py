@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convnet_features.locks import new_lock
+from ...locks import new_lock
 
 __all__ = ["memory_for_blas"]
 

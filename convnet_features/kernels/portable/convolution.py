@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DKernel, Conv2DSpec, check_gradient
-from convnet_features.kernels.memory import empty
-from convnet_features.kernels.portable.blas_memory import memory_for_blas
-from convnet_features.kernels.portable.layout import blocks
-from convnet_features.kernels.portable.patches import PatchGrid
-from convnet_features.kernels.portable.scratch import borrowed
+from ..contract import Conv2DKernel, Conv2DSpec, check_gradient
+from ..memory import empty
+from .blas_memory import memory_for_blas
+from .layout import blocks
+from .patches import PatchGrid
+from .scratch import borrowed
 
 __all__ = ["PortableConv2D"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convnet_features.kernels.contract import Activation
+from ..contract import Activation
 
 __all__ = ["activate", "activation_gradient", "log_softmax", "softmax"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.contract import Arrays, GraphKernel, Node, SizedNode, StageGraph
-from convnet_features.kernels.steps import KernelStep, least_seconds
+from ..contract import Arrays, GraphKernel, Node, SizedNode, StageGraph
+from ..steps import KernelStep, least_seconds
 
 __all__ = ["explain_stages"]
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convnet_features.kernels.contract import (
+from ..contract import (
     Arrays,
     ConcatStage,
     Gradients,
@@ -18,11 +18,11 @@ from convnet_features.kernels.contract import (
     StageGraph,
     SumStage,
 )
-from convnet_features.kernels.portable.elementwise import activate, activation_gradient
-from convnet_features.kernels.portable.explanation import explain_stages
-from convnet_features.kernels.portable.normalisation import normalise, normalise_gradient
-from convnet_features.kernels.portable.run import Run
-from convnet_features.kernels.steps import KernelStep
+from ..steps import KernelStep
+from .elementwise import activate, activation_gradient
+from .explanation import explain_stages
+from .normalisation import normalise, normalise_gradient
+from .run import Run
 
 __all__ = ["PortableGraph"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from convnet_features.kernels.memory import empty
+from ..memory import empty
 
 __all__ = ["Padding", "blocks", "empty_like_order", "padded_channels_last", "padded_zeros"]
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.memory import empty, empty_like
-
+from ..memory import empty, empty_like
 from .threads import compute_parts, split
 
 __all__ = ["affine", "normalise", "normalise_gradient"]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convnet_features.kernels.contract import Pair
-from convnet_features.kernels.portable.layout import (
+from ..contract import Pair
+from .layout import (
     Padding,
     blocks,
     padded_channels_last,
     padded_zeros,
 )
-from convnet_features.kernels.portable.scratch import borrowed
+from .scratch import borrowed
 
 __all__ = ["PatchGrid"]
 

@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.contract import Activation, Arrays, ConvStage, PoolStage
-from convnet_features.kernels.magnitude import are_finite
-from convnet_features.kernels.memory import empty
-from convnet_features.kernels.portable.elementwise import activate, activation_gradient
-from convnet_features.kernels.portable.patches import PatchGrid
-from convnet_features.kernels.portable.scratch import borrowed
-from convnet_features.kernels.portable.steps import Chain, ConvStep, PoolStep, StepGradients
+from ..contract import Activation, Arrays, ConvStage, PoolStage
+from ..magnitude import are_finite
+from ..memory import empty
+from .elementwise import activate, activation_gradient
+from .patches import PatchGrid
+from .scratch import borrowed
+from .steps import Chain, ConvStep, PoolStep, StepGradients
 
 __all__ = ["PooledConvolutionStep"]
 

@@ -7,9 +7,9 @@ from types import EllipsisType
 
 import numpy as np
 
-from convnet_features.kernels.contract import Pool2DKernel, Pool2DSpec, check_gradient
-from convnet_features.kernels.memory import empty_like
-from convnet_features.kernels.portable.layout import blocks, empty_like_order
+from ..contract import Pool2DKernel, Pool2DSpec, check_gradient
+from ..memory import empty_like
+from .layout import blocks, empty_like_order
 
 __all__ = ["PortablePool2D"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.contract import (
+from ..contract import (
     Arrays,
     ConvStage,
     DenseStage,
@@ -19,8 +19,8 @@ from convnet_features.kernels.contract import (
     Stage,
     StageGraph,
 )
-from convnet_features.kernels.portable.pooled_convolution import PooledConvolutionStep
-from convnet_features.kernels.portable.steps import (
+from .pooled_convolution import PooledConvolutionStep
+from .steps import (
     Chain,
     ConvStep,
     DenseStep,
@@ -28,7 +28,7 @@ from convnet_features.kernels.portable.steps import (
     PoolStep,
     Step,
 )
-from convnet_features.kernels.portable.threads import compute_parts, split
+from .threads import compute_parts, split
 
 __all__ = ["Run"]
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from convnet_features.kernels.memory import spoilt
-from convnet_features.kernels.portable.layout import BLOCK_BYTES
+from ..memory import spoilt
+from .layout import BLOCK_BYTES
 
 __all__ = ["borrowed", "forget_buffers"]
 

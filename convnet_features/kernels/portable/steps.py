@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from convnet_features.kernels.contract import (
+from ..contract import (
     Arrays,
     ConvStage,
     DenseStage,
@@ -20,9 +20,9 @@ from convnet_features.kernels.contract import (
     PoolStage,
     check_product,
 )
-from convnet_features.kernels.portable.convolution import PortableConv2D
-from convnet_features.kernels.portable.elementwise import activate, activation_gradient
-from convnet_features.kernels.portable.pooling import PortablePool2D
+from .convolution import PortableConv2D
+from .elementwise import activate, activation_gradient
+from .pooling import PortablePool2D
 
 __all__ = ["Chain", "ConvStep", "DenseStep", "MaskStep", "PoolStep", "Step", "StepGradients"]
 

@@ -25,9 +25,9 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from convnet_features.kernels.portable.blas_memory import memory_for_blas
-from convnet_features.kernels.threads import get_num_threads
-from convnet_features.locks import wait_at_fork
+from ...locks import wait_at_fork
+from ..threads import get_num_threads
+from .blas_memory import memory_for_blas
 
 __all__ = ["blas_libraries", "compute_parts", "single_threaded_blas", "split"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from convnet_features.kernels.contract import Conv2DSpec
-from convnet_features.kernels.memory import empty
-from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST, PLAIN
+from ...contract import Conv2DSpec
+from ...memory import empty
+from ..plan.layouts import CHANNELS_LAST, PLAIN
 
 __all__ = [
     "FLOAT32",

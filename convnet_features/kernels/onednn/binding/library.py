@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
-from convnet_features.exceptions import EngineError
-from convnet_features.kernels import threads
-from convnet_features.kernels.jit.compiler import can_compile
-from convnet_features.kernels.machine import (
+from ....exceptions import EngineError
+from ....locks import ForkGate, new_lock, wait_at_fork
+from ... import threads
+from ...jit.compiler import can_compile
+from ...machine import (
     ISA_VARIABLE,
     Limit,
     Machine,
     find_machine,
     find_vendor,
 )
-from convnet_features.kernels.onednn.binding import declarations as dnnl
-from convnet_features.locks import ForkGate, new_lock, wait_at_fork
+from . import declarations as dnnl
 
 __all__ = ["LIBRARY_VARIABLE", "Library", "load_library"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from convnet_features.kernels.onednn.binding.declarations import Query
-from convnet_features.kernels.onednn.binding.library import Library
+from .declarations import Query
+from .library import Library
 
 __all__ = ["MemoryDesc", "Primitive", "UnsupportedError"]
 

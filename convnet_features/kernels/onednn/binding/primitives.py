@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convnet_features.kernels.contract import Conv2DSpec, Pool2DSpec
-from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.binding import declarations as dnnl
-from convnet_features.kernels.onednn.binding.library import Library
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive, UnsupportedError
-from convnet_features.kernels.onednn.plan.layouts import (
+from ...contract import Conv2DSpec, Pool2DSpec
+from ...machine import Machine
+from ..plan.layouts import (
     BLOCKS,
     CHANNELS_LAST,
     PLAIN,
     ROWS,
     prefers_blocks,
 )
+from . import declarations as dnnl
+from .library import Library
+from .objects import MemoryDesc, Primitive, UnsupportedError
 
 __all__ = ["Primitives"]
 

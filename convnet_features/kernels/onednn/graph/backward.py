@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.program.buffers import BufferPool
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan
-from convnet_features.kernels.onednn.stages.table import STAGES
+from ..binding.primitives import Primitives
+from ..program.buffers import BufferPool
+from ..program.program import Program
+from ..stages.backward import BackwardEmitter
+from ..stages.forward_plan import ForwardPlan
+from ..stages.table import STAGES
 
 __all__ = ["build_backward"]
 

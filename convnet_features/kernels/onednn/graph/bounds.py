@@ -20,7 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from convnet_features.kernels.contract import SizedNode, StageGraph
+from ...contract import SizedNode, StageGraph
 
 __all__ = ["LIMIT", "LOOKS", "Growth", "Measuring", "growths", "largest_input", "stays_finite"]
 

@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from convnet_features.kernels.contract import (
+from ...contract import (
     Arrays,
     Gradients,
     GraphKernel,
     StageGraph,
 )
-from convnet_features.kernels.magnitude import magnitude, upper_bounds
-from convnet_features.kernels.onednn.binding.arrays import all_float32
-from convnet_features.kernels.onednn.graph.bounds import (
+from ...magnitude import magnitude, upper_bounds
+from ...steps import KernelStep
+from ..binding.arrays import all_float32
+from .bounds import (
     LIMIT,
     LOOKS,
     Growth,
@@ -29,8 +30,7 @@ from convnet_features.kernels.onednn.graph.bounds import (
     largest_input,
     stays_finite,
 )
-from convnet_features.kernels.onednn.graph.kernel import Measured, OneDNNGraph
-from convnet_features.kernels.steps import KernelStep
+from .kernel import Measured, OneDNNGraph
 
 __all__ = ["CarefulGraph"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet_features.kernels.contract import SizedNode
-from convnet_features.kernels.onednn.plan.candidates import CANDIDATES, ONEDNN
-from convnet_features.kernels.onednn.plan.choice import Taken
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan
-from convnet_features.kernels.steps import KernelStep
+from ...contract import SizedNode
+from ...steps import KernelStep
+from ..plan.candidates import CANDIDATES, ONEDNN
+from ..plan.choice import Taken
+from ..program.program import Program
+from ..stages.forward_plan import ForwardPlan
 
 __all__ = ["backward_steps", "forward_steps"]
 

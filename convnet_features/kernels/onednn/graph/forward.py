@@ -6,15 +6,15 @@ code does not know the layout that oneDNN gives images, they take the next optio
 
 from __future__ import annotations
 
-from convnet_features.kernels.contract import StageGraph
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.graph.bounds import Measuring
-from convnet_features.kernels.onednn.plan.choice import Choices
-from convnet_features.kernels.onednn.program.buffers import BufferPool
-from convnet_features.kernels.onednn.program.program import Constants
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan, PlanKey
-from convnet_features.kernels.onednn.stages.table import STAGES
+from ...contract import StageGraph
+from ..binding.primitives import Primitives
+from ..plan.choice import Choices
+from ..program.buffers import BufferPool
+from ..program.program import Constants
+from ..stages.forward import ForwardEmitter
+from ..stages.forward_plan import ForwardPlan, PlanKey
+from ..stages.table import STAGES
+from .bounds import Measuring
 
 __all__ = ["build_forward"]
 

@@ -7,27 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels import threads
-from convnet_features.kernels.contract import (
+from ... import threads
+from ...contract import (
     Arrays,
     Gradients,
     GraphKernel,
     StageGraph,
 )
-from convnet_features.kernels.memory import empty
-from convnet_features.kernels.onednn.binding.arrays import all_float32, flipped, images, plain
-from convnet_features.kernels.onednn.binding.objects import UnsupportedError
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.graph.backward import build_backward
-from convnet_features.kernels.onednn.graph.explanation import backward_steps, forward_steps
-from convnet_features.kernels.onednn.graph.forward import build_forward
-from convnet_features.kernels.onednn.plan.choice import choose
-from convnet_features.kernels.onednn.plan.thresholds import is_for_one_thread
-from convnet_features.kernels.onednn.program.buffers import Buffer, BufferPool
-from convnet_features.kernels.onednn.program.lru_cache import LRUCache
-from convnet_features.kernels.onednn.program.program import Constants, Program
-from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan, PlanKey
-from convnet_features.kernels.steps import KernelStep
+from ...memory import empty
+from ...steps import KernelStep
+from ..binding.arrays import all_float32, flipped, images, plain
+from ..binding.objects import UnsupportedError
+from ..binding.primitives import Primitives
+from ..plan.choice import choose
+from ..plan.thresholds import is_for_one_thread
+from ..program.buffers import Buffer, BufferPool
+from ..program.lru_cache import LRUCache
+from ..program.program import Constants, Program
+from ..stages.forward_plan import ForwardPlan, PlanKey
+from .backward import build_backward
+from .explanation import backward_steps, forward_steps
+from .forward import build_forward
 
 __all__ = ["Measured", "OneDNNGraph"]
 

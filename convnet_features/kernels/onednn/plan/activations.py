@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convnet_features.kernels.contract import ConvStage, PoolStage, Stage
+from ...contract import ConvStage, PoolStage, Stage
 
 __all__ = ["applied_activation", "commutes", "pooled_activation", "undone_activation"]
 

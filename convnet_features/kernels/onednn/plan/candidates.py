@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from convnet_features.kernels.contract import Pool2DSpec
-from convnet_features.kernels.jit.winograd import Winograd
-from convnet_features.kernels.jit.winograd_gradient import WinogradGradient
-from convnet_features.kernels.jit.winograd_transform import TapTransform
-from convnet_features.kernels.onednn.plan import thresholds
-from convnet_features.kernels.onednn.plan.activations import applied_activation, undone_activation
-from convnet_features.kernels.onednn.plan.case import Case
+from ...contract import Pool2DSpec
+from ...jit.winograd import Winograd
+from ...jit.winograd_gradient import WinogradGradient
+from ...jit.winograd_transform import TapTransform
+from . import thresholds
+from .activations import applied_activation, undone_activation
+from .case import Case
 
 __all__ = [
     "CANDIDATES",

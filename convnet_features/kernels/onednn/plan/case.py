@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from convnet_features.kernels.contract import Conv2DSpec, ConvStage, PoolStage
-from convnet_features.kernels.jit.geometry import Geometry, Layout
-from convnet_features.kernels.jit.winograd_transform import Tiling
-from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.plan import thresholds
+from ...contract import Conv2DSpec, ConvStage, PoolStage
+from ...jit.geometry import Geometry, Layout
+from ...jit.winograd_transform import Tiling
+from ...machine import Machine
+from . import thresholds
 
 __all__ = ["Case"]
 

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from convnet_features.kernels.contract import ConvStage, PoolStage, SizedNode, StageGraph
-from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.plan.candidates import (
+from ...contract import ConvStage, PoolStage, SizedNode, StageGraph
+from ...machine import Machine
+from .candidates import (
     CANDIDATES,
     FORWARD,
     GRADIENT_OF_FILTERS,
@@ -33,8 +33,8 @@ from convnet_features.kernels.onednn.plan.candidates import (
     WINOGRAD_OF_FILTERS,
     Candidate,
 )
-from convnet_features.kernels.onednn.plan.case import Case
-from convnet_features.kernels.onednn.plan.support import unsupported
+from .case import Case
+from .support import unsupported
 
 __all__ = ["OTHER_LAYOUT", "Choice", "Choices", "Option", "Taken", "choose"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet_features.kernels.machine import Machine
+from ...machine import Machine
 
 __all__ = [
     "BLOCKS",

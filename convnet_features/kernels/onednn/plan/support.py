@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from convnet_features.kernels.contract import (
+from ...contract import (
     Conv2DSpec,
     ConvStage,
     Pool2DSpec,
@@ -14,7 +14,7 @@ from convnet_features.kernels.contract import (
     Stage,
     StageGraph,
 )
-from convnet_features.kernels.onednn.plan import thresholds
+from . import thresholds
 
 __all__ = [
     "fits",

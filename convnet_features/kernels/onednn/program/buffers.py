@@ -11,8 +11,8 @@ from collections import deque
 
 import numpy as np
 
-from convnet_features.kernels.memory import empty, spoilt
-from convnet_features.locks import new_lock
+from ....locks import new_lock
+from ...memory import empty, spoilt
 
 __all__ = ["ALIGNMENT", "Buffer", "BufferPool", "aligned_bytes"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from convnet_features.kernels.jit.compiler import CompiledModule, dispose
-from convnet_features.kernels.machine import Machine
-from convnet_features.kernels.onednn.binding.library import Library
-from convnet_features.kernels.onednn.program.lru_cache import LRUCache
+from ...jit.compiler import CompiledModule, dispose
+from ...machine import Machine
+from ..binding.library import Library
+from .lru_cache import LRUCache
 
 __all__ = ["clear_compiled", "compiled", "openmp"]
 

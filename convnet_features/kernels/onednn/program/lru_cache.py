@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from convnet_features.locks import new_lock
+from ....locks import new_lock
 
 __all__ = ["LRUCache"]
 

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels import threads
-from convnet_features.kernels.magnitude import magnitude
-from convnet_features.kernels.onednn.binding.declarations import STREAM_DEFAULT, Arg, Query
-from convnet_features.kernels.onednn.binding.library import Library
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.program.buffers import Buffer, BufferPool, aligned_bytes
-from convnet_features.kernels.onednn.program.routine import Routine
-from convnet_features.kernels.onednn.program.storage import (
+from ... import threads
+from ...magnitude import magnitude
+from ..binding.declarations import STREAM_DEFAULT, Arg, Query
+from ..binding.library import Library
+from ..binding.objects import MemoryDesc, Primitive
+from ..binding.primitives import Primitives
+from .buffers import Buffer, BufferPool, aligned_bytes
+from .routine import Routine
+from .storage import (
     EXTERNAL,
     SAVED,
     TEMPORARY,

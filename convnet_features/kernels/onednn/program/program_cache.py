@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from convnet_features.kernels import threads
-from convnet_features.kernels.onednn.binding.objects import UnsupportedError
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.thresholds import is_for_one_thread
-from convnet_features.kernels.onednn.program.buffers import BufferPool
-from convnet_features.kernels.onednn.program.lru_cache import LRUCache
-from convnet_features.kernels.onednn.program.program import Program
+from ... import threads
+from ..binding.objects import UnsupportedError
+from ..binding.primitives import Primitives
+from ..plan.thresholds import is_for_one_thread
+from .buffers import BufferPool
+from .lru_cache import LRUCache
+from .program import Program
 
 __all__ = ["ProgramCache"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet_features.kernels.onednn.binding.library import Library
+from ..binding.library import Library
 
 __all__ = ["Routine"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.program.buffers import ALIGNMENT
+from ..binding.objects import MemoryDesc
+from .buffers import ALIGNMENT
 
 __all__ = ["EXTERNAL", "SAVED", "TEMPORARY", "SavedArea", "Storage", "Value", "place"]
 

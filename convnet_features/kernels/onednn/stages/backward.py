@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from convnet_features.kernels.onednn.binding.declarations import Arg
-from convnet_features.kernels.onednn.binding.objects import (
+from ..binding.declarations import Arg
+from ..binding.objects import (
     MemoryDesc,
     Primitive,
     UnsupportedError,
 )
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.choice import Choice, Option, Taken
-from convnet_features.kernels.onednn.program.buffers import BufferPool
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages.forward_plan import ForwardPlan, Record
+from ..binding.primitives import Primitives
+from ..plan.choice import Choice, Option, Taken
+from ..program.buffers import BufferPool
+from ..program.program import Program
+from ..program.storage import Value
+from .forward_plan import ForwardPlan, Record
 
 __all__ = ["BackwardEmitter"]
 

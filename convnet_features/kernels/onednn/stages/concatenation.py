@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from convnet_features.kernels.contract import ConcatStage, SizedNode
-from convnet_features.kernels.onednn.plan.layouts import layout_of_joined
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
+from ...contract import ConcatStage, SizedNode
+from ..plan.layouts import layout_of_joined
+from ..program.storage import Value
+from .backward import BackwardEmitter
+from .forward import ForwardEmitter
+from .forward_plan import Record
 
 __all__ = ["backward", "forward"]
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from convnet_features.kernels.contract import ConvStage, SizedNode
-from convnet_features.kernels.onednn.binding.arrays import by_groups
-from convnet_features.kernels.onednn.binding.declarations import Arg, Query
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.plan.activations import applied_activation, undone_activation
-from convnet_features.kernels.onednn.plan.candidates import (
+from ...contract import ConvStage, SizedNode
+from ..binding.arrays import by_groups
+from ..binding.declarations import Arg, Query
+from ..binding.objects import MemoryDesc
+from ..plan.activations import applied_activation, undone_activation
+from ..plan.candidates import (
     POOLED_CONVOLUTION,
     WINOGRAD,
     WINOGRAD_OF_FILTERS,
 )
-from convnet_features.kernels.onednn.plan.case import Case
-from convnet_features.kernels.onednn.plan.choice import Choice, Option
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages import pooled_convolution, winograd
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
-from convnet_features.kernels.onednn.stages.generated_convolution import GeneratedConvolution
+from ..plan.case import Case
+from ..plan.choice import Choice, Option
+from ..program.storage import Value
+from . import pooled_convolution, winograd
+from .backward import BackwardEmitter
+from .forward import ForwardEmitter
+from .forward_plan import Record
+from .generated_convolution import GeneratedConvolution
 
 __all__ = ["backward", "forward"]
 

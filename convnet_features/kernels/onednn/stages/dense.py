@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from convnet_features.kernels.contract import DenseStage, SizedNode, check_product
-from convnet_features.kernels.onednn.binding.declarations import Arg
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
+from ...contract import DenseStage, SizedNode, check_product
+from ..binding.declarations import Arg
+from ..program.storage import Value
+from .backward import BackwardEmitter
+from .forward import ForwardEmitter
+from .forward_plan import Record
 
 __all__ = ["backward", "forward"]
 

@@ -13,15 +13,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from convnet_features.kernels.contract import SizedNode, StageGraph
-from convnet_features.kernels.onednn.binding.declarations import Arg
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc, UnsupportedError
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.choice import Choice, Choices, Option, Taken
-from convnet_features.kernels.onednn.program.buffers import BufferPool
-from convnet_features.kernels.onednn.program.program import Constants, Program
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages.forward_plan import PlanKey, Record
+from ...contract import SizedNode, StageGraph
+from ..binding.declarations import Arg
+from ..binding.objects import MemoryDesc, UnsupportedError
+from ..binding.primitives import Primitives
+from ..plan.choice import Choice, Choices, Option, Taken
+from ..program.buffers import BufferPool
+from ..program.program import Constants, Program
+from ..program.storage import Value
+from .forward_plan import PlanKey, Record
 
 __all__ = ["ForwardEmitter"]
 

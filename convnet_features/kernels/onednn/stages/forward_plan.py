@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from convnet_features.kernels.contract import Stage, StageGraph
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive
-from convnet_features.kernels.onednn.plan.choice import Choices
-from convnet_features.kernels.onednn.program.program import Program
-from convnet_features.kernels.onednn.program.storage import Value
+from ...contract import Stage, StageGraph
+from ..binding.objects import MemoryDesc, Primitive
+from ..plan.choice import Choices
+from ..program.program import Program
+from ..program.storage import Value
 
 __all__ = ["ForwardPlan", "PlanKey", "Record"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from convnet_features.kernels.contract import ConvStage, PoolStage, SizedNode
-from convnet_features.kernels.jit.geometry import Layout
-from convnet_features.kernels.onednn.binding.declarations import Query
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc, Primitive
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.layouts import CHANNELS_LAST
-from convnet_features.kernels.onednn.program.routine import Routine
-from convnet_features.kernels.onednn.program.storage import TEMPORARY, Storage, Value
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
+from ...contract import ConvStage, PoolStage, SizedNode
+from ...jit.geometry import Layout
+from ..binding.declarations import Query
+from ..binding.objects import MemoryDesc, Primitive
+from ..binding.primitives import Primitives
+from ..plan.layouts import CHANNELS_LAST
+from ..program.routine import Routine
+from ..program.storage import TEMPORARY, Storage, Value
+from .forward import ForwardEmitter
 
 __all__ = ["GeneratedConvolution", "ReplacedPrimitives", "known_layout", "replaced_primitives"]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from convnet_features.kernels.contract import NormStage, SizedNode
-from convnet_features.kernels.onednn.binding.declarations import Arg, Query
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.layouts import layout_of_normalised
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
+from ...contract import NormStage, SizedNode
+from ..binding.declarations import Arg, Query
+from ..binding.objects import MemoryDesc
+from ..binding.primitives import Primitives
+from ..plan.layouts import layout_of_normalised
+from ..program.storage import Value
+from .backward import BackwardEmitter
+from .forward import ForwardEmitter
+from .forward_plan import Record
 
 __all__ = ["backward", "forward"]
 

@@ -14,24 +14,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from convnet_features.kernels.jit.compiler import CompiledModule
-from convnet_features.kernels.jit.geometry import Geometry
-from convnet_features.kernels.jit.pooled_convolution import ARGUMENTS, PooledConvolution
-from convnet_features.kernels.jit.pooled_convolution_gradient import (
+from ...jit.compiler import CompiledModule
+from ...jit.geometry import Geometry
+from ...jit.pooled_convolution import ARGUMENTS, PooledConvolution
+from ...jit.pooled_convolution_gradient import (
     FILTERS_ARGUMENTS,
     IMAGES_ARGUMENTS,
     PooledConvolutionGradient,
 )
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.activations import pooled_activation
-from convnet_features.kernels.onednn.plan.case import Case
-from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
-from convnet_features.kernels.onednn.program.routine import Routine
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
-from convnet_features.kernels.onednn.stages.generated_convolution import (
+from ..binding.objects import MemoryDesc
+from ..binding.primitives import Primitives
+from ..plan.activations import pooled_activation
+from ..plan.case import Case
+from ..program.code_cache import compiled, openmp
+from ..program.routine import Routine
+from ..program.storage import Value
+from .backward import BackwardEmitter
+from .forward_plan import Record
+from .generated_convolution import (
     GeneratedConvolution,
     known_layout,
     replaced_primitives,

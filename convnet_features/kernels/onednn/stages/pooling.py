@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from convnet_features.kernels.contract import PoolStage, SizedNode
-from convnet_features.kernels.onednn.binding.declarations import Arg, Query
-from convnet_features.kernels.onednn.plan.activations import commutes
-from convnet_features.kernels.onednn.plan.candidates import POOLED_GRADIENT
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages import pooled_convolution
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
+from ...contract import PoolStage, SizedNode
+from ..binding.declarations import Arg, Query
+from ..plan.activations import commutes
+from ..plan.candidates import POOLED_GRADIENT
+from ..program.storage import Value
+from . import pooled_convolution
+from .backward import BackwardEmitter
+from .forward import ForwardEmitter
+from .forward_plan import Record
 
 __all__ = ["backward", "forward"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from convnet_features.kernels.contract import (
+from ...contract import (
     ConcatStage,
     ConvStage,
     DenseStage,
@@ -15,8 +15,8 @@ from convnet_features.kernels.contract import (
     Stage,
     SumStage,
 )
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages import (
+from ..program.storage import Value
+from . import (
     addition,
     concatenation,
     convolution,
@@ -25,9 +25,9 @@ from convnet_features.kernels.onednn.stages import (
     normalisation,
     pooling,
 )
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward import ForwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
+from .backward import BackwardEmitter
+from .forward import ForwardEmitter
+from .forward_plan import Record
 
 __all__ = ["STAGES", "StageModule"]
 

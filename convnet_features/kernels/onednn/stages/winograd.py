@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from convnet_features.kernels.jit.winograd import ARGUMENTS, FILTERS_ARGUMENTS, Winograd
-from convnet_features.kernels.jit.winograd_gradient import (
+from ...jit.winograd import ARGUMENTS, FILTERS_ARGUMENTS, Winograd
+from ...jit.winograd_gradient import (
     ACCUMULATE_ARGUMENTS,
     FINISH_ARGUMENTS,
     WinogradGradient,
 )
-from convnet_features.kernels.jit.winograd_transform import Tiling
-from convnet_features.kernels.onednn.binding.objects import MemoryDesc
-from convnet_features.kernels.onednn.binding.primitives import Primitives
-from convnet_features.kernels.onednn.plan.activations import (
+from ...jit.winograd_transform import Tiling
+from ..binding.objects import MemoryDesc
+from ..binding.primitives import Primitives
+from ..plan.activations import (
     applied_activation,
     pooled_activation,
     undone_activation,
 )
-from convnet_features.kernels.onednn.plan.case import Case
-from convnet_features.kernels.onednn.program.code_cache import compiled, openmp
-from convnet_features.kernels.onednn.program.routine import Routine
-from convnet_features.kernels.onednn.program.storage import Value
-from convnet_features.kernels.onednn.stages.backward import BackwardEmitter
-from convnet_features.kernels.onednn.stages.forward_plan import Record
-from convnet_features.kernels.onednn.stages.generated_convolution import (
+from ..plan.case import Case
+from ..program.code_cache import compiled, openmp
+from ..program.routine import Routine
+from ..program.storage import Value
+from .backward import BackwardEmitter
+from .forward_plan import Record
+from .generated_convolution import (
     GeneratedConvolution,
     known_layout,
     replaced_primitives,
