@@ -8,6 +8,7 @@ import gzip
 import importlib
 import pickle
 import sys
+from importlib.util import resolve_name
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,15 +91,19 @@ def test_every_call_gives_the_same_in_arrays_of_its_own(case):
     np.testing.assert_array_equal(case.load()[0], second[0])
 
 
+FOLDER = Path(convnet_features.datasets.__file__).parent
+
+
 def top_level_imports(path):
+    """Full names, those of relative imports too."""
+    package = ".".join(path.relative_to(FOLDER.parents[1]).parent.parts)
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):
-            yield node.module
+            yield resolve_name("." * node.level + (node.module or ""), package)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
 
-FOLDER = Path(convnet_features.datasets.__file__).parent
 #: What the data sets use of the files.
 FILES = ("files.atomic", "files.compression", "files.pickled_arrays")
 CHEAP = sorted(FOLDER.glob("*.py")) + [
