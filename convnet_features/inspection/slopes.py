@@ -10,8 +10,8 @@ from sklearn.pipeline import Pipeline
 
 __all__ = ["score_slopes"]
 
-#: Unit vectors that are asked for at a time.
-STEP = 1024
+#: Numbers of the unit vectors that are asked for at a time.
+NUMBERS = 1 << 22
 #: What float32 models may be off, as a share of the largest score.
 TOLERANCE = 1e-3
 
@@ -42,10 +42,11 @@ def score_slopes(behind: Pipeline, features: np.ndarray) -> tuple[np.ndarray, np
     if values is None:
         return None
     offset = _scores(behind, np.zeros((1, n_features)))
+    step = max(1, NUMBERS // n_features)
     slopes = np.concatenate(
         [
-            _scores(behind, np.eye(min(STEP, n_features - start), n_features, start)) - offset
-            for start in range(0, n_features, STEP)
+            _scores(behind, np.eye(min(step, n_features - start), n_features, start)) - offset
+            for start in range(0, n_features, step)
         ]
     )
     for share in (1.0, 0.5, -1.0):

@@ -32,8 +32,8 @@ class Weighted(BaseEstimator):
 
 
 def test_more_features_than_are_asked_for_at_a_time(rng):
-    weights = rng.normal(size=(2100, 2))
-    features = rng.normal(size=(4, 2100))
+    weights = rng.normal(size=(2500, 2))
+    features = rng.normal(size=(4, 2500))
     values, slopes = score_slopes(make_pipeline(Weighted(weights)), features)
     np.testing.assert_allclose(slopes, weights, atol=1e-12)
     np.testing.assert_allclose(values, features @ weights + 3.0)
