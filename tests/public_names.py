@@ -23,6 +23,7 @@ PUBLIC = (
     "convnet_features.layers",
     "convnet_features.network.presets",
     "convnet_features.nolearn",
+    "convnet_features.nonlinearities",
     "convnet_features.onnx",
     "convnet_features.out_of_core",
     "convnet_features.testing",

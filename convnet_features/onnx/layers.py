@@ -160,6 +160,16 @@ def _nonlinearity(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output
     )
 
 
+@_writes("ParametricRectifierLayer")
+def _parametric_rectifier(
+    graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str
+) -> str:
+    slopes = _value(layer.alpha).reshape(-1, *[1] * (len(layer.input_shape) - 2))
+    return graph.add(
+        "PRelu", inputs[0], graph.constant(slopes, f"{layer.name}.alpha"), output=output
+    )
+
+
 @_writes("DropoutLayer", "GaussianNoiseLayer")
 def _noise(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     return inputs[0]
@@ -246,7 +256,7 @@ def _sum(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) ->
     return graph.add("Sum", *terms, output=output)
 
 
-@_writes("ElemwiseMergeLayer")
+@_writes("BroadcastMergeLayer", "ElemwiseMergeLayer")
 def _merge(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     from theano import tensor
 
@@ -256,16 +266,18 @@ def _merge(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) 
         (tensor.maximum, "Max"),
         (tensor.minimum, "Min"),
         (tensor.mul, "Mul"),
+        (tensor.sub, "Sub"),
+        (tensor.true_div, "Div"),
     )
     operator = next((name for known, name in operators if function is known), None)
     if operator is None:
         raise _unsupported(layer, f"merge_function={getattr(function, '__name__', function)}")
-    if operator != "Mul":
+    if operator in ("Sum", "Max", "Min"):
         return graph.add(operator, *inputs, output=output)
-    product = inputs[0]
+    merged = inputs[0]
     for x in inputs[1:-1]:
-        product = graph.add("Mul", product, x)
-    return graph.add("Mul", product, inputs[-1], output=output)
+        merged = graph.add(operator, merged, x)
+    return graph.add(operator, merged, inputs[-1], output=output)
 
 
 @_writes("FlattenLayer", "ReshapeLayer")

@@ -267,16 +267,23 @@ class Reader:
             return self.layer(node, 1), self.graph.constants[first], True
         return None
 
-    def may_join(self, planned: PlannedLayer, node: Node) -> bool:
-        """Whether `node` can become part of the layer in front: a sum that nothing else uses."""
+    def may_join(self, planned: PlannedLayer, node: Node, n_uses: int = 1) -> bool:
+        """Whether `node` can become part of the layer in front: a sum that nothing else uses.
+
+        With the nodes in front of it that do the same, it may use it `n_uses` times.
+        """
         from lasagne import nonlinearities
 
         if planned.params.get("nonlinearity") is not nonlinearities.identity:
             return False
-        names = [name for name in node.inputs if self.values.get(name) is planned]
-        return len(names) == 1 and self._is_only_use(names[0])
+        return self.is_used_once(planned, node, n_uses)
 
-    def _is_only_use(self, name: str | None) -> bool:
+    def is_used_once(self, planned: PlannedLayer, node: Node, n_uses: int = 1) -> bool:
+        """Whether nothing but `node`, and `node` once, uses what a layer computes."""
+        names = [name for name in node.inputs if self.values.get(name) is planned]
+        if len(names) != 1 or self._uses[names[0]] != n_uses:
+            return False
+        name = self._sources.get(names[0])
         while name is not None:
             if self._uses[name] != 1:
                 return False

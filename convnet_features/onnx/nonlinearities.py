@@ -1,14 +1,32 @@
-"""Lasagne's nonlinearities and the ONNX operators that compute them, both ways."""
+"""Nonlinearities and the ONNX operators that compute them, both ways."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..exceptions import NetworkError
+from ..nonlinearities import (
+    Celu,
+    Clip,
+    Elu,
+    HardSigmoid,
+    Selu,
+    erf,
+    gelu,
+    gelu_tanh,
+    hard_swish,
+    mish,
+    softplus,
+    softsign,
+    swish,
+)
 from .graph import GraphBuilder
 
-__all__ = ["nonlinearity_of", "write_activated"]
+__all__ = ["gated", "nonlinearity_of", "readable_nonlinearities", "write_activated"]
 
 #: Of ``lasagne.nonlinearities``, by name.
 _OPERATORS = {
@@ -17,6 +35,22 @@ _OPERATORS = {
     "softmax": "Softmax",
     "tanh": "Tanh",
 }
+#: Of ours, those that one operator without attributes computes.
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "Erf": erf,
+    "Softplus": softplus,
+    "Softsign": softsign,
+}
+#: Operators with attributes: the class, and for each of its arguments the attribute and what
+#: ONNX takes where it is not given.
+_CLASSES: dict[str, tuple[type, dict[str, tuple[str, float]]]] = {
+    "Celu": (Celu, {"alpha": ("alpha", 1.0)}),
+    "Elu": (Elu, {"alpha": ("alpha", 1.0)}),
+    "HardSigmoid": (HardSigmoid, {"slope": ("alpha", 0.2), "shift": ("beta", 0.5)}),
+    "Selu": (Selu, {"alpha": ("alpha", 1.6732632), "gamma": ("gamma", 1.050701)}),
+}
+#: Operators that ONNX got too late to be written, and may be read.
+_LATER = {"HardSwish": hard_swish, "Mish": mish}
 
 
 def write_activated(
@@ -44,40 +78,149 @@ def write_activated(
     NetworkError
         If the nonlinearity has no ONNX operator.
     """
-    operator, attributes = _operator(layer)
-    if operator is None:
+    from lasagne import nonlinearities
+
+    if layer.nonlinearity is None or layer.nonlinearity is nonlinearities.identity:
         write(output)
         return output
+    append = _writer(layer)
     inner = graph.fresh("linear")
     write(inner)
-    return graph.add(operator, inner, output=output, **attributes)
+    return append(graph, inner, output)
 
 
-def _operator(layer: Any) -> tuple[str | None, dict[str, Any]]:
+Writer = Callable[[GraphBuilder, str, str], str]
+
+
+def _writer(layer: Any) -> Writer:
+    """What appends the nonlinearity of `layer` behind a value."""
     from lasagne import nonlinearities
 
     function = layer.nonlinearity
-    if function is None or function is nonlinearities.identity:
-        return None, {}
     if type(function) is nonlinearities.LeakyRectify:
-        return "LeakyRelu", {"alpha": float(function.leakiness)}
+        return _node("LeakyRelu", alpha=float(function.leakiness))
     for name, operator in _OPERATORS.items():
         if function is getattr(nonlinearities, name):
-            return operator, {"axis": 1} if operator == "Softmax" else {}
+            return _node(operator, **({"axis": 1} if operator == "Softmax" else {}))
+    for operator, known in _FUNCTIONS.items():
+        if function is known:
+            return _node(operator)
+    for operator, (kind, arguments) in _CLASSES.items():
+        if type(function) is kind:
+            given = {to: float(getattr(function, name)) for name, (to, _) in arguments.items()}
+            return _node(operator, **given)
+    if type(function) is Clip:
+        return lambda graph, x, output: _write_clip(graph, x, output, function)
+    for product, write in _PRODUCTS.items():
+        if function is product:
+            return write
     raise NetworkError(
         f"to_onnx: layer {layer.name!r} ({type(layer).__name__}) has the nonlinearity "
         f"{getattr(function, '__name__', function)!r}, for which ONNX has no operator here; there "
-        f"are {', '.join(sorted(_OPERATORS))}, LeakyRectify and identity."
+        f"are {', '.join(sorted(_OPERATORS))}, LeakyRectify, identity, and those of "
+        "convnet_features.nonlinearities."
     )
 
 
-def nonlinearity_of(operator: str, attributes: dict[str, Any]) -> Callable[..., Any] | None:
-    """The nonlinearity that an ONNX operator computes, or None if it is no nonlinearity."""
+def _node(operator: str, **attributes: Any) -> Writer:
+    return lambda graph, x, output: graph.add(operator, x, output=output, **attributes)
+
+
+def _write_clip(graph: GraphBuilder, x: str, output: str, function: Clip) -> str:
+    bounds = [
+        "" if math.isinf(bound) else graph.constant(np.float32(bound), "bound")
+        for bound in (function.low, function.high)
+    ]
+    while bounds and not bounds[-1]:
+        bounds.pop()
+    return graph.add("Clip", x, *bounds, output=output)
+
+
+def _write_swish(graph: GraphBuilder, x: str, output: str) -> str:
+    return graph.add("Mul", x, graph.add("Sigmoid", x), output=output)
+
+
+def _write_hard_swish(graph: GraphBuilder, x: str, output: str) -> str:
+    gate = graph.add("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+    return graph.add("Mul", x, gate, output=output)
+
+
+def _write_mish(graph: GraphBuilder, x: str, output: str) -> str:
+    return graph.add("Mul", x, graph.add("Tanh", graph.add("Softplus", x)), output=output)
+
+
+def _write_gelu(graph: GraphBuilder, x: str, output: str) -> str:
+    inner = graph.add("Mul", x, _number(graph, math.sqrt(0.5)))
+    return _write_half(graph, x, graph.add("Erf", inner), output)
+
+
+def _write_gelu_tanh(graph: GraphBuilder, x: str, output: str) -> str:
+    cube = graph.add("Mul", graph.add("Mul", x, x), x)
+    inner = graph.add("Add", x, graph.add("Mul", cube, _number(graph, 0.044715)))
+    inner = graph.add("Mul", inner, _number(graph, math.sqrt(2 / math.pi)))
+    return _write_half(graph, x, graph.add("Tanh", inner), output)
+
+
+def _write_half(graph: GraphBuilder, x: str, gate: str, output: str) -> str:
+    """x · (1 + gate) / 2."""
+    product = graph.add("Mul", x, graph.add("Add", gate, _number(graph, 1.0)))
+    return graph.add("Mul", product, _number(graph, 0.5), output=output)
+
+
+def _number(graph: GraphBuilder, value: float) -> str:
+    return graph.constant(np.float32(value), "number")
+
+
+#: Those that are products of the value itself.
+_PRODUCTS: dict[Any, Writer] = {
+    gelu: _write_gelu,
+    gelu_tanh: _write_gelu_tanh,
+    hard_swish: _write_hard_swish,
+    mish: _write_mish,
+    swish: _write_swish,
+}
+
+
+def readable_nonlinearities() -> list[str]:
+    """The operators that `nonlinearity_of` knows."""
+    return ["LeakyRelu", "Gelu", *_OPERATORS.values(), *_FUNCTIONS, *_CLASSES, *_LATER]
+
+
+def nonlinearity_of(operator: str, attributes: dict[str, Any]) -> Callable[..., Any]:
+    """The nonlinearity that an ONNX operator computes.
+
+    Parameters
+    ----------
+    operator : str
+        One of `readable_nonlinearities`.
+    attributes : dict
+        Numbers among them must be finite.
+
+    Returns
+    -------
+    callable
+    """
     from lasagne import nonlinearities
 
     if operator == "LeakyRelu":
         return nonlinearities.LeakyRectify(float(attributes.get("alpha", 0.01)))
+    if operator == "Gelu":
+        return gelu_tanh if attributes.get("approximate", "none") == "tanh" else gelu
+    if operator in _CLASSES:
+        kind, arguments = _CLASSES[operator]
+        return kind(**{name: float(attributes.get(*where)) for name, where in arguments.items()})
     for name, known in _OPERATORS.items():
         if operator == known:
             return getattr(nonlinearities, name)
+    return {**_FUNCTIONS, **_LATER}[operator]
+
+
+def gated(gate: Any) -> Callable[..., Any] | None:
+    """The nonlinearity that is x · gate(x), where there is one of that kind."""
+    from lasagne import nonlinearities
+
+    if gate is nonlinearities.sigmoid:
+        return swish
+    if type(gate) is HardSigmoid and abs(gate.slope - 1 / 6) < 1e-6 and gate.shift == 0.5:
+        return hard_swish
     return None

@@ -142,6 +142,10 @@ class LayerPlan:
         planned.name = self._unique(value, besides=planned)
         return planned
 
+    def drop(self, planned: PlannedLayer) -> None:
+        """Leave out a layer that nothing stands on."""
+        self.layers.remove(planned)
+
     def _shape(self, planned: PlannedLayer, single: bool) -> tuple[int, ...]:
         shapes = [(None, *each.shape) for each in planned.incoming]
         try:

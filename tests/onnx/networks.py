@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from lasagne import layers as ll
 from lasagne import nonlinearities as nl
+from lasagne.init import Constant
 from lasagne.theano_extensions import conv as conv1d
 from theano import tensor
 
-from convnet_features.layers import BatchNormLayer, Conv2DLayer
+from convnet_features import nonlinearities as own
+from convnet_features.layers import (
+    BatchNormLayer,
+    BroadcastMergeLayer,
+    Conv2DLayer,
+    ParametricRectifierLayer,
+)
 
 CONV = ("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 5)})
 
@@ -90,6 +97,23 @@ NETWORKS = {
     "elemwise sum, weighted": _merged(ll.ElemwiseSumLayer, coeffs=[0.5, -2.0]),
     "elemwise maximum": _merged(ll.ElemwiseMergeLayer, merge_function=tensor.maximum),
     "elemwise product": _merged(ll.ElemwiseMergeLayer, merge_function=tensor.mul),
+    "elemwise difference": _merged(ll.ElemwiseMergeLayer, merge_function=tensor.sub),
+    "squeeze and excitation": [
+        CONV,
+        ("pooled", ll.GlobalPoolLayer),
+        ("gates", ll.DenseLayer, {"num_units": 3, "nonlinearity": own.HardSigmoid()}),
+        ("columns", ll.DimshuffleLayer, {"pattern": (0, 1, "x", "x")}),
+        (
+            "excited",
+            BroadcastMergeLayer,
+            {"incomings": ["conv", "columns"], "merge_function": tensor.mul},
+        ),
+    ],
+    "parametric rectifier": _after_conv(ParametricRectifierLayer, alpha=Constant(0.3)),
+    "parametric rectifier of units": [
+        *_after_conv(ll.DenseLayer, num_units=6, nonlinearity=None),
+        ("rectifier", ParametricRectifierLayer),
+    ],
     "flatten": _after_conv(ll.FlattenLayer),
     "flatten maps": _after_conv(ll.FlattenLayer, outdim=3),
     "reshape": _after_conv(ll.ReshapeLayer, shape=([0], 7, -1)),
@@ -120,6 +144,22 @@ NETWORKS = {
             "sigmoid": nl.sigmoid,
             "softmax": nl.softmax,
             "tanh": nl.tanh,
+            "celu": own.Celu(0.7),
+            "clip": own.Clip(-0.3, 0.4),
+            "clip above": own.Clip(high=0.4),
+            "clip below": own.Clip(low=-0.4),
+            "elu": own.Elu(0.7),
+            "erf": own.erf,
+            "gelu": own.gelu,
+            "gelu_tanh": own.gelu_tanh,
+            "hard sigmoid": own.HardSigmoid(0.3, 0.4),
+            "hard_swish": own.hard_swish,
+            "mish": own.mish,
+            "relu6": own.relu6,
+            "selu": own.Selu(),
+            "softplus": own.softplus,
+            "softsign": own.softsign,
+            "swish": own.swish,
         }.items()
     },
     "nonlinearity alone": _after_conv(ll.NonlinearityLayer, nonlinearity=nl.tanh),

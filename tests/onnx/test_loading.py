@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from convnet_features import nonlinearities as own
 from convnet_features.exceptions import FileFormatError, NetworkError
+from convnet_features.layers import BroadcastMergeLayer
 from convnet_features.onnx import from_onnx, to_onnx
 from convnet_features.onnx import reading as reading_module
 
@@ -170,6 +173,151 @@ def test_normalisation_without_a_convolution(foreign, assert_reads):
     assert_reads(foreign.model())
 
 
+def last_of(extractor):
+    """Its last layer."""
+    return list(extractor.layers_.values())[-1]
+
+
+ACTIVATIONS = {
+    "Celu": {"alpha": 0.6},
+    "Elu": {"alpha": 0.7},
+    "Erf": {},
+    "Gelu": {},
+    "Gelu, tanh": {"approximate": "tanh"},
+    "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
+    "HardSigmoid, as it is": {},
+    "HardSwish": {},
+    "LeakyRelu": {"alpha": 0.2},
+    "Mish": {},
+    "Selu": {},
+    "Selu, given": {"alpha": 1.5, "gamma": 1.2},
+    "Softplus": {},
+    "Softsign": {},
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation(name, foreign, assert_reads):
+    """In the convolution in front of it; and it survives a pickle."""
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    foreign(name.partition(",")[0], **ACTIVATIONS[name])
+    extractor = assert_reads(foreign.model(opset=20))
+    assert len(extractor.layers_) == 2
+    again = pickle.loads(pickle.dumps(extractor))
+    function, other = (last_of(each).nonlinearity for each in (extractor, again))
+    assert function == other or vars(function) == vars(other)
+
+
+CLIPS = [(0, 6), (-0.5, 0.25), (None, 1), (-0.5, None), (0, None), (None, None)]
+
+
+@pytest.mark.parametrize("as_inputs", [True, False])
+@pytest.mark.parametrize(("low", "high"), CLIPS)
+def test_clip(low, high, as_inputs, foreign, assert_reads):
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    if as_inputs:
+        bounds = ["" if b is None else foreign.constant(np.float32(b)) for b in (low, high)]
+        foreign("Clip", *bounds)
+    else:
+        given = {"min": low, "max": high}
+        foreign("Clip", **{name: float(b) for name, b in given.items() if b is not None})
+    extractor = assert_reads(foreign.model(opset=17 if as_inputs else 6))
+    assert len(extractor.layers_) == 2
+    if low == 0:
+        function = last_of(extractor).nonlinearity
+        assert function == (own.relu6 if high else nl.rectify)
+
+
+def test_bounds_of_a_clip_that_are_none(foreign):
+    """PyTorch writes the largest numbers where a bound is missing; crossed bounds are refused."""
+    largest = float(np.finfo(np.float32).max)
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    foreign("Clip", foreign.constant(np.float32(0)), foreign.constant(np.float32(largest)))
+    assert last_of(from_onnx(foreign.model())).nonlinearity is nl.rectify
+    foreign("Clip", foreign.constant(np.float32(2)), foreign.constant(np.float32(1)))
+    with pytest.raises(NetworkError, match=r"Clip.*the bounds 2\.0 and 1\.0 cannot be read"):
+        from_onnx(foreign.model())
+
+
+@pytest.mark.parametrize("slopes", [(4, 1, 1), (1,), (1, 4, 1, 1)])
+def test_parametric_rectifier(slopes, foreign, assert_reads):
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    foreign("PRelu", foreign.weights(*slopes))
+    assert_reads(foreign.model())
+
+
+def test_slopes_that_differ_by_pixel(foreign):
+    foreign("PRelu", foreign.weights(2, 9, 11))
+    with pytest.raises(NetworkError, match=r"PRelu.*slopes of shape \(2, 9, 11\)"):
+        from_onnx(foreign.model())
+
+
+@pytest.mark.parametrize("gate", ["Sigmoid", "HardSigmoid"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_product_of_a_value_with_its_gate(gate, turned, foreign, assert_reads):
+    """SiLU and HardSwish, which exporters spell out, join the convolution."""
+    conv = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    gates = foreign(gate, **({"alpha": 1 / 6} if gate == "HardSigmoid" else {}))
+    foreign("Mul", *([gates] if turned else [conv]), first=conv if turned else gates)
+    foreign("Conv", foreign.weights(3, 4, 3, 3))
+    extractor = assert_reads(foreign.model())
+    assert len(extractor.layers_) == 3
+    swish = own.swish if gate == "Sigmoid" else own.hard_swish
+    assert list(extractor.layers_.values())[1].nonlinearity is swish
+
+
+@pytest.mark.parametrize("also", ["the value", "the gate"])
+def test_gate_that_something_else_uses(also, foreign, assert_reads):
+    conv = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    gates = foreign("Sigmoid")
+    foreign("Mul", conv)
+    foreign("Add", conv if also == "the value" else gates)
+    assert_reads(foreign.model())
+
+
+def test_gelu_spelt_out(foreign, assert_reads):
+    conv = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    foreign("Div", foreign.constant(np.float32(np.sqrt(2))))
+    foreign("Erf")
+    foreign("Add", foreign.constant(np.float32(1)))
+    foreign("Mul", conv)
+    foreign("Mul", foreign.constant(np.float32(0.5)))
+    assert_reads(foreign.model())
+
+
+def test_squeeze_and_excitation(foreign, assert_reads):
+    conv = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    foreign("GlobalAveragePool")
+    foreign("Conv", foreign.weights(2, 4, 1, 1))
+    foreign("Relu")
+    foreign("Conv", foreign.weights(4, 2, 1, 1))
+    gates = foreign("HardSigmoid", alpha=1 / 6)
+    foreign("Mul", conv, first=gates)
+    extractor = assert_reads(foreign.model())
+    assert type(last_of(extractor)) is BroadcastMergeLayer
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum"])
+@pytest.mark.parametrize("size", [(4, 1, 1), (1, 7, 9), (1, 1, 1), (4, 7, 9)])
+def test_arithmetic_of_two_values(operator, size, foreign, assert_reads):
+    conv = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    axes = [axis for axis, n in enumerate(size, 1) if n == 1]
+    if axes:
+        for axis in axes:
+            foreign("ReduceMax", axes=[axis], first=foreign.last)
+    else:
+        foreign("Conv", foreign.weights(4, 2, 3, 3), first="input.1")
+    foreign("Softplus")  # not near 0, by which a quotient would be of no digits
+    foreign(operator, foreign.last, first=conv)
+    assert_reads(foreign.model())
+
+
+@pytest.mark.parametrize("constant", [(), (2, 1, 1)])
+def test_constant_minus_a_value(constant, foreign, assert_reads):
+    foreign("Sub", "input.1", first=foreign.weights(*constant))
+    assert_reads(foreign.model())
+
+
 def test_value_used_twice_keeps_its_layer(foreign, assert_reads):
     """A residual block: the rectifier must not change what goes round it."""
     conv = foreign("Conv", foreign.weights(2, 2, 3, 3), pads=[1, 1, 1, 1])
@@ -241,8 +389,6 @@ def test_open_sizes(foreign, images):
 
 def test_estimator(foreign, images):
     """What comes out is an estimator like any other, that counts as fitted."""
-    import pickle
-
     foreign("Conv", foreign.weights(3, 2, 3, 3))
     foreign("Relu")
     foreign("Flatten")

@@ -2,29 +2,81 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
-from ..nonlinearities import nonlinearity_of
+import numpy as np
+
+from ...layers import ParametricRectifierLayer
+from ...nonlinearities import Clip
+from ..nonlinearities import nonlinearity_of, readable_nonlinearities
 from ..plan import PlannedLayer
 from ..reading import Node
-from .nodes import number, reads, unsupported
+from .nodes import by_channel, number, reads, unsupported
+
+__all__ = ["applied"]
 
 
-@reads("Relu", "LeakyRelu", "Sigmoid", "Softmax", "Tanh")
+@reads(*readable_nonlinearities())
 def _nonlinearity(reader: Any, node: Node) -> PlannedLayer:
-    from lasagne.layers import NonlinearityLayer
-
     x = reader.layer(node, 0)
     if node.operator == "Softmax":
         axis = int(node.attributes.get("axis", -1))
         if len(x.shape) != 1 or axis not in (-1, 1):
             raise unsupported(node, f"the axis {axis} of a value of shape {(None, *x.shape)}")
-    number(node, "alpha", 0.01)
-    function = nonlinearity_of(node.operator, node.attributes)
-    if reader.may_join(x, node):
+    for name in node.attributes.keys() & {"alpha", "beta", "gamma"}:
+        number(node, name, 0.0)
+    if node.operator == "Celu" and not node.attributes.get("alpha", 1.0) > 0:
+        raise unsupported(node, f"alpha={node.attributes['alpha']}")
+    return applied(reader, node, x, nonlinearity_of(node.operator, node.attributes))
+
+
+def applied(
+    reader: Any, node: Node, x: PlannedLayer, function: Callable[..., Any], n_uses: int = 1
+) -> PlannedLayer:
+    """function(x), in the layer in front or in one of its own.
+
+    `n_uses` is how often the function's nodes use x.
+    """
+    from lasagne.layers import NonlinearityLayer
+
+    if reader.may_join(x, node, n_uses):
         x.params["nonlinearity"] = function
         return reader.plan.rename(x, node.outputs[0])
     return reader.plan.add(node.outputs[0], NonlinearityLayer, x, nonlinearity=function)
+
+
+@reads("Clip")
+def _clip(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.nonlinearities import rectify
+
+    x = reader.layer(node, 0)
+    low, high = (
+        _bound(reader, node, position, name, default)
+        for position, name, default in ((1, "min", -math.inf), (2, "max", math.inf))
+    )
+    if not low <= high:
+        raise unsupported(node, f"the bounds {low} and {high}")
+    if low == -math.inf and high == math.inf:
+        return x
+    return applied(reader, node, x, rectify if (low, high) == (0, math.inf) else Clip(low, high))
+
+
+def _bound(reader: Any, node: Node, position: int, name: str, default: float) -> float:
+    """A bound, which became an input in later revisions; the largest numbers are none."""
+    given = reader.optional_constant(node, position)
+    bound = float(node.attributes.get(name, default) if given is None else given.item())
+    return default if abs(bound) >= np.finfo(np.float32).max and bound * default > 0 else bound
+
+
+@reads("PRelu")
+def _parametric_rectifier(reader: Any, node: Node) -> PlannedLayer:
+    x, slope = reader.layer(node, 0), reader.constant(node, 1)
+    slopes = by_channel(slope, x)
+    if slopes is None:
+        raise unsupported(node, f"slopes of shape {slope.shape} of values of shape {x.shape}")
+    return reader.plan.add(node.outputs[0], ParametricRectifierLayer, x, {"alpha": slopes})
 
 
 @reads("LRN")

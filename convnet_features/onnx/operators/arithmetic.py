@@ -6,11 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
+from lasagne.layers import ElemwiseMergeLayer, ElemwiseSumLayer, NonlinearityLayer
 
-from ...layers import BatchNormLayer
+from ...layers import BatchNormLayer, BroadcastMergeLayer
+from ..nonlinearities import gated
 from ..plan import PlannedLayer, finite_weights
 from ..reading import Node
-from .nodes import number, reads, unsupported
+from .activations import applied
+from .nodes import by_channel, number, reads, unsupported
 
 
 @reads("Gemm", "MatMul")
@@ -73,31 +76,21 @@ def _affine(
     return reader.plan.rename(x, node.outputs[0])
 
 
-def _by_channel(constant: np.ndarray, x: PlannedLayer) -> np.ndarray | None:
-    """A constant that is broadcast to x as one number a channel; None if it is anything else."""
-    shape = (1,) * (1 + len(x.shape) - constant.ndim) + constant.shape
-    if len(shape) != 1 + len(x.shape) or any(size != 1 for size in (shape[0], *shape[2:])):
-        return None
-    if constant.size not in (1, x.shape[0]):
-        return None
-    return np.broadcast_to(np.float64(constant.reshape(-1)), (x.shape[0],))
-
-
 @reads("Add", "Sub")
 def _addition(reader: Any, node: Node) -> PlannedLayer:
     found = reader.layer_and_constant(node)
     if found is None:
-        if node.operator == "Sub":
-            raise unsupported(node, "a difference of two values")
         return _merged(reader, node)
     x, constant, constant_first = found
+    factor = 1.0
     if node.operator == "Sub":
-        if constant_first:
-            raise unsupported(node, "a constant minus a value")
-        constant = -constant
-    offset = _by_channel(constant, x)
+        factor = -1.0 if constant_first else 1.0
+        constant = factor * -constant
+    offset = by_channel(constant, x)
     if offset is not None:
-        return _affine(reader, node, x, np.broadcast_to(1.0, x.shape[:1]), offset)
+        return _affine(reader, node, x, np.broadcast_to(factor, x.shape[:1]), offset)
+    if factor != 1:
+        raise unsupported(node, f"{x.shape} taken from a constant of shape {constant.shape}")
     return _untied(reader, node, x, constant)
 
 
@@ -118,13 +111,10 @@ def _untied(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> P
 
 @reads("Mul", "Div")
 def _multiplication(reader: Any, node: Node) -> PlannedLayer:
-    from lasagne.layers import ElemwiseSumLayer
-
     found = reader.layer_and_constant(node)
     if found is None:
-        if node.operator == "Div":
-            raise unsupported(node, "a quotient of two values")
-        return _merged(reader, node)
+        gated = _gated(reader, node) if node.operator == "Mul" else None
+        return _merged(reader, node) if gated is None else gated
     x, constant, constant_first = found
     if node.operator == "Div":
         if constant_first or not constant.all():
@@ -135,7 +125,7 @@ def _multiplication(reader: Any, node: Node) -> PlannedLayer:
     if constant.size == 1 and x is reader.plan.input and constant.item() > 0:
         reader.input_scale *= constant.item()
         return x
-    factor = _by_channel(constant, x)
+    factor = by_channel(constant, x)
     if factor is not None and (reader.may_join(x, node) or constant.size > 1):
         return _affine(reader, node, x, factor, np.broadcast_to(0.0, x.shape[:1]))
     if constant.size != 1:
@@ -143,15 +133,38 @@ def _multiplication(reader: Any, node: Node) -> PlannedLayer:
     return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[float(constant.item())])
 
 
+def _gated(reader: Any, node: Node) -> PlannedLayer | None:
+    """x · sigmoid(x) and its like, in the layer in front where it may be; None for others."""
+    x, gate = reader.layers(node)
+    if x.incoming == [gate]:
+        x, gate = gate, x
+    function = gated(gate.params.get("nonlinearity"))
+    if function is None or gate.incoming != [x] or not reader.is_used_once(gate, node):
+        return None
+    if gate.layer_class is not NonlinearityLayer:
+        return None
+    reader.plan.drop(gate)
+    return applied(reader, node, x, function, n_uses=2)
+
+
 @reads("Sum", "Max", "Min")
 def _merged(reader: Any, node: Node) -> PlannedLayer:
-    from lasagne.layers import ElemwiseMergeLayer, ElemwiseSumLayer
     from theano import tensor
 
     inputs = reader.layers(node)
-    if any(each.shape != inputs[0].shape for each in inputs):
-        raise unsupported(node, f"values of the shapes {[each.shape for each in inputs]} merged")
-    if node.operator in ("Sum", "Add"):
+    same = all(each.shape == inputs[0].shape for each in inputs)
+    if same and node.operator in ("Sum", "Add"):
         return reader.plan.add(node.outputs[0], ElemwiseSumLayer, inputs)
-    function = {"Max": tensor.maximum, "Min": tensor.minimum, "Mul": tensor.mul}[node.operator]
-    return reader.plan.add(node.outputs[0], ElemwiseMergeLayer, inputs, merge_function=function)
+    if any(len(each.shape) != len(inputs[0].shape) for each in inputs):
+        raise unsupported(node, f"values of the shapes {[each.shape for each in inputs]} merged")
+    function = {
+        "Add": tensor.add,
+        "Div": tensor.true_div,
+        "Max": tensor.maximum,
+        "Min": tensor.minimum,
+        "Mul": tensor.mul,
+        "Sub": tensor.sub,
+        "Sum": tensor.add,
+    }[node.operator]
+    layer_class = ElemwiseMergeLayer if same else BroadcastMergeLayer
+    return reader.plan.add(node.outputs[0], layer_class, inputs, merge_function=function)

@@ -15,6 +15,7 @@ __all__ = [
     "OPERATORS",
     "axes_of",
     "axis_of",
+    "by_channel",
     "given_axes",
     "integers",
     "number",
@@ -90,3 +91,13 @@ def steps(node: Node, attribute: str, count: int) -> tuple[int, ...]:
     if len(values) != count or min(values) < 1:
         raise unsupported(node, f"{attribute}={list(values)}")
     return values
+
+
+def by_channel(constant: np.ndarray, x: PlannedLayer) -> np.ndarray | None:
+    """A constant that is broadcast to x as one number a channel; None if it is anything else."""
+    shape = (1,) * (1 + len(x.shape) - constant.ndim) + constant.shape
+    if len(shape) != 1 + len(x.shape) or any(size != 1 for size in (shape[0], *shape[2:])):
+        return None
+    if constant.size not in (1, x.shape[0]):
+        return None
+    return np.broadcast_to(np.float64(constant.reshape(-1)), (x.shape[0],))

@@ -1,0 +1,196 @@
+"""Nonlinearities of today's networks, which Lasagne 0.1 does not have.
+
+Each is a function of a tensor, or an object that is called as one; layers take them
+as ``nonlinearity=``. Those with parameters are equal where their parameters are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from theano import tensor
+
+__all__ = [
+    "Celu",
+    "Clip",
+    "Elu",
+    "HardSigmoid",
+    "Selu",
+    "erf",
+    "gelu",
+    "gelu_tanh",
+    "hard_swish",
+    "mish",
+    "relu6",
+    "softplus",
+    "softsign",
+    "swish",
+]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """min(max(x, low), high).
+
+    Parameters
+    ----------
+    low, high : float
+        Either may be infinite.
+
+    Raises
+    ------
+    ValueError
+        If `low` exceeds `high`, or either is NaN.
+
+    Examples
+    --------
+    >>> from convnet_features.nonlinearities import Clip, relu6
+    >>> relu6 == Clip(0, 6)
+    True
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"Clip: low={self.low} must not exceed high={self.high}.")
+
+    def __call__(self, x: Any) -> Any:
+        """The values within their bounds."""
+        if self.low > -math.inf:
+            x = tensor.maximum(x, tensor.cast(self.low, x.dtype))
+        if self.high < math.inf:
+            x = tensor.minimum(x, tensor.cast(self.high, x.dtype))
+        return x
+
+
+#: The rectifier of networks for telephones: min(max(x, 0), 6).
+relu6 = Clip(0.0, 6.0)
+
+
+@dataclass(frozen=True)
+class HardSigmoid:
+    """min(max(slope · x + shift, 0), 1).
+
+    Parameters
+    ----------
+    slope : float, default=1/6
+        As in MobileNet V3; Theano and Keras 2 have 0.2.
+    shift : float, default=0.5
+        What becomes of 0.
+    """
+
+    slope: float = 1 / 6
+    shift: float = 0.5
+
+    def __call__(self, x: Any) -> Any:
+        """A straight line between 0 and 1."""
+        return Clip(0.0, 1.0)(self.slope * x + self.shift)
+
+
+@dataclass(frozen=True)
+class Elu:
+    """x above 0, alpha · (exp(x) - 1) below.
+
+    Parameters
+    ----------
+    alpha : float, default=1
+        What becomes of -∞, negated.
+    """
+
+    alpha: float = 1.0
+
+    def __call__(self, x: Any) -> Any:
+        """The exponential linear unit."""
+        return tensor.switch(x > 0, x, self.alpha * tensor.expm1(tensor.minimum(x, 0)))
+
+
+@dataclass(frozen=True)
+class Celu:
+    """x above 0, alpha · (exp(x / alpha) - 1) below.
+
+    Parameters
+    ----------
+    alpha : float, default=1
+        Above 0.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is not above 0.
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.alpha > 0:
+            raise ValueError(f"Celu: alpha={self.alpha} must be above 0.")
+
+    def __call__(self, x: Any) -> Any:
+        """The exponential linear unit whose slope at 0 is 1."""
+        below = self.alpha * tensor.expm1(tensor.minimum(x, 0) / self.alpha)
+        return tensor.switch(x > 0, x, below)
+
+
+@dataclass(frozen=True)
+class Selu:
+    """gamma · x above 0, gamma · alpha · (exp(x) - 1) below.
+
+    Parameters
+    ----------
+    alpha, gamma : float
+        By default such that zero mean and unit variance maintain themselves.
+    """
+
+    alpha: float = 1.6732632423543772
+    gamma: float = 1.0507009873554805
+
+    def __call__(self, x: Any) -> Any:
+        """The scaled exponential linear unit."""
+        return self.gamma * Elu(self.alpha)(x)
+
+
+def erf(x: Any) -> Any:
+    """2 / sqrt(π) · the integral of exp(-t²) from 0 to x: the error function."""
+    return tensor.erf(x)
+
+
+def hard_swish(x: Any) -> Any:
+    """x · min(max(x / 6 + 1/2, 0), 1)."""
+    return x * HardSigmoid()(x)
+
+
+def swish(x: Any) -> Any:
+    """x · sigmoid(x), which is also called SiLU."""
+    return x * tensor.nnet.sigmoid(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))."""
+    return tensor.nnet.softplus(x)
+
+
+def softsign(x: Any) -> Any:
+    """x / (1 + abs(x))."""
+    return x / (1 + abs(x))
+
+
+def mish(x: Any) -> Any:
+    """x · tanh(softplus(x))."""
+    return x * tensor.tanh(tensor.nnet.softplus(x))
+
+
+def gelu(x: Any) -> Any:
+    """x · Φ(x), where Φ is the distribution function of the standard normal distribution."""
+    return 0.5 * x * (1 + tensor.erf(x * math.sqrt(0.5)))
+
+
+def gelu_tanh(x: Any) -> Any:
+    """`gelu`, approximated by a hyperbolic tangent.
+
+    The formula is 0.5 · x · (1 + tanh(sqrt(2 / π) · (x + 0.044715 · x³))).
+    """
+    return 0.5 * x * (1 + tensor.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
