@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import lasagne
@@ -64,7 +65,9 @@ class Conv2DLayer(lasagne.layers.Conv2DLayer):
     Raises
     ------
     ValueError
-        If `num_groups` does not divide the channels and the filters.
+        If `num_groups` does not divide the channels and the filters, if it or
+        `dilation` is no whole number of at least 1, or if the number of channels is
+        unknown.
 
     References
     ----------
@@ -99,11 +102,16 @@ class Conv2DLayer(lasagne.layers.Conv2DLayer):
         **kwargs: Any,
     ) -> None:
         self.flip_filters = bool(flip_filters)
-        self.num_groups = num_groups
-        self.dilation = as_tuple(dilation, 2)
+        self.num_groups = _counted(num_groups, "num_groups")
+        self.dilation = tuple(_counted(apart, "dilation") for apart in as_tuple(dilation, 2))
         shape = getattr(incoming, "output_shape", incoming)
+        if shape[1] is None:
+            raise ValueError(
+                f"Conv2DLayer: its input has the shape {tuple(shape)}; the number of channels must "
+                f"be known."
+            )
         for number, what in ((shape[1], "channels"), (num_filters, "filters")):
-            if number % num_groups:
+            if number % self.num_groups:
                 raise ValueError(
                     f"Conv2DLayer: its {number} {what} cannot be divided into "
                     f"num_groups={num_groups} groups of equal size."
@@ -170,3 +178,11 @@ class Conv2DLayer(lasagne.layers.Conv2DLayer):
         if self.pad == "same":
             return tuple((extent // 2, (extent - 1) // 2) for extent in self._extents)
         return tuple((pad, pad) for pad in self.pad)
+
+
+def _counted(value: Any, name: str) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"Conv2DLayer: {name} must be a whole number of at least 1; got {value!r}."
+        )
+    return int(value)

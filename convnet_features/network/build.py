@@ -338,6 +338,7 @@ def _layer_named(name: Any, spec: LayerSpec, built: dict[str, Any]) -> Any:
 
 
 _REMEDIES = {
+    "dilation": "use pad='same', a smaller dilation or filter_size, or drop a pooling layer",
     "filter_size": "use pad='same', a smaller filter_size, or drop a pooling layer",
     "pool_size": "use a smaller pool_size, or drop the layer",
 }
@@ -350,7 +351,10 @@ def _check_size(name: str, layer: Any, params: dict[str, Any]) -> None:
     shown = {
         key: getattr(layer, key)
         for key in ("num_units", "num_filters", *_REMEDIES)
-        if hasattr(layer, key) and (key in _REMEDIES or (getattr(layer, key) or 1) < 1)
+        if hasattr(layer, key)
+        and (key in _REMEDIES or (getattr(layer, key) or 1) < 1)
+        # Neither dilated nor a window.
+        and getattr(layer, key) != (1, 1)
     }
     remedy = next((text for key, text in _REMEDIES.items() if key in shown), None)
     remedy = remedy or "give it sizes of at least 1"

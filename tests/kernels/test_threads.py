@@ -14,7 +14,7 @@ from convnet_features.kernels.memory import DEBUG_VARIABLE
 
 from .processes import run_kernels
 
-PROVIDER = """
+KERNELS = """
 import os, numpy as np
 from convnet_features.kernels import threads
 from convnet_features.kernels.registry import get_kernels
@@ -86,13 +86,13 @@ def test_affinity():
     import os
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     """
-    assert run(textwrap.dedent(code) + PROVIDER + "print(threads.get_num_threads())") == ["1"]
+    assert run(textwrap.dedent(code) + KERNELS + "print(threads.get_num_threads())") == ["1"]
 
 
 @pytest.mark.onednn
 def test_threadpoolctl_limits(monkeypatch):
     code = (
-        PROVIDER
+        KERNELS
         + """
 from threadpoolctl import threadpool_limits
 threads.set_num_threads(2)
@@ -144,7 +144,7 @@ def test_limits_of_this_thread_are_put_back():
 #: Everything that OpenMP's threads compute, by oneDNN and by our own code, large enough to be
 #: divided between them; what must not depend on the team is printed.
 WORK = (
-    PROVIDER
+    KERNELS
     + """
 import ctypes, hashlib
 from convnet_features.kernels.contract import *
@@ -242,7 +242,7 @@ def test_fewer_threads_than_asked_for(name):
 
 @pytest.mark.onednn
 def test_the_team_is_counted():
-    code = PROVIDER + "print(threads.team(3), threads.team(1))"
+    code = KERNELS + "print(threads.team(3), threads.team(1))"
     assert run(code, OMP_NUM_THREADS="8") == ["3", "1"]
     assert run(code, OMP_NUM_THREADS="8", OMP_THREAD_LIMIT="2") == ["2", "1"]
     assert run(code, OMP_MAX_ACTIVE_LEVELS="0") == ["1", "1"]
@@ -307,22 +307,22 @@ def in_child():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 class TestFork:
     def test_child_of_a_threaded_process_uses_one_thread(self):
-        code = PROVIDER + FORKED_WORK + "work(); assert in_child() == 0; print(work())"
+        code = KERNELS + FORKED_WORK + "work(); assert in_child() == 0; print(work())"
         assert run(code, OMP_NUM_THREADS="2") == ["1", "2"]
 
     def test_grandchild(self):
-        code = PROVIDER + FORKED_WORK
+        code = KERNELS + FORKED_WORK
         code += "work()\nif not (child := os.fork()): os._exit(in_child())\n"
         code += "assert os.waitpid(child, 0)[1] == 0"
         assert run(code, OMP_NUM_THREADS="2") == ["1"]
 
     def test_child_may_have_threads_where_the_parent_had_none(self):
-        code = PROVIDER + FORKED_WORK + "assert in_child() == 0"
+        code = KERNELS + FORKED_WORK + "assert in_child() == 0"
         assert run(code, OMP_NUM_THREADS="2") == ["2"]
 
     def test_a_stack_in_the_child(self):
         code = (
-            PROVIDER
+            KERNELS
             + FORKED_WORK
             + """
 from convnet_features.kernels.contract import *

@@ -105,6 +105,21 @@ def test_groups_that_do_not_fit(channels, filters, what):
 
 
 @pytest.mark.parametrize(
+    ("channels", "arguments", "text"),
+    [
+        (4, {"num_groups": 0}, "num_groups must be a whole number of at least 1; got 0"),
+        (4, {"num_groups": 2.0}, "num_groups must be a whole number of at least 1; got 2.0"),
+        (4, {"dilation": (1, 1.5)}, "dilation must be a whole number of at least 1; got 1.5"),
+        (4, {"dilation": -1}, "dilation must be a whole number of at least 1; got -1"),
+        (None, {}, r"shape \(None, None, 8, 8\); the number of channels must be known"),
+    ],
+)
+def test_arguments_by_hand(channels, arguments, text):
+    with pytest.raises(ValueError, match=f"Conv2DLayer: .*{text}"):
+        Conv2DLayer(ll.InputLayer((None, channels, 8, 8)), 4, 3, **arguments)
+
+
+@pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (
@@ -115,6 +130,7 @@ def test_groups_that_do_not_fit(channels, filters, what):
             {"dilation": (1, 0)},
             r"dilation must be a whole number of at least 1, or one for each direction; got \(1, 0\)",
         ),
+        ({"dilation": 9}, "dilation=.9, 9.*; use pad='same', a smaller dilation or filter_size"),
         ({"num_groups": 3}, "its 1 channels cannot be divided into num_groups=3"),
     ],
 )
