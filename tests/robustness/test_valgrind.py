@@ -66,8 +66,8 @@ for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
     y, workspace = kernel.forward_training(x, [w, b])
     kernel.backward(workspace, x, [w, b], y, y, True)
     steps += [step for plan in kernel.kernel.forward_plans for step in plan.program.steps]
-# Winograd convolutions, of odd and padded images, and its gradients, with a normalisation between;
-# then with its pooling.
+# Winograd convolutions of odd and padded images, and their gradients, with a normalisation
+# between; then with its pooling.
 padded = Conv2DSpec((1, 1), ((1, 1), (1, 0)))
 for stages, shapes in (
     ((ConvStage(padded), NormStage(1e-3, "rectify"), ConvStage(Conv2DSpec(), False)),
