@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -12,22 +12,13 @@ import numpy as np
 from ..contract import (
     Arrays,
     ConvStage,
-    DenseStage,
     Gradients,
-    MaskStage,
     PoolStage,
     Stage,
     StageGraph,
 )
 from .pooled_convolution import PooledConvolutionStep
-from .steps import (
-    Chain,
-    ConvStep,
-    DenseStep,
-    MaskStep,
-    PoolStep,
-    Step,
-)
+from .steps import STEPS, Chain, Step
 from .threads import compute_parts, split
 
 __all__ = ["Run"]
@@ -123,12 +114,3 @@ def _steps(stages: Sequence[Stage]) -> list[Step]:
         else:
             steps.append(STEPS[type(stage)](stage))
     return steps
-
-
-#: What computes each kind of stage.
-STEPS: dict[type[Stage], Callable[..., Step]] = {
-    ConvStage: ConvStep,
-    PoolStage: PoolStep,
-    DenseStage: DenseStep,
-    MaskStage: MaskStep,
-}

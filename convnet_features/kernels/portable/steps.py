@@ -7,7 +7,7 @@ them transposed views of channels-last memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,13 +18,23 @@ from ..contract import (
     DenseStage,
     MaskStage,
     PoolStage,
+    Stage,
     check_product,
 )
 from .convolution import PortableConv2D
 from .elementwise import activate, activation_gradient
 from .pooling import PortablePool2D
 
-__all__ = ["Chain", "ConvStep", "DenseStep", "MaskStep", "PoolStep", "Step", "StepGradients"]
+__all__ = [
+    "STEPS",
+    "Chain",
+    "ConvStep",
+    "DenseStep",
+    "MaskStep",
+    "PoolStep",
+    "Step",
+    "StepGradients",
+]
 
 #: With respect to the input (None where nobody asked), and to each parameter.
 StepGradients = tuple[np.ndarray | None, list[np.ndarray]]
@@ -168,3 +178,12 @@ class Chain:
             grads[:0] = of_params
             stop = start
         return g, grads
+
+
+#: What computes each kind of stage of one input whose samples have nothing to do with each other.
+STEPS: dict[type[Stage], Callable[..., Step]] = {
+    ConvStage: ConvStep,
+    PoolStage: PoolStep,
+    DenseStage: DenseStep,
+    MaskStage: MaskStep,
+}
