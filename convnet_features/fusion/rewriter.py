@@ -16,17 +16,12 @@ from pytensor.graph.rewriting.basic import (
     SequentialGraphRewriter,
 )
 from pytensor.scalar import basic as scalar
-from pytensor.scalar.math import Sigmoid
-from pytensor.tensor.basic import Join
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import Elemwise
-from pytensor.tensor.math import Dot
-from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.shape import Shape
 from pytensor.tensor.subtensor import Subtensor
 
-from ..ops.batch_norm import BatchNorm, ChannelAffine
 from ..ops.conv2d import Conv2D
-from ..ops.pool2d import Pool2D
 from ..ops.softmax import Crossentropy
 from .borders import crop_of_convolution, padded_convolution
 from .dropout import scaled_mask, shape_before_scaling
@@ -41,19 +36,7 @@ from .stability import (
     stable_log1p,
     stable_quotient,
 )
-from .stages import (
-    fuse_affine,
-    fuse_bias,
-    fuse_concatenation,
-    fuse_convolution,
-    fuse_dense,
-    fuse_mask,
-    fuse_nonlinearity,
-    fuse_normalisation,
-    fuse_pooling,
-    fuse_sum,
-    shape_of_stages,
-)
+from .stages import OF_STAGES
 
 __all__ = [
     "STABILITY",
@@ -83,20 +66,7 @@ BORDERS: Sequence[Entry] = (
 )
 DROPOUT: Sequence[Entry] = (((Shape,), shape_before_scaling), ((scalar.Mul,), scaled_mask))
 STAGES: Sequence[Entry] = (
-    ((Conv2D,), fuse_convolution),
-    ((Pool2D,), fuse_pooling),
-    ((Dot,), fuse_dense),
-    ((scalar.Add,), fuse_bias),
-    ((scalar.Add,), fuse_sum),
-    ((Join,), fuse_concatenation),
-    ((ChannelAffine,), fuse_affine),
-    ((BatchNorm,), fuse_normalisation),
-    ((scalar.Mul,), fuse_mask),
-    ((Shape, Shape_i), shape_of_stages),
-    (
-        (scalar.Mul, scalar.Maximum, scalar.ScalarMaximum, scalar.Tanh, Sigmoid),
-        fuse_nonlinearity,
-    ),
+    *OF_STAGES,
     ((scalar.Mul, scalar.Maximum, scalar.ScalarMaximum), rectified_normalisation),
 )
 

@@ -6,7 +6,7 @@ graph has a single result here; `merging` puts graphs together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pytensor.compile.sharedvalue import SharedVariable
@@ -14,9 +14,10 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
-from pytensor.tensor.basic import constant, make_vector
+from pytensor.tensor.basic import Join, constant, make_vector
 from pytensor.tensor.elemwise import DimShuffle
-from pytensor.tensor.shape import Reshape, Shape_i
+from pytensor.tensor.math import Dot
+from pytensor.tensor.shape import Reshape, Shape, Shape_i
 
 from ..kernels.contract import (
     Activation,
@@ -31,25 +32,16 @@ from ..kernels.contract import (
     StageGraph,
     SumStage,
 )
+from ..ops.batch_norm import BatchNorm, ChannelAffine
+from ..ops.conv2d import Conv2D
+from ..ops.pool2d import Pool2D
 from ..ops.random import Bernoulli, Draw
 from ..ops.stages import Stages
 from ..ops.static import static_vector
 from .naming import layers_of
 from .patterns import joined_arrays, only_client, rectified, split_by
 
-__all__ = [
-    "fuse_affine",
-    "fuse_bias",
-    "fuse_concatenation",
-    "fuse_convolution",
-    "fuse_dense",
-    "fuse_mask",
-    "fuse_nonlinearity",
-    "fuse_normalisation",
-    "fuse_pooling",
-    "fuse_sum",
-    "shape_of_stages",
-]
+__all__ = ["OF_STAGES"]
 
 
 #: A longer run of layers becomes several graphs, which `merging` puts together: a graph is built
@@ -314,3 +306,22 @@ def _is_flat(target: Variable, images: Variable) -> bool:
     columns = static_vector(target, 2)[1]
     sizes = images.type.shape[1:]
     return columns == -1 or (None not in sizes and columns == sizes[0] * sizes[1] * sizes[2])
+
+
+#: What is tried on which Ops (or, of element-wise nodes, scalar operations), in this order.
+OF_STAGES: Sequence[tuple[tuple[type, ...], Callable[[FunctionGraph, Apply], Variable | None]]] = (
+    ((Conv2D,), fuse_convolution),
+    ((Pool2D,), fuse_pooling),
+    ((Dot,), fuse_dense),
+    ((scalar.Add,), fuse_bias),
+    ((scalar.Add,), fuse_sum),
+    ((Join,), fuse_concatenation),
+    ((ChannelAffine,), fuse_affine),
+    ((BatchNorm,), fuse_normalisation),
+    ((scalar.Mul,), fuse_mask),
+    ((Shape, Shape_i), shape_of_stages),
+    (
+        (scalar.Mul, scalar.Maximum, scalar.ScalarMaximum, scalar.Tanh, Sigmoid),
+        fuse_nonlinearity,
+    ),
+)
