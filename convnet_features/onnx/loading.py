@@ -46,7 +46,9 @@ def from_onnx(
     and digits.
 
     The file is not trusted: its size, the sizes that it asks for and everything
-    that it says are checked, and nothing in it is executed.
+    that it says are checked, and nothing in it is executed. Weights in other files,
+    as PyTorch's exporter writes them (``f.onnx.data``), are read from the folder of
+    the model only.
 
     Parameters
     ----------

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from ..exceptions import FileFormatError
 from ..network.spec import check_layer_name
 from .budget import Budget
+from .external_data import ExternalData
 from .graph import LAYER_NAMES
 from .wire import check_fields
 
@@ -97,10 +98,12 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
     FileFormatError
         If it is not an ONNX model with one input, is larger than `MAX_BYTES`,
         `MAX_NODES`, `MAX_CONSTANTS` (inputs and outputs among them),
-        `MAX_OPERANDS` or `wire.MAX_FIELDS`, keeps weights in other files, lies
-        about them, or gives two values one name.
+        `MAX_OPERANDS` or `wire.MAX_FIELDS`, lies about its weights, keeps them
+        in files that are not in its folder, or gives two values one name.
     """
     model = _parsed(source)
+    folder = Path(source).parent if isinstance(source, str | os.PathLike) else None
+    external = ExternalData(folder)
     graph = model.graph
     for what, found, limit in (
         ("nodes", graph.node, MAX_NODES),
@@ -114,18 +117,20 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
             raise FileFormatError(
                 f"from_onnx: the model has {len(found)} {what}; at most {limit} are read."
             )
-    budget = Budget(model.ByteSize())
+    for tensor in graph.initializer:
+        external.find(tensor)
+    budget = Budget(model.ByteSize() + external.n_bytes)
     constants: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
         if tensor.name in constants:
             raise FileFormatError(f"from_onnx: two constants are called {tensor.name!r:.80}.")
-        constants[tensor.name] = _array(tensor)
+        constants[tensor.name] = _array(tensor, external)
         budget.spend(constants[tensor.name].nbytes, f"constant {tensor.name!r:.80}")
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
         names = ", ".join(repr(value.name) for value in inputs[:10]) or "none"
         raise FileFormatError(f"from_onnx: the model must have one input; it has {names}.")
-    nodes = [_node(node, position) for position, node in enumerate(graph.node)]
+    nodes = [_node(node, position, external) for position, node in enumerate(graph.node)]
     _check_names({inputs[0].name, *constants}, nodes)
     return ReadGraph(
         inputs[0].name,
@@ -186,12 +191,8 @@ def _contents(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _array(tensor: onnx.TensorProto) -> np.ndarray:
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise FileFormatError(
-            f"from_onnx: the constant {tensor.name!r} lies in another file; save the model with "
-            "its weights inside (onnx.save_model(..., save_as_external_data=False))."
-        )
+def _array(tensor: onnx.TensorProto, external: ExternalData) -> np.ndarray:
+    tensor = external.whole(tensor)
     try:
         array = numpy_helper.to_array(tensor)
         if array.ndim > MAX_DIMENSIONS:
@@ -214,7 +215,7 @@ def _declared_shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
     )
 
 
-def _node(node: onnx.NodeProto, position: int) -> Node:
+def _node(node: onnx.NodeProto, position: int, external: ExternalData) -> Node:
     # Operators of other domains (vendors', classical models') share names with the standard ones.
     domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}:"
     operator = f"{domain}{node.op_type}"
@@ -231,7 +232,7 @@ def _node(node: onnx.NodeProto, position: int) -> Node:
         except ValueError as error:
             raise FileFormatError(f"from_onnx: {label}: {error}") from error
         if isinstance(value, onnx.TensorProto):
-            value = _array(value)
+            value = _array(value, external)
         attributes[attribute.name] = (
             value.decode(errors="replace") if isinstance(value, bytes) else value
         )

@@ -553,18 +553,6 @@ def test_constant_that_lies_about_its_size(foreign):
         from_onnx(model)
 
 
-def test_constant_in_another_file(foreign, tmp_path):
-    (tmp_path / "secret").write_bytes(bytes(72))
-    foreign("Conv", foreign.weights(1, 2, 3, 3))
-    model = foreign.model()
-    tensor = model.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="../secret")
-    with pytest.raises(FileFormatError, match="lies in another file"):
-        from_onnx(model)
-
-
 def test_bounds(foreign, tmp_path, monkeypatch):
     foreign("Conv", foreign.weights(1, 2, 3, 3))
     foreign("Relu")
