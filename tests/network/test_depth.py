@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convnet_features import ConvNetClassifier
-from convnet_features.fusion import merging, stacking
+from convnet_features.fusion import merging, stages
 from convnet_features.layers import BatchNormLayer
 from convnet_features.network.functions import clear_programs
 
@@ -111,7 +111,7 @@ def assert_in_proportion(block, **params):
 @pytest.fixture
 def short_stacks(monkeypatch):
     """Networks of a few layers become several stacks, as those of hundreds do."""
-    monkeypatch.setattr(stacking, "LONGEST", 4)
+    monkeypatch.setattr(stages, "LONGEST", 4)
     monkeypatch.setattr(merging, "LONGEST_GRAPH", 10)
 
 
