@@ -17,7 +17,7 @@ from .pictures import (
     some_rows,
     split_loader,
 )
-from .prediction import scores
+from .prediction import check_columns, score_method, scores
 
 __all__ = ["MisclassifiedDisplay"]
 
@@ -25,8 +25,8 @@ __all__ = ["MisclassifiedDisplay"]
 class MisclassifiedDisplay(Display):
     """Images that were classified wrongly, the most confident errors first.
 
-    Above each stand how probable the predicted class was thought, this class,
-    and the true one.
+    Above each stand how probable the predicted class was thought (or its score, of
+    classifiers that know no probabilities), this class, and the true one.
 
     Parameters
     ----------
@@ -44,6 +44,8 @@ class MisclassifiedDisplay(Display):
         How many errors there are, shown or not.
     n_samples : int, optional
         Among how many images.
+    are_scores : bool, default=False
+        Whether `probabilities` are scores of a decision function: titles say so.
 
     Attributes
     ----------
@@ -77,6 +79,7 @@ class MisclassifiedDisplay(Display):
         probabilities: np.ndarray | None = None,
         n_errors: int | None = None,
         n_samples: int | None = None,
+        are_scores: bool = False,
     ) -> None:
         self.pictures = pictures
         self.rows = rows
@@ -85,6 +88,7 @@ class MisclassifiedDisplay(Display):
         self.probabilities = probabilities
         self.n_errors = len(rows) if n_errors is None else n_errors
         self.n_samples = n_samples
+        self.are_scores = are_scores
 
     def _summary(self) -> str:
         among = "" if self.n_samples is None else f" among {self.n_samples} images"
@@ -107,8 +111,8 @@ class MisclassifiedDisplay(Display):
             `ImageLoader`.
         y : array-like of shape (n_samples,)
             Their classes.
-        display_labels : sequence of str of shape (n_classes,), optional
-            What ``estimator.classes_`` are called.
+        display_labels : sequence of str of shape (n_classes,) or mapping, optional
+            What ``estimator.classes_`` are called: in this order, or by class.
         max_images : int, default=25
             The most errors that are kept.
 
@@ -122,15 +126,17 @@ class MisclassifiedDisplay(Display):
         Raises
         ------
         ValueError
-            If y has not one class a sample.
+            If y has not one class a sample, or the estimator's scores stand for pairs
+            of classes.
         """
         y, X = _classes("y", y), read_again(X)
         loader, rest = split_loader(estimator)
         images = X if loader is None else loader.transform(X)
         y_pred = rest.predict(images)
-        probabilities = None
-        if hasattr(rest, "predict_proba") or hasattr(rest, "decision_function"):
+        method, probabilities = score_method(rest), None
+        if method != "predict":
             probabilities = scores(rest, images)
+            check_columns(cls.__name__, rest, probabilities, y_pred, method)
         classes = getattr(rest, "classes_", None)
         return cls._of_errors(
             X, y, y_pred, probabilities, classes, display_labels, max_images, estimator
@@ -160,11 +166,12 @@ class MisclassifiedDisplay(Display):
         y_pred : array-like of shape (n_samples,)
             The classes that were predicted.
         probabilities : array-like of shape (n_samples,) or (n_samples, n_classes), optional
-            Of the predicted classes, or of all.
+            Of the predicted classes, or of all. What is not between 0 and 1 is called
+            a score.
         labels : array-like of shape (n_classes,), optional
             All classes; by default those of `y_true` and `y_pred`, sorted.
-        display_labels : sequence of str of shape (n_classes,), optional
-            What the classes are called.
+        display_labels : sequence of str of shape (n_classes,) or mapping, optional
+            What the classes are called: in their order, or by class.
         max_images : int, default=25
             The most errors that are kept.
         data_format : {'auto', 'channels_first', 'channels_last'}, default='auto'
@@ -220,7 +227,8 @@ class MisclassifiedDisplay(Display):
             for each in (y_true, y_pred)
         )
         shown = None if certain is None else certain[rows]
-        return cls(pictures, rows, true, predicted, shown, len(errors), n_samples)
+        are_scores = not _are_probabilities(probabilities, estimator)
+        return cls(pictures, rows, true, predicted, shown, len(errors), n_samples, are_scores)
 
     def plot(
         self,
@@ -257,7 +265,8 @@ class MisclassifiedDisplay(Display):
     def _titles(self) -> list[str]:
         certain = [""] * len(self.rows)
         if self.probabilities is not None:
-            certain = [f"{value:.2f}: " for value in self.probabilities]
+            what = "score " if self.are_scores else ""
+            certain = [f"{what}{value:.2f}: " for value in self.probabilities]
         return [
             f"{value}{predicted}\nis {true}"
             for predicted, value, true in zip(self.y_pred, certain, self.y_true, strict=True)
@@ -281,6 +290,16 @@ def _classes(name: str, y: Any) -> np.ndarray:
             "numbers, and of several labels a sample, have no single wrong class."
         )
     return column_or_1d(y)
+
+
+def _are_probabilities(probabilities: Any, estimator: Any) -> bool:
+    """By who gave them; those of nobody in particular by what they may be."""
+    if estimator is not None:
+        return hasattr(estimator, "predict_proba")
+    if probabilities is None:
+        return True
+    values = np.asarray(probabilities, dtype=np.float64)
+    return not ((values < -1e-6) | (values > 1.0 + 1e-6)).any()
 
 
 def _of_predicted(probabilities: Any, y_pred: np.ndarray, classes: np.ndarray) -> Any:

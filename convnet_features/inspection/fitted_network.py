@@ -23,8 +23,10 @@ __all__ = [
     "as_batch",
     "find_fitted_network",
     "find_layer",
+    "flat_steps",
     "image_view",
     "is_layer",
+    "last_step",
     "layer_output",
 ]
 
@@ -127,8 +129,8 @@ def find_fitted_network(estimator: Any) -> FittedNetwork:
     Parameters
     ----------
     estimator : estimator, Pipeline, FrozenEstimator or search
-        A Pipeline may have the network at any step; a search gives its best
-        estimator.
+        A Pipeline may have the network at any step, or within a Pipeline that is
+        one; a search gives its best estimator.
 
     Returns
     -------
@@ -143,12 +145,9 @@ def find_fitted_network(estimator: Any) -> FittedNetwork:
     NotFittedError
         If the network was not fitted.
     """
-    if hasattr(estimator, "best_estimator_"):
-        return find_fitted_network(estimator.best_estimator_)
-    if isinstance(estimator, FrozenEstimator):
-        return find_fitted_network(estimator.estimator)
+    estimator = _opened(estimator)
     if isinstance(estimator, Pipeline):
-        return _find_in_pipeline(estimator)
+        return _find_in_steps(flat_steps(estimator))
     if not _is_network(estimator):
         raise TypeError(
             f"there is no network in {type(estimator).__name__}; give a ConvNetFeatureExtractor, "
@@ -158,10 +157,45 @@ def find_fitted_network(estimator: Any) -> FittedNetwork:
     return FittedNetwork(estimator)
 
 
-def _find_in_pipeline(pipeline: Pipeline) -> FittedNetwork:
-    found = [position for position, (_, step) in enumerate(pipeline.steps) if _holds_network(step)]
+def flat_steps(estimator: Any) -> list[tuple[str, Any]]:
+    """The steps of a Pipeline, with those of Pipelines within in their place.
+
+    Searches and frozen estimators are opened. Any other estimator is its only step.
+
+    Returns
+    -------
+    list of (str, estimator)
+        Steps within are called as scikit-learn calls their parameters:
+        ``outer__inner``.
+    """
+    estimator = _opened(estimator)
+    if not isinstance(estimator, Pipeline):
+        return [("", estimator)]
+    return [
+        ("__".join(filter(None, (name, within))), each)
+        for name, step in estimator.steps
+        for within, each in flat_steps(step)
+    ]
+
+
+def last_step(estimator: Any) -> Any:
+    """What predicts at the end of an estimator: of a Pipeline, its last step."""
+    return flat_steps(estimator)[-1][1]
+
+
+def _opened(estimator: Any) -> Any:
+    """What a search found, or what is frozen."""
+    if hasattr(estimator, "best_estimator_"):
+        return _opened(estimator.best_estimator_)
+    if isinstance(estimator, FrozenEstimator):
+        return _opened(estimator.estimator)
+    return estimator
+
+
+def _find_in_steps(steps: list[tuple[str, Any]]) -> FittedNetwork:
+    found = [position for position, (_, step) in enumerate(steps) if _is_network(step)]
     if len(found) != 1:
-        names = ", ".join(repr(name) for name, _ in pipeline.steps)
+        names = ", ".join(repr(name) for name, _ in steps)
         many = "several networks" if found else "no network"
         kind = ValueError if found else TypeError
         raise kind(
@@ -169,14 +203,10 @@ def _find_in_pipeline(pipeline: Pipeline) -> FittedNetwork:
             "estimator itself."
         )
     position = found[0]
-    fitted = find_fitted_network(pipeline.steps[position][1])
-    before = pipeline[:position] if position else None
-    behind = pipeline[position + 1 :] if position + 1 < len(pipeline.steps) else None
+    fitted = find_fitted_network(steps[position][1])
+    before = Pipeline(steps[:position]) if position else None
+    behind = Pipeline(steps[position + 1 :]) if position + 1 < len(steps) else None
     return FittedNetwork(fitted.net, before, behind)
-
-
-def _holds_network(step: Any) -> bool:
-    return _is_network(getattr(step, "estimator", step))
 
 
 def _is_network(estimator: Any) -> bool:

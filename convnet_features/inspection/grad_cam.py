@@ -13,10 +13,16 @@ from .fields import map_extent
 from .fitted_network import FittedNetwork, as_batch, find_fitted_network
 from .gradients import gradients
 from .pictures import names_of, number_of, pictures_of, read_again
-from .prediction import chosen_columns, known_classes
-from .slopes import score_slopes
+from .prediction import check_columns, chosen_columns, known_classes
+from .slopes import of_features, score_slopes
 
 __all__ = ["GradCAMDisplay"]
+
+#: What to do where scores stand for pairs of classes.
+INSTEAD = (
+    "Put LogisticRegression or LinearSVC behind the features; OcclusionDisplay explains "
+    "decision_function_shape='ovr', too, which counts votes."
+)
 
 
 class GradCAMDisplay(Display):
@@ -117,13 +123,16 @@ class GradCAMDisplay(Display):
         target : array-like of shape (n_samples,) or scalar, optional
             The classes whose score is explained (for regressors and labels, the
             number of the output); by default the predicted class, the most probable
-            label, or the first number.
+            label, or the first number. Of a network with ``tta`` it is the class that
+            is predicted for the images themselves, without views of them: that of
+            ``predict``, the mean over views, may be another; give
+            ``target=estimator.predict(X)`` to explain it.
         layer : str, optional
             The name of a convolution, or of any layer with maps that what is explained
             stands on. Default: the last convolution, with the normalisation and the
             nonlinearity that follow it.
-        display_labels : sequence of str of shape (n_classes,), optional
-            What the classes are called.
+        display_labels : sequence of str of shape (n_classes,) or mapping, optional
+            What the classes are called: in their order, or by class.
 
         Returns
         -------
@@ -134,13 +143,14 @@ class GradCAMDisplay(Display):
         ------
         ValueError
             If `target` fits neither the samples nor the classes, there is no such layer
-            below what is explained, or the scores behind the network are no weighted
-            sums of its features: those of forests and of kernels have no slopes.
+            below what is explained, the scores behind the network are no weighted
+            sums of its features (those of forests and of kernels have no slopes), or
+            stand for pairs of classes.
         """
         X = read_again(X)
         fitted = find_fitted_network(estimator)
         images = fitted.images(X)
-        targets, weights, titles = _explained(fitted, images, target, display_labels)
+        targets, weights, titles = _explained(cls.__name__, fitted, images, target, display_labels)
         name = _layer(fitted, targets, layer)
         maps, slopes = gradients(fitted.model, name, images, targets, weights)
         heat = np.einsum("nk,nkij->nij", slopes.mean(axis=(2, 3)), maps)
@@ -194,7 +204,7 @@ class GradCAMDisplay(Display):
 
 
 def _explained(
-    fitted: FittedNetwork, images: np.ndarray, target: Any, display_labels: Any
+    name: str, fitted: FittedNetwork, images: np.ndarray, target: Any, display_labels: Any
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """Layers, the weights of their outputs in the score, and what is explained."""
     if fitted.behind is None:
@@ -204,8 +214,14 @@ def _explained(
         slopes = np.eye(values.shape[1])
     else:
         targets = fitted.feature_layers
-        values, slopes = _scores_behind(fitted, fitted.behind, fitted.features(images))
-        classes = known_classes(fitted.behind)
+        behind, features = fitted.behind, fitted.features(images)
+        values, slopes = _scores_behind(name, fitted, behind, features)
+        classes = known_classes(behind)
+        if classes is not None:
+            predicted = of_features(behind.predict, features)
+            check_columns(name, behind, values, predicted, "decision_function", INSTEAD)
+            if target is None and predicted.ndim == 1:
+                target = predicted  # by the threshold that a classifier may have chosen
     columns = chosen_columns(target, classes, values)
     if classes is None:
         return targets, slopes.T[columns], [f"output {column}" for column in columns]
@@ -217,18 +233,20 @@ def _explained(
 
 
 def _scores_behind(
-    fitted: FittedNetwork, behind: Pipeline, features: np.ndarray
+    name: str, fitted: FittedNetwork, behind: Pipeline, features: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     found = score_slopes(behind, features)
     if found is None:
+        before = [] if fitted.before is None else fitted.before.steps
+        alone = f"from_estimator(pipeline[:{1 + len(before)}], X)"
+        if any("__" in step for step, _ in [*before, *behind.steps]):
+            alone = "give the steps up to the network as one Pipeline"
         last = type(behind.steps[-1][1]).__name__
-        n_steps = 1 + len([] if fitted.before is None else fitted.before.steps)
         raise ValueError(
-            f"GradCAMDisplay: the scores of {last} are no weighted sums of the network's features, "
-            f"so they have no slopes. Explain what the network itself predicts "
-            f"(from_estimator(pipeline[:{n_steps}], X)), put a linear model behind it "
-            "(LogisticRegression, LinearSVC, with scalers before them), or cover parts of the "
-            "images: OcclusionDisplay explains any Pipeline."
+            f"{name}: the scores of {last} are no weighted sums of the network's features, "
+            f"so they have no slopes. Explain what the network itself predicts ({alone}), "
+            "put a linear model behind it (LogisticRegression, LinearSVC, with scalers before "
+            "them), or cover parts of the images: OcclusionDisplay explains any Pipeline."
         )
     return found
 

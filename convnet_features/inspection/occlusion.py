@@ -11,7 +11,7 @@ from ..kernels.memory import empty
 from .drawing import Display, as_picture, panels, show_picture
 from .fitted_network import as_batch, find_fitted_network, image_view
 from .pictures import split_loader
-from .prediction import chosen_columns, known_classes, scores
+from .prediction import check_columns, chosen_columns, known_classes, score_method, scores
 
 __all__ = ["OcclusionDisplay"]
 
@@ -119,8 +119,8 @@ class OcclusionDisplay(Display):
         ------
         ValueError
             If `square` is not between 1 and the image's shorter side, `target`
-            fits neither the samples nor the classes, or several classes a sample
-            are predicted.
+            fits neither the samples nor the classes, several classes a sample are
+            predicted, or scores stand for pairs of classes.
         """
         loader, estimator = split_loader(estimator)
         X = X if loader is None else loader.transform(X)
@@ -129,6 +129,10 @@ class OcclusionDisplay(Display):
         images = image_view(fitted, X)
         square = _checked_square(square, images.shape[2:])
         before = scores(estimator, _like(given, X))
+        method = score_method(estimator)
+        if method == "decision_function":
+            predicted = estimator.predict(_like(given, X))
+            check_columns(cls.__name__, estimator, before, predicted, method)
         columns = chosen_columns(target, known_classes(estimator), before)
         covered = empty((len(X), images.shape[2] * images.shape[3]), np.float64)
         for row, column in enumerate(columns):

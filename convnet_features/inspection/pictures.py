@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from ..images import ImageLoader
@@ -17,7 +16,7 @@ from ..images.pictures import CHANNELS, pictures
 from ..validation import infer_input_shape
 from ..validation.layout import channels_first, holds_pictures, is_file
 from .drawing import viewable
-from .fitted_network import find_fitted_network
+from .fitted_network import find_fitted_network, flat_steps
 
 __all__ = ["names_of", "number_of", "pictures_of", "read_again", "some_rows", "split_loader"]
 
@@ -41,23 +40,10 @@ def split_loader(estimator: Any) -> tuple[ImageLoader | None, Any]:
     rest : estimator
         That of `estimator` which takes images; `estimator` itself without a loader.
     """
-    inner = _unwrapped(estimator)
-    if not isinstance(inner, Pipeline) or len(inner.steps) < 2:
+    (_, first), *others = flat_steps(estimator)
+    if not isinstance(first, ImageLoader) or not others:
         return None, estimator
-    (name, first), *others = inner.steps
-    first = _unwrapped(first)
-    if isinstance(first, ImageLoader):
-        return first, inner[1:]
-    loader, rest = split_loader(first)
-    return (None, estimator) if loader is None else (loader, Pipeline([(name, rest), *others]))
-
-
-def _unwrapped(estimator: Any) -> Any:
-    if hasattr(estimator, "best_estimator_"):
-        return _unwrapped(estimator.best_estimator_)
-    if isinstance(estimator, FrozenEstimator):
-        return _unwrapped(estimator.estimator)
-    return estimator
+    return first, Pipeline(others)
 
 
 def read_again(X: Any) -> Any:
@@ -188,21 +174,44 @@ def names_of(labels: Sequence[Any], classes: np.ndarray, display_labels: Any) ->
     ----------
     labels : sequence of classes
     classes : ndarray of shape (n_classes,)
-    display_labels : sequence of str of length n_classes, or None
+    display_labels : sequence of str of length n_classes, mapping from classes to str, or None
         None calls them what they are.
 
     Raises
     ------
+    TypeError
+        If names come in no order, or as one text.
     ValueError
-        If there are more or fewer names than classes.
+        If there are more or fewer names than classes, or a mapping lacks a class.
     """
     if display_labels is None:
         return [str(label) for label in labels]
+    if isinstance(display_labels, Mapping):
+        return _names_in(display_labels, labels, classes)
+    if isinstance(display_labels, str | bytes | Set):
+        raise TypeError(
+            f"display_labels is a {type(display_labels).__name__} ({display_labels!r:.60}); give a "
+            "list of names, one for each class in their order, or a mapping from classes to names."
+        )
     if len(display_labels) != len(classes):
         raise ValueError(
             f"display_labels has {len(display_labels)} names, and there are {len(classes)} classes "
             f"({', '.join(map(str, classes[:10]))}{', …' if len(classes) > 10 else ''}); give one "
             "name for each, in this order."
         )
-    names = dict(zip(np.asarray(classes).tolist(), display_labels, strict=True))
-    return [str(names.get(label, label)) for label in np.asarray(labels).tolist()]
+    return _names_in(dict(zip(_plain(classes), display_labels, strict=True)), labels, classes)
+
+
+def _names_in(names: Mapping[Any, Any], labels: Sequence[Any], classes: np.ndarray) -> list[str]:
+    without = [label for label in _plain(classes) if label not in names]
+    if without:
+        raise ValueError(
+            f"display_labels has no name for {', '.join(map(repr, without[:10]))}"
+            f"{', …' if len(without) > 10 else ''}; its keys are "
+            f"{', '.join(map(repr, list(names)[:10]))}{', …' if len(names) > 10 else ''}."
+        )
+    return [str(names.get(label, label)) for label in _plain(labels)]
+
+
+def _plain(labels: Any) -> list[Any]:
+    return np.asarray(labels).tolist()

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-__all__ = ["score_slopes"]
+from .prediction import as_columns
+
+__all__ = ["of_features", "score_slopes"]
 
 #: Numbers of the unit vectors that are asked for at a time.
 NUMBERS = 1 << 22
-#: What float32 models may be off, as a share of the largest score.
+#: What scores may be off, as a share of what the features change of them.
 TOLERANCE = 1e-3
+#: What they may be off by rounding, in units in the last place.
+ROUNDING = 4.0
 
 
 def score_slopes(behind: Pipeline, features: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -41,7 +45,9 @@ def score_slopes(behind: Pipeline, features: np.ndarray) -> tuple[np.ndarray, np
     values = _scores(behind, features)
     if values is None:
         return None
-    offset = _scores(behind, np.zeros((1, n_features)))
+    eps = np.finfo(np.result_type(values, np.float16)).eps
+    values = values.astype(np.float64)
+    offset = _scores(behind, np.zeros((1, n_features))).astype(np.float64)
     step = max(1, NUMBERS // n_features)
     slopes = np.concatenate(
         [
@@ -49,10 +55,14 @@ def score_slopes(behind: Pipeline, features: np.ndarray) -> tuple[np.ndarray, np
             for start in range(0, n_features, step)
         ]
     )
+    # A slope is the difference of two rounded scores, so its error grows with the features.
+    lengths = 1.0 + np.linalg.norm(features, axis=1, keepdims=True)
+    rounding = ROUNDING * eps * (np.abs(offset) * lengths + np.abs(features) @ np.abs(slopes))
     for share in (1.0, 0.5, -1.0):
-        expected = share * features @ slopes + offset
-        scale = max(np.abs(values).max(), np.abs(expected).max())
-        if np.abs(_scores(behind, share * features) - expected).max() > TOLERANCE * scale:
+        changes = share * features @ slopes
+        found = _scores(behind, share * features) - offset
+        scale = np.maximum(np.abs(changes), np.abs(found)).max(axis=0)
+        if (np.abs(found - changes) > TOLERANCE * scale + rounding).any():
             return None
     return values, slopes
 
@@ -64,11 +74,12 @@ def _scores(behind: Pipeline, features: np.ndarray) -> Any:
         method = getattr(behind, "predict", None)
     if method is None:
         return None
+    return as_columns(of_features(method, features), method.__name__)
+
+
+def of_features(method: Any, features: np.ndarray) -> np.ndarray:
+    """What a method gives for features without names, whatever it was fitted to."""
     with warnings.catch_warnings():
         # Steps that were fitted to frames speak of names, which change no score.
         warnings.filterwarnings("ignore", "X does not have valid feature names")
-        values = np.asarray(method(features), dtype=np.float64)
-    if values.ndim > 1:
-        return values
-    two_classes = method.__name__ == "decision_function"
-    return np.stack([-values, values] if two_classes else [values], axis=1)
+        return np.asarray(method(features))

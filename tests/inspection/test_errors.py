@@ -47,6 +47,30 @@ def test_any_classifier_will_do(end, digits):
     assert display.pictures.shape[1:] == (8, 8)
 
 
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_scores_are_called_scores(n_classes, digits):
+    X, y = digits[0].reshape(400, -1), digits[1] % n_classes
+    svc = SVC().fit(X[:50], y[:50])
+    display = MisclassifiedDisplay.from_estimator(svc, X, y, max_images=3)
+    values = svc.decision_function(X[display.rows])
+    values = np.abs(values) if n_classes == 2 else values.max(axis=1)
+    np.testing.assert_allclose(display.probabilities, values, rtol=1e-6)
+    for each, value, true, predicted in zip(
+        display.plot().axes_.ravel(), values, display.y_true, display.y_pred, strict=False
+    ):
+        assert each.get_title() == f"score {value:.2f}: {predicted}\nis {true}"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1.0, "1.00"), (2.27, "score 2.27"), (-0.5, "score -0.50")]
+)
+def test_what_is_no_probability_is_called_a_score(value, said, digits):
+    display = MisclassifiedDisplay.from_predictions(
+        digits[0][:2], [0, 1], [1, 1], probabilities=[value, 0.3]
+    )
+    assert display.plot().axes_[0, 0].get_title() == f"{said}: 1\nis 0"
+
+
 def test_an_estimator_that_only_predicts_keeps_their_order(digits):
     X, y = digits
 

@@ -12,7 +12,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
-from convnet_features.inspection import FiltersDisplay
+from convnet_features.inspection import (
+    FeatureEmbeddingDisplay,
+    FiltersDisplay,
+    OcclusionDisplay,
+)
 from convnet_features.inspection.fitted_network import find_fitted_network, find_layer, layer_output
 
 
@@ -28,6 +32,29 @@ def test_a_frozen_network_is_found(extractor):
     assert find_fitted_network(FrozenEstimator(extractor)).net is extractor
     pipeline = make_pipeline(FrozenEstimator(extractor), LogisticRegression())
     assert find_fitted_network(pipeline).net is extractor
+
+
+def test_a_network_within_pipelines_is_found(extractor, digits):
+    X, y = digits[0][:60], digits[1][:60]
+    scaler = FunctionTransformer(np.sqrt)
+    inner = make_pipeline(scaler, FrozenEstimator(extractor))
+    search = GridSearchCV(LogisticRegression(max_iter=300), {"C": [1.0]}, cv=2)
+    model = make_pipeline(FrozenEstimator(make_pipeline(inner)), make_pipeline(search)).fit(X, y)
+    fitted = find_fitted_network(model)
+    assert fitted.net is extractor
+    assert [step for _, step in fitted.before.steps] == [scaler]
+    assert fitted.behind[-1] is model[-1][0].best_estimator_
+    np.testing.assert_array_equal(fitted.images(X[:2]), np.sqrt(X[:2]))
+    np.testing.assert_array_equal(
+        fitted.behind.predict(fitted.features(fitted.images(X))), model.predict(X)
+    )
+    points = FeatureEmbeddingDisplay.from_estimator(model, X[:9], thumbnails=3)
+    assert points.embedding.shape == (9, 2)
+    assert OcclusionDisplay.from_estimator(model, X[:1]).drops.shape == (1, 8, 8)
+    with pytest.raises(
+        TypeError, match=r"no network among its steps \('pipeline__logisticregression'"
+    ):
+        find_fitted_network(make_pipeline(make_pipeline(LogisticRegression())))
 
 
 def test_two_networks_are_refused(extractor):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from lasagne import layers, nonlinearities
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
@@ -175,6 +177,61 @@ def test_scores_without_slopes_are_refused_with_what_to_do(end, two_blocks, digi
     np.testing.assert_array_equal(
         remedy.heat, GradCAMDisplay.from_estimator(two_blocks, X[:2]).heat
     )
+
+
+@pytest.mark.parametrize("n_classes", [3, 4])
+def test_pairs_of_classes_are_refused(n_classes, two_blocks, digits):
+    X, y = digits[0][:80], digits[1][:80] % n_classes
+    svc = SVC(kernel="linear", decision_function_shape="ovo")
+    model = make_pipeline(two_blocks, svc.fit(two_blocks.transform(X), y))
+    for target in (None, 1):
+        with pytest.raises(
+            ValueError,
+            match=r"^GradCAMDisplay: decision_function of SVC gives .* expected one for each class\. "
+            "Put LogisticRegression or LinearSVC behind the features; OcclusionDisplay explains "
+            "decision_function_shape='ovr', too",
+        ):
+            GradCAMDisplay.from_estimator(model, X[:2], target)
+
+
+def test_the_default_class_is_the_one_that_a_threshold_gives(two_blocks, digits):
+    X, y = digits[0][:80], digits[1][:80] % 2
+    features = two_blocks.transform(X)
+    inner = LogisticRegression(max_iter=300).fit(features, y)
+    high = FixedThresholdClassifier(FrozenEstimator(inner), threshold=0.99).fit(features, y)
+    model = make_pipeline(two_blocks, high)
+    some = X[inner.predict(features) != high.predict(features)][:3]
+    assert len(some)
+    assert GradCAMDisplay.from_estimator(model, some).titles == ["0"] * len(some)
+
+
+def test_a_forest_of_numbers_with_an_offset_is_refused(two_blocks, digits):
+    X, y = digits[0][:60], 1e5 + digits[1][:60] / 9
+    forest = RandomForestRegressor(5, random_state=0).fit(two_blocks.transform(X), y)
+    with pytest.raises(ValueError, match="scores of RandomForestRegressor are no weighted sums"):
+        GradCAMDisplay.from_estimator(make_pipeline(two_blocks, forest), X[:2])
+
+
+def test_pipelines_within_pipelines(two_blocks, digits):
+    X, y = digits[0][:60], digits[1][:60]
+    head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    head.fit(two_blocks.transform(X), y)
+    flat = GradCAMDisplay.from_estimator(make_pipeline(two_blocks, *head), X[:2])
+    front = make_pipeline(FunctionTransformer(), two_blocks, StandardScaler(with_std=False))
+    front[-1].fit(two_blocks.transform(X))
+    for model in (
+        make_pipeline(two_blocks, head),
+        make_pipeline(FrozenEstimator(make_pipeline(FunctionTransformer(), two_blocks)), head),
+        make_pipeline(
+            "passthrough", make_pipeline(make_pipeline(two_blocks)), FrozenEstimator(head)
+        ),
+    ):
+        np.testing.assert_array_equal(GradCAMDisplay.from_estimator(model, X[:2]).heat, flat.heat)
+    svc = SVC().fit(front.transform(X), y)
+    with pytest.raises(
+        ValueError, match=r"predicts \(give the steps up to the network as one Pipe"
+    ):
+        GradCAMDisplay.from_estimator(make_pipeline(FrozenEstimator(front), svc), X[:2])
 
 
 def test_frames_of_features_keep_their_names(two_blocks, digits):

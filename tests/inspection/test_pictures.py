@@ -15,7 +15,13 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
 from convnet_features.images import ImageLoader
 from convnet_features.inspection.drawing import as_picture, viewable
-from convnet_features.inspection.pictures import number_of, pictures_of, some_rows, split_loader
+from convnet_features.inspection.pictures import (
+    names_of,
+    number_of,
+    pictures_of,
+    some_rows,
+    split_loader,
+)
 
 
 @pytest.fixture
@@ -173,6 +179,28 @@ def test_channels_that_are_no_colours_are_shown_as_their_mean(rng):
 
 def test_photographs_beside_explanations_keep_their_colours(colours):
     np.testing.assert_array_equal(as_picture(colours[0].transpose(2, 0, 1)), colours[0] / 255)
+
+
+def test_names_by_class():
+    classes = np.array([3, 5, 8])
+    names = {8: "cat", 3: "ant", 5: "bee", 9: "dog"}
+    assert names_of(classes, classes, names) == ["ant", "bee", "cat"]
+    assert names_of([8, 9, 77], classes, names) == ["cat", "dog", "77"]
+    assert names_of([8, 77], classes, ["ant", "bee", "cat"]) == ["cat", "77"]
+    assert names_of(["b"], np.array(["a", "b"]), {"a": "ant", "b": "bee"}) == ["bee"]
+    for given, text in (
+        ({3: "ant"}, r"^display_labels has no name for 5, 8; its keys are 3\.$"),
+        (dict.fromkeys("358", ""), r"has no name for 3, 5, 8; its keys are '3', '5', '8'\.$"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            names_of(classes, classes, given)
+
+
+@pytest.mark.parametrize("given", [{"a", "b"}, frozenset("ab"), "ab", {"a": 0, "b": 1}.keys()])
+def test_names_in_no_order_are_refused(given):
+    kind = type(given).__name__
+    with pytest.raises(TypeError, match=rf"display_labels is a {kind} .*give a list of names"):
+        names_of([0], np.array([0, 1]), given)
 
 
 def test_rows_are_thinned_evenly():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, PoissonRegressor
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, Normalizer, QuantileTransformer, StandardScaler
@@ -16,9 +18,11 @@ from convnet_features.inspection.slopes import score_slopes
 class Weighted(BaseEstimator):
     """A regression whose weights are known."""
 
-    def __init__(self, weights, bend=0.0):
+    def __init__(self, weights, bend=0.0, offset=3.0, dtype=np.float64):
         self.weights = weights
         self.bend = bend
+        self.offset = offset
+        self.dtype = dtype
 
     def fit(self, X, y=None):
         return self
@@ -27,7 +31,7 @@ class Weighted(BaseEstimator):
         return True
 
     def predict(self, X):
-        values = X @ self.weights + 3.0
+        values = X.astype(self.dtype) @ self.weights.astype(self.dtype) + self.dtype(self.offset)
         return values + self.bend * values**2
 
 
@@ -37,6 +41,30 @@ def test_more_features_than_are_asked_for_at_a_time(rng):
     values, slopes = score_slopes(make_pipeline(Weighted(weights)), features)
     np.testing.assert_allclose(slopes, weights, atol=1e-12)
     np.testing.assert_allclose(values, features @ weights + 3.0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, -1e7])
+@pytest.mark.parametrize("other", [1.0, 1e6])
+def test_an_offset_hides_no_bend(offset, other, rng):
+    """Nor does another number, whose scale is larger."""
+    features = rng.normal(size=(60, 4))
+    y = np.stack([rng.choice([0.0, 0.5, 1.0], 60) + offset, other * rng.normal(size=60)], axis=1)
+    forest = RandomForestRegressor(5, random_state=0).fit(features, y[:, 0])
+    assert score_slopes(make_pipeline(forest), features[:5]) is None
+    both = MultiOutputRegressor(forest).fit(features, y)
+    assert score_slopes(make_pipeline(both), features[:5]) is None
+    weights = rng.normal(size=(4, 2))
+    values, slopes = score_slopes(make_pipeline(Weighted(weights, offset=offset)), features)
+    np.testing.assert_allclose(slopes, weights, atol=1e-8)
+    np.testing.assert_allclose(values, features @ weights + offset)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3e5])
+def test_a_weighted_sum_in_float32_is_one(offset, rng):
+    features, weights = rng.normal(0, 10, size=(9, 300)), rng.normal(0, 10, size=(300, 3))
+    behind = make_pipeline(Weighted(weights, offset=offset, dtype=np.float32))
+    _, slopes = score_slopes(behind, features)
+    np.testing.assert_allclose(slopes, weights, atol=0.04 if offset else 1e-4)
 
 
 def test_scalers_count(rng):
