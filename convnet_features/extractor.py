@@ -10,7 +10,7 @@ __all__ = ["ConvNetFeatureExtractor"]
 class ConvNetFeatureExtractor(BaseConvNet):
     """Train a convolutional network, and give its dense layer's activations as features.
 
-    With every parameter at its default this is, for images of up to 28×28 pixels,
+    With every parameter at its default this is, for grey images of up to 28×28 pixels,
     the network of the 2015 Lasagne tutorials: two convolutions of 32 filters of
     5×5 pixels, each with 2×2 max pooling, then a dense layer of 256 units between
     two dropouts, trained by Nesterov momentum. Images too small for it get filters
@@ -22,8 +22,9 @@ class ConvNetFeatureExtractor(BaseConvNet):
     layers : list, tuple or callable, default=None
         The network. None is the one above, with the layers input, conv2d1,
         maxpool1, conv2d2, maxpool2, dropout1, dense, dropout2 and output; for
-        images of more than 28 pixels along an axis also batchnorm1, batchnorm2,
-        conv2d3, ... and meanpool: `network.presets.default_network` has the rule.
+        images of more than 28 pixels along an axis (15, where they have several
+        channels) also batchnorm1, batchnorm2, conv2d3, ... and meanpool:
+        `network.presets.default_network` has the rule.
         Otherwise nolearn's lists of Lasagne layers, ``[(name, LayerClass), ...]``
         or ``[(LayerClass, {"argument": value}), ...]``, or of `LayerSpec`; or a
         function from the input layer (and ``n_outputs``, if it has an argument

@@ -12,7 +12,7 @@ __all__ = ["default_network", "seed_network", "small_resnet"]
 
 #: From this size on, an axis takes two 5-wide filters and two poolings by 2, and keeps a pixel.
 SEED_SIZE = 16
-#: The largest images, along each axis, that get the seed network: those of the tutorial.
+#: The largest images of one channel, along each axis, that get the seed network: the tutorial's.
 TUTORIAL_SIZE = 28
 #: Pixels that an axis needs to be pooled; images with a shorter one are taken for rows.
 POOLED_SIZE = 4
@@ -20,16 +20,19 @@ POOLED_SIZE = 4
 MAP_SIZE = 64
 #: Filters of the growing network's blocks; the last number goes on. Rows have 32 everywhere.
 WIDTHS = (32, 64, 128)
+#: Blocks that it has at least.
+MIN_BLOCKS = 2
 
 
 def default_network(input_shape: Sequence[int]) -> list[LayerSpec]:
     """The network that ``layers=None`` stands for: it grows with the images.
 
-    Up to 28×28 pixels it is `seed_network`, the tutorial's. Larger images get
+    Up to 28×28 pixels of one channel it is `seed_network`, the tutorial's; of several channels,
+    such as colours, up to 15×15. Larger images get
 
-    - blocks of a convolution (filters of 3×3 that keep the size, rectified), max pooling by 2,
-      and batch normalisation, until at most 64 pixels (8×8) are left: 32 filters in the first
-      block, 64 in the second, 128 in all others;
+    - two or more blocks of a convolution (filters of 3×3 that keep the size, rectified), max
+      pooling by 2, and batch normalisation, until at most 64 pixels (8×8) are left: 32 filters in
+      the first block, 64 in the second, 128 in all others;
     - the mean of each map over its quarters: 2×2 numbers;
     - the seed network's end: a dense layer of 256 rectified units between two dropouts of one
       half, then the output.
@@ -39,8 +42,8 @@ def default_network(input_shape: Sequence[int]) -> list[LayerSpec]:
     pixels (1×271, say), and blocks of 32 filters from there on. An axis of less than 4 pixels is
     never pooled, and filters have 1 pixel along one of 1.
 
-    For ten classes and three channels that makes 161,962 parameters at 28×28, 87,946 at 32×32,
-    227,594 at 64×64, and 671,114 at 512×512.
+    For ten classes that makes 160,362 parameters for 1×28×28, 87,946 for 3×28×28, 227,594 for
+    3×64×64, and 671,114 for 3×512×512.
 
     Parameters
     ----------
@@ -60,17 +63,20 @@ def default_network(input_shape: Sequence[int]) -> list[LayerSpec]:
 
     Examples
     --------
-    >>> for size in (28, 64, 224):
+    >>> for size in (32, 64, 224):
     ...     specs = default_network((3, size, size))
     ...     print(size, *[spec.name for spec in specs if spec.name.startswith("conv")])
-    28 conv2d1 conv2d2
+    32 conv2d1 conv2d2
     64 conv2d1 conv2d2 conv2d3
     224 conv2d1 conv2d2 conv2d3 conv2d4 conv2d5
     """
-    size = tuple(input_shape[1:])
+    n_channels, *size = input_shape
     is_row = min(size) < POOLED_SIZE
-    suits = math.prod(map(_seed_size, size)) <= MAP_SIZE if is_row else max(size) <= TUTORIAL_SIZE
-    return seed_network(input_shape) if suits else _growing_network(size, is_row)
+    if is_row:
+        suits = math.prod(map(_seed_size, size)) <= MAP_SIZE
+    else:
+        suits = max(size) <= (TUTORIAL_SIZE if n_channels == 1 else SEED_SIZE - 1)
+    return seed_network(input_shape) if suits else _growing_network(tuple(size), is_row)
 
 
 def _seed_size(size: int) -> int:
@@ -86,7 +92,7 @@ def _growing_network(size: tuple[int, ...], is_row: bool) -> list[LayerSpec]:
     from lasagne import layers
 
     specs, block = [LayerSpec("input", layers.InputLayer)], 0
-    while math.prod(size) > MAP_SIZE:
+    while math.prod(size) > MAP_SIZE or block < MIN_BLOCKS:
         block += 1
         pools = tuple(2 if axis >= POOLED_SIZE else 1 for axis in size)
         n_filters = WIDTHS[0] if is_row else WIDTHS[min(block, len(WIDTHS)) - 1]
