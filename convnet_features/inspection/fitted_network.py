@@ -25,9 +25,11 @@ __all__ = [
     "find_layer",
     "flat_steps",
     "image_view",
+    "in_form",
     "is_layer",
     "last_step",
     "layer_output",
+    "like",
 ]
 
 
@@ -231,6 +233,21 @@ def image_view(fitted: FittedNetwork, X: np.ndarray) -> np.ndarray:
     layout = getattr(fitted.net, "data_format", "channels_first")
     X = channels_first("X", X, layout, expected)
     return X.reshape(len(X), *(expected or infer_input_shape(X.shape)))
+
+
+def in_form(images: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Images (n, channels, height, width) in the form of X: flat, of one channel, channels last."""
+    if X.ndim == 4 and images.shape[1:] != X.shape[1:]:
+        images = np.moveaxis(images, 1, -1)
+    return images.reshape(len(images), *X.shape[1:])
+
+
+def like(given: Any, rows: np.ndarray) -> Any:
+    """Rows as a frame where the user gave one: steps in front may ask for columns by name."""
+    if not hasattr(given, "columns"):
+        return rows
+    name = "schema" if type(given).__module__.startswith("polars") else "columns"
+    return type(given)(rows, **{name: list(given.columns)})
 
 
 def is_layer(candidate: Any) -> bool:

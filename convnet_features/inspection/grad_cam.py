@@ -13,6 +13,7 @@ from .fields import map_extent
 from .fitted_network import FittedNetwork, as_batch, find_fitted_network
 from .gradients import gradients
 from .pictures import names_of, number_of, pictures_of, read_again
+from .places import stand_alike
 from .prediction import check_columns, chosen_columns, known_classes
 from .slopes import of_features, score_slopes
 
@@ -44,7 +45,8 @@ class GradCAMDisplay(Display):
     heat : ndarray of shape (n_samples, map_height, map_width)
         One map for each image, as large as the layer's.
     pictures : ndarray of shape (n_samples, height, width[, colours])
-        The images, their pixels shares of white.
+        The images, their pixels shares of white. Where steps in front of the network
+        move pixels (turn, cut or resize images), they are the images that reached it.
     extent : (float, float, float, float), default=(0, 1, 1, 0)
         The left, right, lower and upper edge of the maps, as shares of the image's
         width and height.
@@ -300,10 +302,15 @@ def _computes(layer: Any) -> bool:
 def _pictures(
     name: str, X: Any, images: np.ndarray, estimator: Any, fitted: FittedNetwork
 ) -> np.ndarray:
-    """X itself; what reached the network where it cannot be shown, as of a table with paths."""
+    """X itself; what reached the network where steps moved its pixels.
+
+    And where X cannot be shown, as of a table with paths.
+    """
     try:
         if number_of(name, X) != len(images):
             X = as_batch(X, fitted.net.input_shape_)
-        return pictures_of(name, X, np.arange(len(images)), estimator)
+        if stand_alike(name, X, fitted):
+            return pictures_of(name, X, np.arange(len(images)), estimator)
     except ValueError:
-        return viewable(images)
+        pass
+    return viewable(images)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels.memory import empty
 from .drawing import Display, as_picture, panels, show_picture
-from .fitted_network import as_batch, find_fitted_network, image_view
+from .fitted_network import as_batch, find_fitted_network, image_view, in_form, like
 from .pictures import split_loader
 from .prediction import check_columns, chosen_columns, known_classes, score_method, scores
 
@@ -128,16 +128,16 @@ class OcclusionDisplay(Display):
         given, X = X, np.asarray(as_batch(X, fitted.net.input_shape_))
         images = image_view(fitted, X)
         square = _checked_square(square, images.shape[2:])
-        before = scores(estimator, _like(given, X))
+        before = scores(estimator, like(given, X))
         method = score_method(estimator)
         if method == "decision_function":
-            predicted = estimator.predict(_like(given, X))
+            predicted = estimator.predict(like(given, X))
             check_columns(cls.__name__, estimator, before, predicted, method)
         columns = chosen_columns(target, known_classes(estimator), before)
         covered = empty((len(X), images.shape[2] * images.shape[3]), np.float64)
         for row, column in enumerate(columns):
             batches = _covered(images[row], square, fill, batch_size)
-            rows = (_like(given, _in_form(batch, X)) for batch in batches)
+            rows = (like(given, in_form(batch, X)) for batch in batches)
             each = [scores(estimator, batch)[:, column] for batch in rows]
             covered[row] = np.concatenate(each)
         return cls(
@@ -174,21 +174,6 @@ class OcclusionDisplay(Display):
             ax, self.images, self.drops, "score lost", figsize, options
         )
         return self
-
-
-def _in_form(images: np.ndarray, X: np.ndarray) -> np.ndarray:
-    """Images (n, channels, height, width) in the form of X: flat, of one channel, channels last."""
-    if X.ndim == 4 and images.shape[1:] != X.shape[1:]:
-        images = np.moveaxis(images, 1, -1)
-    return images.reshape(len(images), *X.shape[1:])
-
-
-def _like(given: Any, rows: np.ndarray) -> Any:
-    """Rows as a frame where the user gave one: steps in front may ask for columns by name."""
-    if not hasattr(given, "columns"):
-        return rows
-    name = "schema" if type(given).__module__.startswith("polars") else "columns"
-    return type(given)(rows, **{name: list(given.columns)})
 
 
 def draw_explanations(

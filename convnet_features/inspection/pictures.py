@@ -18,7 +18,15 @@ from ..validation.layout import channels_first, holds_pictures, is_file
 from .drawing import viewable
 from .fitted_network import find_fitted_network, flat_steps
 
-__all__ = ["names_of", "number_of", "pictures_of", "read_again", "some_rows", "split_loader"]
+__all__ = [
+    "names_of",
+    "number_of",
+    "pictures_of",
+    "pixels_of",
+    "read_again",
+    "some_rows",
+    "split_loader",
+]
 
 #: Pixels that the longer side of a photograph is shown with.
 SIDE = 192
@@ -60,7 +68,7 @@ def read_again(X: Any) -> Any:
 
 def number_of(name: str, X: Any) -> int:
     """How many pictures X holds; nothing is opened."""
-    pixels = _pixels(X)
+    pixels = pixels_of(X)
     return len(pictures(name, X) if pixels is None else pixels)
 
 
@@ -99,7 +107,7 @@ def pictures_of(
     """
     loader = split_loader(estimator)[0]
     if loader is None:
-        pixels = _pixels(X)
+        pixels = pixels_of(X)
         if pixels is not None:
             chosen = np.stack([np.asarray(pixels[row]) for row in rows.tolist()])
             return viewable(_images(name, chosen, estimator, data_format))
@@ -121,7 +129,7 @@ def _enlarged(loader: ImageLoader) -> ImageLoader:
     return clone(loader).set_params(size=size, **plain)
 
 
-def _pixels(X: Any) -> Any:
+def pixels_of(X: Any) -> Any:
     """X as something of numbers with rows; None where somebody has to open pictures.
 
     What lies in a file, or is not computed yet, stays there.
