@@ -90,8 +90,8 @@ class SaliencyDisplay(Display):
             Images.
         target : array-like of shape (n_samples,) or scalar, optional
             The classes whose score is differentiated (for regressors and labels,
-            the number of the output); by default the most probable class or label,
-            or the first number.
+            the number of the output); by default the most probable class or label
+            (of a network with ``tta``, without its views), or the first number.
         before_softmax : bool, default=True
             Whether to differentiate what the output layer's softmax (or
             sigmoid) is applied to, rather than the probability.
