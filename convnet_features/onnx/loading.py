@@ -19,10 +19,10 @@ from ..network.model import Model
 from ..network.spec import LayerSpec
 from ..training.history import History
 from ..validation import Targets
-from .budget import Budget
+from .folding import FOLDED, SAMPLES, fold
 from .operators import OPERATORS, supported_operators
 from .plan import LayerPlan, PlannedLayer
-from .reading import MAX_DIMENSIONS, Node, ReadGraph, read_graph
+from .reading import Node, ReadGraph, read_graph
 
 __all__ = ["from_onnx", "pretrained_extractor"]
 
@@ -110,7 +110,7 @@ def _readable_output(graph: ReadGraph) -> str:
     """The last output that can be read; if there is none, the last."""
     unreadable: set[str] = set()
     for node in graph.nodes:
-        known = node.operator in OPERATORS or node.operator in _FOLDED
+        known = node.operator in OPERATORS or node.operator in FOLDED
         if not known or not unreadable.isdisjoint(node.inputs):
             unreadable.update(node.outputs)
     for name in reversed(graph.outputs):
@@ -127,17 +127,8 @@ def _behind(graph: ReadGraph, value: str) -> list[Node]:
     for node in reversed(graph.nodes):
         if needed.intersection(node.outputs):
             needed.update(node.inputs)
-            if not (node.operator in _FOLDED and _is_constant(graph, node)):
-                nodes.append(node)
+            nodes.append(node)
     return nodes[::-1]
-
-
-#: What may be done to constants before they are used as weights.
-_FOLDED = ("Cast", "Constant", "Identity", "Reshape", "Transpose", "Unsqueeze")
-
-
-def _is_constant(graph: ReadGraph, node: Node) -> bool:
-    return all(name in graph.constants for name in node.inputs if name)
 
 
 class Reader:
@@ -171,44 +162,55 @@ class Reader:
         self.declared_samples = graph.input_shape[0] if graph.input_shape else None
         self.plan = LayerPlan(graph.input_name, sizes, graph.budget, graph.layers)
         self.values = {graph.input_name: self.plan.input}
-        self._fold_constants()
         self.nodes = _behind(graph, value)
-        self._uses = Counter(name for node in self.nodes for name in node.inputs)
+        # Who asks for the shape of a value alone does not need the value.
+        users = (node for node in self.nodes if node.operator != "Shape")
+        self._uses = Counter(name for node in users for name in node.inputs)
         self._uses[value] += 1
         self._sources: dict[str, str] = {}
-
-    def _fold_constants(self) -> None:
-        constants = self.graph.constants
-        for node in self.graph.nodes:
-            if node.operator not in _FOLDED or not _is_constant(self.graph, node):
-                continue
-            operands = [constants[key] for key in node.inputs if key]
-            try:
-                with np.errstate(all="ignore"):
-                    folded = _folded(node, operands, self.graph.budget)
-            except FileFormatError:
-                raise
-            except (LookupError, OverflowError, TypeError, ValueError) as error:
-                raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error}") from error
-            constants[node.outputs[0]] = folded
 
     def read(self, value: str) -> PlannedLayer:
         """The layer that computes `value`."""
         for node in self.nodes:
-            if node.operator not in OPERATORS:
+            if node.operator == "Shape" and node.inputs[0] in self.values:
+                self._note_shape(node)
+            elif node.operator in FOLDED and self._is_constant(node):
+                self._fold(node)
+            elif node.operator not in OPERATORS:
                 before = next((name for name in node.inputs if name in self.values), "")
                 raise NetworkError(
                     f"from_onnx: {node.label} cannot be read; what can be is "
                     f"{', '.join(supported_operators())}. Give output={before!r} to read only what "
                     "lies in front of it."
                 )
-            self._read_node(node)
+            else:
+                self._read_node(node)
         if value not in self.values:
             raise FileFormatError(
                 f"from_onnx: nothing in the model computes {value!r}; its outputs are "
                 f"{', '.join(map(repr, self.graph.outputs))}."
             )
         return self.values[value]
+
+    def _is_constant(self, node: Node) -> bool:
+        return all(name in self.graph.constants for name in node.inputs if name)
+
+    def _note_shape(self, node: Node) -> None:
+        """The shape of a layer's result, as a constant."""
+        sizes = (SAMPLES, *self.values[node.inputs[0]].shape)
+        start, end = node.attributes.get("start", 0), node.attributes.get("end")
+        self.graph.constants[node.outputs[0]] = np.array(sizes[start:end], np.int64)
+
+    def _fold(self, node: Node) -> None:
+        constants = self.graph.constants
+        operands = [constants[name] for name in node.inputs if name]
+        try:
+            with np.errstate(all="ignore"):
+                constants[node.outputs[0]] = fold(node, operands, self.budget)
+        except (LookupError, OverflowError, TypeError, ValueError) as error:
+            if isinstance(error, FileFormatError):
+                raise
+            raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error}") from error
 
     def _read_node(self, node: Node) -> None:
         try:
@@ -296,39 +298,6 @@ class Reader:
         if len(node.inputs) <= position or not node.inputs[position]:
             raise FileFormatError(f"from_onnx: {node.label} lacks its input {position}.")
         return node.inputs[position]
-
-
-def _folded(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
-    """The constant that a node makes of constants; only Cast and Constant take memory."""
-    match node.operator:
-        case "Constant":
-            (value,) = node.attributes.values()
-            folded = np.asarray(value)
-            budget.spend(folded.nbytes, node.label)
-        case "Reshape":
-            sizes = [int(size) for size in inputs[1].ravel()]
-            own = inputs[0].shape
-            folded = inputs[0].reshape([own[i] if n == 0 else n for i, n in enumerate(sizes)])
-            if not np.may_share_memory(folded, inputs[0]):
-                budget.spend(folded.nbytes, node.label)
-        case "Transpose":
-            folded = inputs[0].transpose(node.attributes.get("perm"))
-        case "Unsqueeze":
-            axes = inputs[1].ravel() if len(inputs) > 1 else node.attributes["axes"]
-            folded = np.expand_dims(inputs[0], tuple(int(axis) for axis in axes))
-        case "Cast":
-            dtype = onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"])
-            if dtype.kind not in "biuf" or inputs[0].dtype.kind in "OSU":
-                raise ValueError(f"{inputs[0].dtype} as {dtype}")
-            budget.spend(inputs[0].size * dtype.itemsize, node.label)
-            folded = inputs[0].astype(dtype)
-        case _:
-            folded = inputs[0]
-    if folded.ndim > MAX_DIMENSIONS:
-        raise ValueError(
-            f"a constant of {folded.ndim} dimensions; at most {MAX_DIMENSIONS} are read"
-        )
-    return folded
 
 
 #: What float32 holds in full.

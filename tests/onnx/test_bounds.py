@@ -233,11 +233,15 @@ def test_refused(name, foreign):
     assert text in str(caught.value)
 
 
+def all_needed(foreign, names):
+    """Join constants: those that nothing needs are not computed."""
+    foreign("Concat", *names[1:], first=names[0], axis=0)
+
+
 def casts(foreign):
     """One constant, cast a thousand times: 4 GB."""
     name = foreign.constant(np.zeros(1_000_000, np.int8))
-    for _ in range(1000):
-        foreign("Cast", first=name, to=1)
+    all_needed(foreign, [foreign("Cast", first=name, to=1) for _ in range(1000)])
 
 
 def chained_casts(foreign):
@@ -249,8 +253,26 @@ def chained_casts(foreign):
 def transposed_copies(foreign):
     name = foreign.constant(np.zeros((1000, 1000), np.int8))
     size = integers(foreign, 1_000_000)
-    for _ in range(1000):
-        foreign("Reshape", size, first=foreign("Transpose", first=name))
+    copies = [foreign("Reshape", size, first=foreign("Transpose", first=name)) for _ in range(1000)]
+    all_needed(foreign, copies)
+
+
+def outer_product(foreign):
+    """A product of a column and a row: 4 TB."""
+    row = foreign.constant(np.ones((1, 1_000_000), np.float32))
+    column = foreign("Transpose", first=row)
+    foreign("Mul", column, first=row)
+
+
+def filled(foreign):
+    """A shape of a few bytes: 8 TB."""
+    foreign("ConstantOfShape", first=integers(foreign, 1 << 20, 1 << 21))
+
+
+def gathered(foreign):
+    """The same rows again and again: 40 GB."""
+    rows = foreign.constant(np.ones((1, 100_000), np.float32))
+    foreign("Gather", foreign.constant(np.zeros(100_000, np.int8)), first=rows)
 
 
 def one_weight_in_many_layers(foreign):
@@ -273,8 +295,7 @@ def packed_dimensions(foreign):
         "t", TensorProto.INT64, [1_000_000], np.ones(1_000_000, int)
     )
     foreign.constants.append(model_constant)
-    for _ in range(300):
-        foreign("Cast", first="t", to=11)
+    all_needed(foreign, [foreign("Cast", first="t", to=11) for _ in range(300)])
 
 
 @pytest.mark.parametrize(
@@ -283,6 +304,9 @@ def packed_dimensions(foreign):
         casts,
         chained_casts,
         transposed_copies,
+        outer_product,
+        filled,
+        gathered,
         one_weight_in_many_layers,
         channels_without_end,
         packed_dimensions,

@@ -353,6 +353,115 @@ def test_mean_of_the_pixels(foreign, assert_reads, keepdims):
     assert_reads(foreign.model())
 
 
+def _size(foreign, value, place):
+    """One size of a value, as PyTorch's older exporter asks for it."""
+    shape = foreign("Shape", first=value)
+    size = foreign("Gather", foreign.constant(np.int64(place)), first=shape, axis=0)
+    return foreign("Unsqueeze", foreign.constant(np.int64([0])), first=size)
+
+
+@pytest.mark.parametrize("behind", ["computed", "-1"])
+def test_flatten_by_the_shape(behind, foreign, assert_reads):
+    maps = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    maps = foreign("Relu")
+    rest = foreign.constant(np.int64([-1]))
+    if behind == "computed":
+        sizes = [_size(foreign, maps, place) for place in (1, 2, 3)]
+        rest = foreign("Mul", sizes[1], first=sizes[0])
+        rest = foreign("Mul", sizes[2], first=rest)
+    shape = foreign("Concat", rest, first=_size(foreign, maps, 0), axis=0)
+    foreign("Reshape", shape, first=maps)
+    foreign("Gemm", foreign.weights(252, 5))
+    extractor = assert_reads(foreign.model())
+    # Who asks for a shape does not need the value: the rectifier joined the convolution.
+    assert type(list(extractor.layers_.values())[1]) is ll.Conv2DLayer
+    assert list(extractor.layers_.values())[1].nonlinearity is nl.rectify
+
+
+def test_channel_shuffle(foreign, assert_reads):
+    maps = foreign("Conv", foreign.weights(6, 2, 3, 3))
+    n, c, h, w = (_size(foreign, maps, place) for place in range(4))
+    two = foreign.constant(np.int64([2]))
+    each = foreign("Cast", first=foreign("Div", two, first=c), to=7)
+    foreign("Reshape", foreign("Concat", two, each, h, w, first=n, axis=0), first=maps)
+    groups = foreign("Transpose", perm=[0, 2, 1, 3, 4])
+    shape = foreign("Concat", foreign.constant(np.int64([-1])), h, w, first=n, axis=0)
+    foreign("Reshape", shape, first=groups)
+    foreign("Conv", foreign.weights(3, 6, 1, 1))
+    assert_reads(foreign.model())
+
+
+def test_sizes_that_depend_on_the_samples(foreign):
+    n = _size(foreign, "input.1", 0)
+    half = foreign("Div", foreign.constant(np.int64([2])), first=n)
+    shape = foreign("Concat", foreign.constant(np.int64([-1])), first=half, axis=0)
+    foreign("Reshape", shape, first="input.1")
+    with pytest.raises(FileFormatError, match=r"\(Div\).*depends on the number of samples"):
+        from_onnx(foreign.model())
+
+
+SPLITS = {
+    "equal": ({"axis": 1}, None, 13),
+    "given": ({"axis": 1}, [2, 4], 13),
+    "of rows": ({"axis": -2}, [3, 4], 13),
+    "as an attribute": ({"axis": 1, "split": [1, 5]}, None, 11),
+    "uneven": ({"axis": 2, "num_outputs": 2}, None, 18),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_split(name, foreign, assert_reads):
+    attributes, sizes, opset = SPLITS[name]
+    foreign("Conv", foreign.weights(6, 2, 3, 3))
+    operands = [] if sizes is None else [foreign.constant(np.int64(sizes))]
+    first = foreign("Split", *operands, **attributes)
+    foreign.nodes[-1].output.append("second")
+    foreign("Relu", first="second")
+    foreign("Concat", first, first=foreign.last, axis=attributes["axis"])
+    assert_reads(foreign.model(opset=opset))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "match"), [([2, 3], r"6 split into 2 parts of \[2, 3\]"), ([7, -1], "6 split into")]
+)
+def test_splits_that_do_not_fit(sizes, match, foreign):
+    foreign("Conv", foreign.weights(6, 2, 3, 3))
+    foreign("Split", foreign.constant(np.int64(sizes)), axis=1)
+    foreign.nodes[-1].output.append("second")
+    with pytest.raises(NetworkError, match=match):
+        from_onnx(foreign.model())
+
+
+@pytest.mark.parametrize("operator", ["ReduceMean", "ReduceMax", "ReduceMin"])
+@pytest.mark.parametrize("axes", [[2, 3], [-1, -2], [1, 2], [3, 1]])
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("opset", [17, 18])
+def test_reductions(operator, axes, keepdims, opset, foreign, assert_reads):
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    if opset == 18:
+        foreign(operator, foreign.constant(np.int64(axes)), keepdims=keepdims)
+    else:
+        foreign(operator, axes=axes, keepdims=keepdims)
+    assert_reads(foreign.model(opset=opset))
+
+
+def test_reduction_of_everything(foreign, assert_reads):
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    foreign("ReduceMean", axes=[1, 2, 3])
+    assert_reads(foreign.model())
+
+
+def test_slice_by_attributes(foreign, assert_reads):
+    foreign("Slice", starts=[1, -9], ends=[5, 10**9], axes=[2, 3])
+    assert_reads(foreign.model(opset=9))
+
+
+@pytest.mark.parametrize("axis", [1, -3])
+def test_axis_of_a_flatten(axis, foreign, assert_reads):
+    foreign("Flatten", axis=axis)
+    assert_reads(foreign.model())
+
+
 def test_output_to_stop_at(foreign, images, run):
     features = foreign("Conv", foreign.weights(3, 2, 3, 3))
     foreign("LSTM")

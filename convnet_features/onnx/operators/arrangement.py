@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..folding import SAMPLES
 from ..plan import PlannedLayer
 from ..reading import Node
 from .nodes import axes_of, axis_of, given_axes, integers, reads, unsupported
@@ -44,14 +45,15 @@ def _reshape(reader: Any, node: Node) -> PlannedLayer:
     x = reader.layer(node, 0)
     size = math.prod(x.shape)
     if node.operator == "Flatten":
-        if int(node.attributes.get("axis", 1)) != 1:
-            raise unsupported(node, f"axis={node.attributes['axis']}")
+        axis = int(node.attributes.get("axis", 1))
+        if axis_of(node, axis, 1 + len(x.shape)) != 1:
+            raise unsupported(node, f"axis={axis}")
         sizes = [size]
     else:
         first, *sizes = integers(node, reader.constant(node, 1), "a shape")
         if node.attributes.get("allowzero", 0) and 0 in (first, *sizes):
             raise unsupported(node, f"the empty shape {[first, *sizes]}")
-        if first not in (-1, 0, reader.declared_samples):
+        if first not in (-1, 0, SAMPLES, reader.declared_samples):
             raise unsupported(node, f"samples reshaped to {[first, *sizes]}")
         sizes = [
             x.shape[i] if each == 0 and i < len(x.shape) else each for i, each in enumerate(sizes)
@@ -125,8 +127,12 @@ def _slice(reader: Any, node: Node) -> PlannedLayer:
 
     x = reader.layer(node, 0)
     rank = 1 + len(x.shape)
-    starts, ends = (integers(node, reader.constant(node, i), "bounds") for i in (1, 2))
-    axes, steps = (reader.optional_constant(node, i) for i in (3, 4))
+    if len(node.inputs) == 1:  # bounds became inputs in later revisions
+        starts, ends = (integers(node, node.attributes[n], "bounds") for n in ("starts", "ends"))
+        axes, steps = node.attributes.get("axes"), None
+    else:
+        starts, ends = (integers(node, reader.constant(node, i), "bounds") for i in (1, 2))
+        axes, steps = (reader.optional_constant(node, i) for i in (3, 4))
     axes = axes_of(node, range(len(starts)) if axes is None else axes, rank)
     steps = [1] * len(starts) if steps is None else integers(node, steps, "steps")
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -151,3 +157,32 @@ def _gather(reader: Any, node: Node) -> PlannedLayer:
     (place,) = integers(node, index, "an index")
     place = axis_of(node, place, x.shape[axis - 1], "the index {} of {} values")
     return reader.plan.add(node.outputs[0], SliceLayer, x, indices=place, axis=axis)
+
+
+@reads("Split")
+def _split(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import SliceLayer
+
+    x = reader.layer(node, 0)
+    axis = axis_of(node, int(node.attributes.get("axis", 0)), 1 + len(x.shape))
+    if axis == 0:
+        raise unsupported(node, "a split of the samples")
+    size, count = x.shape[axis - 1], len(node.outputs)
+    given = reader.optional_constant(node, 1)
+    given = node.attributes.get("split") if given is None else given
+    if given is None:
+        part = -(-size // count)  # the last may be smaller
+        parts = [part] * (count - 1) + [size - part * (count - 1)]
+    else:
+        parts = integers(node, given, "sizes")
+    if len(parts) != count or min(parts) < 1 or sum(parts) != size:
+        raise unsupported(node, f"{size} split into {count} parts of {parts}")
+    ends = np.cumsum(parts).tolist()
+    layers = [
+        reader.plan.add(
+            name or f"{node.outputs[0]}_unused", SliceLayer, x, indices=slice(start, end), axis=axis
+        )
+        for name, start, end in zip(node.outputs, [0, *ends], ends, strict=False)
+    ]
+    reader.values.update(zip(node.outputs[1:], layers[1:], strict=True))
+    return layers[0]

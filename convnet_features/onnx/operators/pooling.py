@@ -153,17 +153,17 @@ def _reduction(reader: Any, node: Node) -> PlannedLayer:
         if not keep:
             return _pooled_globally(reader, x, function, node.outputs[0])
         pooled = _pooled_globally(reader, x, function, f"{node.outputs[0]}_pooled")
-    elif len(axes) == 1:
-        pooled = reader.plan.add(
-            f"{node.outputs[0]}_pooled",
-            FeaturePoolLayer,
-            x,
-            pool_size=x.shape[axes[0] - 1],
-            axis=axes[0],
-            pool_function=getattr(tensor, function),
-        )
     else:
-        raise unsupported(node, f"a reduction of the axes {axes}")
+        pooled = x
+        for axis in axes:
+            pooled = reader.plan.add(
+                f"{node.outputs[0]}_pooled",
+                FeaturePoolLayer,
+                pooled,
+                pool_size=x.shape[axis - 1],
+                axis=axis,
+                pool_function=getattr(tensor, function),
+            )
     sizes = [1 if axis + 1 in axes else size for axis, size in enumerate(x.shape)]
     kept = [size for axis, size in enumerate(sizes) if keep or axis + 1 not in axes]
     return reshaped(reader, node, pooled, kept)

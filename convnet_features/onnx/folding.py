@@ -1,0 +1,183 @@
+"""Nodes that compute constants: what exporters do to weights, and to the sizes of values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+
+from .budget import Budget
+from .reading import MAX_DIMENSIONS, Node
+
+__all__ = ["FOLDED", "SAMPLES", "fold"]
+
+#: What stands for the number of samples, which the model leaves open, in sizes that it computes.
+#: It may be moved about, but nothing may be computed of it.
+SAMPLES = -(2**31) + 8191
+
+_ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {
+    "Add": np.add,
+    "Div": np.divide,
+    "Mul": np.multiply,
+    "Sub": np.subtract,
+}
+#: The operators that `fold` knows.
+FOLDED = {
+    "Cast",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Gather",
+    "Identity",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+    *_ARITHMETIC,
+}
+
+
+def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
+    """The constant that a node makes of constants.
+
+    Parameters
+    ----------
+    node : Node
+        Its operator is in `FOLDED`.
+    inputs : list of ndarray
+        Those that are not left out.
+    budget : Budget
+        Pays for memory, before it is taken.
+
+    Returns
+    -------
+    ndarray
+        Often a view of an input.
+
+    Raises
+    ------
+    FileFormatError
+        If the budget does not suffice.
+    LookupError, OverflowError, TypeError or ValueError
+        If the node makes no sense.
+    """
+    match node.operator:
+        case "Constant":
+            (value,) = node.attributes.values()
+            folded = np.asarray(value)
+            budget.spend(folded.nbytes, node.label)
+        case "ConstantOfShape":
+            value = np.asarray(node.attributes.get("value", np.float32(0)))
+            sizes = _whole(inputs[0])
+            if min(sizes, default=0) < 0:
+                raise ValueError(f"the shape {sizes}")
+            budget.spend(math.prod(sizes) * value.itemsize, node.label)
+            folded = np.full(sizes, value.item(), value.dtype)
+        case "Shape":
+            start, end = node.attributes.get("start", 0), node.attributes.get("end")
+            folded = np.array(inputs[0].shape[start:end], np.int64)
+        case "Reshape":
+            own = inputs[0].shape
+            folded = inputs[0].reshape(
+                [own[i] if n == 0 else n for i, n in enumerate(_whole(inputs[1]))]
+            )
+            if not np.may_share_memory(folded, inputs[0]):
+                budget.spend(folded.nbytes, node.label)
+        case "Transpose":
+            folded = inputs[0].transpose(node.attributes.get("perm"))
+        case "Unsqueeze":
+            folded = np.expand_dims(inputs[0], _axes(node, inputs))
+        case "Squeeze":
+            given = len(inputs) > 1 or "axes" in node.attributes
+            folded = inputs[0].squeeze(_axes(node, inputs) if given else None)
+        case "Concat":
+            budget.spend(sum(each.nbytes for each in inputs), node.label)
+            folded = np.concatenate(inputs, int(node.attributes["axis"]))
+        case "Gather":
+            folded = _gathered(node, inputs, budget)
+        case "Slice":
+            folded = _slice(node, inputs)
+        case "Cast":
+            folded = _cast(node, inputs[0], budget)
+        case "Identity":
+            folded = inputs[0]
+        case _:
+            folded = _computed(node, inputs, budget)
+    if folded.ndim > MAX_DIMENSIONS:
+        raise ValueError(
+            f"a constant of {folded.ndim} dimensions; at most {MAX_DIMENSIONS} are read"
+        )
+    return folded
+
+
+def _whole(values: Any) -> list[int]:
+    array = np.asarray(values).ravel()
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"integers of {array.dtype}")
+    return [int(value) for value in array]
+
+
+def _axes(node: Node, inputs: list[np.ndarray]) -> tuple[int, ...]:
+    """Axes, which became an input in later revisions."""
+    return tuple(_whole(inputs[1] if len(inputs) > 1 else node.attributes["axes"]))
+
+
+def _gathered(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
+    values, places = inputs
+    axis = int(node.attributes.get("axis", 0))
+    budget.spend(places.size * (values.nbytes // max(1, values.shape[axis])), node.label)
+    return np.asarray(np.take(values, places, axis))
+
+
+def _slice(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    """A view; bounds became inputs in later revisions."""
+    values, *given = inputs
+    if not given:
+        given = [
+            node.attributes[name] for name in ("starts", "ends", "axes") if name in node.attributes
+        ]
+    starts, ends, *further = (_whole(each) for each in given)
+    axes = further[0] if further else list(range(len(starts)))
+    steps = further[1] if len(further) > 1 else [1] * len(starts)
+    index = [slice(None)] * values.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        size = values.shape[axis]
+        first, last, step = slice(start, end, step).indices(size)
+        if step < 0 and end < -size:
+            last = -1
+        index[axis] = slice(first, last if last >= 0 else None, step)
+    return values[tuple(index)]
+
+
+def _cast(node: Node, values: np.ndarray, budget: Budget) -> np.ndarray:
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"])
+    if dtype.kind not in "biuf" or values.dtype.kind in "OSU":
+        raise ValueError(f"{values.dtype} as {dtype}")
+    if _holds_samples(values) and not (dtype.kind == "i" and dtype.itemsize >= 4):
+        raise ValueError(f"the number of samples as {dtype}")
+    budget.spend(values.size * dtype.itemsize, node.label)
+    return values.astype(dtype)
+
+
+def _computed(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
+    a, b = inputs
+    if a.dtype != b.dtype or a.dtype.kind not in "iuf":
+        raise TypeError(f"{node.operator} of {a.dtype} and {b.dtype}")
+    if _holds_samples(a) or _holds_samples(b):
+        raise ValueError("what it computes depends on the number of samples")
+    budget.spend(math.prod(np.broadcast_shapes(a.shape, b.shape)) * a.itemsize, node.label)
+    if node.operator == "Div" and a.dtype.kind != "f":
+        if not b.all():
+            raise ValueError("a division by 0")
+        quotient = np.abs(a) // np.abs(b)
+        return np.asarray(quotient * np.sign(a) * np.sign(b), a.dtype)
+    return np.asarray(_ARITHMETIC[node.operator](a, b))
+
+
+def _holds_samples(values: np.ndarray) -> bool:
+    return values.dtype.kind == "i" and values.itemsize >= 4 and bool((values == SAMPLES).any())

@@ -1,0 +1,102 @@
+"""What nodes make of constants, against onnx's own reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from convnet_features.onnx.budget import Budget
+from convnet_features.onnx.folding import FOLDED, SAMPLES, fold
+from convnet_features.onnx.reading import Node
+
+pytestmark = pytest.mark.onnx
+
+WEIGHTS = np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 7
+SIZES = np.int64([-7, 6, 5])
+NODES = {
+    "add": ("Add", [WEIGHTS, WEIGHTS[:1]], {}),
+    "cast": ("Cast", [WEIGHTS], {"to": TensorProto.INT64}),
+    "concat": ("Concat", [WEIGHTS, WEIGHTS[:, :2]], {"axis": -2}),
+    "constant": ("Constant", [], {"value": WEIGHTS}),
+    "constant of a shape": ("ConstantOfShape", [np.int64([2, 3])], {"value": np.int64([7])}),
+    "divide": ("Div", [WEIGHTS, np.float32(4)], {}),
+    "divide integers": ("Div", [SIZES, np.int64([2, -4, 3])], {}),
+    "gather": ("Gather", [WEIGHTS, np.int64([[1, -1]])], {"axis": 1}),
+    "gather one": ("Gather", [SIZES, np.int64(1)], {}),
+    "identity": ("Identity", [WEIGHTS], {}),
+    "multiply": ("Mul", [SIZES, np.int64(3)], {}),
+    "reshape": ("Reshape", [WEIGHTS, np.int64([0, -1, 2])], {}),
+    "shape": ("Shape", [WEIGHTS], {}),
+    "shape, a part": ("Shape", [WEIGHTS], {"start": 1, "end": -1}),
+    "slice": ("Slice", [WEIGHTS, *map(np.int64, ([1, -3], [9, 3], [1, 2]))], {}),
+    "slice backwards": (
+        "Slice",
+        [WEIGHTS, *map(np.int64, ([-1], [-(2**63) + 1], [2], [-2]))],
+        {},
+    ),
+    "slice all": ("Slice", [SIZES, np.int64([0]), np.int64([2**63 - 1])], {}),
+    "squeeze": ("Squeeze", [WEIGHTS[:1]], {}),
+    "squeeze an axis": ("Squeeze", [WEIGHTS[:1, :1], np.int64([1])], {}),
+    "subtract": ("Sub", [WEIGHTS, WEIGHTS[:, :, :1]], {}),
+    "transpose": ("Transpose", [WEIGHTS], {"perm": [2, 0, 1]}),
+    "unsqueeze": ("Unsqueeze", [WEIGHTS, np.int64([0, -1])], {}),
+}
+
+
+def folded(operator, inputs, attributes):
+    names = [f"x{i}" for i in range(len(inputs))]
+    return fold(Node(operator, "node", names, ["y"], attributes), inputs, Budget(0))
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_as_the_reference(name):
+    operator, inputs, attributes = NODES[name]
+    names = [f"x{i}" for i in range(len(inputs))]
+    given = {
+        key: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        for key, value in attributes.items()
+    }
+    node = helper.make_node(operator, names, ["y"], **given)
+    values = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+        for n, x in zip(names, inputs, strict=True)
+    ]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    model = helper.make_model(
+        helper.make_graph([node], "one", values, [output]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    (expected,) = ReferenceEvaluator(model).run(None, dict(zip(names, inputs, strict=True)))
+    result = folded(operator, inputs, attributes)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_every_operator_is_tested():
+    assert {operator for operator, _, _ in NODES.values()} == FOLDED
+
+
+@pytest.mark.parametrize("operator", ["Add", "Div", "Mul", "Sub"])
+def test_nothing_is_computed_of_the_number_of_samples(operator):
+    with pytest.raises(ValueError, match="depends on the number of samples"):
+        folded(operator, [np.int64([SAMPLES, 3]), np.int64([2])], {})
+
+
+def test_the_number_of_samples_may_be_moved_about():
+    sizes = np.int64([SAMPLES, 3])
+    assert folded("Gather", [sizes, np.int64(0)], {}) == SAMPLES
+    assert (
+        folded(
+            "Cast",
+            [
+                sizes,
+            ],
+            {"to": TensorProto.INT32},
+        )[0]
+        == SAMPLES
+    )
+    with pytest.raises(ValueError, match="the number of samples as float32"):
+        folded("Cast", [sizes], {"to": TensorProto.FLOAT})
