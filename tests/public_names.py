@@ -42,6 +42,7 @@ EXTRAS = {
 }
 #: Parts of the package that nobody imports from.
 INTERNAL = (
+    "caller",
     "compilation",
     "environment",
     "estimators",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import entr
 
+from ..caller import users_level
 from ..exceptions import GuessingWarning
 from ..network.build import Target
 from .batches import Dataset
@@ -22,9 +23,12 @@ __all__ = ["loss_of_guessing", "warn_of_guessing"]
 
 #: Updates that the shortest automatic training makes: who asks for fewer expects little.
 MIN_UPDATES = 200
-#: The share of guessing's loss below which something was learnt, and below which a mean over
-#: the epoch's batches, with dropout and penalties, shows that without a closer look.
+#: The share of what guessing loses, beside knowing all answers, below which something was learnt,
+#: and below which a mean over the epoch's batches, with dropout and penalties, shows that without
+#: a closer look.
 NOTHING_LEARNT, SUSPICIOUS = 0.99, 0.9
+#: Less than this float32 does not tell from nothing.
+EPSILON = float(np.finfo(np.float32).eps)
 #: Training images that are looked at closely.
 N_IMAGES = 2_000
 
@@ -40,8 +44,10 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
 
     The warning comes after 200 updates or more (or fewer, where `EarlyStopping` has cut so many
     short), where the network's loss on these images, without dropout and penalties, is at least
-    0.99 of the least loss that one answer for all of them has. It looks at 2,000 images at most,
-    and at none where the training loss of the last epoch is below 0.9 of that least loss.
+    0.99 of the least loss that one answer for all of them has. Weights and label smoothing count
+    in both, and both are measured from what smoothing leaves to who knows every answer. It looks
+    at 2,000 images at most, and at none where the training loss of the last epoch is below 0.9 of
+    that least loss and no callback has put back other parameters.
 
     Parameters
     ----------
@@ -54,34 +60,35 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
     -----
     GuessingWarning
     """
-    model, objective = trainer.model, trainer.settings.objective
     history, stopped_early = trainer.history, _stopped_early(trainer)
     if trainer.n_batches * (trainer.last_epoch if stopped_early else len(history)) < MIN_UPDATES:
         return
     rows = _some(data.rows)
-    weights = None if data.weights is None else data.weights[rows]
-    guess = loss_of_guessing(
-        objective, model.target, data.targets[rows], model.network.output.output_shape[1], weights
-    )
-    if not guess or history[-1]["train_loss"] < SUSPICIOUS * guess:
-        return
     some = Dataset(data.images, data.targets, data.weights, rows)
-    loss = trainer.evaluate(some, weighted=True)[0]
-    if loss < NOTHING_LEARNT * guess:
+    guess, known = _guess_and_least(trainer, some)
+    if guess is None or guess - known < EPSILON:
+        return
+    ahead = history[-1]["train_loss"] < known + SUSPICIOUS * (guess - known)
+    if ahead and not trainer.put_back:
+        return
+    loss = trainer.loss_as_trained(some)
+    if loss < known + NOTHING_LEARNT * (guess - known):
         return
     rate = trainer.learning_rate
     now = "" if rate is None else f" than {rate:g}"
     longer = "more patience (n_iter_no_change)" if stopped_early else "more epochs (max_epochs)"
+    smooth = ", label smoothing included," if trainer.settings.label_smoothing else ""
     normalised = getattr(trainer.settings.rule, "__name__", "") in NORMALISED
     adam = "" if normalised else ", update='adam'"
     warnings.warn(
         f"Training ended no better than guessing: after {len(history)} epochs "
-        f"({len(history) * trainer.n_batches:,} updates) the loss on the training images is "
-        f"{loss:.4g}, and {_GUESSES[model.target]} has a loss of {guess:.4g}. Try a smaller "
-        f"update_learning_rate{now}{adam}, {longer}, and batch normalisation in networks of your "
-        "own; see that the labels belong to the images, and that input_scale brings pixels near 1.",
+        f"({len(history) * trainer.n_batches:,} updates) the loss on the training images"
+        f"{smooth} is {loss:.4g}, and {_GUESSES[trainer.model.target]} has a loss of {guess:.4g}. "
+        f"Try a smaller update_learning_rate{now}{adam}, {longer}, and batch normalisation in "
+        "networks of your own; see that the labels belong to the images, and that input_scale "
+        "brings pixels near 1.",
         GuessingWarning,
-        stacklevel=2,
+        stacklevel=users_level(),
     )
 
 
@@ -89,6 +96,22 @@ def _stopped_early(trainer: Trainer) -> bool:
     """Whether it was `EarlyStopping` that ended it, not the number of epochs."""
     watchers = [each for each in trainer.callbacks if isinstance(each, EarlyStopping)]
     return any(each.waited_ >= each.patience for each in watchers)
+
+
+def _guess_and_least(trainer: Trainer, data: Dataset) -> tuple[float | None, float]:
+    """The least losses of who gives one answer for all samples, and of who knows each.
+
+    The second is guessing's for a single sample: by symmetry, for whichever.
+    """
+    settings, model = trainer.settings, trainer.model
+    n_outputs = model.network.output.output_shape[1]
+    targets, smoothing = data.targets[data.rows], settings.label_smoothing
+    weights = None if data.weights is None else data.weights[data.rows]
+    guess, known = (
+        loss_of_guessing(settings.objective, model.target, values, n_outputs, counted, smoothing)
+        for values, counted in ((targets, weights), (targets[:1], None))
+    )
+    return guess, known or 0.0
 
 
 def _some(rows: np.ndarray) -> np.ndarray:
@@ -104,10 +127,11 @@ def loss_of_guessing(
     values: np.ndarray,
     n_outputs: int,
     weights: np.ndarray | None = None,
+    smoothing: float = 0.0,
 ) -> float | None:
     """The least mean loss that one answer for all samples has.
 
-    With p the mean of the targets (the frequency of each class, or label): the entropy
+    With p the mean of the targets (the frequency of each class, or label; smoothed): the entropy
     -Σ p log p for the categorical cross-entropy, the mean over units of
     -p log p - (1 - p) log(1 - p) for the binary one, and of the variance for the squared error.
 
@@ -119,6 +143,8 @@ def loss_of_guessing(
         The targets as the network is trained on them.
     n_outputs : int
     weights : ndarray of shape (n_samples,), optional
+    smoothing : float, default=0.0
+        The share of each target that is spread over all classes, or over both values of a label.
 
     Returns
     -------
@@ -143,9 +169,10 @@ def loss_of_guessing(
         mean = np.average(values.astype(np.float64), axis=0, weights=weights)
     if objective is objectives.squared_error:
         if target != "numbers":
-            return float((mean * (1 - mean)).mean())
+            return float((1 - smoothing) ** 2 * (mean * (1 - mean)).mean())
         squares = np.square(values - mean).mean(axis=1)
         return float(np.average(squares, weights=weights))
+    mean = mean * (1 - smoothing) + smoothing / (n_outputs if target == "classes" else 2)
     if objective is objectives.binary_crossentropy and target != "numbers":
         return float((entr(mean) + entr(1 - mean)).mean())
     if objective is objectives.categorical_crossentropy and target == "classes":

@@ -16,6 +16,7 @@ __all__ = [
     "Objective",
     "TargetVariable",
     "binary_hinge_loss",
+    "for_evaluation",
     "huber_loss",
     "multiclass_hinge_loss",
     "of_probabilities",
@@ -179,24 +180,81 @@ class Smoothed:
 
     def __call__(self, prediction: Any, target: Any) -> Any:
         n_values: Any = np.float32(2)
-        if target.ndim == 1 or self.probabilities:
+        labels = target.ndim > 1 and not self.probabilities
+        if not labels:
             n_values = prediction.shape[1].astype("float32")
         if target.ndim == 1:
             target = one_hot(target, prediction)
         kept, spread = np.float32(1 - self.epsilon), np.float32(self.epsilon) / n_values
-        return self.objective(prediction, target * kept + spread)
+        objective = self.objective if labels else _checked(self.objective, "label_smoothing")
+        return objective(prediction, target * kept + spread)
 
 
 def smoothed(objective: Objective, epsilon: float, probabilities: bool = False) -> Objective:
     """`objective` with label smoothing, for an `epsilon` in [0, 1); itself for one of 0."""
     if epsilon == 0:
         return objective
-    return Smoothed(of_probabilities(objective), float(epsilon), probabilities)
+    return Smoothed(_of_rows(objective), float(epsilon), probabilities)
 
 
 def of_probabilities(objective: Objective) -> Objective:
-    """`objective` for rows of probabilities instead of classes."""
+    """`objective` for rows of probabilities, as `augment` mixes them, instead of classes."""
+    return _checked(_of_rows(objective), "augment")
+
+
+def _of_rows(objective: Objective) -> Objective:
     return objective.objective if isinstance(objective, UnitByUnit) else objective
+
+
+def _checked(objective: Objective, maker: str) -> Objective:
+    """`objective`; a user's own with an error that says where its rows come from."""
+    return objective if objective in _losses().values() else OfRows(objective, maker)
+
+
+#: How not to have classes mixed.
+_WITHOUT = {"augment": "no MixUp or CutMix", "label_smoothing": "label_smoothing=0"}
+
+
+@dataclass(frozen=True)
+class OfRows:
+    """A user's own loss, which gets rows of probabilities where it would get classes.
+
+    Attributes
+    ----------
+    objective : callable
+    maker : {'augment', 'label_smoothing'}
+        The parameter that makes rows of classes.
+    """
+
+    objective: Objective
+    maker: str
+
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        try:
+            return self.objective(prediction, target)
+        except NetworkError:
+            raise
+        except Exception as error:
+            raise NetworkError(
+                f"loss: {self.maker} mixes classes, so the function gets a matrix of probabilities "
+                "(n_samples, n_classes) where it would get a vector of classes, and with that it "
+                f"raised {type(error).__name__}: {error}. Let it take such a matrix, as "
+                "-(target * log(prediction)).sum(axis=1) does; or use "
+                f"loss='categorical_crossentropy', or {_WITHOUT[self.maker]}."
+            ) from error
+
+
+def for_evaluation(objective: Objective, of_rows: bool) -> Objective:
+    """`objective` as it takes classes; a user's own gets them in the form of training.
+
+    Parameters
+    ----------
+    objective : callable
+    of_rows : bool
+        Whether it gets rows of probabilities in training.
+    """
+    own = not isinstance(objective, UnitByUnit) and objective not in _losses().values()
+    return UnitByUnit(objective) if of_rows and own else objective
 
 
 def takes_shares(objective: Objective) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..kernels.registry import get_engine
 from ..network.functions import Program
@@ -26,7 +27,13 @@ from .gradients import evaluation_program, gradient_program
 from .guessing import warn_of_guessing
 from .history import History
 from .interruption import Interruption, ends_the_whole, interruptible
-from .objectives import TargetVariable, of_probabilities, smoothed
+from .objectives import (
+    Objective,
+    TargetVariable,
+    for_evaluation,
+    of_probabilities,
+    smoothed,
+)
 from .settings import Settings, penalised
 from .state import TrainingState
 from .step import Step, loaded
@@ -72,6 +79,8 @@ class Trainer:
         Whether a callback has asked this run to end.
     open_ended : bool
         Whether nobody knows how many epochs there are to be, as in `partial_fit`.
+    put_back : bool
+        Whether callbacks have given the network other parameters than the last epoch left.
     declared : Settings
         The settings as the user last gave them.
     callbacks : list of Callback
@@ -91,7 +100,7 @@ class Trainer:
         self.order, self._seeds = _streams(self.seed)
         self.generators: list[np.random.Generator] = []
         self.batch = self.n_batches = self.last_epoch = 0
-        self.cut_short = self.stopping = self.open_ended = False
+        self.cut_short = self.stopping = self.open_ended = self.put_back = False
         self.callbacks: list[Callback] = []
         self.declared = self.settings
         self._optimiser: list[np.ndarray] | None = None
@@ -263,7 +272,7 @@ class Trainer:
                 f"Training was interrupted in epoch {self.epoch} of {self.last_epoch}; the network "
                 "is as it was then, and can be used.",
                 ConvNetFeaturesWarning,
-                stacklevel=4,
+                stacklevel=users_level(),
             )
         elif not open_ended:
             warn_of_guessing(self, training)
@@ -271,11 +280,12 @@ class Trainer:
     def _run_epochs(self) -> bool:
         """The run itself; whether the user interrupted it."""
         with interruptible() as interruption:
-            self.stopping = interrupted = False
+            self.stopping = self.put_back = interrupted = False
             self._tell("on_training_begin")
             while not (self.stopping or interrupted) and len(self.history) < self.last_epoch:
                 interrupted = self._run_epoch(interruption)
             self._tell("on_training_end")
+        self.put_back |= not np.array_equal(self.theta, self._finished.theta)
         return interruption.requested
 
     def _tell(self, event: str, *args: Any) -> bool:
@@ -295,8 +305,10 @@ class Trainer:
         record = self._record(train_loss, began)
         self.history.append(record)
         self._finished = TrainingState.of(self)
+        trained = self._finished.theta
         self._tell("on_epoch_end", record)
         self._finished = TrainingState.of(self)
+        self.put_back = not np.array_equal(self._finished.theta, trained)
         return interruption.requested
 
     def _train_on_batches(self, interruption: Interruption) -> float:
@@ -353,18 +365,30 @@ class Trainer:
         record["duration"] = time.perf_counter() - began
         return record
 
-    def evaluate(self, data: Dataset, weighted: bool = False) -> tuple[float, float]:
-        """(mean loss, accuracy or R²) on `data`, without dropout; samples may have weights."""
+    def evaluate(self, data: Dataset) -> tuple[float, float]:
+        """(mean loss, accuracy or R²) on `data`, without dropout, weights and label smoothing."""
         self.prepare()
         if self._evaluation is None:
-            self._evaluation = evaluation_program(
-                self.model.network,
-                self.settings.objective,
-                self.model.target,
-                self._n_outputs,
-                self.model.engine,
+            settings, target = self.settings, self.model.target
+            of_rows = settings.mixes_classes(target) or (
+                target == "classes" and settings.label_smoothing > 0
             )
-        return evaluate(self.model, self._evaluation, data, weighted)
+            self._evaluation = self._evaluation_of(for_evaluation(settings.objective, of_rows))
+        return evaluate(self.model, self._evaluation, data)
+
+    def loss_as_trained(self, data: Dataset) -> float:
+        """The mean loss on `data` that training lowers, but for dropout, mixing and penalties.
+
+        Weights count, and targets are smoothed.
+        """
+        objective = smoothed(self.settings.objective, self.settings.label_smoothing)
+        return evaluate(self.model, self._evaluation_of(objective), data, weighted=True)[0]
+
+    def _evaluation_of(self, objective: Objective) -> Program:
+        model = self.model
+        return evaluation_program(
+            model.network, objective, model.target, self._n_outputs, model.engine
+        )
 
     def _divergence(self, loss: float = 0.0, images: np.ndarray | None = None) -> DivergenceError:
         where = f"epoch {self.epoch}, batch {self.batch}"

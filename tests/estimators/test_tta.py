@@ -47,6 +47,27 @@ def noisy(images, random):
     return images + random.normal(size=images.shape)
 
 
+def less_the_mean(images):
+    return images - images.mean()
+
+
+class Halved(RandomFlip):
+    """One derived from a supplied one, which does more."""
+
+    def __call__(self, images, random):
+        return (super().__call__(images, random) // 2).astype(images.dtype)
+
+
+class Inverted(Chain):
+    def __call__(self, images, random):
+        return 255 - super().__call__(images, random)
+
+
+class InvertedChoice(RandomChoice):
+    def __call__(self, images, random):
+        return 255 - super().__call__(images, random)
+
+
 def inverted_in_place(images):
     images *= -1
     return images
@@ -64,6 +85,11 @@ VIEWS = {
     "generator": noisy,
     "grey": RandomGrayscale(),
     "in place": inverted_in_place,
+    "less the mean": less_the_mean,
+    "derived": Halved(),
+    "derived chain": Inverted([RandomShift(1)]),
+    "derived choice": InvertedChoice([RandomShift(1), RandomFlip()]),
+    "colours behind a function": [brighter, ColorJitter(0.5), RandomErasing(value="random")],
     "list": [RandomShift(2), RandomFlip("vertical")],
     "own": Darker(),
     "resized": RandomResizedCrop(),
@@ -135,6 +161,21 @@ class TestTheMean:
             for c in range(3)
         ]
         assert sum(np.allclose(found, each, rtol=1e-5, atol=1e-5) for each in shifts) == 1
+
+    @pytest.mark.parametrize(
+        ("tta", "seen"),
+        [
+            (Halved(p=0.3), lambda X: X[..., ::-1] // 2),
+            ([[Halved(p=0.3), RandomFlip()]], lambda X: X // 2),
+            (Inverted([RandomFlip(p=1)]), lambda X: 255 - X[..., ::-1]),
+            (InvertedChoice([RandomFlip(p=1)]), lambda X: 255 - X[..., ::-1]),
+        ],
+    )
+    def test_of_a_call_that_a_subclass_has(self, photographs, fitted, looking, tta, seen):
+        X = photographs[0]
+        other = np.ascontiguousarray(seen(X))
+        expected = (fitted.predict_proba(X) + fitted.predict_proba(other)) / 2
+        np.testing.assert_allclose(looking(tta).predict_proba(X), expected, rtol=1e-5, atol=1e-6)
 
     def test_predictions_are_of_the_mean(self, photographs, looking):
         X, y = photographs
@@ -265,7 +306,7 @@ class TestErrors:
 
     def test_another_shape(self, photographs, looking):
         net = looking([lambda images: images[..., :7]])
-        with pytest.raises(ValueError, match=r"tta: it made a batch of shape \(60, 3, 8, 7\) from"):
+        with pytest.raises(ValueError, match=r"tta: it made a batch of shape \(1, 3, 8, 7\) from"):
             net.transform(photographs[0])
 
     def test_pixels_too_small(self, photographs, make_net):

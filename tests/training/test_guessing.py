@@ -11,8 +11,11 @@ from lasagne import objectives
 from lasagne.init import Constant
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from convnet_features import ConvNetClassifier, ConvNetRegressor
+from convnet_features.callbacks import Callback
 from convnet_features.exceptions import ConvNetFeaturesWarning, GuessingWarning
 from convnet_features.training.guessing import N_IMAGES, SUSPICIOUS, loss_of_guessing
 from convnet_features.training.objectives import huber_loss, resolve_loss
@@ -84,6 +87,64 @@ class TestTheWarning:
         assert "more patience (n_iter_no_change), and batch normalisation" in message
         assert "max_epochs" not in message
 
+    def test_label_smoothing_counts_in_both(self, digits, make_net):
+        """Dead units: the loss on smoothed targets, beside the entropy of their mean."""
+        X, y = digits
+        net = make_net(
+            max_epochs=60,
+            batch_size=32,
+            dense_b=Constant(-1e6),
+            validation_fraction=None,
+            label_smoothing=0.3,
+        )
+        (message,) = warned(net, X, (y == 3).astype(int))
+        smooth = 0.7 * np.array([np.mean(y != 3), np.mean(y == 3)]) + 0.15
+        loss = -(smooth * np.log(net.predict_proba(X[:1])[0].astype(float))).sum()
+        assert (
+            f"the loss on the training images, label smoothing included, is {loss:.4g}, and to "
+            "give every image the classes' frequencies has a loss of "
+            f"{-(smooth * np.log(smooth)).sum():.4g}." in message
+        )
+
+    def test_of_parameters_that_a_callback_put_back(self, digits, make_net):
+        """What the last epoch learnt is gone, and its loss tells nothing."""
+
+        class Forgetting(Callback):
+            def __init__(self, event):
+                self.event = event
+
+            def on_training_begin(self, trainer):
+                self.first = trainer.theta * 1e-3
+
+            def on_epoch_end(self, trainer, record):
+                self.put_back("epoch", trainer)
+
+            def on_training_end(self, trainer):
+                self.put_back("training", trainer)
+
+            def put_back(self, event, trainer):
+                if event == self.event and trainer.epoch == 40:
+                    trainer.theta[:] = self.first
+
+        for event in ("epoch", "training"):
+            net = make_net(max_epochs=40, callbacks=[Forgetting(event)])
+            assert len(warned(net, *digits)) == 1
+            assert net.loss_ < SUSPICIOUS * np.log(10)
+
+    def test_it_points_at_the_users_line(self, digits, make_net):
+        net = stuck(make_net)
+        X, y = digits
+        pipeline = make_pipeline(FunctionTransformer(), stuck(make_net))
+        for fit in (
+            lambda: net.fit(X, y),
+            lambda: net.fit_transform(X, y),
+            lambda: pipeline.fit(X, y),
+        ):
+            with pytest.warns(GuessingWarning) as caught:
+                fit()
+            assert caught[0].filename == __file__
+            assert caught[0].lineno == fit.__code__.co_firstlineno
+
     def test_the_answer_to_the_weights(self, digits, make_net):
         """Balanced weights make a network worse than guessing where they don't count."""
         X, y = digits
@@ -112,6 +173,34 @@ class TestSilence:
         assert not warned(net, *digits)
         assert net.loss_ > SUSPICIOUS * np.log(10)
         assert net.score(*digits) > 0.5
+
+    @pytest.mark.parametrize(
+        ("loss", "smoothing"),
+        [("auto", 0.2), ("auto", 0.6), ("binary_crossentropy", 0.2), ("squared_error", 0.3)],
+    )
+    def test_of_smoothed_rare_classes_that_are_learnt(self, make_net, loss, smoothing):
+        """Every answer is right, and one loss is above the other if but one of them is smoothed."""
+        y = (np.arange(500) % 50 == 0).astype(int)
+        X = np.random.default_rng(0).normal(size=(500, 1, 6, 6)).astype(np.float32)
+        X += 6 * y[:, None, None, None]
+        net = make_net(
+            max_epochs=15,
+            batch_size=32,
+            update="adam",
+            update_learning_rate=0.01,
+            label_smoothing=smoothing,
+            loss=loss,
+            dropout1_p=0,
+            dropout2_p=0,
+            validation_fraction=None,
+        )
+        assert not warned(net, X, y)
+        assert net.score(X, y) == 1.0
+
+    def test_of_one_class_alone(self, digits, make_net):
+        X, _ = digits
+        net = stuck(make_net, label_smoothing=0.2)
+        assert not warned(net, X, np.ones((len(X), 2), int))
 
     def test_of_other_losses(self, digits, make_net):
         net = stuck(make_net, loss="multiclass_hinge_loss")
@@ -157,6 +246,26 @@ class TestTheLossOfGuessing:
         values = self.codes if target == "classes" else matrix.astype(np.float32)
         found = loss_of_guessing(resolve_loss(loss, target), target, values, 3)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("loss", ["binary_crossentropy", "squared_error", "auto"])
+    @pytest.mark.parametrize("target", ["classes", "labels"])
+    def test_smoothed(self, loss, target):
+        """As of the targets that smoothing makes; one sample has what knowing the answer has."""
+        n_values = 3 if target == "classes" else 2
+        smooth = np.eye(3)[self.codes] * 0.7 + 0.3 / n_values
+        name = "categorical_crossentropy" if (loss, target) == ("auto", "classes") else loss
+        values = self.codes if target == "classes" else np.eye(3, dtype=np.float32)[self.codes]
+        for rows in (slice(None), slice(1)):
+            t = smooth[rows]
+            p = t.mean(axis=0)
+            expected = {
+                "categorical_crossentropy": -(t * np.log(p)).sum(axis=1),
+                "squared_error": np.square(t - p),
+            }.get(name, -(t * np.log(p) + (1 - t) * np.log(1 - p)))
+            found = loss_of_guessing(
+                resolve_loss(loss, target), target, values[rows], 3, smoothing=0.3
+            )
+            np.testing.assert_allclose(found, expected.mean(), rtol=1e-5, atol=1e-12)
 
     def test_numbers(self, rng):
         y = rng.normal(size=(13, 2)).astype(np.float32)

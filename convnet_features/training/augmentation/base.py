@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
 from ..batches import Batch
 
-__all__ = ["Augmentation", "PerImage", "in_dtype", "of_shape", "white_of"]
+__all__ = ["Augmentation", "PerImage", "WithWhite", "in_dtype", "of_shape"]
 
 
 class Augmentation(BaseEstimator):
@@ -43,9 +44,14 @@ class Augmentation(BaseEstimator):
         Here each is changed alone, by a generator of the same seed.
         """
         seed = int(random.integers(2**63))
+        alone = (images[[k]] for k in range(len(images)))
         return np.concatenate(
-            [self(images[[k]], np.random.default_rng(seed)) for k in range(len(images))]
+            [of_shape(self(each, np.random.default_rng(seed)), each.shape, "tta") for each in alone]
         )
+
+    def _of_bytes(self) -> Self:
+        """The same, for images that came as bytes, whatever earlier steps have made of them."""
+        return self
 
     def _validate_params(self) -> None:
         """Check what the table of constraints knows; a user's own class may have none."""
@@ -76,12 +82,18 @@ class PerImage(Augmentation):
 
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         always = self._always()
+        if type(self).__call__ is not PerImage.__call__:  # a subclass's own, which may do more
+            return Augmentation._alike(always, images, random)
         drawn = always._draw(1, images.shape[1:], random)
         return always._apply(images, *(np.repeat(each, len(images), axis=0) for each in drawn))
 
     def _always(self) -> Self:
         """The same, with every image changed where that is a matter of chance."""
-        return clone(self).set_params(p=1.0) if hasattr(self, "p") else self
+        if not hasattr(self, "p"):
+            return self
+        always = copy.copy(self)
+        always.p = 1.0
+        return always
 
     @abstractmethod
     def _draw(
@@ -92,6 +104,41 @@ class PerImage(Augmentation):
     @abstractmethod
     def _apply(self, images: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), changed by what was drawn."""
+
+
+class WithWhite(PerImage):
+    """An augmentation that has to know which value is white."""
+
+    white: float | None
+
+    def _of_bytes(self) -> Self:
+        if self.white is not None:
+            return self
+        known = copy.copy(self)
+        known.white = 255.0
+        return known
+
+    def _white_of(self, images: np.ndarray) -> float:
+        """The value of white pixels: as given, 255 for bytes, or 1 where no pixel exceeds it.
+
+        Raises
+        ------
+        ValueError
+            If it is not given, and cannot be told.
+        """
+        if self.white is not None:
+            return float(self.white)
+        if images.dtype == np.uint8:
+            return 255.0
+        darkest, brightest = float(images.min()), float(images.max())
+        if darkest >= 0.0 and brightest <= 1.0:
+            return 1.0
+        name = type(self).__name__
+        raise ValueError(
+            f"{name}: pixels reach from {darkest:g} to {brightest:g}, and nothing tells which "
+            "value is white (bytes: 255; floats from 0 to 1: 1; black is 0); give it: "
+            f"{name}(white=255), say, on the scale of X."
+        )
 
 
 def of_shape(images: np.ndarray, shape: tuple[int, ...], name: str = "augment") -> np.ndarray:
@@ -116,25 +163,3 @@ def in_dtype(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind in "iu" and pixels.dtype != dtype:
         np.rint(pixels, out=pixels)
     return pixels.astype(dtype, copy=False)
-
-
-def white_of(name: str, images: np.ndarray, white: float | None) -> float:
-    """The value of white pixels: as given, 255 for bytes, or 1 where no pixel exceeds it.
-
-    Raises
-    ------
-    ValueError
-        If it is not given, and cannot be told.
-    """
-    if white is not None:
-        return float(white)
-    if images.dtype == np.uint8:
-        return 255.0
-    darkest, brightest = float(images.min()), float(images.max())
-    if darkest >= 0.0 and brightest <= 1.0:
-        return 1.0
-    raise ValueError(
-        f"{name}: pixels reach from {darkest:g} to {brightest:g}, and nothing tells which value is "
-        f"white (bytes: 255; floats from 0 to 1: 1; black is 0); give it: {name}(white=255), say, "
-        "on the scale of X."
-    )

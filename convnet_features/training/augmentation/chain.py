@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,9 +29,29 @@ class Steps(Augmentation):
     def _each(self) -> list[Augmentation]:
         return [as_augment(step) for step in self.steps]
 
+    def _of_bytes(self) -> Self:
+        same = copy.copy(self)
+        same.steps = [step._of_bytes() for step in self._each()]
+        return same
+
+    def _for(self, images: np.ndarray) -> Self:
+        """Itself, as it is for images that come as these do."""
+        return self._of_bytes() if images.dtype == np.uint8 else self
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether a subclass has a `__call__` of its own, which may do more than the steps do."""
+        return type(self).__call__ not in (Chain.__call__, RandomChoice.__call__)
+
     def _validate_params(self) -> None:
         super()._validate_params()
-        self._each()
+        mixing = next((step for step in self._each() if step._mixes), None)
+        if mixing is not None and self._is_own:
+            raise ValueError(
+                f"{type(self).__name__}: it has a __call__ of its own, which does not tell what is "
+                f"learnt of images that {mixing!r} mixes; list that beside it: "
+                f"augment=[{type(self).__name__}(...), {mixing!r}]."
+            )
 
 
 class Chain(Steps):
@@ -48,17 +69,21 @@ class Chain(Steps):
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), changed by every step."""
-        for step in self._each():
+        for step in self._for(images)._each():
             images = step(step._as_taken(images), random)
         return images
 
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
-        for step in self._each():
+        if self._is_own:
+            return super()._change(batch, random)
+        for step in self._for(batch.images)._each():
             batch = step._change(batch, random)
         return batch
 
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        for step in self._each():
+        if self._is_own:
+            return super()._alike(images, random)
+        for step in self._for(images)._each():
             images = step._alike(step._as_taken(images), random)
         return images
 
@@ -87,14 +112,18 @@ class RandomChoice(Steps):
 
     def __call__(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """`images` of shape (n_samples, n_channels, height, width), changed by one step."""
-        step = self._drawn(random)
+        step = self._for(images)._drawn(random)
         return step(step._as_taken(images), random)
 
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
-        return self._drawn(random)._change(batch, random)
+        if self._is_own:
+            return super()._change(batch, random)
+        return self._for(batch.images)._drawn(random)._change(batch, random)
 
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        step = self._drawn(random)
+        if self._is_own:
+            return super()._alike(images, random)
+        step = self._for(images)._drawn(random)
         return step._alike(step._as_taken(images), random)
 
     def _drawn(self, random: np.random.Generator) -> Augmentation:
@@ -128,9 +157,6 @@ class Function(Augmentation):
         return np.asarray(
             self.function(images, random) if self.is_random else self.function(images)
         )
-
-    def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        return super()._alike(images, random) if self.is_random else self(images, random)
 
     @property
     def is_random(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...intervals import NOT_NEGATIVE, SHARE, Number, Pair
 from ...kernels.memory import empty_like
-from .base import PerImage, in_dtype, white_of
+from .base import PerImage, WithWhite, in_dtype
 
 __all__ = ["ColorJitter", "RandomGrayscale"]
 
@@ -28,7 +28,7 @@ _FACTOR = [NOT_NEGATIVE, Pair(Real, 0, None, closed="left")]
 Change = Callable[[np.ndarray, np.ndarray, float], None]
 
 
-class ColorJitter(PerImage):
+class ColorJitter(WithWhite):
     """Change the brightness, contrast, saturation and hue of each image.
 
     Parameters
@@ -97,7 +97,7 @@ class ColorJitter(PerImage):
         changes = [change for change, _ in self._changes(images.shape[1])]
         if not changes or not images.size:
             return images
-        white = white_of("ColorJitter", images, self.white)
+        white = self._white_of(images)
         if images.dtype.kind in "iu":
             white = min(white, np.iinfo(images.dtype).max)
         orders = list(itertools.permutations(range(len(changes))))

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from ...intervals import SHARE, Number, Pair
-from .base import PerImage, white_of
+from .base import PerImage, WithWhite
 from .rectangles import draw_rectangles
 
 __all__ = ["Cutout", "RandomErasing"]
@@ -60,7 +60,7 @@ class Cutout(PerImage):
         return changed
 
 
-class RandomErasing(PerImage):
+class RandomErasing(WithWhite):
     """Blot out a rectangle in some of the images (Zhong et al., 2020).
 
     Parameters
@@ -158,7 +158,7 @@ class RandomErasing(PerImage):
     def _fill(self, images: np.ndarray) -> Any:
         """From a seed and a shape to what is put into a hole."""
         if isinstance(self.value, str):
-            white = white_of("RandomErasing", images, self.white)
+            white = self._white_of(images)
             whole = images.dtype.kind in "iu"
 
             def noise(seed: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from numbers import Real
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import numpy as np
 from ...intervals import Number
 from ...kernels.memory import empty
 from ..batches import Batch
-from .base import Augmentation, in_dtype
+from .base import Augmentation, in_dtype, of_shape
 
 __all__ = ["CutMix", "MixUp", "mixed_targets"]
 
@@ -39,7 +40,8 @@ class Mixing(Augmentation):
         return in_dtype(self._mixed(images, random)[0], images.dtype)
 
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
-        images, partners, shares = self._mixed(self._as_taken(batch.images), random)
+        mix = self._mixed if type(self).__call__ is Mixing.__call__ else self._mixed_by_call
+        images, partners, shares = mix(self._as_taken(batch.images), random)
         targets, weights = mixed_targets(batch.targets, batch.weights, partners, shares)
         return Batch(images, targets, weights)
 
@@ -52,6 +54,29 @@ class Mixing(Augmentation):
         shares = random.beta(self.alpha, self.alpha, size=len(images))
         mixed, shares = self._mix(images, partners, shares, random)
         return mixed, partners, shares
+
+    def _mixed_by_call(
+        self, images: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same, of a subclass with a `__call__` of its own, which calls this class's."""
+        noted: list[tuple[np.ndarray, np.ndarray]] = []
+
+        def noting(*args: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            mixed, partners, shares = self._mixed(*args)
+            noted.append((partners, shares))
+            return mixed, partners, shares
+
+        caller = copy.copy(self)
+        caller._mixed = noting  # type: ignore[assignment, method-assign]
+        changed = of_shape(caller(images, random), images.shape)
+        if [len(partners) for partners, _ in noted] != [len(images)]:
+            name = type(self).__name__
+            raise ValueError(
+                f"augment: the __call__ of {name} must call super().__call__ once, with the whole "
+                "batch: what is mixed there decides what is learnt. Derive it from Augmentation "
+                "instead if nothing is to be mixed."
+            )
+        return changed, *noted[0]
 
     @abstractmethod
     def _mix(

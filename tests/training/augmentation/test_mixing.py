@@ -6,10 +6,20 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from convnet_features import ConvNetClassifier, ConvNetRegressor
-from convnet_features.augmentation import Chain, CutMix, MixUp, RandomChoice, RandomFlip
-from convnet_features.training.augmentation import seeded
+from convnet_features.augmentation import (
+    Chain,
+    ColorJitter,
+    CutMix,
+    MixUp,
+    RandomChoice,
+    RandomErasing,
+    RandomFlip,
+)
+from convnet_features.exceptions import NetworkError
+from convnet_features.training.augmentation import as_augment, seeded
 from convnet_features.training.augmentation.mixing import mixed_targets
 from convnet_features.training.batches import Batch
 
@@ -260,13 +270,47 @@ class TestInTraining:
         net = make_net(augment=CutMix(), max_epochs=1, validation_fraction=None)
         assert np.isfinite(net.fit(digits[0][:33], digits[1][:33]).loss_)
 
-    def test_a_loss_of_ones_own_gets_rows_of_probabilities(self, digits, make_net):
+    @pytest.mark.parametrize("params", [{"augment": MixUp()}, {"label_smoothing": 0.1}])
+    def test_a_loss_of_ones_own_gets_rows_of_probabilities(self, digits, make_net, params):
+        """Of ones and zeros in validation."""
+
         def own(prediction, target):
+            assert target.ndim == 2
             return ((prediction - target) ** 2).sum(axis=1)
 
         X, y = digits
-        net = make_net(augment=MixUp(), loss=own, validation_fraction=None, max_epochs=1)
-        assert np.isfinite(net.fit(X, y).loss_)
+        net = make_net(loss=own, validation_fraction=None, max_epochs=1, **params)
+        net.fit(X, y, X_val=X[:50], y_val=y[:50])
+        assert np.isfinite(net.loss_)
+        squares = (net.predict_proba(X[:50]).astype(float) - np.eye(10)[y[:50]]) ** 2
+        np.testing.assert_allclose(
+            net.history_[0]["valid_loss"], squares.sum(axis=1).mean(), rtol=1e-5
+        )
+
+    @pytest.mark.parametrize(
+        ("params", "maker", "remedy"),
+        [
+            ({"augment": MixUp()}, "augment", "no MixUp or CutMix"),
+            ({"augment": CutMix(), "label_smoothing": 0.1}, "augment", "no MixUp or CutMix"),
+            ({"label_smoothing": 0.1}, "label_smoothing", "label_smoothing=0"),
+        ],
+    )
+    def test_a_loss_of_ones_own_that_indexes_by_classes(
+        self, digits, make_net, params, maker, remedy
+    ):
+        def own(prediction, target):
+            return -prediction[np.arange(32), target]
+
+        with pytest.raises(NetworkError) as caught:
+            make_net(loss=own, **params).fit(*digits)
+        assert str(caught.value) == (
+            f"loss: {maker} mixes classes, so the function gets a matrix of probabilities "
+            "(n_samples, n_classes) where it would get a vector of classes, and with that it "
+            f"raised {type(caught.value.__cause__).__name__}: {caught.value.__cause__}. Let it "
+            "take such a matrix, as -(target * log(prediction)).sum(axis=1) does; or use "
+            f"loss='categorical_crossentropy', or {remedy}."
+        )
+        assert isinstance(caught.value.__cause__, TypeError)
 
     @pytest.mark.parametrize(
         ("params", "what"),
@@ -289,6 +333,130 @@ class TestInTraining:
     def test_alpha_is_checked(self, digits, make_net, alpha):
         with pytest.raises(ValueError, match="The 'alpha' parameter of MixUp must be"):
             make_net(augment=MixUp(alpha)).fit(*digits)
+
+
+class Negative(MixUp):
+    """A user's own: what the supplied one mixes, changed."""
+
+    def __call__(self, images, random):
+        return -super().__call__(images, random)
+
+
+class Unmixed(MixUp):
+    def __call__(self, images, random):
+        return images
+
+
+class NegativeChain(Chain):
+    def __call__(self, images, random):
+        return -super().__call__(images, random)
+
+
+class NegativeChoice(RandomChoice):
+    def __call__(self, images, random):
+        return -super().__call__(images, random)
+
+
+class TestSubclasses:
+    """Whose `__call__` is their own."""
+
+    def test_targets_are_mixed_as_the_call_mixed_the_images(self):
+        units = np.eye(30, dtype=np.float32)
+        data = units.reshape(30, 1, 5, 6), np.arange(30, dtype=np.int32)
+        for augment in (Negative(0.4), [Negative(0.4)], RandomChoice([Negative(0.4)])):
+            batch = changed(as_augment(augment), *data)
+            plain = changed(MixUp(0.4), *data)
+            np.testing.assert_allclose(batch.targets, -batch.images.reshape(30, 30), atol=1e-7)
+            assert ((batch.targets > 0).sum(axis=1) == 2).all()
+            if isinstance(augment, Negative):
+                np.testing.assert_array_equal(batch.images, -plain.images)
+
+    def test_a_call_that_does_not_say_what_it_mixed(self, digits, make_net):
+        with pytest.raises(
+            ValueError, match=r"the __call__ of Unmixed must call super\(\).__call__ once, with the"
+        ):
+            make_net(augment=Unmixed()).fit(*digits)
+
+    @pytest.mark.parametrize("cls", [NegativeChain, NegativeChoice])
+    def test_steps(self, numbered, cls):
+        images, targets = numbered
+        batch = changed(cls([lambda x: x + 1]), images, targets)
+        np.testing.assert_array_equal(batch.images, -1 - images)
+        np.testing.assert_array_equal(batch.targets, targets)
+
+    @pytest.mark.parametrize("cls", [NegativeChain, NegativeChoice])
+    def test_steps_that_mix(self, digits, make_net, cls):
+        with pytest.raises(ValueError, match="has a __call__ of its own") as caught:
+            make_net(augment=[RandomFlip(), cls([MixUp(0.2)])]).fit(*digits)
+        assert str(caught.value) == (
+            f"{cls.__name__}: it has a __call__ of its own, which does not tell what is learnt of "
+            "images that MixUp(alpha=0.2) mixes; list that beside it: "
+            f"augment=[{cls.__name__}(...), MixUp(alpha=0.2)]."
+        )
+
+
+def brighter(images):
+    return images * 1.01
+
+
+class TestWhite:
+    """Of images that came as bytes white is 255, whatever has become of them since."""
+
+    @pytest.mark.parametrize(
+        "augment",
+        [
+            [MixUp(), ColorJitter(0.3)],
+            [RandomChoice([MixUp(), CutMix()]), ColorJitter(0.3)],
+            [MixUp(), RandomErasing(p=1, value="random")],
+            [brighter, ColorJitter(0.3)],
+            [brighter, RandomChoice([Chain([RandomErasing(p=1, value="random")])])],
+            [Chain([brighter]), [ColorJitter(0.3)]],
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("brightest", [1, 255])
+    def test_behind_what_makes_floats(self, rng, augment, brightest):
+        images = rng.integers(0, brightest + 1, size=(20, 3, 8, 9), dtype=np.uint8)
+        targets = np.arange(20, dtype=np.int32)
+        batch = changed(as_augment(augment), images, targets)
+        known = changed(as_augment(_with_white(augment)), images.astype(np.float32), targets)
+        rounded = 0.5 if batch.images.dtype == np.uint8 else 0
+        np.testing.assert_allclose(batch.images, known.images, rtol=0, atol=rounded)
+
+    def test_of_floats_it_is_not_known(self, rng):
+        images = rng.integers(0, 256, size=(20, 3, 8, 9)).astype(np.float32)
+        with pytest.raises(ValueError, match="nothing tells which value is white"):
+            changed(as_augment([MixUp(), ColorJitter(0.3)]), images, np.arange(20))
+
+    def test_what_is_given_counts(self, rng):
+        images = rng.integers(0, 101, size=(20, 3, 8, 9), dtype=np.uint8)
+        batch = changed(
+            as_augment([MixUp(), ColorJitter((9, 9), white=100)]), images, np.arange(20)
+        )
+        assert batch.images.max() == 100
+
+    def test_the_users_augmentations_stay_as_they_are(self, rng):
+        images = rng.integers(0, 256, size=(20, 3, 8, 9), dtype=np.uint8)
+        jitter = ColorJitter(0.3)
+        augment = Chain([brighter, jitter])
+        changed(augment, images, np.arange(20))
+        augment(images, np.random.default_rng(0))
+        assert jitter.white is None
+        assert augment.steps == [brighter, jitter]
+
+    def test_training(self, rng, make_net):
+        X = rng.integers(0, 256, size=(60, 3, 8, 9), dtype=np.uint8)
+        augment = [RandomChoice([MixUp(), CutMix()]), ColorJitter(0.3)]
+        assert len(make_net(augment=augment, max_epochs=4).fit(X, np.arange(60) % 2).history_) == 4
+
+
+def _with_white(augment):
+    """The same, with white where it may be given."""
+    if isinstance(augment, list):
+        return [_with_white(each) for each in augment]
+    if isinstance(augment, Chain | RandomChoice):
+        return type(augment)(_with_white(augment.steps))
+    return clone(augment).set_params(white=255) if hasattr(augment, "white") else augment
 
 
 class TestRandomChoice:
