@@ -38,12 +38,14 @@ def from_onnx(
     """Read an ONNX model as a fitted extractor.
 
     Reads every model that `to_onnx` writes, and models of other origin made of
-    convolutions, poolings, batch normalisations, rectifiers, dense layers and
-    what lies between them. A batch normalisation, a bias or a nonlinearity
-    becomes part of the layer in front of it. Layers keep the names that they had
-    when `to_onnx` wrote them. Layers of other models are called after the values
-    that they compute, with underscores in the place of all characters but letters
-    and digits.
+    convolutions (grouped and dilated ones too), poolings, batch normalisations,
+    the nonlinearities of `convnet_features.nonlinearities`, gates (squeeze and
+    excitation), dense layers and what lies between them. What a model computes
+    from the sizes of its values is computed while it is read. A batch
+    normalisation, a bias or a nonlinearity becomes part of the layer in front of it.
+    Layers keep the names that they had when `to_onnx` wrote them. Layers of other
+    models are called after the values that they compute, with underscores in the
+    place of all characters but letters and digits.
 
     The file is not trusted: its size, the sizes that it asks for and everything
     that it says are checked, and nothing in it is executed. Weights in other files,
