@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning, NetworkError
 from ..files.errors import errors_naming
 from ..files.layer_values import Values, looks_like_values, read_values
@@ -215,7 +216,7 @@ def _apart(model: Model, described: dict[str, Any] | None, what: str) -> list[st
             f"source's outputs stand for {_shown(*theirs)}, and those of this network for "
             f"{_shown(*mine)}. A mapping from names to arrays is taken whatever it stands for.",
             ConvNetFeaturesWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
         return layers
     return []  # their shapes tell them apart

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
+from ..caller import users_level
 from ..exceptions import BadImagesError, ConvNetFeaturesWarning
 from ..kernels.memory import empty
 from ..kernels.threads import get_num_threads
@@ -117,4 +118,4 @@ def report(name: str, bad: Bad, n_images: int, on_error: str) -> None:
             "reason)), or set on_error='blank'.",
             bad,
         )
-    warnings.warn(f"{found}They are blank.", ConvNetFeaturesWarning, stacklevel=3)
+    warnings.warn(f"{found}They are blank.", ConvNetFeaturesWarning, stacklevel=users_level())

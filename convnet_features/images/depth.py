@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 
 __all__ = ["Scales", "from_array", "levels", "of_16_bits", "whites"]
@@ -52,7 +53,7 @@ class Scales:
             f"({shown}, say): how bright they are cannot be compared. Give arrays of them all, or "
             "files of 8 or 16 bits.",
             ConvNetFeaturesWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 from .batch import LISTED
 from .pillow import SUFFIXES
@@ -166,5 +167,5 @@ def _warn(folder: Any, left_out: list[str], empty: list[str]) -> None:
         warnings.warn(
             f"load_image_folder({os.fspath(folder)!r}): {' '.join(parts)}",
             ConvNetFeaturesWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 from ..intervals import COUNT, Number
 from ..training.callbacks.progress import progress_bar
@@ -320,7 +321,7 @@ class ImageLoader(  # type: ignore[call-arg]
                 f"axes, of which no {transform} frame can be made, and stay one. Estimators behind "
                 "it in a Pipeline give frames.",
                 ConvNetFeaturesWarning,
-                stacklevel=2,
+                stacklevel=users_level(),
             )
         return self
 

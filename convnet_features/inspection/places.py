@@ -76,7 +76,7 @@ def _digits(height: int, width: int) -> np.ndarray:
         bool.
     """
     numbers = np.arange(height * width).reshape(height, width)
-    n_digits = int(numbers.max()).bit_length() or 1
+    n_digits = (height * width - 1).bit_length() or 1
     ones = (numbers >> np.arange(n_digits)[:, np.newaxis, np.newaxis]) & 1 == 1
     return np.concatenate([np.zeros_like(ones[:1]), ones, ~ones])
 

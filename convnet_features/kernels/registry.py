@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal
 
+from ..caller import users_level
 from ..exceptions import EngineError, EngineWarning
 from ..locks import import_whole, new_lock
 from .contract import Kernels
@@ -203,6 +204,6 @@ def _best() -> Kernels:
         warnings.warn(
             f"The portable kernels are used, which are slower, because: {error}",
             EngineWarning,
-            stacklevel=4,
+            stacklevel=users_level(),
         )
         return get_kernels("portable")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 from .build import Target
 from .sketch import parameter_shapes
@@ -54,5 +55,5 @@ def warn_if_large(
         "GlobalPoolLayer) in front of it, make the images smaller, or, where rows of X are "
         "images, say so by input_shape=(channels, height, width).",
         ConvNetFeaturesWarning,
-        stacklevel=2,
+        stacklevel=users_level(),
     )

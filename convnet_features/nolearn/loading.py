@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 from ..files.errors import errors_naming
 from ..files.layer_values import read_values, write_values
@@ -95,7 +96,7 @@ class LoadableParameters(DeclaredNetwork):
             warnings.warn(
                 f"load_params_from: not loaded: {'; '.join(left_out)}.",
                 ConvNetFeaturesWarning,
-                stacklevel=2,
+                stacklevel=users_level(),
             )
 
     def _by_layer(self, values: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:

@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
+from ..caller import users_level
 from ..estimators.base import BaseConvNet
 from ..exceptions import ConvNetFeaturesWarning
 from ..network.features import feature_layers
@@ -164,7 +165,7 @@ def write_images(
             "which computes what the network makes of the images as they are; set_params(tta=None) "
             "gives the same here.",
             ConvNetFeaturesWarning,
-            stacklevel=3,
+            stacklevel=users_level(),
         )
     expected = tuple(estimator.input_shape_)
     scale = estimator.input_scale_

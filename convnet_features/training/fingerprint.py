@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 from ..identity import UnknownIdentityError, array_identity, identity
 from ..network.on_demand import ImagesOnDemand
@@ -73,7 +74,7 @@ def _known(name: str, part: Callable[[], str]) -> str:
             f"one's ({error}), so it begins anew each time. A function of a module, or an object "
             "that can be pickled, can be compared.",
             ConvNetFeaturesWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
         return uuid.uuid4().hex
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning, NetworkError
 from ..network.build import Network
 from ..network.outputs import symbolic_output
@@ -48,7 +49,7 @@ def warn_of_random(network: Network, frozen: Sequence[str], loaded: Collection[s
             "random values for good; leave these layers out of freeze, or give pretrained what "
             "they need. load_report_ says what there was.",
             ConvNetFeaturesWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 
 __all__ = [
@@ -285,7 +286,7 @@ def warn_of_colours(name: str, n_columns: int) -> None:
         f"come one after the other, or give X.reshape(-1, {side}, {side}, 3), where the colours of "
         f"a pixel stand together; input_shape=(1, 1, {n_columns}) says that rows are meant.",
         ConvNetFeaturesWarning,
-        stacklevel=2,
+        stacklevel=users_level(),
     )
 
 

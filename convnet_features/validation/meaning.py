@@ -8,6 +8,7 @@ from typing import cast, get_args
 import numpy as np
 from sklearn.utils.multiclass import type_of_target
 
+from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 from ..network.build import Target
 
@@ -114,7 +115,7 @@ def warn_of_another_meaning(
             "y.argmax(axis=1); target='numbers' says that numbers are meant."
         )
     if text is not None:
-        warnings.warn(f"{name}: {text}", ConvNetFeaturesWarning, stacklevel=2)
+        warnings.warn(f"{name}: {text}", ConvNetFeaturesWarning, stacklevel=users_level())
 
 
 def _of_many_values(y: np.ndarray, target: str) -> str | None:

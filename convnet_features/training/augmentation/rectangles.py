@@ -54,4 +54,4 @@ def draw_rectangles(
         (place * np.maximum(side - used + 1, 1)).astype(np.intp)
         for place, side, used in zip(places, (height, width), (tall, wide), strict=True)
     )
-    return np.logical_or.reduce(suitable), top, left, tall, wide
+    return np.any(suitable, axis=0), top, left, tall, wide
