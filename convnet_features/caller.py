@@ -7,8 +7,10 @@ from types import FrameType
 
 __all__ = ["users_level"]
 
-#: Packages that pass a user's call on: this one, and those that fit its estimators for the user.
-_PASSING_ON = frozenset({__name__.partition(".")[0], "joblib", "sklearn"})
+#: What passes a user's call on: this package, those that fit its estimators for the user, threads.
+_PASSING_ON = frozenset(
+    {__name__.partition(".")[0], "concurrent", "joblib", "multiprocessing", "sklearn", "threading"}
+)
 
 
 def users_level() -> int:

@@ -1,7 +1,8 @@
 """Nonlinearities of today's networks, which Lasagne 0.1 does not have.
 
 Each is a function of a tensor, or an object that is called as one; layers take them
-as ``nonlinearity=``. Those with parameters are equal where their parameters are.
+as ``nonlinearity=``. Those with parameters are equal where their parameters are. The
+result has the type of x, whatever type of number a parameter is.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class HardSigmoid:
 
     def __call__(self, x: Any) -> Any:
         """A straight line between 0 and 1."""
-        return Clip(0.0, 1.0)(self.slope * x + self.shift)
+        return Clip(0.0, 1.0)(float(self.slope) * x + float(self.shift))
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Elu:
 
     def __call__(self, x: Any) -> Any:
         """The exponential linear unit."""
-        return tensor.switch(x > 0, x, self.alpha * tensor.expm1(tensor.minimum(x, 0)))
+        return tensor.switch(x > 0, x, float(self.alpha) * tensor.expm1(tensor.minimum(x, 0)))
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class Celu:
 
     def __call__(self, x: Any) -> Any:
         """The exponential linear unit whose slope at 0 is 1."""
-        below = self.alpha * tensor.expm1(tensor.minimum(x, 0) / self.alpha)
+        alpha = float(self.alpha)
+        below = alpha * tensor.expm1(tensor.minimum(x, 0) / alpha)
         return tensor.switch(x > 0, x, below)
 
 
@@ -150,7 +152,7 @@ class Selu:
 
     def __call__(self, x: Any) -> Any:
         """The scaled exponential linear unit."""
-        return self.gamma * Elu(self.alpha)(x)
+        return float(self.gamma) * Elu(self.alpha)(x)
 
 
 def erf(x: Any) -> Any:

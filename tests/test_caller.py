@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
+
 import pytest
 
 from convnet_features.caller import users_level
@@ -27,6 +30,13 @@ def test_behind_any_number_of_calls(package, n_between):
     with pytest.warns(UserWarning, match="now") as caught:
         call()
     assert (caught[0].filename, caught[0].lineno) == (__file__, call.__code__.co_firstlineno)
+
+
+def test_on_a_thread_it_is_the_caller_itself():
+    """Nothing of the user's is there; Python's own modules of threads are no line of theirs."""
+    with ThreadPoolExecutor(1) as threads, ThreadPool(1) as others:
+        assert threads.submit(users_level).result() == 1
+        assert others.apply(users_level) == 1
 
 
 def test_a_package_of_a_similar_name_is_the_users():

@@ -8,12 +8,14 @@ import pickle
 import numpy as np
 import pytest
 import scipy.special
+
+from convnet_features import ConvNetFeatureExtractor  # makes `import theano` work
+from convnet_features import nonlinearities as nl
+
+# isort: split
 import theano
 from lasagne import layers as ll
 from theano import tensor as T
-
-from convnet_features import ConvNetFeatureExtractor
-from convnet_features import nonlinearities as nl
 
 from .helpers import assert_close, assert_derivative
 
@@ -74,6 +76,12 @@ def test_derivative(name, rng):
     assert_derivative(
         lambda values: float(function(values)[0]), [values], [function(values)[1]], rng
     )
+
+
+@pytest.mark.parametrize("make", [nl.Celu, nl.Clip, nl.Elu, nl.HardSigmoid, nl.Selu])
+def test_parameters_of_numpy_keep_float32(make):
+    x = T.fvector()
+    assert make(np.float64(0.5))(x).type.dtype == "float32"
 
 
 @pytest.mark.parametrize("name", FORMULAS)

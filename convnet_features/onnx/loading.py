@@ -229,9 +229,11 @@ class Reader:
             raise FileFormatError(
                 f"from_onnx: {node.label} makes no sense: {error!r:.300}"
             ) from error
+        # A layer may compute several values: nodes like Identity do nothing, others join it.
+        same = next((name for name in node.inputs if self.values.get(name) is planned), None)
+        if same is not None:
+            self._sources[node.outputs[0]] = same
         self.values[node.outputs[0]] = planned
-        if node.operator in ("Identity", "Dropout", "Cast"):
-            self._sources[node.outputs[0]] = node.inputs[0]
 
     # What operators ask for.
 
@@ -310,6 +312,7 @@ def _extractor(
     reader: Reader, last: PlannedLayer, feature_layer: Any, engine: str
 ) -> ConvNetFeatureExtractor:
     plan = reader.plan
+    plan.keep(last)
     if len(plan.input.shape) != 3:
         raise FileFormatError(
             f"from_onnx: the model takes inputs of shape {(None, *plan.input.shape)}, not images."

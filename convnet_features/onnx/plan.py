@@ -146,6 +146,16 @@ class LayerPlan:
         """Leave out a layer that nothing stands on."""
         self.layers.remove(planned)
 
+    def keep(self, last: PlannedLayer) -> None:
+        """Leave out what `last` does not stand on, so that it is the last of all."""
+        needed, remaining = set(), [last]
+        while remaining:
+            planned = remaining.pop()
+            if id(planned) not in needed:
+                needed.add(id(planned))
+                remaining += planned.incoming
+        self.layers = [each for each in self.layers if each is self.input or id(each) in needed]
+
     def _shape(self, planned: PlannedLayer, single: bool) -> tuple[int, ...]:
         shapes = [(None, *each.shape) for each in planned.incoming]
         try:

@@ -57,6 +57,9 @@ NETWORKS = {
     "conv depthwise, strided": _conv(
         layer=Conv2DLayer, num_filters=2, num_groups=2, stride=2, flip_filters=False
     ),
+    "conv grouped, untied biases": _conv(
+        layer=Conv2DLayer, num_filters=4, num_groups=2, untie_biases=True
+    ),
     "conv dilated": _conv(layer=Conv2DLayer, dilation=(2, 1), pad="same"),
     "conv dilated, full": _conv(layer=Conv2DLayer, dilation=(1, 2), pad="full", b=None),
     "conv untied biases": _conv(untie_biases=True),

@@ -173,6 +173,64 @@ def test_normalisation_without_a_convolution(foreign, assert_reads):
     assert_reads(foreign.model())
 
 
+def test_a_normalisation_alone_goes_on_from_its_statistics(foreign, assert_reads):
+    statistics = [foreign.weights(2, positive=True) for _ in range(4)]
+    foreign("BatchNormalization", *statistics, epsilon=0.01)
+    extractor = assert_reads(foreign.model())
+    values = [onnx.numpy_helper.to_array(each) for each in foreign.constants]
+    layer = last_of(extractor)
+    for param, value in zip((layer.gamma, layer.beta, layer.mean), values, strict=False):
+        np.testing.assert_array_equal(param.get_value(), value)
+    np.testing.assert_allclose(layer.inv_std.get_value(), 1 / np.sqrt(values[3] + 0.01), rtol=1e-6)
+    assert layer.epsilon == pytest.approx(0.01)
+
+
+#: What does nothing to images of 4 channels.
+IDLE = {
+    "Identity": lambda foreign: foreign("Identity"),
+    "Dropout": lambda foreign: foreign("Dropout"),
+    "Reshape": lambda foreign: foreign("Reshape", foreign.constant([0, 4, 7, 9])),
+    "Concat": lambda foreign: foreign("Concat", axis=1),
+    "Clip": lambda foreign: foreign("Clip"),
+}
+
+
+@pytest.mark.parametrize("joined", ["Relu", "Mul", "Add", "BatchNormalization"])
+@pytest.mark.parametrize("idle", IDLE)
+def test_what_does_nothing_hides_no_other_use(idle, joined, foreign, assert_reads):
+    """The sum is used as it is too, so nothing behind the idle node may join it."""
+    raw = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    IDLE[idle](foreign)
+    shapes = {"Relu": [], "BatchNormalization": [(4,)] * 4}.get(joined, [(4, 1, 1)])
+    foreign(joined, *[foreign.weights(*shape, positive=True) for shape in shapes])
+    foreign("Sub", raw)
+    assert_reads(foreign.model())
+
+
+@pytest.mark.parametrize("operator", ["Mul", "Div"])
+def test_a_scale_of_the_input_is_of_that_use_alone(operator, foreign, assert_reads):
+    scaled = foreign(operator, foreign.constant(np.float32(0.5)))
+    foreign("Conv", foreign.weights(2, 2, 3, 3), first="input.1", pads=[1, 1, 1, 1])
+    foreign("Add", scaled)
+    extractor = assert_reads(foreign.model())
+    assert extractor.input_scale == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_part_of_a_split_is_the_output(place, foreign, assert_reads, run, images):
+    """The parts that nothing uses are left out, so that the network's output is the one asked."""
+    foreign("Conv", foreign.weights(7, 2, 3, 3))
+    foreign("Split", foreign.constant([2, 4, 1]), axis=1)
+    names = [f"part{number}" for number in range(3)]
+    foreign.nodes[-1].output[:] = names
+    foreign.last = names[place]
+    model = foreign.model()
+    extractor = assert_reads(model)
+    (expected,) = run(model, images).values()
+    assert_close(extractor.predict(images), expected, "float32")
+    assert len(extractor.layers_) == 3
+
+
 def last_of(extractor):
     """Its last layer."""
     return list(extractor.layers_.values())[-1]
@@ -533,6 +591,7 @@ UNREADABLE = {
     "dilations": ("Conv", (1, 2, 3, 3), {"dilations": [0, 2]}, r"dilations=\[0, 2\]"),
     "one dimension": ("Conv", (1, 2, 3), {}, "a convolution of"),
     "negative pads": ("Conv", (1, 2, 3, 3), {"pads": [0, -1, 0, 0]}, r"pads=\[0, -1, 0, 0\]"),
+    "a constant": ("Max", (1, 2, 1, 1), {}, "a constant among the values"),
     "stride of 0": ("Conv", (1, 2, 3, 3), {"strides": [0, 1]}, r"strides=\[0, 1\]"),
 }
 

@@ -46,16 +46,28 @@ def _normalisation(reader: Any, node: Node) -> PlannedLayer:
     scale, offset, mean, variance = (
         np.float64(reader.constant(node, position)).ravel() for position in range(1, 5)
     )
-    factor = scale / np.sqrt(variance + number(node, "epsilon", 1e-5))
+    epsilon = number(node, "epsilon", 1e-5)
+    inv_std = 1 / np.sqrt(variance + epsilon)
     if node.attributes.get("training_mode", 0):
         raise unsupported(node, "training_mode=1")
-    return _affine(reader, node, x, factor, offset - mean * factor)
+    weights = {"gamma": scale, "beta": offset, "mean": mean, "inv_std": inv_std}
+    factor = scale * inv_std
+    return _affine(reader, node, x, factor, offset - mean * factor, weights, epsilon=epsilon)
 
 
 def _affine(
-    reader: Any, node: Node, x: PlannedLayer, factor: np.ndarray, offset: np.ndarray
+    reader: Any,
+    node: Node,
+    x: PlannedLayer,
+    factor: np.ndarray,
+    offset: np.ndarray,
+    alone: dict[str, np.ndarray] | None = None,
+    **params: float,
 ) -> PlannedLayer:
-    """x · factor + offset, one number a channel, joined to the sum in front where there is one."""
+    """x · factor + offset, one number a channel, joined to the sum in front where there is one.
+
+    Where there is none it is a batch normalisation, with the weights `alone` and `params`.
+    """
     channels = x.shape[0]
     if factor.shape != (channels,) or offset.shape != (channels,):
         raise unsupported(node, f"{factor.size} numbers for {channels} channels")
@@ -64,9 +76,10 @@ def _affine(
     if not reader.may_join(x, node) or x.params.get("untie_biases"):
         if len(x.shape) not in (1, 3):
             raise unsupported(node, f"arithmetic on values of shape {(None, *x.shape)}")
-        return reader.plan.add(
-            node.outputs[0], BatchNormLayer, x, {"gamma": factor, "beta": offset}
-        )
+        alone = alone or {"gamma": factor, "beta": offset}
+        if any(each.shape != (channels,) for each in alone.values()):
+            raise unsupported(node, f"a normalisation of {channels} channels")
+        return reader.plan.add(node.outputs[0], BatchNormLayer, x, alone, **params)
     weights, bias = np.asarray(x.weights["W"]), x.weights["b"]
     # Filters come first, units last.
     by_unit = factor if weights.ndim == 2 else factor.reshape(-1, *[1] * (weights.ndim - 1))
@@ -98,7 +111,7 @@ def _untied(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> P
     """x + one number a pixel."""
     from lasagne.layers import Conv2DLayer
 
-    joins = reader.may_join(x, node) and x.layer_class is Conv2DLayer
+    joins = reader.may_join(x, node) and issubclass(x.layer_class, Conv2DLayer)
     if not joins or constant.size != math.prod(x.shape) or constant.shape[-3:] != x.shape:
         raise unsupported(node, f"a constant of shape {constant.shape} added to {x.shape}")
     bias, constant = x.weights["b"], finite_weights(constant.reshape(x.shape), node.outputs[0])
@@ -122,7 +135,8 @@ def _multiplication(reader: Any, node: Node) -> PlannedLayer:
         constant = 1.0 / np.float64(constant)
     if not np.isfinite(np.float32(constant)).all():
         raise unsupported(node, "a product with numbers that are not finite")
-    if constant.size == 1 and x is reader.plan.input and constant.item() > 0:
+    is_scale = constant.size == 1 and constant.item() > 0
+    if is_scale and x is reader.plan.input and reader.is_used_once(x, node):
         reader.input_scale *= constant.item()
         return x
     factor = by_channel(constant, x)
@@ -151,6 +165,8 @@ def _gated(reader: Any, node: Node) -> PlannedLayer | None:
 def _merged(reader: Any, node: Node) -> PlannedLayer:
     from theano import tensor
 
+    if any(name in reader.graph.constants for name in node.inputs):
+        raise unsupported(node, "a constant among the values")
     inputs = reader.layers(node)
     same = all(each.shape == inputs[0].shape for each in inputs)
     if same and node.operator in ("Sum", "Add"):

@@ -63,7 +63,8 @@ def _reshape(reader: Any, node: Node) -> PlannedLayer:
             sizes = [size // known if each == -1 and known > 0 else each for each in sizes]
         if not sizes or min(sizes) < 1 or math.prod(sizes) != size:
             raise unsupported(node, f"values of shape {x.shape} reshaped to {sizes}")
-    if x is reader.plan.input and len(x.shape) != 3 and len(sizes) == 3:
+    of_input = x is reader.plan.input and reader.is_used_once(x, node)
+    if of_input and len(x.shape) != 3 and len(sizes) == 3:
         return reader.plan.reshape_input(sizes)
     if tuple(sizes) == x.shape:
         return x
@@ -138,6 +139,8 @@ def _slice(reader: Any, node: Node) -> PlannedLayer:
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         if axis == 0 or step == 0:
             raise unsupported(node, "a slice of the samples" if step else "a step of 0")
+        if SAMPLES in (start, end):
+            raise unsupported(node, "a bound that is the number of samples")
         size = x.shape[axis - 1]
         step = max(-size, min(size, step))  # a longer one leads out of the value as well
         first, last, step = slice(start, end, step).indices(size)
