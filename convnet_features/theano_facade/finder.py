@@ -10,7 +10,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from ..exceptions import FacadeError
 from .lasagne_import import lasagne_spec
 from .modules import FacadeModule
 from .scope import unpatch
@@ -56,6 +55,9 @@ def install() -> None:
     """
     found = sys.modules.get("theano")
     if found is not None and not isinstance(found, FacadeModule):
+        # Here, because it imports scikit-learn, and with it NumPy.
+        from ..exceptions import FacadeError
+
         raise FacadeError(
             "convnet_features supplies the name 'theano' itself, but another one has been "
             f"imported already, from {getattr(found, '__file__', None) or found!r}. Import "

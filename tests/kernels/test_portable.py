@@ -20,7 +20,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
 )
-from convnet_features.kernels.portable import PortableKernels, pooled_convolution
+from convnet_features.kernels.portable import PortableKernels, pooled_convolution, threads
 from convnet_features.kernels.portable.layout import blocks, empty_like_order
 from convnet_features.kernels.portable.patches import PatchGrid
 from convnet_features.kernels.portable.pooled_convolution import PooledConvolutionStep
@@ -178,6 +178,30 @@ def test_same_bits_with_any_number_of_threads(rng):
         with threadpool_limits(number, user_api="blas"):
             for one, same in zip(expected, results(), strict=True):
                 np.testing.assert_array_equal(one, same)
+
+
+def test_a_thread_that_comes_late_leaves_blas_alone(monkeypatch):
+    """It is not waited for, so it would set BLAS back at any time."""
+    holders, helpers = [], []
+    enter = threads._hold.enter
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 3)
+
+    def held():
+        holders.append(threading.get_ident())
+        enter()
+        return 3  # as many as there would be, whatever this machine has
+
+    monkeypatch.setattr(threads._hold, "enter", held)
+    monkeypatch.setattr(
+        threads._thread, "start_new_thread", lambda run, arguments: helpers.append((run, arguments))
+    )
+    assert threads.compute_parts(lambda part: part, 4) == [0, 1, 2, 3]
+    before = blas_threads()
+    for run, arguments in helpers:
+        run(*arguments)
+    assert len(helpers) == 2
+    assert holders == [threading.get_ident()]
+    assert blas_threads() == before
 
 
 def test_blas_has_its_threads_back_after_overlapping_holds():

@@ -58,8 +58,9 @@ def compute_parts(task: Callable[[int], Result], n_parts: int) -> list[Result]:
     parts = _Parts(task, n_parts)
 
     def help_out() -> None:
-        # The new thread's own limit, where BLAS has one for each thread.
-        with suppress(MemoryError), single_threaded_blas():
+        # The caller holds BLAS until all parts are done. This thread may come later than that, and
+        # would then hold it by itself, and set it back over what somebody has set in between.
+        with suppress(MemoryError), _single_threaded_here():
             parts.work()
 
     with single_threaded_blas() as n_threads:
@@ -125,16 +126,25 @@ def single_threaded_blas() -> Iterator[int]:
     several holders changes it and the last restores it. Those that run on
     OpenMP have one for each thread.
     """
+    with _single_threaded_here() as own:
+        freed = _hold.enter()
+        try:
+            yield max(own, freed)
+        finally:
+            _hold.leave()
+
+
+@contextmanager
+def _single_threaded_here() -> Iterator[int]:
+    """The same for those libraries alone that have a setting for each thread."""
     with memory_for_blas():
         mine = [library for library in blas_libraries() if library.per_thread]
         before = [library.get_num_threads() for library in mine]
         for library in mine:
             library.set_num_threads(1)
-        freed = _hold.enter()
         try:
-            yield max(1, freed, *before)
+            yield max([1, *before])
         finally:
-            _hold.leave()
             for library, number in zip(mine, before, strict=True):
                 library.set_num_threads(number)
 
