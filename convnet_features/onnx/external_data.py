@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from ..exceptions import FileFormatError
 
-__all__ = ["MAX_BYTES", "ExternalData"]
+__all__ = ["MAX_BYTES", "ExternalData", "is_external"]
 
 #: Of all files of a model together.
 MAX_BYTES = 1 << 30
@@ -23,18 +23,21 @@ class ExternalData:
 
     Parameters
     ----------
-    folder : Path or None
-        Where the model lies; None if it came as bytes, which have no neighbours.
+    model : Path or None
+        The model's own file; None if it came as bytes, which have no neighbours.
 
     Attributes
     ----------
     n_bytes : int
-        How large the files are that were asked for, each counted once.
+        How large the files are that were asked for, each counted once, whatever
+        names and links lead to it.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, model: Path | None) -> None:
+        self._folder = None if model is None else model.parent
+        self._own = None if model is None else _identity(model.stat())
         self._files: dict[str, tuple[Path, int]] = {}
+        self._counted: set[tuple[int, int]] = set()
         self.n_bytes = 0
 
     def find(self, tensor: onnx.TensorProto) -> None:
@@ -43,7 +46,8 @@ class ExternalData:
         Raises
         ------
         FileFormatError
-            If it is not an ordinary file in the model's folder, or is too large.
+            If it is not an ordinary file in the model's folder, is the model
+            itself, or is too large.
         """
         if is_external(tensor):
             self._file(tensor)
@@ -58,7 +62,7 @@ class ExternalData:
         """
         if not is_external(tensor):
             return tensor
-        path, size = self._file(tensor)
+        location, (path, size) = _location(tensor), self._file(tensor)
         offset = _count(tensor, "offset", 0)
         length = _count(tensor, "length", max(0, size - offset))
         if offset + length > size:
@@ -70,25 +74,27 @@ class ExternalData:
         found.CopyFrom(tensor)
         found.ClearField("external_data")
         found.data_location = TensorProto.DEFAULT
-        with _opened(path) as file:
+        with _opened_for(tensor, location, path) as file:
             file.seek(offset)
             found.raw_data = file.read(length)
         return found
 
     def _file(self, tensor: onnx.TensorProto) -> tuple[Path, int]:
         """The file of a tensor, and how large it is."""
-        location = _said(tensor).get("location", "")
+        location = _location(tensor)
         if location not in self._files:
             path = self._inside(tensor, location)
-            try:
-                with _opened(path) as file:
-                    size = os.fstat(file.fileno()).st_size
-            except OSError as error:
+            with _opened_for(tensor, location, path) as file:
+                status = os.fstat(file.fileno())
+            size, identity = status.st_size, _identity(status)
+            if identity == self._own:
                 raise FileFormatError(
-                    f"from_onnx: {_named(tensor)} lies in {location!r:.80}, which cannot be read "
-                    f"({error.strerror or error}); put that file beside the model, under its name."
-                ) from error
-            self.n_bytes += size
+                    f"from_onnx: {_named(tensor)} lies in {location!r:.80}, which is the model "
+                    "itself; save its numbers in the model (raw_data), or in a file beside it."
+                )
+            if identity not in self._counted:
+                self._counted.add(identity)
+                self.n_bytes += size
             if self.n_bytes > MAX_BYTES:
                 raise FileFormatError(
                     f"from_onnx: the files beside the model have {self.n_bytes} bytes up to "
@@ -133,10 +139,26 @@ def is_external(tensor: onnx.TensorProto) -> bool:
     return tensor.data_location == TensorProto.EXTERNAL or bool(tensor.external_data)
 
 
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    """What a file is known by: one file may have many names."""
+    return status.st_dev, status.st_ino
+
+
+def _opened_for(tensor: onnx.TensorProto, location: str, path: Path) -> BinaryIO:
+    """The same as `_opened`; a FileFormatError that names the tensor."""
+    try:
+        return _opened(path)
+    except OSError as error:
+        raise FileFormatError(
+            f"from_onnx: {_named(tensor)} lies in {location!r:.80}, which cannot be read "
+            f"({error.strerror or error}); put that file beside the model, under its name."
+        ) from error
+
+
 def _opened(path: Path) -> BinaryIO:
-    """An ordinary file, opened; an OSError for pipes, devices and folders."""
+    """An ordinary file, opened; an OSError for links, pipes, devices and folders."""
     # A pipe that nobody writes to would keep the caller waiting.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    descriptor = os.open(path, os.O_RDONLY | _UNFOLLOWED | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("it is no ordinary file")
@@ -145,10 +167,16 @@ def _opened(path: Path) -> BinaryIO:
 
 #: Of Windows, where files are text unless they are said not to be.
 _BINARY = getattr(os, "O_BINARY", 0)
+#: Links were followed when the path was resolved: one that is there now has come since.
+_UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0)
 
 
 def _said(tensor: onnx.TensorProto) -> dict[str, str]:
     return {entry.key: entry.value for entry in tensor.external_data}
+
+
+def _location(tensor: onnx.TensorProto) -> str:
+    return _said(tensor).get("location", "")
 
 
 def _count(tensor: onnx.TensorProto, key: str, default: int) -> int:

@@ -24,6 +24,13 @@ _ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {
     "Mul": np.multiply,
     "Sub": np.subtract,
 }
+#: What the attributes of `Constant` hold that are no tensors.
+_CONSTANTS = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 #: The operators that `fold` knows.
 FOLDED = {
     "Cast",
@@ -68,11 +75,14 @@ def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
     """
     match node.operator:
         case "Constant":
-            (value,) = node.attributes.values()
-            folded = np.asarray(value)
-            budget.spend(folded.nbytes, node.label)
+            ((name, value),) = node.attributes.items()
+            folded = np.asarray(value, _CONSTANTS.get(name))
+            if folded is not value:  # a tensor was counted when it was read
+                budget.spend(folded.nbytes, node.label)
         case "ConstantOfShape":
             value = np.asarray(node.attributes.get("value", np.float32(0)))
+            if inputs[0].size > MAX_DIMENSIONS:  # the product of many takes long
+                raise ValueError(_too_many(inputs[0].size))
             sizes = _whole(inputs[0])
             if min(sizes, default=0) < 0:
                 raise ValueError(f"the shape {sizes}")
@@ -82,10 +92,10 @@ def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
             start, end = node.attributes.get("start", 0), node.attributes.get("end")
             folded = np.array(inputs[0].shape[start:end], np.int64)
         case "Reshape":
-            own = inputs[0].shape
-            folded = inputs[0].reshape(
-                [own[i] if n == 0 else n for i, n in enumerate(_whole(inputs[1]))]
-            )
+            own, sizes = inputs[0].shape, _whole(inputs[1])
+            if min(sizes, default=0) < -1:  # NumPy takes these for -1
+                raise ValueError(f"the shape {sizes}")
+            folded = inputs[0].reshape([own[i] if n == 0 else n for i, n in enumerate(sizes)])
             if not np.may_share_memory(folded, inputs[0]):
                 budget.spend(folded.nbytes, node.label)
         case "Transpose":
@@ -109,16 +119,20 @@ def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
         case _:
             folded = _computed(node, inputs, budget)
     if folded.ndim > MAX_DIMENSIONS:
-        raise ValueError(
-            f"a constant of {folded.ndim} dimensions; at most {MAX_DIMENSIONS} are read"
-        )
+        raise ValueError(_too_many(folded.ndim))
     return folded
 
 
+def _too_many(dimensions: int) -> str:
+    return f"a constant of {dimensions} dimensions; at most {MAX_DIMENSIONS} are read"
+
+
 def _whole(values: Any) -> list[int]:
+    """Sizes, axes or bounds, none of them the number of samples."""
     array = np.asarray(values).ravel()
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"integers of {array.dtype}")
+    _check_samples(array)
     return [int(value) for value in array]
 
 
@@ -129,6 +143,7 @@ def _axes(node: Node, inputs: list[np.ndarray]) -> tuple[int, ...]:
 
 def _gathered(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
     values, places = inputs
+    _check_samples(places)
     axis = int(node.attributes.get("axis", 0))
     budget.spend(places.size * (values.nbytes // max(1, values.shape[axis])), node.label)
     return np.asarray(np.take(values, places, axis))
@@ -168,8 +183,7 @@ def _computed(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarra
     a, b = inputs
     if a.dtype != b.dtype or a.dtype.kind not in "iuf":
         raise TypeError(f"{node.operator} of {a.dtype} and {b.dtype}")
-    if _holds_samples(a) or _holds_samples(b):
-        raise ValueError("what it computes depends on the number of samples")
+    _check_samples(a, b)
     budget.spend(math.prod(np.broadcast_shapes(a.shape, b.shape)) * a.itemsize, node.label)
     if node.operator == "Div" and a.dtype.kind != "f":
         if not b.all():
@@ -177,6 +191,11 @@ def _computed(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarra
         quotient = np.abs(a) // np.abs(b)
         return np.asarray(quotient * np.sign(a) * np.sign(b), a.dtype)
     return np.asarray(_ARITHMETIC[node.operator](a, b))
+
+
+def _check_samples(*operands: np.ndarray) -> None:
+    if any(_holds_samples(each) for each in operands):
+        raise ValueError("what it computes depends on the number of samples")
 
 
 def _holds_samples(values: np.ndarray) -> bool:

@@ -174,7 +174,7 @@ class Reader:
     def read(self, value: str) -> PlannedLayer:
         """The layer that computes `value`."""
         for node in self.nodes:
-            if node.operator == "Shape" and node.inputs[0] in self.values:
+            if node.operator == "Shape" and self._name(node, 0) in self.values:
                 self._note_shape(node)
             elif node.operator in FOLDED and self._is_constant(node):
                 self._fold(node)
@@ -201,7 +201,14 @@ class Reader:
         """The shape of a layer's result, as a constant."""
         sizes = (SAMPLES, *self.values[node.inputs[0]].shape)
         start, end = node.attributes.get("start", 0), node.attributes.get("end")
-        self.graph.constants[node.outputs[0]] = np.array(sizes[start:end], np.int64)
+        try:
+            part = sizes[start:end]
+        except TypeError as error:
+            raise FileFormatError(
+                f"from_onnx: {node.label} has start={start!r:.40} and end={end!r:.40}; they must "
+                "be whole numbers, or be left out."
+            ) from error
+        self.graph.constants[node.outputs[0]] = np.array(part, np.int64)
 
     def _fold(self, node: Node) -> None:
         constants = self.graph.constants

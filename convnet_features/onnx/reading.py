@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from onnx import helper, numpy_helper
 from ..exceptions import FileFormatError
 from ..network.spec import check_layer_name
 from .budget import Budget
-from .external_data import ExternalData
+from .external_data import ExternalData, is_external
 from .graph import LAYER_NAMES
 from .wire import check_fields
 
@@ -102,8 +103,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         in files that are not in its folder, or gives two values one name.
     """
     model = _parsed(source)
-    folder = Path(source).parent if isinstance(source, str | os.PathLike) else None
-    external = ExternalData(folder)
+    external = ExternalData(Path(source) if isinstance(source, str | os.PathLike) else None)
     graph = model.graph
     for what, found, limit in (
         ("nodes", graph.node, MAX_NODES),
@@ -119,6 +119,12 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
             )
     for tensor in graph.initializer:
         external.find(tensor)
+    # Files of attributes count, too, before anything is read.
+    for position, node in enumerate(graph.node):
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR and is_external(attribute.t):
+                with _errors_of(_label(node, position)):
+                    external.find(attribute.t)
     budget = Budget(model.ByteSize() + external.n_bytes)
     constants: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
@@ -130,7 +136,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
     if len(inputs) != 1:
         names = ", ".join(repr(value.name) for value in inputs[:10]) or "none"
         raise FileFormatError(f"from_onnx: the model must have one input; it has {names}.")
-    nodes = [_node(node, position, external) for position, node in enumerate(graph.node)]
+    nodes = [_node(node, position, external, budget) for position, node in enumerate(graph.node)]
     _check_names({inputs[0].name, *constants}, nodes)
     return ReadGraph(
         inputs[0].name,
@@ -215,11 +221,28 @@ def _declared_shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
     )
 
 
-def _node(node: onnx.NodeProto, position: int, external: ExternalData) -> Node:
+def _operator(node: onnx.NodeProto) -> str:
     # Operators of other domains (vendors', classical models') share names with the standard ones.
     domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}:"
-    operator = f"{domain}{node.op_type}"
-    label = f"node {node.name[:80] or position!r} ({operator[:80]})"
+    return f"{domain}{node.op_type}"
+
+
+def _label(node: onnx.NodeProto, position: int) -> str:
+    return f"node {node.name[:80] or position!r} ({_operator(node)[:80]})"
+
+
+@contextmanager
+def _errors_of(label: str) -> Iterator[None]:
+    """Errors about a tensor, which need not have a name, name the node as well."""
+    try:
+        yield
+    except FileFormatError as error:
+        text = str(error).removeprefix("from_onnx: ")
+        raise FileFormatError(f"from_onnx: {label}: {text}") from error
+
+
+def _node(node: onnx.NodeProto, position: int, external: ExternalData, budget: Budget) -> Node:
+    operator, label = _operator(node), _label(node, position)
     if not node.output or max(len(node.input), len(node.output)) > MAX_OPERANDS:
         raise FileFormatError(
             f"from_onnx: {label} has {len(node.input)} inputs and {len(node.output)} outputs; 0 to "
@@ -232,7 +255,9 @@ def _node(node: onnx.NodeProto, position: int, external: ExternalData) -> Node:
         except ValueError as error:
             raise FileFormatError(f"from_onnx: {label}: {error}") from error
         if isinstance(value, onnx.TensorProto):
-            value = _array(value, external)
+            with _errors_of(label):
+                value = _array(value, external)
+            budget.spend(value.nbytes, f"{label}: {attribute.name!r:.80}")
         attributes[attribute.name] = (
             value.decode(errors="replace") if isinstance(value, bytes) else value
         )

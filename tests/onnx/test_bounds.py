@@ -144,6 +144,40 @@ REFUSED = {
         "Reshape",
         "a shape of float32 cannot be read.",
     ),
+    "sizes without end": (
+        lambda f: f("Reshape", integers(f, 0, *[HUGE] * 80_000)),
+        "Reshape",
+        "a shape of more than 9 sizes, 80001, cannot be read.",
+    ),
+    "a constant of sizes without end": (
+        lambda f: f(
+            "Add", f("ConstantOfShape", first=integers(f, *[HUGE] * 80_000)), first="input.1"
+        ),
+        "ConstantOfShape",
+        "a constant of 80000 dimensions; at most 8 are read",
+    ),
+    "the number of samples as a size": (
+        lambda f: f(
+            "Reshape", f("Concat", f("Shape"), first=integers(f, 0), axis=0), first="input.1"
+        ),
+        "Reshape",
+        "a shape with the number of samples behind its first place cannot be read.",
+    ),
+    "the shape of nothing": (
+        lambda f: [f.nodes.append(helper.make_node("Shape", [], ["s"])), setattr(f, "last", "s")],
+        "Shape",
+        "lacks its input 0.",
+    ),
+    "a part of a shape": (
+        lambda f: f("Shape", start=1.5),
+        "Shape",
+        "has start=1.5 and end=None; they must be whole numbers, or be left out.",
+    ),
+    "a part of a constant's shape": (
+        lambda f: f("Add", f("Shape", first=f.weights(3), end="all"), first="input.1"),
+        "Shape",
+        "makes no sense: slice indices must be integers",
+    ),
     "a border": (
         lambda f: f("Pad", integers(f, 0, 0, HUGE, 0, 0, 0, 0, 0)),
         "Pad",

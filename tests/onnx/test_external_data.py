@@ -160,6 +160,109 @@ def test_few_bytes_as_many_constants(tmp_path):
         from_onnx(path)
 
 
+def outside(foreign, name, n_bytes, *, location):
+    """A Constant whose bytes lie in a file."""
+    tensor = TensorProto(data_type=TensorProto.INT8, dims=[n_bytes])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    foreign.nodes.append(onnx.helper.make_node("Constant", [], [name], name=name, value=tensor))
+
+
+def saved(foreign, tmp_path):
+    path = tmp_path / "f.onnx"
+    path.write_bytes(foreign.model().SerializeToString())
+    return path
+
+
+def test_few_bytes_as_many_attributes(foreign, tmp_path):
+    """Of nodes that nothing needs, too."""
+    (tmp_path / "data").write_bytes(bytes(1 << 20))
+    for number in range(40):
+        outside(foreign, f"c{number}", 1 << 20, location="data")
+    with pytest.raises(
+        FileFormatError,
+        match=r"from_onnx: node 'c\d+' \(Constant\): 'value': .* take more than .* far more than are",
+    ):
+        from_onnx(saved(foreign, tmp_path))
+
+
+def test_large_attributes_are_no_amplification(foreign, tmp_path):
+    """More than a model without files may take: the attribute's file counts."""
+    with open(tmp_path / "data", "wb") as file:
+        file.truncate(1 << 25)
+    outside(foreign, "c", 1 << 25, location="data")
+    assert from_onnx(saved(foreign, tmp_path)).n_features_in_ == 2
+
+
+@pytest.mark.parametrize(
+    ("location", "match"),
+    [
+        ("nothing", "cannot be read"),
+        ("../secret", "only files in"),
+        ("data", "said to be of shape"),
+    ],
+)
+def test_attributes_are_called_after_their_nodes(foreign, tmp_path, location, match):
+    (tmp_path / "data").write_bytes(bytes(9))
+    outside(foreign, "c", 8, location=location)
+    with pytest.raises(
+        FileFormatError, match=rf"from_onnx: node 'c' \(Constant\): the constant ''.*{match}"
+    ):
+        from_onnx(saved(foreign, tmp_path))
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_the_model_is_not_its_own_neighbour(refused, tmp_path, link):
+    path = tmp_path / "inside" / "f.onnx"
+    if link:
+        path.touch()
+        getattr(tmp_path / "inside" / "alias", link)(path)
+    refused(
+        "which is the model itself; save its numbers in the model",
+        location="alias" if link else "./f.onnx",
+    )
+
+
+def test_many_names_of_one_file(tmp_path):
+    """Spellings and links: it counts once."""
+    data = tmp_path / "data"
+    data.write_bytes(bytes(1 << 10))
+    (tmp_path / "soft").symlink_to("data")
+    (tmp_path / "hard").hardlink_to(data)
+    (tmp_path / "f.onnx").touch()
+    external = external_data_module.ExternalData(tmp_path / "f.onnx")
+    for location in ("data", "./data", "././data", ".//data", "soft", "hard"):
+        tensor = TensorProto(name="c", data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value=location)
+        external.find(tensor)
+        assert external.n_bytes == 1 << 10
+        assert external.whole(tensor).raw_data == bytes(1 << 10)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="the system follows links always")
+@pytest.mark.parametrize("when", ["before it is found", "after it is found"])
+def test_file_that_becomes_a_link(tmp_path, monkeypatch, when):
+    """After its path was resolved."""
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "data").write_bytes(bytes(8))
+    (tmp_path / "secret").write_bytes(bytes(8))
+    tensor = TensorProto(name="c", data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="data")
+    (inside / "f.onnx").touch()
+    external = external_data_module.ExternalData(inside / "f.onnx")
+    if when == "after it is found":
+        external.find(tensor)
+    else:
+        monkeypatch.setattr(external, "_inside", lambda tensor, location: inside / location)
+    (inside / "data").unlink()
+    (inside / "data").symlink_to(tmp_path / "secret")
+    with pytest.raises(
+        FileFormatError, match=r"from_onnx: the constant 'c' lies in 'data', which cannot be read"
+    ):
+        external.whole(tensor)
+
+
 def test_model_without_a_folder(foreign, tmp_path):
     path = tmp_path / "f.onnx"
     onnx.save_model(

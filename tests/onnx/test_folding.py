@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -83,6 +85,58 @@ def test_every_operator_is_tested():
 def test_nothing_is_computed_of_the_number_of_samples(operator):
     with pytest.raises(ValueError, match="depends on the number of samples"):
         folded(operator, [np.int64([SAMPLES, 3]), np.int64([2])], {})
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "attributes"),
+    [
+        ("ConstantOfShape", [np.int64([3, SAMPLES])], {}),
+        ("Gather", [SIZES, np.int64([SAMPLES])], {}),
+        ("Reshape", [WEIGHTS, np.int64([SAMPLES, 2])], {}),
+        ("Slice", [SIZES, np.int64([0]), np.int64([SAMPLES])], {}),
+        ("Slice", [SIZES, np.int64([SAMPLES]), np.int64([2])], {}),
+        ("Squeeze", [WEIGHTS[:1], np.int64([SAMPLES])], {}),
+        ("Unsqueeze", [WEIGHTS, np.int64([SAMPLES])], {}),
+    ],
+)
+def test_nothing_is_as_large_as_the_number_of_samples(operator, inputs, attributes):
+    with pytest.raises(ValueError, match=r"^what it computes depends on the number of samples$"):
+        folded(operator, inputs, attributes)
+
+
+def test_a_shape_that_is_none():
+    """NumPy would take any negative size for -1."""
+    with pytest.raises(ValueError, match=r"the shape \[-5, 2\]"):
+        folded("Reshape", [WEIGHTS, np.int64([-5, 2])], {})
+
+
+def test_sizes_without_end():
+    """Their product takes a quarter of a minute."""
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="a constant of 80000 dimensions; at most 8 are read"):
+        folded("ConstantOfShape", [np.full(80_000, 2**62)], {})
+    assert time.perf_counter() - began < 5
+
+
+def test_a_tensor_is_counted_once():
+    """When it is read: more than the budget has."""
+    assert folded("Constant", [], {"value": np.zeros(2**24 + 1, np.int8)}).size == 2**24 + 1
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"value_float": 0.1}, np.float32(0.1)),
+        ({"value_floats": [0.1, 2]}, np.float32([0.1, 2])),
+        ({"value_floats": []}, np.float32([])),
+        ({"value_int": 3}, np.int64(3)),
+        ({"value_ints": []}, np.int64([])),
+    ],
+)
+def test_types_of_constants(attributes, expected):
+    result = folded("Constant", [], attributes)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_the_number_of_samples_may_be_moved_about():

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..folding import SAMPLES
 from ..plan import PlannedLayer
-from ..reading import Node
+from ..reading import MAX_DIMENSIONS, Node
 from .nodes import axes_of, axis_of, given_axes, integers, reads, unsupported
 
 __all__ = ["reshaped"]
@@ -50,7 +50,13 @@ def _reshape(reader: Any, node: Node) -> PlannedLayer:
             raise unsupported(node, f"axis={axis}")
         sizes = [size]
     else:
-        first, *sizes = integers(node, reader.constant(node, 1), "a shape")
+        shape = reader.constant(node, 1)
+        if shape.size > 1 + MAX_DIMENSIONS:  # the product of many takes long
+            limit = 1 + MAX_DIMENSIONS
+            raise unsupported(node, f"a shape of more than {limit} sizes, {shape.size},")
+        first, *sizes = integers(node, shape, "a shape")
+        if SAMPLES in sizes:
+            raise unsupported(node, "a shape with the number of samples behind its first place")
         if node.attributes.get("allowzero", 0) and 0 in (first, *sizes):
             raise unsupported(node, f"the empty shape {[first, *sizes]}")
         if first not in (-1, 0, SAMPLES, reader.declared_samples):
