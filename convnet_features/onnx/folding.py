@@ -95,7 +95,9 @@ def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
             own, sizes = inputs[0].shape, _whole(inputs[1])
             if min(sizes, default=0) < -1:  # NumPy takes these for -1
                 raise ValueError(f"the shape {sizes}")
-            folded = inputs[0].reshape([own[i] if n == 0 else n for i, n in enumerate(sizes)])
+            if not node.attributes.get("allowzero", 0):
+                sizes = [own[i] if n == 0 else n for i, n in enumerate(sizes)]
+            folded = inputs[0].reshape(sizes)
             if not np.may_share_memory(folded, inputs[0]):
                 budget.spend(folded.nbytes, node.label)
         case "Transpose":
@@ -157,6 +159,8 @@ def _slice(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
             node.attributes[name] for name in ("starts", "ends", "axes") if name in node.attributes
         ]
     starts, ends, *further = (_whole(each) for each in given)
+    if node.inputs[3:4] == [""]:  # only the steps are given
+        further.insert(0, list(range(len(starts))))
     axes = further[0] if further else list(range(len(starts)))
     steps = further[1] if len(further) > 1 else [1] * len(starts)
     index = [slice(None)] * values.ndim
