@@ -154,10 +154,12 @@ BIG = """
 import resource, sys
 import numpy as np
 from convnet_features import ConvNetClassifier
+from convnet_features.network.presets import seed_network
 X = np.memmap(sys.argv[1], np.uint8, "r", shape=(N_ROWS, 1, 64, 64))
 y = np.arange(len(X)) % 2
 fit = dict(max_epochs=1, batch_size=256, engine=ENGINE, conv2d1_num_filters=2,
            conv2d2_num_filters=2, conv2d1_stride=4, dense_num_units=4, random_state=0)
+fit["layers"] = seed_network((1, 64, 64))
 ConvNetClassifier(**fit).fit(X[:512], y[:512]).transform(X[:512])
 # Memory of the process's own, as malloc gets it; pages of the file do not count.
 limit = BYTES + int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) * 1024

@@ -159,6 +159,8 @@ int sem_destroy(sem_t *);
 """
 
 F32 = 3
+#: A status.
+OUT_OF_MEMORY = 1
 TAG_ANY = 1
 #: Blocks of so many channels, each pixel's side by side; filters [filter][block][row][column].
 TAG_BLOCKED = {8: 102, 16: 78}
@@ -184,6 +186,7 @@ POOLING = {"max": 0x1FF, "average_inc_pad": 0x2FF, "average_exc_pad": 0x3FF}
 
 #: (function, number, what the library must call it)
 NAMED_NUMBERS = (
+    ("dnnl_status2str", OUT_OF_MEMORY, "out_of_memory"),
     ("dnnl_dt2str", F32, "f32"),
     ("dnnl_fmt_tag2str", TAG_ANY, "any"),
     ("dnnl_fmt_tag2str", TAG_BLOCKED[8], "aBcd8b"),

@@ -92,7 +92,9 @@ class Library:
         self.engine = engine[0]
 
     def check(self, status: int, doing: str) -> None:
-        """Raise an `EngineError` unless `status` is success."""
+        """Raise an `EngineError`, or a MemoryError, unless `status` is success."""
+        if status == dnnl.OUT_OF_MEMORY:
+            raise MemoryError(f"oneDNN has no memory for {doing}")
         if status:
             name = self.text(self.lib.dnnl_status2str(status))
             raise EngineError(
