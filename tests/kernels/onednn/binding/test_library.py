@@ -45,7 +45,7 @@ class TestLibrary:
         assert list(library._places()) == ["/nowhere/libdnnl.so.3"]
 
     def test_want_of_memory_is_a_memory_error(self, primitives):
-        with pytest.raises(MemoryError, match="^oneDNN has no memory for creating it$"):
+        with pytest.raises(MemoryError, match=r"^oneDNN has no memory for creating it$"):
             primitives.library.check(declarations.OUT_OF_MEMORY, "creating it")
 
     def test_failures_name_what_failed(self, primitives):
