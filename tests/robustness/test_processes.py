@@ -307,7 +307,7 @@ def test_forks_beside_first_fits(effort):
             [sys.executable, Path(__file__).with_name("first_fits.py"), "25"],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert done.returncode == 0, done.stderr
