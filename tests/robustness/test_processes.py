@@ -302,7 +302,7 @@ def test_a_preforking_server(fitted, X, effort):
 @pytest.mark.slow
 def test_forks_beside_first_fits(effort):
     """First fits happen once in a process, so each of several processes forks some children."""
-    for _ in range(4 * effort):
+    for _ in range(max(1, effort // 2)):
         done = subprocess.run(
             [sys.executable, Path(__file__).with_name("first_fits.py"), "25"],
             capture_output=True,
