@@ -7,7 +7,7 @@ scikit-learn. Each works from the extractor as well as from the Pipeline it
 stands in; ``from_estimator`` computes, ``plot`` draws.
 
 With ``CONVNET_FEATURES_EXAMPLES=quick`` in the environment the network trains
-for two epochs only.
+for two epochs only, and t-SNE places a hundred digits.
 """
 
 # %%
@@ -117,10 +117,12 @@ from sklearn.manifold import TSNE
 
 from convnet_features.inspection import FeatureEmbeddingDisplay
 
+shown = slice(100 if QUICK else None)
+reducer = TSNE(max_iter=250 if QUICK else 1000, random_state=0)
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for layer, ax in zip(["input", "dense"], axes, strict=True):
     display = FeatureEmbeddingDisplay.from_estimator(
-        model, X_test, y_test, layer=layer, reducer=TSNE(random_state=0), thumbnails=40
+        model, X_test[shown], y_test[shown], layer=layer, reducer=reducer, thumbnails=40
     )
     display.plot(ax=ax).axes_.set_title(layer)
 
