@@ -52,9 +52,9 @@ def test_check(estimator, check):
     check(estimator)
 
 
-# Some checks fit noise, of which two hundred epochs of dropout make nothing: scikit-learn's own tests
-# ignore this category in them, too.
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Some checks fit noise, of which two hundred epochs of dropout make nothing, and it is right to say
+# so: scikit-learn's own tests ignore warnings of convergence in them, too.
+@pytest.mark.filterwarnings("ignore::convnet_features.exceptions.GuessingWarning")
 @pytest.mark.slow
 @every_check_of([estimator() for estimator in ESTIMATORS])
 def test_check_with_every_parameter_at_its_default(estimator, check):
