@@ -4,11 +4,14 @@ from .batch_norm import BatchNormLayer, batch_norm
 from .broadcast_merge import BroadcastMergeLayer
 from .conv2d import Conv2DLayer
 from .parametric_rectifier import ParametricRectifierLayer
+from .transposed_conv2d import Deconv2DLayer, TransposedConv2DLayer
 
 __all__ = [
     "BatchNormLayer",
     "BroadcastMergeLayer",
     "Conv2DLayer",
+    "Deconv2DLayer",
     "ParametricRectifierLayer",
+    "TransposedConv2DLayer",
     "batch_norm",
 ]

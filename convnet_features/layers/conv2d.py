@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import lasagne
 from lasagne.init import Constant, GlorotUniform
-from lasagne.layers.conv import conv_output_length
 from lasagne.nonlinearities import rectify
-from lasagne.utils import as_tuple
 from theano import tensor
 
-from ..theano_facade import theano_scope
+from .base_conv import BaseConvLayer
 
 __all__ = ["Conv2DLayer"]
 
 
-class Conv2DLayer(lasagne.layers.Conv2DLayer):
+class Conv2DLayer(BaseConvLayer, lasagne.layers.Conv2DLayer):
     """Lasagne's convolution, with groups of channels and dilated filters too.
 
     With ``num_groups=g`` the channels are divided into g groups, in order, and so are
@@ -101,21 +98,7 @@ class Conv2DLayer(lasagne.layers.Conv2DLayer):
         convolution: Any = tensor.nnet.conv2d,
         **kwargs: Any,
     ) -> None:
-        self.flip_filters = bool(flip_filters)
-        self.num_groups = _counted(num_groups, "num_groups")
-        self.dilation = tuple(_counted(apart, "dilation") for apart in as_tuple(dilation, 2))
-        shape = getattr(incoming, "output_shape", incoming)
-        if shape[1] is None:
-            raise ValueError(
-                f"Conv2DLayer: its input has the shape {tuple(shape)}; the number of channels must "
-                f"be known."
-            )
-        for number, what in ((shape[1], "channels"), (num_filters, "filters")):
-            if number % self.num_groups:
-                raise ValueError(
-                    f"Conv2DLayer: its {number} {what} cannot be divided into "
-                    f"num_groups={num_groups} groups of equal size."
-                )
+        self.convolution = convolution
         super().__init__(
             incoming,
             num_filters,
@@ -126,63 +109,21 @@ class Conv2DLayer(lasagne.layers.Conv2DLayer):
             W,
             b,
             nonlinearity,
-            convolution,
+            flip_filters,
+            num_groups,
+            dilation,
+            n=2,
             **kwargs,
         )
 
-    def get_W_shape(self) -> tuple[int, ...]:  # noqa: N802  (Lasagne's name)
-        """The shape of the filters: (num_filters, n_channels / num_groups, rows, columns)."""
-        return (self.num_filters, self.input_shape[1] // self.num_groups, *self.filter_size)
-
-    def get_output_shape_for(self, input_shape: Any) -> tuple[Any, ...]:
-        """The shape of the result for an input of `input_shape`."""
-        pad = self.pad if isinstance(self.pad, tuple) else (self.pad, self.pad)
-        sizes = (
-            conv_output_length(size, extent, step, before)
-            for size, extent, step, before in zip(
-                input_shape[2:], self._extents, self.stride, pad, strict=True
-            )
+    def convolve(self, input: Any, **kwargs: Any) -> Any:
+        """`input` convolved with `W`, without biases."""
+        return self.convolution(
+            input,
+            self.W,
+            subsample=self.stride,
+            border_mode=self._pads,
+            filter_flip=self.flip_filters,
+            filter_dilation=self.dilation,
+            num_groups=self.num_groups,
         )
-        return (input_shape[0], self.num_filters, *sizes)
-
-    def get_output_for(self, input: Any, **kwargs: Any) -> Any:
-        """The symbolic output, of shape `output_shape`."""
-        with theano_scope():
-            convolved = self.convolution(
-                input,
-                self.W,
-                subsample=self.stride,
-                border_mode=self._pads,
-                filter_flip=self.flip_filters,
-                filter_dilation=self.dilation,
-                num_groups=self.num_groups,
-            )
-            if self.b is not None:
-                axes = (0, 1, 2) if self.untie_biases else (0, "x", "x")
-                convolved = convolved + self.b.dimshuffle("x", *axes)
-            return self.nonlinearity(convolved)
-
-    @property
-    def _extents(self) -> tuple[int, ...]:
-        """Pixels that a filter extends over, in rows and in columns."""
-        return tuple(
-            (taps - 1) * apart + 1
-            for taps, apart in zip(self.filter_size, self.dilation, strict=True)
-        )
-
-    @property
-    def _pads(self) -> tuple[tuple[int, int], ...]:
-        """Zeros before and behind the rows, and the columns."""
-        if self.pad == "full":
-            return tuple((extent - 1, extent - 1) for extent in self._extents)
-        if self.pad == "same":
-            return tuple((extent // 2, (extent - 1) // 2) for extent in self._extents)
-        return tuple((pad, pad) for pad in self.pad)
-
-
-def _counted(value: Any, name: str) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(
-            f"Conv2DLayer: {name} must be a whole number of at least 1; got {value!r}."
-        )
-    return int(value)

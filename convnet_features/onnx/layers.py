@@ -90,21 +90,53 @@ def _convolution(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output:
     return _convolved(graph, layer, inputs[0], weights, output, **attributes)
 
 
-def _convolved(
-    graph: GraphBuilder, layer: Any, x: str, weights: np.ndarray, output: str, **attributes: Any
+@_writes("TransposedConv2DLayer")
+def _transposed_convolution(
+    graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str
 ) -> str:
-    """nonlinearity(x correlated with weights + b)."""
+    weights = _value(layer.W)
+    if not layer.flip_filters:
+        # The gradient of a convolution; ONNX has that of a correlation.
+        weights = np.flip(weights, axis=(2, 3))
+    if layer.extra is None:
+        raise _unsupported(layer, f"output_size={layer.output_size}")
+    before, after = zip(*_pads(layer), strict=True)
+    return _convolved(
+        graph,
+        layer,
+        inputs[0],
+        weights,
+        output,
+        "ConvTranspose",
+        pads=(*before, *after),
+        strides=layer.stride,
+        dilations=layer.dilation,
+        group=layer.num_groups,
+        output_padding=layer.extra,
+    )
+
+
+def _convolved(
+    graph: GraphBuilder,
+    layer: Any,
+    x: str,
+    weights: np.ndarray,
+    output: str,
+    operator: str = "Conv",
+    **attributes: Any,
+) -> str:
+    """nonlinearity(x correlated with weights, or spread over them, + b)."""
     operands = [x, graph.constant(weights, f"{layer.name}.W")]
 
     def write(name: str) -> None:
         if layer.b is None:
-            graph.add("Conv", *operands, output=name, **attributes)
+            graph.add(operator, *operands, output=name, **attributes)
             return
         bias = graph.constant(_value(layer.b), f"{layer.name}.b")
         if layer.untie_biases:
-            graph.add("Add", graph.add("Conv", *operands, **attributes), bias, output=name)
+            graph.add("Add", graph.add(operator, *operands, **attributes), bias, output=name)
         else:
-            graph.add("Conv", *operands, bias, output=name, **attributes)
+            graph.add(operator, *operands, bias, output=name, **attributes)
 
     return write_activated(graph, layer, output, write)
 

@@ -12,7 +12,7 @@ from pytensor.tensor import cast
 from ..kernels.contract import Conv2DSpec, Kernels
 from .base import Kernel, KernelOp, float_tensor, image_tensor, pair_of, tensor_of
 
-__all__ = ["Conv2D", "Conv2DGradInput", "Conv2DGradWeights", "conv2d"]
+__all__ = ["Conv2D", "Conv2DGradInput", "Conv2DGradWeights", "checked_spec", "conv2d"]
 
 StaticShape = tuple[int | None, ...]
 
@@ -163,21 +163,37 @@ def conv2d(
     >>> y.type.shape
     (None, 32, 24, 24)
     """
-    stride = pair_of(stride, 1, "conv2d: stride")
-    dilation = pair_of(dilation, 1, "conv2d: dilation")
-    if not isinstance(groups, Integral) or groups < 1:
-        raise ValueError(f"conv2d: groups must be an integer of at least 1; got {groups!r}.")
-    padding = _checked_padding(padding)
-    spec = Conv2DSpec(stride, padding, bool(flip_filters), int(groups), dilation)
+    spec, _ = checked_spec("conv2d", stride, padding, flip_filters, groups, dilation)
     return Conv2D(spec)(input, filters)
 
 
-def _checked_padding(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+def checked_spec(
+    who: str,
+    stride: Any,
+    padding: Any,
+    flip_filters: bool,
+    groups: Any,
+    dilation: Any,
+    extra: Any = (0, 0),
+) -> tuple[Conv2DSpec, tuple[int, int]]:
+    """The spec that these arguments of `who` make, and `extra`; a ValueError says what is wrong."""
+    stride = pair_of(stride, 1, f"{who}: stride")
+    dilation = pair_of(dilation, 1, f"{who}: dilation")
+    if not isinstance(groups, Integral) or groups < 1:
+        raise ValueError(f"{who}: groups must be an integer of at least 1; got {groups!r}.")
+    extra = pair_of(extra, 0, f"{who}: extra")
+    if any(more >= step for more, step in zip(extra, stride, strict=True)):
+        raise ValueError(f"{who}: extra={extra} must be smaller than stride={stride}.")
+    padding = _checked_padding(who, padding)
+    return Conv2DSpec(stride, padding, bool(flip_filters), int(groups), dilation), extra
+
+
+def _checked_padding(who: str, padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     try:
         rows, columns = padding
         return pair_of(rows, 0, "rows"), pair_of(columns, 0, "columns")
     except (TypeError, ValueError):
         raise ValueError(
-            "conv2d: padding must be ((top, bottom), (left, right)), integers of at least 0; "
+            f"{who}: padding must be ((top, bottom), (left, right)), integers of at least 0; "
             f"got {padding!r}."
         ) from None

@@ -14,6 +14,7 @@ from convnet_features.layers import (
     BroadcastMergeLayer,
     Conv2DLayer,
     ParametricRectifierLayer,
+    TransposedConv2DLayer,
 )
 
 CONV = ("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 5)})
@@ -66,6 +67,14 @@ NETWORKS = {
     "conv 1d": _one_dimensional(
         ll.Conv1DLayer, num_filters=4, filter_size=3, pad="same", convolution=conv1d.conv1d_mc0
     ),
+    "transposed conv": _conv(layer=TransposedConv2DLayer, stride=(2, 3), crop=(1, 0)),
+    "transposed conv of a correlation, grouped": _conv(
+        layer=TransposedConv2DLayer, num_filters=4, num_groups=2, flip_filters=True, b=None
+    ),
+    "transposed conv, larger": _conv(
+        layer=TransposedConv2DLayer, stride=(2, 3), output_size=(20, 35), untie_biases=True
+    ),
+    "transposed conv, dilated": _conv(layer=TransposedConv2DLayer, dilation=(2, 1), crop="full"),
     "nin": [CONV, ("nin", ll.NINLayer, {"num_units": 5})],
     "nin untied": [CONV, ("nin", ll.NINLayer, {"num_units": 5, "untie_biases": True})],
     "nin without bias": [CONV, ("nin", ll.NINLayer, {"num_units": 5, "b": None})],

@@ -163,6 +163,49 @@ def test_uneven_padding_of_a_convolution(foreign, assert_reads):
     assert_reads(foreign.model())
 
 
+TRANSPOSED = {
+    "plain": {},
+    "strided, cut": {"strides": [2, 3], "pads": [1, 0, 1, 0]},
+    "more cut off behind": {"strides": [2, 2], "pads": [0, 1, 1, 2]},
+    "more cut off before": {"strides": [2, 3], "pads": [1, 2, 0, 0]},
+    "output padding": {"strides": [2, 3], "output_padding": [1, 2]},
+    "output shape": {"strides": [3, 3], "output_shape": [26, 33]},
+    "upper": {"strides": [2, 3], "auto_pad": "SAME_UPPER"},
+    "lower": {"strides": [2, 3], "auto_pad": "SAME_LOWER"},
+    "dilated, grouped": {"dilations": [2, 1], "group": 2, "pads": [1, 1, 1, 1]},
+}
+
+
+@pytest.mark.parametrize("name", TRANSPOSED)
+def test_transposed_convolution(name, foreign, assert_reads):
+    attributes = TRANSPOSED[name]
+    filters = 4 // attributes.get("group", 1)
+    foreign("ConvTranspose", foreign.weights(2, filters, 3, 4), foreign.weights(4), **attributes)
+    statistics = [foreign.weights(4, positive=True) for _ in range(4)]
+    foreign("BatchNormalization", *statistics)
+    foreign("Relu")
+    extractor = assert_reads(foreign.model())
+    # What is behind it joins it, wherever nothing is to be sliced off in between.
+    sliced = name in ("more cut off behind", "upper")
+    assert (len(extractor.layers_) == 2) == (not sliced)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        ({"output_padding": [2, 0], "strides": [2, 2]}, "a transposed convolution of"),
+        ({"kernel_shape": [2, 2]}, r"kernel_shape=\[2, 2\] of \(3, 4\)"),
+        ({"pads": [0, 0, -1, 0]}, r"pads=\[0, 0, -1, 0\]"),
+        ({"group": 3}, "group=3 of 2 channels"),
+        ({"pads": [6, 6, 6, 6]}, "a transposed convolution of"),
+    ],
+)
+def test_transposed_convolutions_that_cannot_be_read(attributes, text, foreign):
+    foreign("ConvTranspose", foreign.weights(2, 4, 3, 4), **attributes)
+    with pytest.raises(NetworkError, match=f"from_onnx: .*ConvTranspose.*{text}"):
+        from_onnx(foreign.model())
+
+
 def test_normalisation_without_a_convolution(foreign, assert_reads):
     statistics = [foreign.weights(2, positive=True) for _ in range(4)]
     foreign("BatchNormalization", *statistics)

@@ -26,6 +26,7 @@ from ...ops.softmax import (
     SoftmaxGrad,
 )
 from ...ops.stages import Stages, StagesGrad
+from ...ops.transposed_conv2d import TransposedConv2D
 from .images import activated, convolve, gradients_of, normalise, pool, run_graph, spread
 
 __all__: list[str] = []
@@ -46,6 +47,15 @@ def _conv2d_grad_input(op: Conv2DGradInput, **kwargs: Any) -> Translation:
 @jax_funcify.register(Conv2DGradWeights)
 def _conv2d_grad_weights(op: Conv2DGradWeights, **kwargs: Any) -> Translation:
     return lambda x, w, gy: gradients_of(lambda w: convolve(op.spec, x, w), [w], gy)[0]
+
+
+@jax_funcify.register(TransposedConv2D)
+def _transposed_conv2d(op: TransposedConv2D, **kwargs: Any) -> Translation:
+    def transposed(x: Any, w: Any) -> Any:
+        images = jnp.zeros(op.spec.input_shape(x.shape, w.shape, op.extra), x.dtype)
+        return gradients_of(lambda images: convolve(op.spec, images, w), [images], x)[0]
+
+    return transposed
 
 
 @jax_funcify.register(Pool2D)

@@ -64,6 +64,37 @@ class Conv2DSpec:
         )
         return (x_shape[0], w_shape[0], rows, columns)
 
+    def input_shape(
+        self, y_shape: StaticShape, w_shape: StaticShape, extra: Pair = (0, 0)
+    ) -> tuple[Any, Any, Any, Any]:
+        """The shape of the smallest images that give results of `y_shape`, and `extra` more.
+
+        (n_samples, n_channels, height, width), of which the sizes are
+        (out - 1) · stride + extent - pads + extra. With fewer rows and columns extra than the
+        stride, `output_shape` leads back. A size that depends on an unknown one (None) is unknown.
+        """
+        sizes = [
+            None
+            if size is None or taps is None
+            else (size - 1) * step + (taps - 1) * apart + 1 - before - after + more
+            for size, taps, step, apart, (before, after), more in zip(
+                y_shape[2:],
+                w_shape[2:],
+                self.stride,
+                self.dilation,
+                self.padding,
+                extra,
+                strict=True,
+            )
+        ]
+        if any(size is not None and size < 1 for size in sizes):
+            raise ValueError(
+                f"a transposed convolution: of images of {y_shape[2]}x{y_shape[3]} pixels, filters "
+                f"of {w_shape[2]}x{w_shape[3]} and padding={self.padding} nothing is left."
+            )
+        channels = None if w_shape[1] is None else w_shape[1] * self.groups
+        return (y_shape[0], channels, sizes[0], sizes[1])
+
     @property
     def is_ordinary(self) -> bool:
         """Whether every filter reads every channel, and pixels side by side."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from lasagne.layers import ElemwiseMergeLayer, ElemwiseSumLayer, NonlinearityLayer
 
-from ...layers import BatchNormLayer, BroadcastMergeLayer
+from ...layers import BatchNormLayer, BroadcastMergeLayer, TransposedConv2DLayer
 from ..nonlinearities import gated
 from ..plan import PlannedLayer, finite_weights
 from ..reading import Node
@@ -81,12 +81,22 @@ def _affine(
             raise unsupported(node, f"a normalisation of {channels} channels")
         return reader.plan.add(node.outputs[0], BatchNormLayer, x, alone, **params)
     weights, bias = np.asarray(x.weights["W"]), x.weights["b"]
-    # Filters come first, units last.
-    by_unit = factor if weights.ndim == 2 else factor.reshape(-1, *[1] * (weights.ndim - 1))
-    x.weights["W"] = finite_weights(weights * by_unit, node.outputs[0])
+    x.weights["W"] = finite_weights(_times_units(x, weights, factor), node.outputs[0])
     moved = offset if bias is None else bias * factor + offset
     x.weights["b"] = finite_weights(moved, node.outputs[0])
     return reader.plan.rename(x, node.outputs[0])
+
+
+def _times_units(x: PlannedLayer, weights: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """The weights of a convolution or dense layer, with each unit times its factor."""
+    if issubclass(x.layer_class, TransposedConv2DLayer):
+        # Filters come second, within the groups of channels.
+        groups = x.params["num_groups"]
+        of_groups = weights.reshape(groups, -1, *weights.shape[1:])
+        return (of_groups * factor.reshape(groups, 1, -1, 1, 1)).reshape(weights.shape)
+    # Filters come first, units last.
+    by_unit = factor if weights.ndim == 2 else factor.reshape(-1, *[1] * (weights.ndim - 1))
+    return weights * by_unit
 
 
 @reads("Add", "Sub")
@@ -111,7 +121,8 @@ def _untied(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> P
     """x + one number a pixel."""
     from lasagne.layers import Conv2DLayer
 
-    joins = reader.may_join(x, node) and issubclass(x.layer_class, Conv2DLayer)
+    kinds = (Conv2DLayer, TransposedConv2DLayer)
+    joins = reader.may_join(x, node) and issubclass(x.layer_class, kinds)
     if not joins or constant.size != math.prod(x.shape) or constant.shape[-3:] != x.shape:
         raise unsupported(node, f"a constant of shape {constant.shape} added to {x.shape}")
     bias, constant = x.weights["b"], finite_weights(constant.reshape(x.shape), node.outputs[0])
