@@ -111,6 +111,7 @@ def test_the_files_that_additions_touch_are_there():
     kinds = (
         "layer",
         "stage with kernels",
+        "setting of a convolution",
         "callback",
         "augmentation",
         "display",
@@ -118,6 +119,23 @@ def test_the_files_that_additions_touch_are_there():
         "engine",
     )
     assert re.findall(r"^## An? (.*)$", prose, re.MULTILINE) == list(kinds)
+
+
+def test_groups_of_a_convolution_are_known_where_its_settings_are():
+    """As few files know of a setting as the page says: choices and steps take the spec whole."""
+    prose = (DESIGN / "adding.md").read_text(encoding="utf-8")
+    section = prose.partition("## A setting of a convolution")[2].partition("\n## ")[0]
+    assert len(re.findall(r"^\| `", section, re.MULTILINE)) == 7
+    known = {
+        f"convnet_features/{path.relative_to(PACKAGE).as_posix()}"
+        for path in MODULES.values()
+        if any(
+            isinstance(node, ast.Attribute) and node.attr in ("groups", "num_groups")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    }
+    assert len(known) > 4
+    assert known <= set(names_in(section))
 
 
 def test_there_are_modules_to_look_at():

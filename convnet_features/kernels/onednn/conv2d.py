@@ -1,4 +1,4 @@
-"""A convolution on its own, outside of stacks.
+"""A convolution on its own, outside of graphs: the steps of `stages.convolution` alone.
 
 It works on channels-last images and returns channels-last images: a transposed view of a
 NumPy array, which the next kernel takes as it is.
@@ -15,19 +15,18 @@ from ..contract import Conv2DKernel, Conv2DSpec, check_gradient
 from ..memory import empty
 from .binding.arrays import (
     all_float32,
-    by_groups,
     empty_images,
     flipped,
     images,
     plain,
 )
-from .binding.declarations import Arg, Query
-from .binding.objects import MemoryDesc, Primitive, UnsupportedError
+from .binding.objects import MemoryDesc, Primitive
+from .binding.primitives import first_supported
 from .plan.layouts import CHANNELS_LAST, PLAIN
 from .plan.support import fits, unsupported_convolution
 from .program.program import Program
 from .program.program_cache import ProgramCache
-from .program.storage import Value
+from .stages.convolution import convolve, filter_gradient, image_gradient
 
 __all__ = ["OneDNNConv2D"]
 
@@ -106,86 +105,59 @@ class OneDNNConv2D(Conv2DKernel):
     ) -> None:
         primitives = self._primitives
         y_shape = self.spec.output_shape(x_shape, w_shape)
-        w_shape = by_groups(self.spec, w_shape)
+        x = program.external("x", primitives.images(x_shape, x_layout))
+        w = program.external("w", primitives.filters(self.spec, w_shape))
+        y = program.external("y", primitives.images(y_shape, CHANNELS_LAST))
         primitive = self._with_best_layouts(
             x_shape,
             y_shape,
             lambda x, y: primitives.convolution_forward(
-                self.spec, x, primitives.any(w_shape), None, y
+                self.spec, x, primitives.any(w.desc.shape), None, y
             ),
         )
-        x = program.external("x", primitives.images(x_shape, x_layout))
-        w = program.external("w", primitives.strided(w_shape))
-        y = program.external("y", primitives.images(y_shape, CHANNELS_LAST))
-        _run_into(
-            program,
-            primitive,
-            {
-                Arg.SRC: program.reorder(x, primitive.desc(Query.SRC, x_shape)),
-                Arg.WEIGHTS: program.reorder(w, primitive.desc(Query.WEIGHTS, w_shape)),
-            },
-            Arg.DST,
-            primitive.desc(Query.DST, y_shape),
-            y,
+        result = convolve(
+            program, primitive, x, w, None, y_shape, lambda desc: program.room_for(y, desc)
         )
+        program.bring(result, y)
 
     def _build_grad_input(
         self, program: Program, x_shape: Shape, w_shape: Shape, gy_layout: str
     ) -> None:
         primitives = self._primitives
         y_shape = self.spec.output_shape(x_shape, w_shape)
-        w_shape = by_groups(self.spec, w_shape)
-        hint = self._hint(x_shape, w_shape, y_shape)
+        gy = program.external("gy", primitives.images(y_shape, gy_layout))
+        w = program.external("w", primitives.filters(self.spec, w_shape))
+        gx = program.external("gx", primitives.images(x_shape, CHANNELS_LAST))
+        hint = self._hint(x_shape, w.desc.shape, y_shape)
         primitive = self._with_best_layouts(
             x_shape,
             y_shape,
             lambda gx, gy: primitives.convolution_backward_data(
-                self.spec, gx, primitives.any(w_shape), gy, hint
+                self.spec, gx, primitives.any(w.desc.shape), gy, hint
             ),
         )
-        gy = program.external("gy", primitives.images(y_shape, gy_layout))
-        w = program.external("w", primitives.strided(w_shape))
-        gx = program.external("gx", primitives.images(x_shape, CHANNELS_LAST))
-        _run_into(
-            program,
-            primitive,
-            {
-                Arg.DIFF_DST: program.reorder(gy, primitive.desc(Query.DIFF_DST, y_shape)),
-                Arg.WEIGHTS: program.reorder(w, primitive.desc(Query.WEIGHTS, w_shape)),
-            },
-            Arg.DIFF_SRC,
-            primitive.desc(Query.DIFF_SRC, x_shape),
-            gx,
+        result = image_gradient(
+            program, primitive, w, gy, x_shape, lambda desc: program.room_for(gx, desc)
         )
+        program.bring(result, gx)
 
     def _build_grad_weights(
         self, program: Program, x_shape: Shape, w_shape: Shape, x_layout: str, gy_layout: str
     ) -> None:
         primitives = self._primitives
         y_shape = self.spec.output_shape(x_shape, w_shape)
-        w_shape = by_groups(self.spec, w_shape)
-        hint = self._hint(x_shape, w_shape, y_shape)
+        x = program.external("x", primitives.images(x_shape, x_layout))
+        gy = program.external("gy", primitives.images(y_shape, gy_layout))
+        gw = program.external("gw", primitives.filters(self.spec, w_shape))
+        hint = self._hint(x_shape, gw.desc.shape, y_shape)
         primitive = self._with_best_layouts(
             x_shape,
             y_shape,
             lambda x, gy: primitives.convolution_backward_weights(
-                self.spec, x, primitives.any(w_shape), None, gy, hint
+                self.spec, x, primitives.any(gw.desc.shape), None, gy, hint
             ),
         )
-        x = program.external("x", primitives.images(x_shape, x_layout))
-        gy = program.external("gy", primitives.images(y_shape, gy_layout))
-        gw = program.external("gw", primitives.strided(w_shape))
-        _run_into(
-            program,
-            primitive,
-            {
-                Arg.SRC: program.reorder(x, primitive.desc(Query.SRC, x_shape)),
-                Arg.DIFF_DST: program.reorder(gy, primitive.desc(Query.DIFF_DST, y_shape)),
-            },
-            Arg.DIFF_WEIGHTS,
-            primitive.desc(Query.DIFF_WEIGHTS, w_shape),
-            gw,
-        )
+        filter_gradient(program, primitive, x, gy, gw, None)
 
     def _hint(self, x_shape: Shape, w_shape: Shape, y_shape: Shape) -> Primitive:
         """The forward convolution: oneDNN needs it to describe its gradients."""
@@ -202,28 +174,7 @@ class OneDNNConv2D(Conv2DKernel):
         x_any, y_any = primitives.any(x_shape), primitives.any(y_shape)
         x_last = primitives.images(x_shape, CHANNELS_LAST)
         y_last = primitives.images(y_shape, CHANNELS_LAST)
-        for x, y in ((x_last, y_last), (x_any, y_last)):
-            try:
-                return make(x, y)
-            except UnsupportedError:
-                continue
-        return make(x_any, y_any)
-
-
-def _run_into(
-    program: Program,
-    primitive: Primitive,
-    arguments: dict[int, Value],
-    result: int,
-    desc: MemoryDesc,
-    target: Value,
-) -> None:
-    """Run `primitive` with its result in `target`, by way of another layout if need be."""
-    direct = target.desc == desc
-    value = target if direct else program.temporary(desc)
-    program.run(primitive, {**arguments, result: value})
-    if not direct:
-        program.reorder_into(value, target)
+        return first_supported(make, ((x_last, y_last), (x_any, y_last), (x_any, y_any)))
 
 
 def _channels_last_if_one(x: np.ndarray) -> tuple[np.ndarray, str]:

@@ -1,4 +1,4 @@
-"""A pooling on its own, outside of stacks: images keep the layout that they come in."""
+"""A pooling on its own, outside of graphs: images keep the layout that they come in."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from ..contract import Pool2DKernel, Pool2DSpec, check_gradient
 from .binding.arrays import all_float32, empty_images, images
-from .binding.declarations import Arg, Query
+from .binding.declarations import Query
 from .binding.objects import MemoryDesc
 from .plan.support import fits, unsupported_pooling
 from .program.program import Program
 from .program.program_cache import ProgramCache
+from .stages.pooling import pool, pool_gradient
 
 __all__ = ["OneDNNPool2D"]
 
@@ -78,8 +79,7 @@ class OneDNNPool2D(Pool2DKernel):
         primitives = self._primitives
         x, y = self._descs(x_shape, layout)
         primitive = primitives.pooling_forward(self.spec, x, y)
-        arguments = {Arg.SRC: program.external("x", x), Arg.DST: program.external("y", y)}
-        program.run(primitive, arguments)
+        pool(program, primitive, program.external("x", x), program.external("y", y))
 
     def _build_grad(self, program: Program, x_shape: Shape, layout: str, gy_layout: str) -> None:
         primitives = self._primitives
@@ -87,22 +87,13 @@ class OneDNNPool2D(Pool2DKernel):
         forward = primitives.pooling_forward(self.spec, x, y, training=True)
         backward = primitives.pooling_backward(self.spec, x, y, forward)
         gy = program.external("gy", primitives.images(y.shape, gy_layout))
-        arguments = {
-            Arg.DIFF_DST: program.reorder(gy, y),
-            Arg.DIFF_SRC: program.external("gx", x),
-        }
-        workspace = forward.desc(Query.WORKSPACE)
-        if workspace.size:
-            arguments[Arg.WORKSPACE] = program.temporary(workspace)
-            program.run(
-                forward,
-                {
-                    Arg.SRC: program.external("x", x),
-                    Arg.DST: program.temporary(y),
-                    Arg.WORKSPACE: arguments[Arg.WORKSPACE],
-                },
+        workspace = None
+        if forward.desc(Query.WORKSPACE).size:
+            workspace = pool(
+                program, forward, program.external("x", x), program.temporary(y), program.temporary
             )
-        program.run(backward, arguments)
+        gx = program.external("gx", x)
+        pool_gradient(program, backward, program.reorder(gy, y), gx, workspace)
 
     def _descs(self, x_shape: Shape, layout: str) -> tuple[MemoryDesc, MemoryDesc]:
         y_shape = self.spec.output_shape(x_shape)

@@ -6,14 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...contract import Conv2DSpec
 from ...memory import empty
 from ..plan.layouts import CHANNELS_LAST, PLAIN
 
 __all__ = [
     "FLOAT32",
     "all_float32",
-    "by_groups",
     "empty_images",
     "flipped",
     "images",
@@ -26,16 +24,6 @@ FLOAT32 = np.dtype(np.float32)
 def all_float32(arrays: Iterable[np.ndarray]) -> bool:
     """Are they all of the one type that oneDNN computes with here?"""
     return all(array.dtype == FLOAT32 for array in arrays)
-
-
-def by_groups(spec: Conv2DSpec, w_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Filters of a shape as oneDNN knows them: with an axis for the groups, if there are several.
-
-    In C order they are the same numbers.
-    """
-    if spec.groups == 1:
-        return w_shape
-    return (spec.groups, w_shape[0] // spec.groups, *w_shape[1:])
 
 
 def plain(array: np.ndarray) -> np.ndarray:

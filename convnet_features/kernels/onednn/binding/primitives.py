@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...contract import Conv2DSpec, Pool2DSpec
@@ -18,7 +18,7 @@ from . import declarations as dnnl
 from .library import Library
 from .objects import MemoryDesc, Primitive, UnsupportedError
 
-__all__ = ["Primitives"]
+__all__ = ["Primitives", "first_supported"]
 
 
 class Primitives:
@@ -88,6 +88,12 @@ class Primitives:
             return self.strided(shape)
         _, channels, rows, columns = shape
         return self.strided(shape, (rows * columns * channels, 1, columns * channels, channels))
+
+    def filters(self, spec: Conv2DSpec, shape: tuple[int, ...]) -> MemoryDesc:
+        """A caller's filters; oneDNN knows those of several groups with an axis for the groups."""
+        if spec.groups == 1:
+            return self.strided(shape)
+        return self.strided((spec.groups, shape[0] // spec.groups, *shape[1:]))
 
     def layout_of(self, desc: MemoryDesc) -> str:
         """How images or rows lie in memory, in words."""
@@ -457,3 +463,23 @@ class Primitives:
                 lib.dnnl_primitive_attr_set_post_ops(attribute, post_ops), "setting post-operations"
             )
         return attribute
+
+
+def first_supported(
+    make: Callable[[MemoryDesc, MemoryDesc], Primitive],
+    layouts: Sequence[tuple[MemoryDesc, MemoryDesc]],
+) -> Primitive:
+    """What `make` describes for the first layouts, of two arrays, that oneDNN has fast code for.
+
+    Raises
+    ------
+    UnsupportedError
+        It has none for the last either.
+    """
+    *others, last = layouts
+    for each in others:
+        try:
+            return make(*each)
+        except UnsupportedError:
+            continue
+    return make(*last)

@@ -214,6 +214,15 @@ class Program:
         primitive = self.primitives.reorder(value.desc, result.desc)
         self.run(primitive, {Arg.SRC: value, Arg.DST: result})
 
+    def room_for(self, result: Value, desc: MemoryDesc) -> Value:
+        """Where a step writes what shall become `result`: there, if the layouts agree."""
+        return result if result.desc == desc else self.temporary(desc)
+
+    def bring(self, value: Value, result: Value) -> None:
+        """Copy `value` to `result` unless it is there already."""
+        if value is not result:
+            self.reorder_into(value, result)
+
     def finish(self) -> Program:
         """Compile the primitives and place the temporaries."""
         for step, _ in self.steps:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..binding.declarations import Arg
-from ..binding.objects import (
-    MemoryDesc,
-    Primitive,
-    UnsupportedError,
-)
-from ..binding.primitives import Primitives
+from ..binding.objects import MemoryDesc, Primitive
+from ..binding.primitives import Primitives, first_supported
 from ..plan.choice import Choice, Option, Taken
 from ..program.buffers import BufferPool
 from ..program.program import Program
@@ -194,8 +190,5 @@ class BackwardEmitter:
         self, make: Callable[[MemoryDesc, MemoryDesc], Primitive], x: MemoryDesc, y: MemoryDesc
     ) -> Primitive:
         """A primitive for the layouts that images have, else for those that oneDNN prefers."""
-        try:
-            return make(x, y)
-        except UnsupportedError:
-            any_of = self.primitives.any
-            return make(any_of(x.shape), any_of(y.shape))
+        any_of = self.primitives.any
+        return first_supported(make, ((x, y), (any_of(x.shape), any_of(y.shape))))

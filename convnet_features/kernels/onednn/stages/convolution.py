@@ -1,11 +1,16 @@
-"""Convolutions, by oneDNN or by generated code."""
+"""Convolutions, by oneDNN or by generated code.
+
+`convolve`, `filter_gradient` and `image_gradient` are oneDNN's own steps, for graphs and for
+convolutions outside of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...contract import ConvStage, SizedNode
-from ..binding.arrays import by_groups
 from ..binding.declarations import Arg, Query
-from ..binding.objects import MemoryDesc
+from ..binding.objects import MemoryDesc, Primitive
 from ..plan.activations import applied_activation, undone_activation
 from ..plan.candidates import (
     POOLED_CONVOLUTION,
@@ -14,6 +19,7 @@ from ..plan.candidates import (
 )
 from ..plan.case import Case
 from ..plan.choice import Choice, Option
+from ..program.program import Program
 from ..program.storage import Value
 from . import pooled_convolution, winograd
 from .backward import BackwardEmitter
@@ -21,7 +27,10 @@ from .forward import ForwardEmitter
 from .forward_plan import Record
 from .generated_convolution import GeneratedConvolution
 
-__all__ = ["backward", "forward"]
+__all__ = ["backward", "convolve", "filter_gradient", "forward", "image_gradient"]
+
+#: Where a result goes that comes in a certain layout.
+Place = Callable[[MemoryDesc], Value]
 
 #: The candidates that are generated code.
 GENERATED = {POOLED_CONVOLUTION: pooled_convolution.forward, WINOGRAD: winograd.forward}
@@ -70,14 +79,14 @@ def _wanted(emit: ForwardEmitter, value: int, desc: MemoryDesc) -> MemoryDesc:
 def _wanted_by(
     emit: ForwardEmitter, node: SizedNode, stage: ConvStage, desc: MemoryDesc
 ) -> MemoryDesc:
-    primitives, w_shape = emit.primitives, by_groups(stage.conv, node.param_shapes[0])
+    primitives = emit.primitives
     if any(each.candidate is WINOGRAD for each in emit.choice(node).options):
         return desc
     activation, _ = _activations(emit, node, stage)
     convolution = primitives.convolution_forward(
         stage.conv,
         primitives.any(desc.shape),
-        primitives.any(w_shape),
+        primitives.any(primitives.filters(stage.conv, node.param_shapes[0]).shape),
         primitives.strided(node.y_shape[1:2]) if stage.bias else None,
         primitives.any(node.y_shape),
         activation,
@@ -96,29 +105,44 @@ def _by_onednn(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
     primitives = emit.primitives
     activation, undo = _activations(emit, node, stage)
     w_name, w_shape, b_name, b_desc = emit.weights(node)
-    w_shape = by_groups(stage.conv, w_shape)
+    w = emit.parameter(w_name, primitives.filters(stage.conv, w_shape))
+    b = None if b_desc is None else emit.parameter(b_name, b_desc)
     x_shape, y_shape = node.x_shapes[0], node.y_shape
     primitive = primitives.convolution_forward(
         stage.conv,
         primitives.any(x_shape),
-        primitives.any(w_shape),
+        primitives.any(w.desc.shape),
         b_desc,
         primitives.any(y_shape),
         activation,
         emit.key.training,
     )
     x = emit.input(emit.x(node), primitive.desc(Query.SRC, x_shape))
-    w = emit.parameter(w_name, primitives.strided(w_shape))
+    y = convolve(
+        emit.program, primitive, x, w, b, y_shape, lambda desc: emit.result(node, desc, undo)
+    )
+    emit.record(node, undo, x, y, hint=primitive, w_shape=w.desc.shape, w=w_name, b=b_name)
+
+
+def convolve(
+    program: Program,
+    primitive: Primitive,
+    x: Value,
+    w: Value,
+    b: Value | None,
+    y_shape: tuple[int, ...],
+    place: Place,
+) -> Value:
+    """Emit a convolution, its images and filters laid out as oneDNN wants them."""
     arguments = {
-        Arg.SRC: x,
-        Arg.WEIGHTS: emit.program.reorder(w, primitive.desc(Query.WEIGHTS, w_shape)),
+        Arg.SRC: program.reorder(x, primitive.desc(Query.SRC, x.desc.shape)),
+        Arg.WEIGHTS: program.reorder(w, primitive.desc(Query.WEIGHTS, w.desc.shape)),
     }
-    if b_desc is not None:
-        arguments[Arg.BIAS] = emit.parameter(b_name, b_desc)
-    y_desc = primitive.desc(Query.DST, y_shape)
-    y = arguments[Arg.DST] = emit.result(node, y_desc, undo)
-    emit.program.run(primitive, arguments)
-    emit.record(node, undo, x, y, hint=primitive, w_shape=w_shape, w=w_name, b=b_name)
+    if b is not None:
+        arguments[Arg.BIAS] = b
+    y = arguments[Arg.DST] = place(primitive.desc(Query.DST, y_shape))
+    program.run(primitive, arguments)
+    return y
 
 
 def backward(emit: BackwardEmitter, record: Record, stage: ConvStage, gradient: Value) -> None:
@@ -159,21 +183,25 @@ def _filters_by_onednn(
         record.y_desc,
     )
     x = emit.read(record.x, record.x_desc)
-    plain = emit.gradient_of_parameter(record)
-    desc = primitive.desc(Query.DIFF_WEIGHTS, record.w_shape)
-    result = plain if desc == plain.desc else program.temporary(desc)
+    gw = emit.gradient_of_parameter(record)
+    gb = None if b_desc is None else program.external(f"g{record.b}", b_desc)
+    filter_gradient(program, primitive, x, gradient, gw, gb)
+
+
+def filter_gradient(
+    program: Program, primitive: Primitive, x: Value, gy: Value, gw: Value, gb: Value | None
+) -> None:
+    """Emit the gradients of a convolution's filters and biases."""
+    result = program.room_for(gw, primitive.desc(Query.DIFF_WEIGHTS, gw.desc.shape))
     arguments = {
-        Arg.SRC: program.reorder(x, primitive.desc(Query.SRC, record.x_desc.shape)),
-        Arg.DIFF_DST: program.reorder(
-            gradient, primitive.desc(Query.DIFF_DST, record.y_desc.shape)
-        ),
+        Arg.SRC: program.reorder(x, primitive.desc(Query.SRC, x.desc.shape)),
+        Arg.DIFF_DST: program.reorder(gy, primitive.desc(Query.DIFF_DST, gy.desc.shape)),
         Arg.DIFF_WEIGHTS: result,
     }
-    if b_desc is not None:
-        arguments[Arg.DIFF_BIAS] = program.external(f"g{record.b}", b_desc)
+    if gb is not None:
+        arguments[Arg.DIFF_BIAS] = gb
     program.run(primitive, arguments)
-    if result is not plain:
-        program.reorder_into(result, plain)
+    program.bring(result, gw)
 
 
 def _images(
@@ -194,7 +222,7 @@ def _images(
 def _images_by_onednn(
     emit: BackwardEmitter, record: Record, stage: ConvStage, gradient: Value
 ) -> None:
-    program, primitives, hint = emit.program, emit.primitives, record.hint
+    primitives, hint = emit.primitives, record.hint
     assert hint is not None
     primitive = emit.concrete_or_any(
         lambda gx, gy: primitives.convolution_backward_data(
@@ -203,14 +231,30 @@ def _images_by_onednn(
         record.x_desc,
         record.y_desc,
     )
-    w = emit.parameter(record)
-    desc = primitive.desc(Query.DIFF_SRC, record.x_desc.shape)
-    result = emit.gradient_of_input(record, desc)
+    image_gradient(
+        emit.program,
+        primitive,
+        emit.parameter(record),
+        gradient,
+        record.x_desc.shape,
+        lambda desc: emit.gradient_of_input(record, desc),
+    )
+
+
+def image_gradient(
+    program: Program,
+    primitive: Primitive,
+    w: Value,
+    gy: Value,
+    x_shape: tuple[int, ...],
+    place: Place,
+) -> Value:
+    """Emit the gradient of a convolution's images."""
+    gx = place(primitive.desc(Query.DIFF_SRC, x_shape))
     arguments = {
-        Arg.DIFF_DST: program.reorder(
-            gradient, primitive.desc(Query.DIFF_DST, record.y_desc.shape)
-        ),
-        Arg.WEIGHTS: program.reorder(w, primitive.desc(Query.WEIGHTS, record.w_shape)),
-        Arg.DIFF_SRC: result,
+        Arg.DIFF_DST: program.reorder(gy, primitive.desc(Query.DIFF_DST, gy.desc.shape)),
+        Arg.WEIGHTS: program.reorder(w, primitive.desc(Query.WEIGHTS, w.desc.shape)),
+        Arg.DIFF_SRC: gx,
     }
     program.run(primitive, arguments)
+    return gx

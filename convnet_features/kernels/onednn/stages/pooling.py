@@ -1,38 +1,57 @@
-"""Pooling, alone or behind a convolution."""
+"""Pooling, alone or behind a convolution.
+
+`pool` and `pool_gradient` are oneDNN's own steps, for graphs and for poolings outside of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...contract import PoolStage, SizedNode
 from ..binding.declarations import Arg, Query
+from ..binding.objects import MemoryDesc, Primitive
 from ..plan.activations import commutes
 from ..plan.candidates import POOLED_GRADIENT
+from ..program.program import Program
 from ..program.storage import Value
 from . import pooled_convolution
 from .backward import BackwardEmitter
 from .forward import ForwardEmitter
 from .forward_plan import Record
 
-__all__ = ["backward", "forward"]
+__all__ = ["backward", "forward", "pool", "pool_gradient"]
 
 
 def forward(emit: ForwardEmitter, node: SizedNode, stage: PoolStage) -> None:
     """Pool by oneDNN; in training it notes where each maximum was."""
-    primitives, program, value = emit.primitives, emit.program, emit.x(node)
+    primitives, value = emit.primitives, emit.x(node)
     activation, undo = _activations(emit, node, stage)
     primitive = primitives.pooling_forward(
         stage.pool, value.desc, primitives.any(node.y_shape), emit.key.training
     )
     y = emit.result(node, primitive.desc(Query.DST, node.y_shape), undo)
-    arguments = {Arg.SRC: value, Arg.DST: y}
-    workspace = None
-    if emit.key.training:
-        desc = primitive.desc(Query.WORKSPACE)
-        if desc.size:
-            workspace = arguments[Arg.WORKSPACE] = program.save(desc)
-    program.run(primitive, arguments)
+    keep = emit.program.save if emit.key.training else None
+    workspace = pool(emit.program, primitive, value, y, keep)
     if activation != "linear":
         emit.activate(activation, y)
     emit.record(node, undo, value, y, hint=primitive, workspace=workspace)
+
+
+def pool(
+    program: Program,
+    primitive: Primitive,
+    x: Value,
+    y: Value,
+    keep: Callable[[MemoryDesc], Value] | None = None,
+) -> Value | None:
+    """Emit a pooling; returns where `keep` has it note the maxima, if it does."""
+    arguments, workspace = {Arg.SRC: x, Arg.DST: y}, None
+    if keep is not None:
+        desc = primitive.desc(Query.WORKSPACE)
+        if desc.size:
+            workspace = arguments[Arg.WORKSPACE] = keep(desc)
+    program.run(primitive, arguments)
+    return workspace
 
 
 def _activations(emit: ForwardEmitter, node: SizedNode, stage: PoolStage) -> tuple[str, str]:
@@ -66,7 +85,15 @@ def _by_onednn(emit: BackwardEmitter, record: Record, stage: PoolStage, gradient
         stage.pool, record.x_desc, record.y_desc, record.hint
     )
     result = emit.gradient_of_input(record, record.x_desc)
-    arguments = {Arg.DIFF_DST: gradient, Arg.DIFF_SRC: result}
-    if record.workspace is not None:
-        arguments[Arg.WORKSPACE] = emit.program.recall(record.workspace)
-    emit.program.run(primitive, arguments)
+    workspace = record.workspace and emit.program.recall(record.workspace)
+    pool_gradient(emit.program, primitive, gradient, result, workspace)
+
+
+def pool_gradient(
+    program: Program, primitive: Primitive, gy: Value, gx: Value, workspace: Value | None
+) -> None:
+    """Emit the gradient of a pooling, given what `pool` returned."""
+    arguments = {Arg.DIFF_DST: gy, Arg.DIFF_SRC: gx}
+    if workspace is not None:
+        arguments[Arg.WORKSPACE] = workspace
+    program.run(primitive, arguments)
