@@ -202,6 +202,25 @@ def _parametric_rectifier(
     )
 
 
+@_writes("ScaleLayer")
+def _scale(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    scales = graph.constant(_spread(layer, layer.scales), f"{layer.name}.scales")
+    return graph.add("Mul", inputs[0], scales, output=output)
+
+
+@_writes("BiasLayer")
+def _bias(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    if layer.b is None:
+        return inputs[0]
+    bias = graph.constant(_spread(layer, layer.b), f"{layer.name}.b")
+    return graph.add("Add", inputs[0], bias, output=output)
+
+
+def _spread(layer: Any, parameter: Any) -> np.ndarray:
+    """A parameter with axes of size 1 where it is shared."""
+    return np.expand_dims(_value(parameter), layer.shared_axes)
+
+
 @_writes("DropoutLayer", "GaussianNoiseLayer")
 def _noise(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     return inputs[0]

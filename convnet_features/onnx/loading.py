@@ -358,7 +358,10 @@ def pretrained_extractor(
         input_scale=input_scale,
         engine=engine,
     )
-    n_outputs = math.prod(model.network.output.output_shape[1:])
+    shape = model.network.output.output_shape
+    n_outputs = math.prod(shape[1:])
+    if len(shape) == 2:  # what training goes on with
+        model.n_outputs = n_outputs
     targets = Targets("numbers", None, n_outputs, one_dimensional=False)
     features_in = {"n_features_in_": input_shape[0]}
     set_fitted_state(extractor, model, targets, History(), features_in)

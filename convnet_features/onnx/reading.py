@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ MAX_BYTES = 1 << 30
 MAX_NODES = 10_000
 MAX_CONSTANTS = 20_000
 MAX_DIMENSIONS = 8
+#: A number of a list in Python: 8 bytes there, and up to 32 of its own.
+_LISTED_BYTES = 40
 #: Of one node: networks that join the most have some hundred.
 MAX_OPERANDS = 1_000
 
@@ -108,6 +111,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
     for what, found, limit in (
         ("nodes", graph.node, MAX_NODES),
         ("constants", graph.initializer, MAX_CONSTANTS),
+        ("sparse constants", graph.sparse_initializer, MAX_CONSTANTS),
         # Old files list their constants among the inputs. Counting comes first: each input that
         # is looked at makes an object in Python.
         ("inputs", graph.input, MAX_CONSTANTS + 1),
@@ -132,6 +136,11 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
             raise FileFormatError(f"from_onnx: two constants are called {tensor.name!r:.80}.")
         constants[tensor.name] = _array(tensor, external)
         budget.spend(constants[tensor.name].nbytes, f"constant {tensor.name!r:.80}")
+    for sparse in graph.sparse_initializer:
+        name = sparse.values.name
+        if name in constants:
+            raise FileFormatError(f"from_onnx: two constants are called {name!r:.80}.")
+        constants[name] = _dense(sparse, budget, f"constant {name!r:.80}")
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
         names = ", ".join(repr(value.name) for value in inputs[:10]) or "none"
@@ -211,6 +220,32 @@ def _array(tensor: onnx.TensorProto, external: ExternalData) -> np.ndarray:
         ) from error
 
 
+def _dense(sparse: onnx.SparseTensorProto, budget: Budget, what: str) -> np.ndarray:
+    """A sparse tensor with its zeros, which may be far more than are in the file."""
+    shape = tuple(sparse.dims)
+    try:
+        values = numpy_helper.to_array(sparse.values)
+        places = numpy_helper.to_array(sparse.indices)
+        if len(shape) > MAX_DIMENSIONS or min(shape, default=0) < 0:
+            raise ValueError(f"at most {MAX_DIMENSIONS} sizes, none of them negative, are read")
+        budget.spend(math.prod(shape) * values.itemsize, what)
+        if places.dtype.kind != "i" or min(places.ravel().tolist(), default=0) < 0:
+            raise ValueError("its indices must be whole numbers of at least 0")
+        dense = np.zeros(shape, values.dtype)
+        if places.ndim == 2:
+            dense[tuple(places.T)] = values
+        else:
+            dense.reshape(-1)[places] = values
+        return dense
+    except FileFormatError:
+        raise
+    except Exception as error:  # sizes that do not match the bytes, unknown dtypes
+        raise FileFormatError(
+            f"from_onnx: the sparse constant {sparse.values.name!r:.80}, said to be of shape "
+            f"{shape}, cannot be read: {error}"
+        ) from error
+
+
 def _declared_shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
@@ -250,6 +285,10 @@ def _node(node: onnx.NodeProto, position: int, external: ExternalData, budget: B
         )
     attributes = {}
     for attribute in node.attribute:
+        what = f"{label}: {attribute.name!r:.80}"
+        # A number becomes an object, and the list points to it.
+        n_listed = max(len(attribute.floats), len(attribute.ints), len(attribute.strings))
+        budget.spend(_LISTED_BYTES * n_listed, what)
         try:
             value = helper.get_attribute_value(attribute)
         except ValueError as error:
@@ -257,7 +296,10 @@ def _node(node: onnx.NodeProto, position: int, external: ExternalData, budget: B
         if isinstance(value, onnx.TensorProto):
             with _errors_of(label):
                 value = _array(value, external)
-            budget.spend(value.nbytes, f"{label}: {attribute.name!r:.80}")
+            budget.spend(value.nbytes, what)
+        elif isinstance(value, onnx.SparseTensorProto):
+            with _errors_of(label):
+                value = _dense(value, budget, what)
         attributes[attribute.name] = (
             value.decode(errors="replace") if isinstance(value, bytes) else value
         )

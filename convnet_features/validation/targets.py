@@ -38,6 +38,7 @@ class Targets:
     classes : ndarray or None
         The labels that codes stand for.
     offset, scale : ndarray of shape (n_outputs,), or None
+        None where numbers are not standardised.
     one_dimensional : bool
         Whether y had one dimension.
     """
@@ -283,8 +284,15 @@ def _encode_numbers(
     else:
         offset, scale = _standard(values, weights)
     with np.errstate(over="ignore"):
-        standardised = ((values - offset) / scale).astype(np.float32)
+        # A network that was read from elsewhere gives numbers as they are.
+        standard = values if scale is None else (values - offset) / scale
+        standardised = standard.astype(np.float32)
     if not are_finite(standardised):
+        if scale is None:
+            raise ValueError(
+                f"{name}: y holds {magnitude(values):g}, which is too large for the "
+                "float32 numbers that the network gives. Give it its right value, or divide y."
+            )
         raise ValueError(
             f"{name}: y holds {magnitude(values):g}, which is too large beside the mean "
             f"({np.asarray(offset).tolist()}) and the deviation ({np.asarray(scale).tolist()}) by "

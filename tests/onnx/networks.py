@@ -11,9 +11,11 @@ from theano import tensor
 from convnet_features import nonlinearities as own
 from convnet_features.layers import (
     BatchNormLayer,
+    BiasLayer,
     BroadcastMergeLayer,
     Conv2DLayer,
     ParametricRectifierLayer,
+    ScaleLayer,
     TransposedConv2DLayer,
 )
 
@@ -143,6 +145,11 @@ NETWORKS = {
         *_after_conv(ll.DenseLayer, num_units=6, nonlinearity=None),
         ("norm", BatchNormLayer, {"gamma": None, "beta": None}),
     ],
+    "scales": _after_conv(ScaleLayer),
+    "scales of pixels": _after_conv(ScaleLayer, shared_axes=(0, 1)),
+    "biases": [CONV, ("pooled", ll.MaxPool2DLayer, {"pool_size": 2}), ("moved", BiasLayer)],
+    "biases of rows": _after_conv(BiasLayer, shared_axes=(0, 1, 3)),
+    "no biases": _after_conv(BiasLayer, b=None),
     "dense": _after_conv(ll.DenseLayer, num_units=6),
     "dense without bias": _after_conv(ll.DenseLayer, num_units=6, b=None),
     "dropout": [CONV, ("noise", ll.DropoutLayer), ("dense", ll.DenseLayer, {"num_units": 6})],

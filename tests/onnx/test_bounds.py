@@ -318,9 +318,9 @@ def one_weight_in_many_layers(foreign):
 
 
 def channels_without_end(foreign):
-    """Four numbers a channel, of a value with 67 million channels."""
+    """A slope a channel, of a value with 67 million channels."""
     foreign.shape = (1 << 26, 1, 1)
-    foreign("Add", foreign.constant(np.float32(1)))
+    foreign("PRelu", foreign.constant(np.float32(1)))
 
 
 def packed_dimensions(foreign):
@@ -444,6 +444,76 @@ def test_too_many_constants(foreign):
     model.graph.initializer.extend([numpy_helper.from_array(np.float32(0), "same")] * 2)
     with pytest.raises(FileFormatError, match=r"from_onnx: two constants are called 'same'\."):
         from_onnx(model)
+
+
+def test_lists_of_attributes_are_counted(foreign):
+    """Two bytes of a file become an object of 32, and a place in a list."""
+    foreign("Relu", many=[1])
+    model = foreign.model()
+    model.graph.node[0].attribute[0].ints.extend([1] * 2_500_000)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError) as caught:
+        from_onnx(model)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert str(caught.value).startswith("from_onnx: node 0 (Relu): 'many': the constants and")
+    assert peak < 10e6  # the list itself would take 20
+
+
+def sparse(values, places, shape):
+    return helper.make_sparse_tensor(
+        numpy_helper.from_array(np.asarray(values, np.float32), "onnx::sparse"),
+        numpy_helper.from_array(np.asarray(places, np.int64), "places"),
+        shape,
+    )
+
+
+class TestSparse:
+    """Tensors that may be far larger than the file."""
+
+    @pytest.mark.parametrize(
+        ("places", "shape"), [([[0, 0, 0], [1, 0, 0]], (2, 1, 1)), ([0, 1], (2, 1, 1))]
+    )
+    @pytest.mark.parametrize("as_attribute", [False, True])
+    def test_values(self, places, shape, as_attribute, foreign, images):
+        tensor = sparse([2.0, -3.0], places, shape)
+        foreign("Add", "onnx::sparse")
+        model = foreign.model()
+        if as_attribute:
+            node = helper.make_node("Constant", [], ["onnx::sparse"], sparse_value=tensor)
+            model.graph.node.insert(0, node)
+        else:
+            model.graph.sparse_initializer.append(tensor)
+        features = from_onnx(model, engine="portable").transform(images)
+        expected = images + np.float32([2, -3])[:, None, None]
+        assert_close(features, expected.reshape(3, -1), "float32")
+
+    @pytest.mark.parametrize(
+        ("places", "shape", "text"),
+        [
+            ([0], (1 << 20, 1 << 20), "take more than .* bytes, far more than are in the file"),
+            ([5], (2, 2), "said to be of shape \\(2, 2\\), cannot be read"),
+            ([-1], (2, 2), "its indices must be whole numbers of at least 0"),
+            ([[0, 0, 0]], (2, 2), "cannot be read"),
+            ([0], (-1, -1), "none of them negative"),
+            ([0], (1,) * 9, "at most 8 sizes"),
+        ],
+    )
+    def test_refused(self, places, shape, text, foreign):
+        foreign("Relu")
+        model = foreign.model()
+        tensor = sparse([1.0], places, (1,) * len(shape))
+        tensor.dims[:] = shape
+        model.graph.sparse_initializer.append(tensor)
+        with pytest.raises(FileFormatError, match=text):
+            from_onnx(model)
+
+    def test_names(self, foreign):
+        foreign("Relu")
+        model = foreign.model()
+        model.graph.sparse_initializer.extend([sparse([1.0], [0], (2,))] * 2)
+        with pytest.raises(FileFormatError, match="two constants are called 'onnx::sparse'"):
+            from_onnx(model)
 
 
 @pytest.mark.parametrize("what", ["input", "output"])

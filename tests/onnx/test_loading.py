@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 from convnet_features import nonlinearities as own
 from convnet_features.exceptions import FileFormatError, NetworkError
-from convnet_features.layers import BroadcastMergeLayer
+from convnet_features.layers import BiasLayer, BroadcastMergeLayer, ScaleLayer
 from convnet_features.onnx import from_onnx, to_onnx
 from convnet_features.onnx import reading as reading_module
 
@@ -436,6 +436,71 @@ def test_arithmetic_on_the_input(foreign, assert_reads):
     foreign("Div", foreign.constant(np.float32([0.2, 0.3]).reshape(2, 1, 1)))
     foreign("Conv", foreign.weights(3, 2, 3, 3))
     assert assert_reads(foreign.model()).input_scale_ == pytest.approx(1 / 255)
+
+
+def test_constants_that_nothing_takes_up_are_no_normalisation(foreign, assert_reads, images):
+    """A later training would let a normalisation look at the batch."""
+    foreign("Sub", foreign.weights(2, 1, 1))
+    foreign("Div", foreign.weights(1, 2, 1, 1, positive=True))
+    foreign("MaxPool", kernel_shape=[2, 2])
+    foreign("Mul", foreign.weights(2, 8, 1))
+    foreign("Add", foreign.constant(np.float32(0.5)))
+    foreign("Mul", foreign.weights(10))
+    layers = assert_reads(foreign.model()).layers_
+    kinds = [type(layer) for layer in layers.values()]
+    assert kinds[1:] == [
+        BiasLayer,
+        ScaleLayer,
+        ll.MaxPool2DLayer,
+        ScaleLayer,
+        BiasLayer,
+        ScaleLayer,
+    ]
+    shapes = [p.get_value().shape for layer in layers.values() for p in layer.get_params()]
+    assert shapes == [(2,), (2,), (2, 8), (), (10,)]
+
+
+@pytest.mark.parametrize("constant", [(3, 2, 9, 11), (5, 9, 11), (1, 1, 2, 9, 11)])
+@pytest.mark.parametrize("operator", ["Add", "Mul"])
+def test_constants_that_are_larger_than_the_value(operator, constant, foreign):
+    foreign(operator, foreign.weights(*constant))
+    with pytest.raises(NetworkError, match=rf"node 0 \({operator}\): a constant of shape"):
+        from_onnx(foreign.model())
+
+
+def test_training_goes_on(foreign, images, rng):
+    """Numbers are learnt as they are; their mean and deviation are not known."""
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    foreign("GlobalAveragePool")
+    foreign("Flatten")
+    extractor = from_onnx(foreign.model(), engine="portable").set_params(
+        update_learning_rate=0.1, update_momentum=0, batch_size=3
+    )
+    W = next(p for p in extractor._model.network.params if p.name.endswith(".W"))
+    before, y = W.get_value(), rng.normal(size=(3, 4)) + 5
+    outputs = extractor.predict(images)
+    extractor.partial_fit(images, y)
+    # One step down the mean of the squared error, whose gradient finite differences give.
+    place = (1, 0, 2, 1)
+    moved = W.get_value()
+    losses = []
+    for step in (-1e-2, 1e-2):
+        W.set_value(before)
+        W.get_value(borrow=True)[place] += step
+        losses.append(np.square(extractor.predict(images) - y).mean())
+    assert outputs.dtype == np.float32
+    gradient = (losses[1] - losses[0]) / 2e-2
+    np.testing.assert_allclose((before - moved)[place], 0.1 * gradient, rtol=1e-3)
+
+
+def test_targets_that_do_not_suit_what_was_read(foreign, images):
+    foreign("GlobalAveragePool")
+    foreign("Flatten")
+    extractor = from_onnx(foreign.model(), engine="portable")
+    with pytest.raises(ValueError, match="y has 3 columns, and the network gives 2 numbers"):
+        extractor.partial_fit(images, np.zeros((3, 3)))
+    with pytest.raises(ValueError, match=r"y holds 1e\+300, which is too large for the float32"):
+        extractor.partial_fit(images, np.full((3, 2), 1e300))
 
 
 def test_one_bias_a_pixel(foreign, assert_reads):

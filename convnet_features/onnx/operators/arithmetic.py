@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-from lasagne.layers import ElemwiseMergeLayer, ElemwiseSumLayer, NonlinearityLayer
+from lasagne.layers import Conv2DLayer, ElemwiseMergeLayer, ElemwiseSumLayer, NonlinearityLayer
 
-from ...layers import BatchNormLayer, BroadcastMergeLayer, TransposedConv2DLayer
+from ...layers import (
+    BatchNormLayer,
+    BiasLayer,
+    BroadcastMergeLayer,
+    ScaleLayer,
+    TransposedConv2DLayer,
+)
 from ..nonlinearities import gated
 from ..plan import PlannedLayer, finite_weights
 from ..reading import Node
@@ -66,7 +71,8 @@ def _affine(
 ) -> PlannedLayer:
     """x · factor + offset, one number a channel, joined to the sum in front where there is one.
 
-    Where there is none it is a batch normalisation, with the weights `alone` and `params`.
+    Where there is none they are layers of their own; of a batch normalisation one, with the
+    weights `alone` and `params`.
     """
     channels = x.shape[0]
     if factor.shape != (channels,) or offset.shape != (channels,):
@@ -74,9 +80,11 @@ def _affine(
     # As many channels as the values have, which may be more than there are numbers in the file.
     reader.budget.spend(16 * channels, node.label)
     if not reader.may_join(x, node) or x.params.get("untie_biases"):
-        if len(x.shape) not in (1, 3):
-            raise unsupported(node, f"arithmetic on values of shape {(None, *x.shape)}")
-        alone = alone or {"gamma": factor, "beta": offset}
+        if alone is None:
+            columns = (1, channels, *[1] * (len(x.shape) - 1))
+            return _scaled_and_moved(
+                reader, node, x, factor.reshape(columns), offset.reshape(columns)
+            )
         if any(each.shape != (channels,) for each in alone.values()):
             raise unsupported(node, f"a normalisation of {channels} channels")
         return reader.plan.add(node.outputs[0], BatchNormLayer, x, alone, **params)
@@ -99,6 +107,47 @@ def _times_units(x: PlannedLayer, weights: np.ndarray, factor: np.ndarray) -> np
     return weights * by_unit
 
 
+def _scaled_and_moved(
+    reader: Any,
+    node: Node,
+    x: PlannedLayer,
+    factor: np.ndarray | None = None,
+    offset: np.ndarray | None = None,
+) -> PlannedLayer:
+    """x · factor + offset, each in a layer of its own where it does anything.
+
+    Each has as many axes as x, of size 1 where it is the same for all; None for nothing.
+    """
+    output = node.outputs[0]
+    moves = offset is not None and bool(offset.any())
+    if factor is not None and (factor != 1).any():
+        name = f"{output}_scaled" if moves else output
+        x = _with_parameter(reader, name, ScaleLayer, x, "scales", factor)
+    if offset is not None and moves:
+        x = _with_parameter(reader, output, BiasLayer, x, "b", offset)
+    return x
+
+
+def _with_parameter(
+    reader: Any, value: str, layer_class: type, x: PlannedLayer, name: str, parameter: np.ndarray
+) -> PlannedLayer:
+    shared = tuple(axis for axis, size in enumerate(parameter.shape) if size == 1)
+    weights = np.squeeze(parameter, shared)
+    return reader.plan.add(value, layer_class, x, {name: weights}, shared_axes=shared)
+
+
+def _spread(constant: np.ndarray, x: PlannedLayer) -> np.ndarray | None:
+    """A constant that is broadcast to x, with as many axes; None if it is broadcast otherwise."""
+    rank = 1 + len(x.shape)
+    if constant.ndim > rank:
+        return None
+    spread = np.asarray(constant, np.float64).reshape(
+        (1,) * (rank - constant.ndim) + constant.shape
+    )
+    fits = all(size in (1, own) for size, own in zip(spread.shape, (1, *x.shape), strict=True))
+    return spread if fits else None
+
+
 @reads("Add", "Sub")
 def _addition(reader: Any, node: Node) -> PlannedLayer:
     found = reader.layer_and_constant(node)
@@ -110,21 +159,23 @@ def _addition(reader: Any, node: Node) -> PlannedLayer:
         factor = -1.0 if constant_first else 1.0
         constant = factor * -constant
     offset = by_channel(constant, x)
-    if offset is not None:
+    joins = reader.may_join(x, node)
+    if offset is not None and joins:
         return _affine(reader, node, x, np.broadcast_to(factor, x.shape[:1]), offset)
-    if factor != 1:
-        raise unsupported(node, f"{x.shape} taken from a constant of shape {constant.shape}")
-    return _untied(reader, node, x, constant)
+    spread = _spread(constant, x)
+    if spread is None:
+        raise unsupported(node, f"a constant of shape {constant.shape} added to {x.shape}")
+    of_images = (
+        joins and factor == 1 and issubclass(x.layer_class, (Conv2DLayer, TransposedConv2DLayer))
+    )
+    if of_images and spread.shape[1:] == x.shape:
+        return _untied(reader, node, x, spread)
+    sign = np.full((1,) * spread.ndim, factor)
+    return _scaled_and_moved(reader, node, x, sign, spread)
 
 
 def _untied(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> PlannedLayer:
-    """x + one number a pixel."""
-    from lasagne.layers import Conv2DLayer
-
-    kinds = (Conv2DLayer, TransposedConv2DLayer)
-    joins = reader.may_join(x, node) and issubclass(x.layer_class, kinds)
-    if not joins or constant.size != math.prod(x.shape) or constant.shape[-3:] != x.shape:
-        raise unsupported(node, f"a constant of shape {constant.shape} added to {x.shape}")
+    """x + one number a pixel, as the biases of the convolution that computes x."""
     bias, constant = x.weights["b"], finite_weights(constant.reshape(x.shape), node.outputs[0])
     if bias is not None:
         constant = constant + (bias if bias.ndim == 3 else bias[:, None, None])
@@ -151,10 +202,14 @@ def _multiplication(reader: Any, node: Node) -> PlannedLayer:
         reader.input_scale *= constant.item()
         return x
     factor = by_channel(constant, x)
-    if factor is not None and (reader.may_join(x, node) or constant.size > 1):
+    if factor is not None and reader.may_join(x, node):
         return _affine(reader, node, x, factor, np.broadcast_to(0.0, x.shape[:1]))
-    if constant.size != 1:
+    spread = _spread(constant, x)
+    if spread is None:
         raise unsupported(node, f"a constant of shape {constant.shape} times {x.shape}")
+    if constant.size != 1:
+        return _scaled_and_moved(reader, node, x, spread)
+    # A single number is no parameter.
     return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[float(constant.item())])
 
 
