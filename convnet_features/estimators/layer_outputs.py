@@ -100,7 +100,7 @@ class LayerOutputs:
         model = self._current_model()
         layer_names(model.network, name, "layer")
         compute, to_network, scale = model.function(name), model.to_network, model.input_scale
-        input_shape = tuple(model.input_shape)
+        input_shape: Any = tuple(model.input_shape)
 
         def layer_output(batch: Any) -> np.ndarray:
             given = np.asarray(batch)
@@ -183,7 +183,7 @@ class LayerOutputs:
         return self._model
 
     def _images(self, X: Any) -> Any:
-        images, _ = check_images(self, X, self._model.input_shape, reset=False)
+        images, _ = check_images(self, X, self._model.input_shape, reset=False)  # type: ignore[arg-type]
         check_scaled_images(type(self).__name__, images, self._model.input_scale)
         return images
 

@@ -18,6 +18,7 @@ from .grad_cam import GradCAMDisplay
 from .learning_curves import LearningCurvesDisplay
 from .nolearn_names import (
     draw_to_file,
+    draw_to_notebook,
     plot_conv_activity,
     plot_conv_weights,
     plot_loss,
@@ -40,6 +41,7 @@ __all__ = [
     "OcclusionDisplay",
     "SaliencyDisplay",
     "draw_to_file",
+    "draw_to_notebook",
     "explain",
     "plot_conv_activity",
     "plot_conv_weights",

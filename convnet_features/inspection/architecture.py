@@ -45,6 +45,8 @@ class LayerBox:
         How many numbers it learns.
     incoming : tuple of int
         The positions of the layers it stands on.
+    arguments : str
+        What its class was given, as far as layers keep it: "num_filters=32, ...".
     """
 
     name: str
@@ -52,13 +54,20 @@ class LayerBox:
     shape: tuple[int | None, ...]
     n_params: int
     incoming: tuple[int, ...]
+    arguments: str = ""
 
     @property
     def text(self) -> str:
         """Two lines: the name and class; the output's shape and the parameters."""
+        return self.lines(output_shape=True, verbose=False)
+
+    def lines(self, output_shape: bool, verbose: bool) -> str:
+        """The name and class; the shape and the parameters; the arguments."""
         size = "×".join("?" if size is None else str(size) for size in self.shape)
-        params = f", {self.n_params:,} parameters" if self.n_params else ""
-        return f"{self.name}: {self.kind}\n{size}{params}"
+        params = f"{self.n_params:,} parameters" if self.n_params else ""
+        facts = ", ".join(fact for fact in (size if output_shape else "", params) if fact)
+        each = [f"{self.name}: {self.kind}", facts, self.arguments if verbose else ""]
+        return "\n".join(line for line in each if line)
 
 
 class ArchitectureDisplay(Display):
@@ -102,8 +111,8 @@ class ArchitectureDisplay(Display):
         Parameters
         ----------
         estimator : estimator, Pipeline, Lasagne layer, or sequence of layers
-            A fitted network, a Pipeline or search with one in it, or output
-            layers.
+            A fitted network, a Pipeline or search with one in it, an initialised
+            `NeuralNet`, or output layers.
 
         Returns
         -------
@@ -111,7 +120,11 @@ class ArchitectureDisplay(Display):
             Not yet drawn.
         """
         if not (is_layer(estimator) or isinstance(estimator, list | tuple)):
-            estimator = list(find_fitted_network(estimator).net.layers_.values())
+            # A NeuralNet has layers before it is fitted.
+            layers = getattr(estimator, "layers_", None)
+            if layers is None:
+                layers = find_fitted_network(estimator).net.layers_
+            estimator = list(layers.values())
         return cls(_boxes(estimator))
 
     def plot(
@@ -119,6 +132,8 @@ class ArchitectureDisplay(Display):
         ax: Any = None,
         *,
         figsize: tuple[float, float] | None = None,
+        output_shape: bool = True,
+        verbose: bool = False,
         **text_params: Any,
     ) -> ArchitectureDisplay:
         """Draw the graph.
@@ -129,6 +144,10 @@ class ArchitectureDisplay(Display):
             Where to draw; a new figure of fitting size by default.
         figsize : (float, float), optional
             Of a new figure, in inches.
+        output_shape : bool, default=True
+            Whether boxes tell the shapes of outputs.
+        verbose : bool, default=False
+            Whether boxes tell the layers' arguments, in a third line of small print.
         **text_params
             For :meth:`matplotlib.axes.Axes.text`.
 
@@ -144,13 +163,15 @@ class ArchitectureDisplay(Display):
         for route in routes:
             self._draw_arrow(np.asarray(route) * (COLUMN, -ROW))
         for box, centre in zip(self.boxes, centres, strict=True):
-            self._draw_box(box, centre, text_params)
+            self._draw_box(box.lines(output_shape, verbose), box.kind, centre, text_params)
         self.axes_.set_axis_off()
         self.axes_.set_aspect("equal")
         self.axes_.autoscale_view()
         return self
 
-    def _draw_box(self, box: LayerBox, centre: np.ndarray, text_params: dict[str, Any]) -> None:
+    def _draw_box(
+        self, text: str, kind: str, centre: np.ndarray, text_params: dict[str, Any]
+    ) -> None:
         from matplotlib.patches import FancyBboxPatch
 
         patch = FancyBboxPatch(
@@ -158,13 +179,14 @@ class ArchitectureDisplay(Display):
             BOX_WIDTH,
             BOX_HEIGHT,
             boxstyle="round,pad=0,rounding_size=0.08",
-            facecolor=_colour(box.kind),
+            facecolor=_colour(kind),
             edgecolor="#555555",
             linewidth=0.8,
         )
         self.axes_.add_patch(patch)
-        options = {"ha": "center", "va": "center", "fontsize": 8, "color": "black", **text_params}
-        self.axes_.text(*centre, box.text, **options)
+        size = 8 if text.count("\n") < 2 else 6
+        options = {"ha": "center", "va": "center", "fontsize": size, "color": "black"}
+        self.axes_.text(*centre, text, **options | text_params)
 
     def _draw_arrow(self, points: np.ndarray) -> None:
         from matplotlib.patches import FancyArrowPatch
@@ -201,7 +223,18 @@ def _box(layer: Any, position: int, positions: dict[int, int]) -> LayerBox:
         shape=tuple(layer.output_shape[1:]),
         n_params=int(sum(sizes)),
         incoming=tuple(positions[id(each)] for each in below if each is not None),
+        arguments=_arguments(layer),
     )
+
+
+def _arguments(layer: Any) -> str:
+    """What nolearn told of a layer: its sizes, its share of dropout, its nonlinearity."""
+    told = ("num_filters", "num_units", "filter_size", "pool_size", "stride", "p", "nonlinearity")
+    held = {name: getattr(layer, name) for name in told if hasattr(layer, name)}
+    if "nonlinearity" in held:
+        function = held["nonlinearity"]
+        held["nonlinearity"] = getattr(function, "__name__", type(function).__name__)
+    return ", ".join(f"{name}={value}" for name, value in held.items())
 
 
 def _colour(kind: str) -> str:

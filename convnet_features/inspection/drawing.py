@@ -33,6 +33,25 @@ class Display:
     figure_: Any
     axes_: Any
 
+    def savefig(self, filename: Any, **params: Any) -> None:
+        """Save the last drawing.
+
+        Parameters
+        ----------
+        filename : path
+            Its ending says the format: .png, .svg, .pdf.
+        **params
+            For :meth:`matplotlib.figure.Figure.savefig`.
+
+        Raises
+        ------
+        ValueError
+            If nothing was drawn yet.
+        """
+        if not hasattr(self, "figure_"):
+            raise ValueError(f"{type(self).__name__}: nothing was drawn yet; call plot() first.")
+        self.figure_.savefig(filename, **params)
+
     def _summary(self) -> str:
         raise NotImplementedError
 

@@ -14,6 +14,7 @@ from .saliency import SaliencyDisplay
 
 __all__ = [
     "draw_to_file",
+    "draw_to_notebook",
     "plot_conv_activity",
     "plot_conv_weights",
     "plot_loss",
@@ -127,16 +128,24 @@ def plot_saliency(net: Any, X: Any, figsize: Any = None) -> SaliencyDisplay:
 
 
 def draw_to_file(
-    layers: Any, filename: str | os.PathLike[str], **savefig_params: Any
+    layers: Any,
+    filename: str | os.PathLike[str],
+    output_shape: bool = True,
+    verbose: bool = False,
+    **savefig_params: Any,
 ) -> ArchitectureDisplay:
     """Draw the graph of layers into a file.
 
     Parameters
     ----------
     layers : estimator, Pipeline, Lasagne layer, or sequence of layers
-        What to draw.
+        What to draw. A `NeuralNet` need not be fitted, but initialised.
     filename : path
         Its ending says the format: .png, .svg, .pdf.
+    output_shape : bool, default=True
+        Whether boxes tell the shapes of outputs.
+    verbose : bool, default=False
+        Whether boxes tell the layers' arguments.
     **savefig_params
         For :meth:`matplotlib.figure.Figure.savefig`.
 
@@ -145,6 +154,29 @@ def draw_to_file(
     ArchitectureDisplay
         Drawn.
     """
-    display = ArchitectureDisplay.from_estimator(layers).plot()
-    display.figure_.savefig(filename, **savefig_params)
+    display = draw_to_notebook(layers, output_shape=output_shape, verbose=verbose)
+    display.savefig(filename, **savefig_params)
     return display
+
+
+def draw_to_notebook(
+    layers: Any, output_shape: bool = True, verbose: bool = False
+) -> ArchitectureDisplay:
+    """Draw the graph of layers; a notebook shows it.
+
+    Parameters
+    ----------
+    layers : estimator, Pipeline, Lasagne layer, or sequence of layers
+        What to draw. A `NeuralNet` need not be fitted, but initialised.
+    output_shape : bool, default=True
+        Whether boxes tell the shapes of outputs.
+    verbose : bool, default=False
+        Whether boxes tell the layers' arguments.
+
+    Returns
+    -------
+    ArchitectureDisplay
+        Drawn.
+    """
+    display = ArchitectureDisplay.from_estimator(layers)
+    return display.plot(output_shape=output_shape, verbose=verbose)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +14,12 @@ from ..exceptions import NetworkError
 from ..locks import new_lock
 from .arguments import fault
 from .first_use import import_for_networks
+from .inputs import InputShape, check_input_names, check_integers
+from .pixels import to_network
+from .references import resolved
 from .spec import LayerSpec, automatic_name, check_layer_name
 
-__all__ = ["Network", "Target", "build_network", "initialisation"]
+__all__ = ["Network", "Target", "build_network", "initialisation", "is_built"]
 
 #: What the network learns: one of several classes, numbers, or several yes-or-no labels.
 Target = Literal["classes", "numbers", "labels"]
@@ -35,23 +38,64 @@ class Network:
     Attributes
     ----------
     output : lasagne.layers.Layer
-        The output layer.
+        The output layer; of several, the last.
     layers : dict of str to lasagne.layers.Layer
         Every layer by name, inputs first.
-    input_shape : (int, int, int)
-        (channels, height, width).
+    input_shape : (int, int, int), or dict
+        (channels, height, width); of several inputs, the shape of each by name.
+    outputs : tuple of lasagne.layers.Layer
+        All output layers.
+    inputs : dict of str to lasagne.layers.InputLayer
+        The input layers by name.
     """
 
     output: Any
     layers: dict[str, Any]
-    input_shape: tuple[int, ...]
+    input_shape: InputShape
+    outputs: tuple[Any, ...] = ()
+    inputs: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        from lasagne.layers import InputLayer
+
+        inputs = {name: each for name, each in self.layers.items() if isinstance(each, InputLayer)}
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "outputs", self.outputs or (self.output,))
 
     @property
     def input(self) -> Any:
-        """The input layer."""
-        from lasagne.layers import InputLayer
+        """The input layer; of several, the first."""
+        return next(iter(self.inputs.values()))
 
-        return next(layer for layer in self.layers.values() if isinstance(layer, InputLayer))
+    @property
+    def input_vars(self) -> list[Any]:
+        """The variables of the input layers, which programs take first."""
+        return [layer.input_var for layer in self.inputs.values()]
+
+    def data(self, X: Any, scale: float = 1.0) -> list[np.ndarray]:
+        """X as `input_vars` take it: an array for each, of its dtype.
+
+        Parameters
+        ----------
+        X : array-like, or mapping of str to array-like
+            Of shape (n_samples, ...); several inputs by the names of their layers.
+        scale : float, default=1
+            Numbers, unlike whole numbers of an integer input, are multiplied by it.
+
+        Returns
+        -------
+        list of ndarray
+
+        Raises
+        ------
+        ValueError
+            If an input lacks or is too much (a NetworkError), or an integer input
+            gets other numbers.
+        """
+        layers = self.inputs
+        arrays = X if isinstance(X, Mapping) else {next(iter(layers)): X}
+        check_input_names(arrays, layers)
+        return [_converted(name, layers[name], arrays[name], scale, self) for name in layers]
 
     @property
     def params(self) -> list[Any]:
@@ -62,7 +106,7 @@ class Network:
         """``lasagne.layers.get_all_params`` of the output; that takes n² time for n of them."""
         from lasagne.layers import get_all_layers
 
-        layers = get_all_layers(self.output)
+        layers = get_all_layers(list(self.outputs))
         return list(dict.fromkeys(param for each in layers for param in each.get_params(**tags)))
 
     @property
@@ -100,7 +144,7 @@ def initialisation(seed: int) -> Iterator[None]:
 
 def build_network(
     layers: Sequence[LayerSpec] | Callable[..., Any] | Any,
-    input_shape: tuple[int, ...],
+    input_shape: InputShape,
     n_outputs: int | None,
     target: Target,
     seed: int | None,
@@ -109,12 +153,13 @@ def build_network(
 
     Parameters
     ----------
-    layers : sequence of LayerSpec, callable, or lasagne.layers.Layer
-        A callable goes from the input layer (and ``n_outputs``, if it has an
-        argument of that name) to the output layer. A layer is the output of a
-        network that is built already.
-    input_shape : tuple of int
-        (channels, height, width).
+    layers : sequence of LayerSpec, callable, lasagne.layers.Layer, or list of them
+        A callable goes from the input layer (of several, a dictionary of them; and
+        ``n_outputs``, if it has an argument of that name) to the output layer. A
+        layer is the output of a network that is built already; so are several.
+    input_shape : tuple of int, or dict of str to tuple of int
+        (channels, height, width); of several inputs, the shape of each by the name
+        of its layer.
     n_outputs : int or None
         How many numbers the output layer must give a sample; None takes the
         output layer as it is declared.
@@ -142,49 +187,91 @@ def build_network(
             "layer."
         )
     with nullcontext() if seed is None else initialisation(seed):
-        if hasattr(layers, "output_shape"):
-            network = _from_layer(layers, input_shape)
+        if is_built(layers):
+            network = _from_layers(layers, input_shape)
         elif callable(layers):
             network = _from_callable(layers, input_shape, n_outputs)
         else:
             network = _from_specs(layers, input_shape, n_outputs, target)
     _check_input(network, input_shape)
+    _take_integers(network)
     if n_outputs is not None:
         _check_output(network, n_outputs, target)
         _check_rows(network)
     return network
 
 
-def _input_layer(input_shape: tuple[int, ...], name: str = "input") -> Any:
+def is_built(layers: Any) -> bool:
+    """Whether `layers` is an output layer, or a list of them."""
+    some = layers if isinstance(layers, list | tuple) and layers else [layers]
+    return all(hasattr(each, "output_shape") and not isinstance(each, type) for each in some)
+
+
+def _input_layer(shape: tuple[int, ...], name: str = "input", dtype: str = "float32") -> Any:
     from lasagne.layers import InputLayer
+
+    return InputLayer((None, *shape), input_var=_input_variable(name, shape, dtype), name=name)
+
+
+def _input_variable(name: str, shape: tuple[int, ...], dtype: str) -> Any:
     from pytensor.tensor import tensor
 
-    shape = (None, *input_shape)
     # Lasagne would make a variable that knows ranks only; known sizes let borders be fused.
-    images = tensor(f"{name}.input", dtype="float32", shape=shape)
-    return InputLayer(shape, input_var=images, name=name)
+    return tensor(f"{name}.input", dtype=dtype, shape=(None, *shape))
 
 
-def _from_layer(output: Any, input_shape: tuple[int, ...]) -> Network:
+def _take_integers(network: Network) -> None:
+    """Let inputs that an embedding reads be integers, where they were made without saying so."""
+    for name, layer in network.inputs.items():
+        if _embeddings(layer, network) and layer.input_var.dtype.startswith("float"):
+            layer.input_var = _input_variable(name, tuple(layer.shape[1:]), "int32")
+
+
+def _embeddings(input_layer: Any, network: Network) -> list[Any]:
+    """The embeddings that read an input's numbers as positions in their tables."""
+    from lasagne.layers import EmbeddingLayer, get_all_layers
+
+    return [
+        layer
+        for layer in network.layers.values()
+        if isinstance(layer, EmbeddingLayer) and input_layer in get_all_layers(layer.input_layer)
+    ]
+
+
+def _converted(name: str, layer: Any, array: Any, scale: float, network: Network) -> np.ndarray:
+    """`array` in the dtype of an input layer's variable."""
+    dtype = layer.input_var.dtype
+    if dtype.startswith("float"):
+        return to_network(array, scale)
+    tables = [each.input_size for each in _embeddings(layer, network)]
+    return check_integers(name, array, dtype, min(tables, default=None))
+
+
+def _from_layers(output: Any, input_shape: InputShape) -> Network:
     """The layers that `output` stands on, named as nolearn names them: ``conv2d1``."""
     from lasagne.layers import get_all_layers
 
+    outputs = tuple(output) if isinstance(output, list | tuple) else (output,)
     named: dict[str, Any] = {}
-    for position, layer in enumerate(get_all_layers(output)):
+    for position, layer in enumerate(get_all_layers(list(outputs))):
         name = layer.name or automatic_name(type(layer), position)
         check_layer_name(name)
         if name in named:
             raise NetworkError(f"layers: two layers have the name {name!r}; give each its own.")
         named[name] = layer
-    return Network(output, named, input_shape)
+    return Network(outputs[-1], named, input_shape, outputs)
 
 
 def _from_callable(
-    builder: Callable[..., Any], input_shape: tuple[int, ...], n_outputs: int | None
+    builder: Callable[..., Any], input_shape: InputShape, n_outputs: int | None
 ) -> Network:
     from lasagne.layers import get_all_layers
 
-    input_layer = _input_layer(input_shape)
+    input_layer: Any
+    if isinstance(input_shape, Mapping):
+        input_layer = {name: _input_layer(shape, name) for name, shape in input_shape.items()}
+    else:
+        input_layer = _input_layer(input_shape)
     takes_outputs = "n_outputs" in inspect.signature(builder).parameters
     output = builder(input_layer, **({"n_outputs": n_outputs} if takes_outputs else {}))
     if not hasattr(output, "output_shape"):
@@ -209,12 +296,15 @@ def _name(builder: Any) -> str:
 
 
 def _from_specs(
-    specs: Sequence[LayerSpec], input_shape: tuple[int, ...], n_outputs: int | None, target: Target
+    specs: Sequence[LayerSpec], input_shape: InputShape, n_outputs: int | None, target: Target
 ) -> Network:
     from lasagne.layers import InputLayer
 
     built: dict[str, Any] = {}
-    if not issubclass(specs[0].layer_class, InputLayer):
+    if isinstance(input_shape, Mapping):
+        inputs = [spec.name for spec in specs if issubclass(spec.layer_class, InputLayer)]
+        check_input_names(input_shape, inputs)
+    elif not issubclass(specs[0].layer_class, InputLayer):
         built["input"] = _input_layer(input_shape)
     for position, spec in enumerate(specs):
         if spec.name in built:
@@ -223,18 +313,50 @@ def _from_specs(
                 "already; give the layer another."
             )
         if issubclass(spec.layer_class, InputLayer):
-            if position:
+            if isinstance(input_shape, Mapping):
+                shape = input_shape[spec.name]
+            elif position == 0:
+                shape = input_shape
+            else:
                 raise NetworkError(
-                    f"layer {spec.name!r} (InputLayer): only the first layer may be an input."
+                    f"layer {spec.name!r} (InputLayer): only the first layer may be an input, as X "
+                    "is one array; give several inputs as a dictionary."
                 )
-            _check_declared(spec.name, spec.params.get("shape"), input_shape)
-            built[spec.name] = _input_layer(input_shape, spec.name)
+            _check_declared(spec.name, spec.params.get("shape"), shape)
+            built[spec.name] = _input_layer(shape, spec.name, _declared_dtype(spec))
             continue
         params = dict(spec.params)
         if spec is specs[-1]:
             params = _output_params(spec, n_outputs, target)
-        built[spec.name] = _build_layer(spec, params, built)
-    return Network(built[specs[-1].name], built, input_shape)
+        wrapper = params.pop("layer_wrapper", None)
+        layer = built[spec.name] = _build_layer(spec, params, built)
+        if wrapper is not None:
+            built.update(_wrapped(spec.name, layer, wrapper))
+    return Network(next(reversed(built.values())), built, input_shape)
+
+
+def _declared_dtype(spec: LayerSpec) -> str:
+    """Of an input layer: the integers of its `input_var`, or float32, which networks compute in."""
+    dtype: str = getattr(spec.params.get("input_var"), "dtype", "float32")
+    return "float32" if dtype.startswith("float") else dtype
+
+
+def _wrapped(name: str, layer: Any, wrapper: Callable[[Any], Any]) -> dict[str, Any]:
+    """What `wrapper` puts on a layer: its last layer is ``LW_<name>``, as nolearn calls it."""
+    from lasagne.layers import get_all_layers
+
+    last = wrapper(layer)
+    if not hasattr(last, "output_shape"):
+        raise NetworkError(
+            f"layer {name!r}: its layer_wrapper returned {last!r}; it must return a layer."
+        )
+    above = [each for each in get_all_layers(last, treat_as_input=[layer]) if each is not layer]
+    named: dict[str, Any] = {}
+    for position, each in enumerate(above):
+        given = f"LW_{name}" if each is last else each.name or f"LW_{name}_{position}"
+        each.name = given
+        named[given] = each
+    return named
 
 
 def _check_declared(
@@ -253,11 +375,19 @@ def _check_declared(
         )
 
 
-def _check_input(network: Network, input_shape: tuple[int, ...]) -> None:
-    """That the output stands on one input layer, which takes the images."""
+def _check_input(network: Network, input_shape: InputShape) -> None:
+    """That the output stands on one input layer, which takes the images; or on each of several."""
     from lasagne.layers import InputLayer, get_all_layers
 
-    inputs = [layer for layer in get_all_layers(network.output) if isinstance(layer, InputLayer)]
+    layers = get_all_layers(list(network.outputs))
+    inputs = [layer for layer in layers if isinstance(layer, InputLayer)]
+    if isinstance(input_shape, Mapping):
+        check_input_names(input_shape, network.inputs)
+        for name, layer in network.inputs.items():
+            if layer not in inputs:
+                raise NetworkError(f"layers: the output does not stand on the input {name!r}.")
+            _check_declared(name, layer.shape, input_shape[name])
+        return
     if len(inputs) != 1 or inputs[0] is not network.input:
         names = ", ".join(repr(layer.name) for layer in inputs)
         raise NetworkError(
@@ -281,6 +411,7 @@ def _output_params(spec: LayerSpec, n_outputs: int | None, target: Target) -> di
 
 def _build_layer(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any]) -> Any:
     incoming = _incoming(spec, params, built)
+    params = resolved(spec, params, built)
     _check_values(spec, params)
     try:
         layer = spec.layer_class(incoming, name=spec.name, **params)
@@ -312,7 +443,7 @@ def _incoming(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any]) ->
     named = params.pop(key, None)
     if named is None:
         previous = list(built.values())[-1]
-        return [previous] if _is_merge(spec.layer_class) else previous
+        return [previous] if _takes_several(spec.layer_class) else previous
     if isinstance(named, str):
         return _layer_named(named, spec, built)
     if isinstance(named, list | tuple):
@@ -320,10 +451,12 @@ def _incoming(spec: LayerSpec, params: dict[str, Any], built: dict[str, Any]) ->
     return named
 
 
-def _is_merge(layer_class: type) -> bool:
+def _takes_several(layer_class: type) -> bool:
+    """Whether its first argument is a list of layers; recurrent ones merge too, and take one."""
     from lasagne.layers import MergeLayer
 
-    return issubclass(layer_class, MergeLayer)
+    first = next(iter(inspect.signature(layer_class).parameters), None)
+    return first != "incoming" and issubclass(layer_class, MergeLayer)
 
 
 def _layer_named(name: Any, spec: LayerSpec, built: dict[str, Any]) -> Any:
@@ -406,7 +539,8 @@ def _check_rows(network: Network) -> None:
     from lasagne.layers import DenseLayer, get_all_layers, get_output_shape
 
     layers = get_all_layers(network.output)
-    shapes = get_output_shape(layers, {network.input: (_SOME_SAMPLES, *network.input_shape)})
+    given = {layer: (_SOME_SAMPLES, *layer.shape[1:]) for layer in network.inputs.values()}
+    shapes = get_output_shape(layers, given)
     for layer in layers:
         if isinstance(layer, DenseLayer) and len(layer.input_shape) < 2:
             raise NetworkError(

@@ -159,9 +159,7 @@ def _compile_outputs(network: Network, names: tuple[str, ...], engine: str, fuse
     with theano_scope():
         layers = [network.layers[name] for name in names]
         outputs = symbolic_output(network, layers, deterministic=True)
-        return compile_with_params(
-            network, [network.input.input_var], outputs, get_kernels(engine), fuse
-        )
+        return compile_with_params(network, network.input_vars, outputs, get_kernels(engine), fuse)
 
 
 def compile_with_params(

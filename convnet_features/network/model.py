@@ -15,9 +15,9 @@ from ..kernels.registry import get_kernels
 from ..locks import new_lock
 from .build import Network, Target, build_network
 from .functions import Program, output_program
+from .inputs import Inputs, InputShape
 from .laid_out import LaidOut
 from .on_demand import ImagesOnDemand, in_order
-from .pixels import to_network
 from .spec import LayerSpec
 
 __all__ = ["Model"]
@@ -42,8 +42,8 @@ class Model:
     ----------
     layers : list of LayerSpec, callable, or lasagne.layers.Layer
         As `build_network` takes them.
-    input_shape : (int, int, int)
-        (channels, height, width).
+    input_shape : (int, int, int), or dict
+        (channels, height, width); of several inputs, the shape of each by name.
     n_outputs : int or None
     target : {'classes', 'numbers', 'labels'}
     input_scale : float
@@ -63,7 +63,7 @@ class Model:
     """
 
     layers: list[LayerSpec] | Callable[..., Any] | Any
-    input_shape: tuple[int, ...]
+    input_shape: InputShape
     n_outputs: int | None
     target: Target
     input_scale: float = 1.0
@@ -168,14 +168,14 @@ class Model:
             self._programs[key] = output_program(self.network, names, self.engine)
         return self._programs[key]
 
-    def function(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
-        """From a float32 batch (already scaled) to a layer's output, parameters as they are now."""
+    def function(self, name: str) -> Callable[..., np.ndarray]:
+        """From a batch, ready for the network, to a layer's output, parameters as they are now."""
         program = self.program((name,))
         compute = program.frozen([value.copy() for value in self.values])
         n_generators = program.n_generators
         if n_generators:
-            return lambda batch: compute(batch, *self.streams(n_generators))[0]
-        return lambda batch: compute(batch)[0]
+            return lambda *batch: compute(*batch, *self.streams(n_generators))[0]
+        return lambda *batch: compute(*batch)[0]
 
     def streams(self, count: int) -> list[np.random.Generator]:
         """Generators for layers that draw even without dropout: the same at every call."""
@@ -184,7 +184,7 @@ class Model:
     def outputs(
         self,
         names: Sequence[str],
-        images: np.ndarray | ImagesOnDemand,
+        images: np.ndarray | ImagesOnDemand | Inputs,
         views: Sequence[View] = (),
     ) -> list[np.ndarray]:
         """The deterministic outputs of layers for any number of images.
@@ -192,7 +192,8 @@ class Model:
         Parameters
         ----------
         names : sequence of str
-        images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
+        images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width), or \
+                Inputs
             Of any numeric dtype; walked in slices that stay in the cache.
         views : sequence of callables
             From images of any number to as many others, not scaled yet. With
@@ -218,9 +219,9 @@ class Model:
         batches = in_order(images, lambda k: self._seen(images[slices[k]], views), len(slices))
         for rows, seen in zip(slices, batches, strict=True):
             for number, batch in enumerate(seen):
-                outputs = compute(batch, *self.streams(n_generators))
+                outputs = compute(*batch, *self.streams(n_generators))
                 for name, result, value in zip(names, results, outputs, strict=True):
-                    if value.shape != (len(batch), *result.shape[1:]):
+                    if value.shape != (len(batch[0]), *result.shape[1:]):
                         raise self._not_by_rows(name, value.shape)
                     result[rows] = value if number == 0 else result[rows] + value
         if views:
@@ -228,18 +229,21 @@ class Model:
                 result /= 1 + len(views)
         return results
 
-    def _seen(self, images: np.ndarray | ImagesOnDemand, views: Sequence[View]) -> list[np.ndarray]:
+    def _seen(
+        self, images: np.ndarray | ImagesOnDemand | Inputs, views: Sequence[View]
+    ) -> list[list[np.ndarray]]:
         """`images` as the network takes them, and each view of them; they are made once."""
         if not views:
-            return [self.to_network(images)]
+            return [self.data(images)]
         pixels = np.asarray(images)
-        return [self.to_network(pixels), *(self.to_network(view(pixels)) for view in views)]
+        return [self.data(pixels), *(self.data(view(pixels)) for view in views)]
 
     def _function_of_images(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
         """From (images, *generators) to the outputs of layers, for the parameters of now."""
         program, values = self.program(names), self.values
         if not get_kernels(self.engine).lays_out_parameters:
-            return lambda images, *generators: program.function(images, *values, *generators)
+            n_data = len(self.network.inputs)
+            return lambda *given: program.function(*given[:n_data], *values, *given[n_data:])
         kept, theta = self._laid_out, self.theta
         assert theta is not None  # once there is a network
         if kept is None or not kept.is_for(theta):
@@ -269,8 +273,13 @@ class Model:
         return int(np.clip(n_bytes // (4 * largest), 1, 4096))
 
     def to_network(self, images: Any) -> np.ndarray:
-        """`images` as float32, scaled: themselves where that changes nothing."""
-        return to_network(images, self.input_scale)
+        """What a network of one input takes of `images`: themselves, or scaled float32."""
+        return self.data(images)[0]
+
+    def data(self, images: Any) -> list[np.ndarray]:
+        """What the network takes of `images`, or of several inputs: scaled float32, integers."""
+        given = images.arrays if isinstance(images, Inputs) else images
+        return self.network.data(given, self.input_scale)
 
 
 def _check_types(network: Network) -> None:

@@ -23,7 +23,7 @@ from pytensor.graph.op import Op
 from ..identity import UnknownIdentityError, array_identity, identity
 from .build import Network
 
-__all__ = ["description", "network_signature"]
+__all__ = ["description", "gradient_scale", "network_signature"]
 
 
 class _OpaqueError(Exception):
@@ -42,12 +42,17 @@ def network_signature(network: Network) -> Hashable | None:
     places = {id(param): index for index, param in enumerate(network.params)}
     try:
         return (
-            network.input_shape,
-            positions[id(network.output)],
+            tuple((each.type.dtype, each.type.shape) for each in network.input_vars),
+            tuple(positions[id(output)] for output in network.outputs),
             tuple(_layer(layer, positions, places) for layer in network.layers.values()),
         )
     except _OpaqueError:
         return None
+
+
+def gradient_scale(param: Any) -> float:
+    """What nolearn's `grad_scale` says a parameter's gradient is to be multiplied by."""
+    return float(getattr(getattr(param, "tag", None), "grad_scale", 1.0))
 
 
 def description(value: Any) -> Hashable | None:
@@ -67,7 +72,10 @@ def _layer(layer: Any, positions: Mapping[int, int], places: Mapping[int, int]) 
         _made_of(type(layer)),
         tuple(positions.get(id(each), -1) for each in incoming),
         _describe(attributes, places, depth=4),
-        tuple((places.get(id(param)), frozenset(tags)) for param, tags in layer.params.items()),
+        tuple(
+            (places.get(id(param)), frozenset(tags), gradient_scale(param))
+            for param, tags in layer.params.items()
+        ),
     )
 
 

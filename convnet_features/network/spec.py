@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import inspect
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,7 @@ from ..exceptions import NetworkError
 
 __all__ = [
     "LayerSpec",
+    "automatic_name",
     "check_layer_name",
     "is_layer_argument",
     "layer_arguments",
@@ -91,7 +94,8 @@ def parse_layers(layers: Iterable[Any]) -> list[LayerSpec]:
     layers : iterable
         Of ``(name, LayerClass)``, ``(name, LayerClass, {...})``,
         ``(LayerClass, {...})`` (the name is ``{...}["name"]``, or made of the
-        class and the position, as in nolearn: ``conv2d1``), or `LayerSpec`.
+        class and the position, as in nolearn: ``conv2d1``), or `LayerSpec`. A class
+        may be text: ``"DenseLayer"``, or ``"package.module.ClassOfOnesOwn"``.
 
     Returns
     -------
@@ -129,14 +133,14 @@ def _parse_entry(entry: Any, position: int) -> LayerSpec:
     match entry:
         case LayerSpec():
             return entry
-        case (str() as name, type() as layer_class):
-            return LayerSpec(name, layer_class)
-        case (str() as name, type() as layer_class, Mapping() as params):
-            return LayerSpec(name, layer_class, dict(params))
-        case (type() as layer_class, Mapping() as params):
-            params = dict(params)
-            given = params.pop("name", None)
-            name = automatic_name(layer_class, position) if given is None else given
+        case (str() as name, (type() | str()) as given):
+            return LayerSpec(name, _layer_class(given))
+        case (str() as name, (type() | str()) as given, Mapping() as params):
+            return LayerSpec(name, _layer_class(given), dict(params))
+        case ((type() | str()) as given, Mapping() as params):
+            params, layer_class = dict(params), _layer_class(given)
+            name = params.pop("name", None)
+            name = automatic_name(layer_class, position) if name is None else name
             return LayerSpec(name, layer_class, params)
         case type() as layer_class:
             return LayerSpec(automatic_name(layer_class, position), layer_class)
@@ -144,6 +148,31 @@ def _parse_entry(entry: Any, position: int) -> LayerSpec:
         f"layers: entry {position} is {entry!r}; use (name, LayerClass), "
         "(name, LayerClass, {...}) or (LayerClass, {...})."
     )
+
+
+def _layer_class(given: type | str) -> type:
+    """A layer's class: itself, or the one of that name."""
+    if isinstance(given, type):
+        return given
+    import lasagne.layers
+
+    from .. import layers as ours
+
+    module, _, name = given.rpartition(".")
+    found: Any = None
+    if not module:
+        found = getattr(lasagne.layers, name, None) or getattr(ours, name, None)
+    else:
+        with suppress(ImportError):
+            found = getattr(importlib.import_module(module), name, None)
+    if not isinstance(found, type):
+        known = [*dir(lasagne.layers), *ours.__all__]
+        raise NetworkError(
+            f"layers: there is no class {given!r}; give a class of lasagne.layers or "
+            "convnet_features.layers, or the whole path of one's own: 'package.module.Class'."
+            f"{_nearest(name, known)}"
+        )
+    return found
 
 
 def check_layer_name(name: Any) -> None:
@@ -222,7 +251,7 @@ def split_parameter(key: str, specs: Sequence[LayerSpec]) -> tuple[LayerSpec, st
 
 
 def _taken_by(spec: LayerSpec) -> list[str]:
-    return [*layer_arguments(spec.layer_class), "incoming", "incomings"]
+    return [*layer_arguments(spec.layer_class), "incoming", "incomings", "layer_wrapper"]
 
 
 def with_parameters(

@@ -19,10 +19,8 @@ class _Text(str):
 def network_summary(network: Network) -> str:
     """The number of learnable parameters, then each layer's position, name, size and parameters."""
     rows = [("#", "name", "size", "parameters")]
-    total = 0
     for position, (name, layer) in enumerate(network.layers.items()):
         count = sum(param.get_value(borrow=True).size for param in layer.get_params(trainable=True))
-        total += count
         size = "x".join(str(size) for size in layer.output_shape[1:])
         rows.append((str(position), name, size, f"{count:,}" if count else ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -31,5 +29,7 @@ def network_summary(network: Network) -> str:
         f"{row[3]:>{widths[3]}}".rstrip()
         for row in rows
     ]
+    params = network.params_tagged(trainable=True)  # one that two layers share is there once
+    total = sum(param.get_value(borrow=True).size for param in params)
     lines.insert(1, "  ".join("-" * width for width in widths))
     return _Text("\n".join([f"Neural network with {total:,} learnable parameters", "", *lines]))

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["BatchIterator"]
+__all__ = ["BatchIterator", "n_rows", "rows_of"]
+
+
+def rows_of(X: Any, chosen: Any) -> Any:
+    """Rows of an array, or of every array in a dictionary."""
+    if isinstance(X, Mapping):
+        return {name: array[chosen] for name, array in X.items()}
+    return X[chosen]
+
+
+def n_rows(X: Any) -> int:
+    """How many rows an array has, or the arrays in a dictionary."""
+    return len(next(iter(X.values())) if isinstance(X, Mapping) else X)
 
 
 class BatchIterator:
@@ -44,7 +56,10 @@ class BatchIterator:
         self.random = np.random.RandomState(seed)
 
     def __call__(self, X: Any, y: Any = None) -> BatchIterator:
-        """Set what the next pass goes over: arrays with one entry a sample; returns self."""
+        """Set what the next pass goes over; returns self.
+
+        X and y have one entry a sample. X may be a dictionary, with an array for each input.
+        """
         self.X, self.y = X, y
         return self
 
@@ -53,25 +68,28 @@ class BatchIterator:
         for start in range(0, self.n_samples, self.batch_size):
             batch: Any = slice(start, start + self.batch_size)
             chosen = batch if order is None else order[batch]
-            yb = None if self.y is None else self.y[chosen]
-            yield self.transform(self._own(self.X[chosen]), self._own(yb))
+            yb = None if self.y is None else rows_of(self.y, chosen)
+            yield self.transform(self._own(rows_of(self.X, chosen)), self._own(yb))
 
     def _own(self, batch: Any) -> Any:
         """A batch that a `transform` of a subclass may write to: scripts flip images in place."""
-        is_plain = type(self).transform is BatchIterator.transform
-        return batch if is_plain or batch is None else np.array(batch)
+        if type(self).transform is BatchIterator.transform or batch is None:
+            return batch
+        if isinstance(batch, Mapping):
+            return {name: np.array(array) for name, array in batch.items()}
+        return np.array(batch)
 
     @property
     def n_samples(self) -> int:
         """How many samples X has."""
-        return len(self.X)
+        return n_rows(self.X)
 
     def transform(self, Xb: Any, yb: Any) -> tuple[Any, Any]:
         """The batch that is trained on: in this class, the batch as it is.
 
         Parameters
         ----------
-        Xb : ndarray of shape (n_batch, ...)
+        Xb : ndarray of shape (n_batch, ...), or dict of them by the names of inputs
         yb : ndarray of shape (n_batch, ...), or None
 
         Returns

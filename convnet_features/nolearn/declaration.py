@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -11,18 +12,27 @@ from lasagne.objectives import categorical_crossentropy, squared_error
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ..exceptions import NetworkError
+from ..caller import users_level
+from ..exceptions import ConvNetFeaturesWarning, NetworkError
 from ..kernels.registry import get_kernels
-from ..network.build import Network
+from ..network.build import Network, is_built
+from ..network.inputs import InputShape
 from ..network.model import Model
-from ..network.spec import LayerSpec, parse_layers, with_parameters
+from ..network.spec import LayerSpec, automatic_name, parse_layers, with_parameters
 from ..training.history import History
 from ..training.updates import resolve_update, update_arguments
 from .layers import Layers
-from .learner import Learner, Loss
+from .learner import Learner, Loss, Scores
 
-__all__ = ["DeclaredNetwork"]
+__all__ = ["EVENTS", "DeclaredNetwork", "as_list"]
 
+#: When handlers are called, as parameters name it.
+EVENTS = (
+    "on_training_started",
+    "on_batch_finished",
+    "on_epoch_finished",
+    "on_training_finished",
+)
 _SEEDS = np.iinfo(np.int32).max
 
 
@@ -39,6 +49,8 @@ class DeclaredNetwork(BaseEstimator):
     more_params: Mapping[str, Any] | None
     regression: bool
     engine: str
+    scores_train: Scores
+    scores_valid: Scores
     train_history_: History
     _kwarg_keys: list[str]
     _model: Model
@@ -73,7 +85,8 @@ class DeclaredNetwork(BaseEstimator):
             raise NetworkError(
                 f"{changes[0]}: the network is built already; set it on sklearn.base.clone(net)."
             )
-        self.__dict__.update(params)
+        for key, value in params.items():
+            setattr(self, key, as_list(value) if key in EVENTS else value)
         self._kwarg_keys += [k for k in params if k not in declared and k not in self._kwarg_keys]
         return self
 
@@ -109,18 +122,27 @@ class DeclaredNetwork(BaseEstimator):
             return
         self.initialize_layers()
         self._learner = Learner(
-            self._model, self._loss(), self._rule(), self._update_arguments(), _drawn_seed()
+            self._model,
+            self._loss(),
+            self._rule(),
+            self._update_arguments(),
+            _drawn_seed(),
+            self.scores_train,
+            self.scores_valid,
         )
         if (state := self.__dict__.pop("_optimiser", None)) is not None:
             self._learner.updater.load_state(state)
 
-    def initialize_layers(self) -> Any:
-        """Build the network; returns its output layer."""
+    def initialize_layers(self, layers: Any = None) -> Any:
+        """Build the network, of `layers` if given; returns its output layer, or a list of them."""
+        if layers is not None:
+            self.set_params(layers=layers)
         if not self._is_built():
             get_kernels(self.engine)
+            declared = self._declared_layers()
             model = Model(
-                layers=self._declared_layers(),
-                input_shape=self._input_shape(),
+                layers=declared,
+                input_shape=self._input_shape(declared),
                 n_outputs=None,
                 target="numbers" if self.regression else "classes",
                 engine=self.engine,
@@ -129,22 +151,24 @@ class DeclaredNetwork(BaseEstimator):
             model.network  # noqa: B018  (builds it, or says what does not fit)
             self._model = model
             self.train_history_ = History()
-        return self._model.network.output
+        outputs = self._model.network.outputs
+        return outputs[0] if len(outputs) == 1 else list(outputs)
 
     def _is_built(self) -> bool:
         return "_model" in vars(self)
 
     def _declared_layers(self) -> list[LayerSpec] | Any:
         declared = self.layers
-        if isinstance(declared, list | tuple) and len(declared) == 1:
-            declared = declared[0] if _is_layer(declared[0]) else declared
-        given = {key: getattr(self, key) for key in self._kwarg_keys} | dict(self.more_params or {})
-        own = {k: v for k, v in given.items() if not k.startswith(("update_", "objective_"))}
-        if not _is_layer(declared):
+        given = {key: getattr(self, key) for key in self._kwarg_keys}
+        own, more = _of_layers(given), _of_layers(self.more_params or {})
+        if not is_built(declared):
             specs = parse_layers(declared)
             prefixes = tuple(f"{spec.name}_" for spec in specs)
             assigned = {k: v for k, v in self._assigned().items() if k.startswith(prefixes)}
-            return with_parameters(specs, {**assigned, **own}, self._get_param_names())
+            _warn_of_unused(more, specs)
+            used = {k: v for k, v in more.items() if k.startswith(prefixes)}
+            return with_parameters(specs, {**assigned, **own, **used}, self._get_param_names())
+        own |= more
         if own:
             raise NetworkError(
                 f"{next(iter(own))}: layers is a network that is built already, which takes no "
@@ -152,20 +176,21 @@ class DeclaredNetwork(BaseEstimator):
             )
         return declared
 
-    def _input_shape(self) -> tuple[int, ...]:
+    def _input_shape(self, declared: Any) -> InputShape:
+        """The shape of a sample; of several inputs, the shape of each by its layer's name."""
         from lasagne.layers import InputLayer, get_all_layers
 
-        declared = self._declared_layers()
-        if _is_layer(declared):
-            inputs = [each for each in get_all_layers(declared) if isinstance(each, InputLayer)]
-            return tuple(inputs[0].shape[1:])
-        first = declared[0]
-        if "shape" not in first.params:
-            raise NetworkError(
-                f"layer {first.name!r} ({first.layer_class.__name__}): give its shape, as in "
-                f"{first.name}_shape=(None, 1, 28, 28)."
-            )
-        return tuple(first.params["shape"][1:])
+        if is_built(declared):
+            layers = get_all_layers(declared)
+            shapes = {
+                each.name or automatic_name(type(each), position): tuple(each.shape[1:])
+                for position, each in enumerate(layers)
+                if isinstance(each, InputLayer)
+            }
+        else:
+            inputs = [each for each in declared if issubclass(each.layer_class, InputLayer)]
+            shapes = {spec.name: _declared_shape(spec) for spec in inputs or declared[:1]}
+        return shapes if len(shapes) > 1 else next(iter(shapes.values()))
 
     def _loss(self) -> Loss:
         arguments = self._params_for("objective_")
@@ -199,8 +224,37 @@ class DeclaredNetwork(BaseEstimator):
         return self._model.network
 
 
-def _is_layer(value: Any) -> bool:
-    return hasattr(value, "output_shape") and not isinstance(value, type)
+def as_list(handlers: Any) -> list[Any]:
+    """Handlers as a new list: of none, one or several."""
+    if handlers is None:
+        return []
+    return list(handlers) if isinstance(handlers, list | tuple) else [handlers]
+
+
+def _of_layers(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in params.items() if not k.startswith(("update_", "objective_"))}
+
+
+def _warn_of_unused(more: Mapping[str, Any], specs: list[LayerSpec]) -> None:
+    """Warn of keys of `more_params` that belong to no layer: nolearn let them pass."""
+    names = [spec.name for spec in specs]
+    unused = [key for key in more if not key.startswith(tuple(f"{name}_" for name in names))]
+    if unused:
+        warnings.warn(
+            f"more_params: {', '.join(map(repr, unused))} is not used: no layer's name stands "
+            f"before it. The layers are {', '.join(names)}.",
+            ConvNetFeaturesWarning,
+            stacklevel=users_level(),
+        )
+
+
+def _declared_shape(spec: LayerSpec) -> tuple[int, ...]:
+    if "shape" not in spec.params:
+        raise NetworkError(
+            f"layer {spec.name!r} ({spec.layer_class.__name__}): give its shape, as in "
+            f"{spec.name}_shape=(None, 1, 28, 28)."
+        )
+    return tuple(spec.params["shape"][1:])
 
 
 def _present(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import pickle
@@ -11,11 +12,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..files.atomic import atomic_file
 from ..network.summary import network_summary
 from ..training.interruption import is_one_of_many
+from .util import get_conv_infos, is_conv2d, table
 
-__all__ = ["PrintLayerInfo", "PrintLog", "RememberBestWeights", "SaveWeights"]
+__all__ = [
+    "PrintLayerInfo",
+    "PrintLog",
+    "RememberBestWeights",
+    "RestoreBestWeights",
+    "SaveWeights",
+    "WeightLog",
+]
 
 _COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_accuracy")
 _HEADINGS = {"train_loss": "trn loss", "valid_loss": "val loss", "valid_accuracy": "valid acc"}
@@ -30,22 +41,34 @@ class PrintLog:
     """
 
     def __call__(self, net: Any, train_history: Sequence[Mapping[str, Any]]) -> None:
+        print(self.table(net, train_history), flush=True)
+
+    def table(self, net: Any, train_history: Sequence[Mapping[str, Any]]) -> str:
+        """The line of the last epoch; that of the first has headings above it.
+
+        Parameters
+        ----------
+        net : NeuralNet
+            Whose ``regression`` is asked for.
+        train_history : sequence of dict
+            Its `train_history_`.
+
+        Returns
+        -------
+        str
+        """
         record = train_history[-1]
-        cells = {"epoch": f"{record['epoch']:>5}"}
+        cells = {"epoch": f"{record['epoch']}"}
         for key in ("train_loss", "valid_loss"):
-            cells[_HEADINGS[key]] = f"{record[key]:>9.5f}{'*' if record[f'{key}_best'] else ' '}"
-        cells["trn/val"] = f"{_ratio(record['train_loss'], record['valid_loss']):>9.5f}"
+            cells[_HEADINGS[key]] = f"{'*' if record[f'{key}_best'] else ''}{record[key]:.5f}"
+        cells["trn/val"] = f"{_ratio(record['train_loss'], record['valid_loss']):.5f}"
         if not net.regression:
-            cells[_HEADINGS["valid_accuracy"]] = f"{record['valid_accuracy']:>9.5f}"
-        for key, value in record.items():
-            if key not in _NOT_SCORES:
-                cells[key] = f"{value:>9.5f}"
+            cells[_HEADINGS["valid_accuracy"]] = f"{record['valid_accuracy']:.5f}"
+        scores = {key: f"{record[key]:.5f}" for key in record if key not in _NOT_SCORES}
+        cells |= scores
         cells["dur"] = f"{record['dur']:.2f}s"
-        widths = {name: max(len(name), len(cell)) for name, cell in cells.items()}
-        if record is train_history[0]:
-            print("  ".join(f"{name:>{width}}" for name, width in widths.items()))
-            print("  ".join("-" * width for width in widths.values()))
-        print("  ".join(f"{cell:>{widths[name]}}" for name, cell in cells.items()), flush=True)
+        lines = table(list(cells), [list(cells.values())], text=[len(cells) - 1]).split("\n")
+        return "\n".join(lines if record is train_history[0] else lines[-1:])
 
 
 def _ratio(above: float, below: float) -> float:
@@ -53,11 +76,17 @@ def _ratio(above: float, below: float) -> float:
 
 
 class PrintLayerInfo:
-    """Prints the layers, their sizes and parameters, before the first epoch."""
+    """Prints the layers, their sizes and parameters, before the first epoch.
+
+    With ``verbose=2`` also what convolutions see of the image; with 3, in detail.
+    """
 
     def __call__(self, net: Any, train_history: Sequence[Mapping[str, Any]] | None = None) -> None:
-        if not train_history:
-            print(f"{network_summary(net._network())}\n", flush=True)
+        if train_history:
+            return
+        print(f"{network_summary(net._network())}\n", flush=True)
+        if net.verbose > 1 and is_conv2d(net.layers_.values()):
+            print(f"{get_conv_infos(net, detailed=net.verbose > 2)}\n", flush=True)
 
 
 class SaveWeights:
@@ -128,7 +157,9 @@ class SaveWeights:
 
 
 class RememberBestWeights:
-    """Keeps the parameters of the best epoch; `restore`, as a last handler, puts them back.
+    """Keeps the parameters of the best epoch.
+
+    Its attribute `restore`, a `RestoreBestWeights` as a last handler, puts them back.
 
     Parameters
     ----------
@@ -168,14 +199,95 @@ class RememberBestWeights:
             self.best_weights_loss = value
             self.best_weights_epoch = record["epoch"]
 
-    def restore(self, net: Any, train_history: Sequence[Mapping[str, Any]]) -> None:
-        """Put the best parameters back into `net`; `train_history` is what handlers are given."""
-        if self.best_weights is None:
+    @property
+    def restore(self) -> RestoreBestWeights:
+        """The handler that puts the best parameters back."""
+        return RestoreBestWeights(self)
+
+
+class RestoreBestWeights:
+    """Puts back the parameters that a `RememberBestWeights` keeps.
+
+    Parameters
+    ----------
+    remember : RememberBestWeights
+
+    Examples
+    --------
+    >>> best = RememberBestWeights()
+    >>> handlers = {
+    ...     "on_epoch_finished": [best],
+    ...     "on_training_finished": [RestoreBestWeights(best)],
+    ... }
+    """
+
+    def __init__(self, remember: RememberBestWeights) -> None:
+        self.remember = remember
+
+    def __call__(self, net: Any, train_history: Sequence[Mapping[str, Any]] | None = None) -> None:
+        kept = self.remember
+        if kept.best_weights is None:
             return
-        net.load_params_from(self.best_weights)
-        if self.verbose:
-            value = self.best_weights_loss * (1 if self.score is None else -1)
+        net.load_params_from(kept.best_weights)
+        if kept.verbose:
+            value = kept.best_weights_loss * (1 if kept.score is None else -1)
             print(
-                f"Loaded best weights from epoch {self.best_weights_epoch} where "
-                f"{self.score or self.loss} was {value}"
+                f"Loaded best weights from epoch {kept.best_weights_epoch} where "
+                f"{kept.score or kept.loss} was {value}"
             )
+
+
+class WeightLog:
+    """Keeps statistics of every parameter, batch by batch: a handler of `on_batch_finished`.
+
+    Parameters
+    ----------
+    save_to : path, optional
+        A CSV file for them.
+    write_every : int, default=8
+        Batches that are written at once.
+
+    Attributes
+    ----------
+    history : list of dict
+        For each batch, ``"<layer>_<n> wdiff"``, the mean absolute change of the layer's
+        parameter n since the batch before, and ``wabsmean`` and ``wmean``, the means of
+        its absolute values and of its values.
+    last_weights : dict
+        The parameters after the last batch.
+
+    Examples
+    --------
+    >>> log = WeightLog()
+    >>> handlers = {"on_batch_finished": [log]}
+    """
+
+    def __init__(self, save_to: str | os.PathLike[str] | None = None, write_every: int = 8) -> None:
+        self.save_to = save_to
+        self.write_every = write_every
+        self.last_weights: Any = None
+        self.history: list[dict[str, float]] = []
+
+    def __call__(self, net: Any, train_history: Sequence[Mapping[str, Any]] | None = None) -> None:
+        weights = net.get_all_params_values()
+        before = weights if self.last_weights is None else self.last_weights
+        entry: dict[str, float] = {}
+        for name, values in weights.items():
+            for position, (old, new) in enumerate(zip(before[name], values, strict=True)):
+                key = f"{name}_{position}"
+                entry[f"{key} wdiff"] = float(np.abs(old - new).mean())
+                entry[f"{key} wabsmean"] = float(np.abs(new).mean())
+                entry[f"{key} wmean"] = float(new.mean())
+        self.history.append(entry)
+        self.last_weights = weights
+        if self.save_to is not None and len(self.history) % self.write_every == 0:
+            self._write(self.save_to)
+
+    def _write(self, path: str | os.PathLike[str]) -> None:
+        rows = self.history[-self.write_every :]
+        is_first = len(self.history) == len(rows)
+        with open(path, "w" if is_first else "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            if is_first:
+                writer.writeheader()
+            writer.writerows(rows)

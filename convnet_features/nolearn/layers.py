@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-__all__ = ["Layers"]
+import numpy as np
+
+__all__ = ["Layers", "grad_scale"]
 
 
 class Layers(OrderedDict[str, Any]):
@@ -32,3 +34,24 @@ class Layers(OrderedDict[str, Any]):
     def values(self) -> list[Any]:  # type: ignore[override]
         """The layers, as a list."""
         return list(super().values())
+
+
+def grad_scale(layer: Any, scale: float) -> Any:
+    """Multiply the gradients of a layer's trained parameters by a number.
+
+    Parameters
+    ----------
+    layer : lasagne.layers.Layer
+    scale : float
+        Below 1 the layer learns more slowly than others; at 0 it stays as it is,
+        unless the update rule itself moves it.
+
+    Returns
+    -------
+    lasagne.layers.Layer
+        `layer`, so that this can be a ``layer_wrapper``:
+        ``hidden_layer_wrapper=partial(grad_scale, scale=0.1)``.
+    """
+    for param in layer.get_params(trainable=True):
+        param.tag.grad_scale = np.float32(scale)
+    return layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,10 @@ from ..training.step import HostStep
 from ..training.updates import make_updater
 from .layers import Layers
 
-__all__ = ["Learner", "Loss"]
+__all__ = ["Learner", "Loss", "Scores"]
+
+#: Names, and functions of (list of outputs, target) to expressions.
+Scores = Sequence[tuple[str, Callable[..., Any]]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Loss:
 
     def expression(self, network: Network, target: Any, deterministic: bool) -> Any:
         """The loss of a batch, a scalar."""
-        layers = Layers(network.layers)
+        layers = Layers(_outputs_last(network))
         if not hasattr(self.objective, "get_loss"):
             return self.objective(
                 layers, target=target, deterministic=deterministic, **self.arguments
@@ -59,6 +62,14 @@ class Loss:
         # Objectives of 2015 know `deterministic` only where nolearn passed it.
         options = {"deterministic": True} if deterministic else {}
         return made.get_loss(network.input.input_var, target, **options)
+
+
+def _outputs_last(network: Network) -> dict[str, Any]:
+    """The layers by name, of which the last is the output."""
+    layers = dict(network.layers)
+    last = next(name for name, layer in layers.items() if layer is network.output)
+    layers[last] = layers.pop(last)
+    return layers
 
 
 class Learner:
@@ -75,6 +86,9 @@ class Learner:
         The rule's.
     seed : int
         Of the network's own random generators, dropout's for instance.
+    scores_train, scores_valid : sequence of (str, callable)
+        Further expressions to compute of a batch, dropout off: of the outputs, a list,
+        and the target.
     """
 
     def __init__(
@@ -84,11 +98,14 @@ class Learner:
         rule: Callable[..., Any],
         arguments: Mapping[str, Any],
         seed: int,
+        scores_train: Scores = (),
+        scores_valid: Scores = (),
     ) -> None:
         self.model = model
         self.loss = loss
         gradients = gradient_program(model, loss)
-        self._evaluation = evaluation_program(model, loss)
+        self._evaluation = evaluation_program(model, loss, scores_valid)
+        self._scores = score_program(model, loss, scores_train) if scores_train else None
         trainable = model.trainable
         shapes = [param.get_value(borrow=True).shape for param in trainable]
         names = [param.name for param in trainable]
@@ -100,12 +117,16 @@ class Learner:
         seeds = np.random.SeedSequence(seed).spawn(gradients.n_generators)
         self.generators = [np.random.default_rng(each) for each in seeds]
 
-    def step(self, images: np.ndarray, targets: np.ndarray, where: str) -> float:
-        """Update the parameters with one batch; the loss before the update.
+    def step(
+        self, data: Sequence[np.ndarray], targets: np.ndarray, where: str
+    ) -> tuple[float, list[float]]:
+        """Update the parameters with one batch; the loss, and the scores, before the update.
 
         Parameters
         ----------
-        images, targets : ndarray
+        data : sequence of ndarray
+            The batch of each input.
+        targets : ndarray
         where : str
             The epoch and the batch, for the error.
 
@@ -115,18 +136,26 @@ class Learner:
             If the loss is not finite, and then nothing is updated; or a parameter, afterwards.
         """
         self.model.sync_values()  # what handlers gave parameters with set_value
-        loss = self._step([images, targets], [], self.generators)
+        scores = [] if self._scores is None else self._computed(self._scores, data, targets)
+        loss = self._step([*data, targets], [], self.generators)
         if not (math.isfinite(loss) and self._step.is_sound()):
-            raise divergence(where, self.model, loss, images)
-        return loss
+            raise divergence(where, self.model, loss, data)
+        return loss, [float(np.mean(score)) for score in scores]
 
-    def evaluate(self, images: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        """(loss, the output layer's activations) of one batch, without dropout."""
-        generators = self.model.streams(self._evaluation.n_generators)
-        loss, prediction = self._evaluation.function(
-            images, targets, *self.model.values, *generators
-        )
-        return float(loss), prediction
+    def evaluate(
+        self, data: Sequence[np.ndarray], targets: np.ndarray
+    ) -> tuple[float, list[np.ndarray], list[float]]:
+        """(loss, each output layer's activations, the scores) of one batch, without dropout."""
+        loss, *results = self._computed(self._evaluation, data, targets)
+        n_outputs = len(self.model.network.outputs)
+        scores = [float(np.mean(score)) for score in results[n_outputs:]]
+        return float(loss), results[:n_outputs], scores
+
+    def _computed(
+        self, program: Program, data: Sequence[np.ndarray], targets: np.ndarray
+    ) -> tuple[Any, ...]:
+        generators = self.model.streams(program.n_generators)
+        return program.function(*data, targets, *self.model.values, *generators)
 
     def target(self, y: Any) -> np.ndarray:
         """Targets as the compiled functions take them."""
@@ -141,31 +170,52 @@ def gradient_program(model: Model, loss: Loss) -> GradientProgram:
         with theano_scope():
             target = loss.target_type("y")
             expression = loss.expression(network, target, deterministic=False)
-            return differentiated(
-                network, [network.input.input_var, target], expression, model.engine
-            )
+            return differentiated(network, [*network.input_vars, target], expression, model.engine)
 
     return cached_program(_key("gradients", model, loss), make)
 
 
-def evaluation_program(model: Model, loss: Loss) -> Program:
-    """From (images, targets, *params) to the loss and the output, dropout off."""
+def evaluation_program(model: Model, loss: Loss, scores: Scores = ()) -> Program:
+    """From (*inputs, targets, *params) to the loss, the outputs and the scores, dropout off."""
+
+    def expressions(outputs: list[Any], target: Any) -> list[Any]:
+        value = loss.expression(model.network, target, deterministic=True)
+        return [value, *outputs, *(score(outputs, target) for _, score in scores)]
+
+    return _of_outputs("evaluation", model, loss, scores, expressions)
+
+
+def score_program(model: Model, loss: Loss, scores: Scores) -> Program:
+    """From (*inputs, targets, *params) to the scores, dropout off."""
+
+    def expressions(outputs: list[Any], target: Any) -> list[Any]:
+        return [score(outputs, target) for _, score in scores]
+
+    return _of_outputs("scores", model, loss, scores, expressions)
+
+
+def _of_outputs(
+    kind: str,
+    model: Model,
+    loss: Loss,
+    scores: Scores,
+    expressions: Callable[[list[Any], Any], list[Any]],
+) -> Program:
+    """The program of `expressions` of all output layers and the target."""
     from lasagne.layers import get_output
 
     def make() -> Program:
         network = model.network
         with theano_scope():
             target = loss.target_type("y")
-            outputs = [
-                loss.expression(network, target, deterministic=True),
-                get_output(network.output, deterministic=True),
-            ]
-            data = [network.input.input_var, target]
-            return compile_with_params(network, data, outputs, get_kernels(model.engine), True)
+            outputs = get_output(list(network.outputs), deterministic=True)
+            data = [*network.input_vars, target]
+            made = expressions(outputs, target)
+            return compile_with_params(network, data, made, get_kernels(model.engine), True)
 
-    return cached_program(_key("evaluation", model, loss), make)
+    return cached_program(_key(kind, model, loss, description(tuple(scores))), make)
 
 
-def _key(kind: str, model: Model, loss: Loss) -> Hashable | None:
-    parts = (network_signature(model.network), loss.key())
+def _key(kind: str, model: Model, loss: Loss, *further: Hashable) -> Hashable | None:
+    parts = (network_signature(model.network), loss.key(), *further)
     return None if None in parts else ("nolearn", kind, *parts, model.engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,14 +12,18 @@ from scipy.sparse import issparse
 from sklearn.metrics import accuracy_score, mean_squared_error
 from sklearn.preprocessing import LabelEncoder
 
+from ..network.inputs import Inputs, InputShape, check_input_names
 from ..training.history import History
 from ..training.interruption import is_one_of_many
 from ..validation import most_probable
 from ..validation.images import check_finite
-from .batches import BatchIterator
+from .batch_function import BatchFunction
+from .batches import BatchIterator, n_rows
+from .declaration import as_list
 from .loading import LoadableParameters
 from .loop import TrainingLoop
 from .objective import objective as default_objective
+from .split import LegacyTrainTestSplit, TrainSplit
 
 __all__ = ["NeuralNet"]
 
@@ -33,8 +38,12 @@ class NeuralNet(TrainingLoop, LoadableParameters):
     Parameters
     ----------
     layers : list, or lasagne.layers.Layer
-        ``[(name, LayerClass), ...]``, ``[(LayerClass, {...}), ...]``, or the
-        output layer of a network that is built already.
+        ``[(name, LayerClass), ...]``, ``[(LayerClass, {...}), ...]`` (a class may be
+        text: ``"lasagne.layers.DenseLayer"``, or ``"DenseLayer"``), or the output layer
+        of a network that is built already, or a list of its output layers. Where an
+        argument is a layer (``incoming``, ``mask_input``), it is given by name; ``W`` or
+        ``b`` may name an earlier layer, whose parameter both then share; and
+        ``layer_wrapper`` is a function, such as `batch_norm`, of the layer.
     update : callable or str, default=lasagne.updates.nesterov_momentum
         Its arguments are ``update_learning_rate``, ``update_momentum`` and so on:
         numbers, or scalars made with ``theano.shared``, which handlers may set.
@@ -53,10 +62,15 @@ class NeuralNet(TrainingLoop, LoadableParameters):
     train_split : callable, default=TrainSplit(eval_size=0.2)
         (X, y, net) to X_train, X_valid, y_train, y_valid.
     eval_size : float, optional
-        The share of validation data, as before nolearn 0.6; instead of
-        `train_split`.
+        That of `train_split`, as before nolearn 0.6.
     custom_scores : list of (str, callable), optional
-        Scores of (y_true, output), averaged over the batches of validation.
+        Scores of (y_true, output), averaged over the batches of validation. The outputs
+        of several output layers come as a tuple. One alone may be given as
+        `custom_score`.
+    scores_train, scores_valid : list of (str, callable), optional
+        Symbolic scores of (outputs, target), without dropout, averaged over the batches
+        of training and of validation; `outputs` is a list, with one expression for each
+        output layer.
     X_tensor_type : optional
         Accepted and not needed, as the layers know their input.
     y_tensor_type : callable, optional
@@ -67,9 +81,10 @@ class NeuralNet(TrainingLoop, LoadableParameters):
     on_training_started, on_batch_finished, on_epoch_finished, \
             on_training_finished : callable or list of callable, optional
         Called with the net and its history. One of `on_epoch_finished` ends
-        training by raising StopIteration.
+        training by raising StopIteration. The net keeps lists of its own:
+        ``net.on_epoch_finished.append(handler)``.
     more_params : dict, optional
-        More of ``<layer>_<argument>``.
+        More of ``<layer>_<argument>``. One that belongs to no layer is warned of.
     check_input : bool, default=True
         Compare the lengths and shapes of X and y with each other and the network, and
         refuse NaN, infinity and numbers too large for float32.
@@ -93,6 +108,10 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         Labels by class, unless in regression.
     enc_ : LabelEncoder
         With `use_label_encoder`.
+    train_iter_, eval_iter_, predict_iter_ : callable
+        Functions of one batch: (Xb, yb) to ``[loss, *scores_train]``, with an update of
+        the parameters; (Xb, yb) to ``[loss, accuracy, *scores_valid]``; and Xb to the
+        output layer's activations, of several a tuple. Several inputs are a dictionary.
 
     Notes
     -----
@@ -105,8 +124,11 @@ class NeuralNet(TrainingLoop, LoadableParameters):
     and lists stay as they are, also where a `transform` writes to its batch; a loss
     that is not finite is a `DivergenceError`;
     `load_params_from` warns of what it could not load and runs nothing that a
-    file says; an interrupted `fit` goes back to the last finished epoch. X is
-    one array, not a dictionary of inputs.
+    file says; an interrupted `fit` goes back to the last finished epoch.
+
+    Of a network with several inputs, X is a dictionary with an array for each input
+    layer, by its name. An input that an `EmbeddingLayer` reads, or whose ``input_var``
+    is of integers, takes whole numbers, which stay integers.
 
     Examples
     --------
@@ -142,6 +164,8 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         train_split: Callable[..., Any] | None = None,
         eval_size: float | None = None,
         custom_scores: Sequence[tuple[str, Callable[..., Any]]] | None = None,
+        scores_train: Sequence[tuple[str, Callable[..., Any]]] | None = None,
+        scores_valid: Sequence[tuple[str, Callable[..., Any]]] | None = None,
         X_tensor_type: Any = None,
         y_tensor_type: Callable[..., Any] | None = None,
         use_label_encoder: bool = False,
@@ -164,22 +188,57 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         self.batch_iterator_test = batch_iterator_test or BatchIterator(batch_size=128)
         self.regression = regression
         self.max_epochs = max_epochs
-        self.train_split = train_split
+        self.train_split = self._split_of(train_split)
         self.eval_size = eval_size
-        self.custom_scores = custom_scores
+        one_score = kwargs.pop("custom_score", None)  # its name before nolearn 0.6
+        self.custom_scores = [*(custom_scores or ()), *([one_score] if one_score else ())]
+        self.scores_train = list(scores_train or ())
+        self.scores_valid = list(scores_valid or ())
         self.X_tensor_type = X_tensor_type
         self.y_tensor_type = y_tensor_type
         self.use_label_encoder = use_label_encoder
-        self.on_batch_finished = on_batch_finished
-        self.on_epoch_finished = on_epoch_finished
-        self.on_training_started = on_training_started
-        self.on_training_finished = on_training_finished
+        # Lists of its own, which scripts append to.
+        self.on_batch_finished = as_list(on_batch_finished)
+        self.on_epoch_finished = as_list(on_epoch_finished)
+        self.on_training_started = as_list(on_training_started)
+        self.on_training_finished = as_list(on_training_finished)
         self.more_params = more_params
         self.check_input = check_input
         self.verbose = verbose
         self.engine = engine
         self.__dict__.update(kwargs)
         self._kwarg_keys = list(kwargs)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**_LATER_PARAMETERS, **state})
+        # What a pickle of before the split knew its share holds.
+        old_share = self.__dict__.pop("eval_size", None)
+        self.train_split = self._split_of(self.train_split)
+        if old_share is not None:
+            self.eval_size = old_share
+
+    def _split_of(self, given: Any) -> Any:
+        """What splits: a method of the class, as before nolearn 0.6; `given`; or a fifth."""
+        if hasattr(self, "train_test_split"):
+            return given if isinstance(given, LegacyTrainTestSplit) else LegacyTrainTestSplit()
+        return TrainSplit(0.2) if given is None else given
+
+    @property
+    def eval_size(self) -> float | None:
+        """The share of validation data, that of `train_split`; None where it has none."""
+        return getattr(self.train_split, "eval_size", None)
+
+    @eval_size.setter
+    def eval_size(self, share: float | None) -> None:
+        if share is None or share == self.eval_size:
+            return
+        if not hasattr(self.train_split, "eval_size"):
+            raise ValueError(
+                f"{type(self).__name__}: eval_size={share!r} belongs to a TrainSplit, and "
+                f"train_split is {self.train_split!r}, which decides by itself; leave one out."
+            )
+        self.train_split = copy.deepcopy(self.train_split)
+        self.train_split.eval_size = share
 
     # Training
 
@@ -188,8 +247,9 @@ class NeuralNet(TrainingLoop, LoadableParameters):
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, ...)
-            As the input layer's shape says.
+        X : ndarray of shape (n_samples, ...), or dict of them
+            As the input layer's shape says; for several input layers, an array for
+            each by its name.
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Classes from 0 on (any labels with `use_label_encoder`), or numbers.
         epochs : int, optional
@@ -240,8 +300,8 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         return self._network().output
 
     @property
-    def input_shape_(self) -> tuple[int, ...]:
-        """The shape of one sample."""
+    def input_shape_(self) -> InputShape:
+        """The shape of one sample; of several inputs, the shape of each by name."""
         return self._network().input_shape
 
     @property
@@ -250,36 +310,46 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         return self.train_history_
 
     def _images(self, X: Any) -> np.ndarray:
-        return self._as_input(X)
+        (images,) = self._as_input(X)
+        return images
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Any:
         """The output layer's activations, without dropout.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, ...)
+        X : ndarray of shape (n_samples, ...), or dict of them
 
         Returns
         -------
-        ndarray of shape (n_samples, n_outputs)
-            float32.
+        ndarray of shape (n_samples, n_outputs), or tuple of them
+            float32; a tuple of several output layers.
         """
-        return self._activations(list(self.layers_)[-1], X)
+        return _alone(self._activations(self._output_names(), X))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def _output_names(self) -> list[str]:
+        network = self._network()
+        names = {id(layer): name for name, layer in network.layers.items()}
+        return [names[id(output)] for output in network.outputs]
+
+    def predict(self, X: Any) -> Any:
         """The most probable class; in regression, the output layer's activations.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, ...)
+        X : ndarray of shape (n_samples, ...), or dict of them
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_outputs) in regression
+        ndarray of shape (n_samples,), or (n_samples, n_outputs) in regression, or tuple of them
+            A tuple of several output layers.
         """
         if self.regression:
             return self.predict_proba(X)
-        classes = most_probable(self.predict_proba(X))
+        outputs = self.predict_proba(X)
+        if isinstance(outputs, tuple):
+            return tuple(most_probable(each) for each in outputs)
+        classes = most_probable(outputs)
         return self.enc_.inverse_transform(classes) if self.use_label_encoder else classes
 
     def get_output(self, layer: Any, X: Any) -> np.ndarray:
@@ -289,7 +359,7 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         ----------
         layer : str, int or lasagne.layers.Layer
             Its name, its position, or itself.
-        X : ndarray of shape (n_samples, ...)
+        X : ndarray of shape (n_samples, ...), or dict of them
 
         Returns
         -------
@@ -302,22 +372,24 @@ class NeuralNet(TrainingLoop, LoadableParameters):
             names = [layers.keys()[layer]]
         if not names:
             raise ValueError(f"layer: there is no {layer!r}; the network has {', '.join(layers)}.")
-        return self._activations(names[0], X)
+        return self._activations(names[:1], X)[0]
 
-    def _activations(self, name: str, X: Any) -> np.ndarray:
+    def _activations(self, names: Sequence[str], X: Any) -> list[np.ndarray]:
         self._network()
         X, _ = self._checked(X)
-        batches = self.batch_iterator_test(X)
-        return np.concatenate(
-            [self._model.outputs([name], self._as_input(Xb))[0] for Xb, _ in batches]
-        )
+        batches = [self._outputs_of(names, Xb) for Xb, _ in self.batch_iterator_test(X)]
+        return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+    def _outputs_of(self, names: Sequence[str], Xb: Any) -> list[np.ndarray]:
+        data = dict(zip(self._network().inputs, self._as_input(Xb), strict=True))
+        return self._model.outputs(names, Inputs(data))
 
     def score(self, X: Any, y: Any) -> float:
         """The accuracy; in regression the mean squared error: less is better.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, ...)
+        X : ndarray of shape (n_samples, ...), or dict of them
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
 
         Returns
@@ -332,16 +404,21 @@ class NeuralNet(TrainingLoop, LoadableParameters):
     def _checked(self, X: Any, y: Any = None) -> tuple[Any, Any]:
         """X and y as arrays of one length; numbers to predict as a matrix."""
         if isinstance(X, Mapping):
-            raise TypeError("X is a dictionary of inputs; NeuralNet takes one array.")
-        X = X if hasattr(X, "shape") else np.asarray(X)
-        self._check_finite("X", X)
+            X = Inputs({name: self._checked_input(each) for name, each in X.items()}).arrays
+        else:
+            X = self._checked_input(X)
         if y is None:
             return X, None
         y = self._as_target(y)
         self._check_finite("y", y)
-        if self.check_input and len(X) != len(y):
-            raise ValueError(f"X and y are not of equal length: {len(X)} and {len(y)}.")
+        if self.check_input and n_rows(X) != len(y):
+            raise ValueError(f"X and y are not of equal length: {n_rows(X)} and {len(y)}.")
         return X, y.reshape(-1, 1) if self.regression and y.ndim == 1 else y
+
+    def _checked_input(self, X: Any) -> Any:
+        X = X if hasattr(X, "shape") else np.asarray(X)
+        self._check_finite("X", X)
+        return X
 
     def _as_target(self, y: Any) -> np.ndarray:
         """y as an array, which has the form that the network is to learn.
@@ -374,22 +451,47 @@ class NeuralNet(TrainingLoop, LoadableParameters):
             check_finite(type(self).__name__, what, array)
 
     def _check_shape(self, X: Any) -> None:
-        wanted, given = self._model.input_shape, tuple(X.shape[1:])
-        fits = len(wanted) == len(given) and all(
-            size is None or size == other for size, other in zip(wanted, given, strict=True)
-        )
-        if self.check_input and not fits:
-            raise ValueError(
-                f"X has samples of shape {given}; the input layer's shape is {(None, *wanted)}."
+        inputs = self._network().inputs
+        arrays = X if isinstance(X, Mapping) else {next(iter(inputs)): X}
+        check_input_names(arrays, inputs)
+        for name, layer in inputs.items():
+            wanted, given = layer.shape[1:], tuple(arrays[name].shape[1:])
+            fits = len(wanted) == len(given) and all(
+                size is None or size == other for size, other in zip(wanted, given, strict=True)
             )
+            if self.check_input and not fits:
+                what = f"X[{name!r}]" if isinstance(X, Mapping) else "X"
+                raise ValueError(
+                    f"{what} has samples of shape {given}; the input layer's shape is "
+                    f"{(None, *wanted)}."
+                )
 
-    def _as_input(self, Xb: Any) -> np.ndarray:
-        batch = np.asarray(Xb, dtype=np.float32)
-        self._check_shape(batch)
-        return batch
+    def _as_input(self, Xb: Any) -> list[np.ndarray]:
+        """A batch as the network takes it: an array for each input layer."""
+        self._check_shape(Xb if isinstance(Xb, Mapping) else np.asarray(Xb))
+        return self._network().data(Xb)
 
     def _all_classes(self) -> np.ndarray:
         return np.arange(self._network().output.output_shape[1])
+
+    @property
+    def train_iter_(self) -> Callable[..., list[float]]:
+        """(Xb, yb) to ``[loss, *scores_train]``, and an update of the parameters."""
+        self.initialize()
+        return BatchFunction(self._train_on_batch)
+
+    @property
+    def eval_iter_(self) -> Callable[..., list[float]]:
+        """(Xb, yb) to ``[loss, accuracy, *scores_valid]``, without dropout."""
+        self.initialize()
+        return BatchFunction(lambda Xb, yb: self._evaluated(Xb, yb)[0])
+
+    @property
+    def predict_iter_(self) -> Callable[..., Any]:
+        """Xb to the output layer's activations, without dropout; of several layers a tuple."""
+        self.initialize()
+        names = self._output_names()
+        return BatchFunction(lambda Xb: _alone(self._outputs_of(names, Xb)))
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what is compiled."""
@@ -408,3 +510,12 @@ class NeuralNet(TrainingLoop, LoadableParameters):
             tags.classifier_tags = ClassifierTags()
         tags.target_tags.required = True
         return tags
+
+
+#: Parameters that older pickles lack.
+_LATER_PARAMETERS: dict[str, Any] = {"scores_train": [], "scores_valid": []}
+
+
+def _alone(outputs: Sequence[np.ndarray]) -> Any:
+    """The only one; several as a tuple."""
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)

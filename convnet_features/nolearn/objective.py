@@ -6,9 +6,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lasagne.objectives import aggregate as _aggregate
-from lasagne.objectives import squared_error
+from lasagne.objectives import categorical_crossentropy, squared_error
 
-__all__ = ["Objective", "objective"]
+__all__ = ["Objective", "negative_log_likelihood", "objective"]
+
+
+def negative_log_likelihood(prediction: Any, target: Any) -> Any:
+    """The mean of -log(probability of the class), as an ``objective_loss_function``.
+
+    Parameters
+    ----------
+    prediction : variable of shape (n_samples, n_classes)
+        Probabilities.
+    target : variable of shape (n_samples,)
+        Classes from 0 on.
+
+    Returns
+    -------
+    scalar variable
+    """
+    return categorical_crossentropy(prediction, target).mean()
 
 
 def objective(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..inspection import (
     draw_to_file,
+    draw_to_notebook,
     plot_conv_activity,
     plot_conv_weights,
     plot_loss,
@@ -13,6 +14,7 @@ from ..inspection import (
 
 __all__ = [
     "draw_to_file",
+    "draw_to_notebook",
     "plot_conv_activity",
     "plot_conv_weights",
     "plot_loss",

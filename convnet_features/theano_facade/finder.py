@@ -12,6 +12,7 @@ from typing import Any
 
 from .lasagne_import import lasagne_spec
 from .modules import FacadeModule
+from .nolearn_import import NolearnFinder
 from .scope import unpatch
 from .table import MISSING_MODULES, TABLE
 
@@ -46,7 +47,8 @@ class FacadeFinder(MetaPathFinder):
 def install() -> None:
     """Make ``import theano`` mean the facade, and ``import lasagne`` work.
 
-    Calling it again changes nothing.
+    ``import nolearn.lasagne`` means `convnet_features.nolearn` where nolearn is not
+    installed. Calling it again changes nothing.
 
     Raises
     ------
@@ -65,14 +67,15 @@ def install() -> None:
             "process of its own."
         )
     if not any(isinstance(finder, FacadeFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, FacadeFinder())
+        sys.meta_path[:0] = [FacadeFinder(), NolearnFinder()]
 
 
 def uninstall() -> None:
     """Undo `install`: forget the facade's modules, and Lasagne, which holds on to them."""
-    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, FacadeFinder)]
+    ours = (FacadeFinder, NolearnFinder)
+    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, ours)]
     for name in list(sys.modules):
-        if name.partition(".")[0] in ("theano", "lasagne"):
+        if name.partition(".")[0] in ("theano", "lasagne", "nolearn"):
             del sys.modules[name]
     unpatch()
 

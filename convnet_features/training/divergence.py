@@ -20,7 +20,7 @@ def divergence(
     where: str,
     model: Model,
     loss: float = 0.0,
-    images: np.ndarray | None = None,
+    images: Any = None,
     learning_rate: float | None = None,
 ) -> DivergenceError:
     """The error to raise after a batch that gave a loss, or left parameters, without a value.
@@ -31,8 +31,9 @@ def divergence(
         The epoch and the batch.
     model : Model
     loss : float
-    images : ndarray of shape (n_samples, n_channels, height, width), optional
-        The batch, float32 and scaled. Looked at where the loss is not finite.
+    images : ndarray of shape (n_samples, n_channels, height, width), or list, optional
+        The batch, float32 and scaled; of several inputs, one for each. Looked at where
+        the loss is not finite.
     learning_rate : float, optional
         The one that was too large.
     """
@@ -67,9 +68,10 @@ def _of_no_probabilities(model: Model, images: Any) -> str | None:
     )
 
 
-def _outputs(model: Model, names: list[str], images: np.ndarray) -> Sequence[np.ndarray]:
+def _outputs(model: Model, names: list[str], images: Any) -> Sequence[np.ndarray]:
     program = model.program(names)
-    return program.function(images, *model.values, *model.streams(program.n_generators))
+    data = images if isinstance(images, list) else [images]
+    return program.function(*data, *model.values, *model.streams(program.n_generators))
 
 
 def _is_no_probability(nonlinearity: Any) -> bool:
@@ -80,22 +82,23 @@ def _is_no_probability(nonlinearity: Any) -> bool:
     return of_lasagne and nonlinearity not in (sigmoid, softmax)
 
 
-def first_divergence(model: Model, images: np.ndarray | None = None) -> str:
+def first_divergence(model: Model, images: Any = None) -> str:
     """The first place, from the images to the loss, where a batch meets NaN or infinity.
 
     Parameters
     ----------
     model : Model
         With the parameters that the batch met.
-    images : ndarray of shape (n_samples, n_channels, height, width), optional
-        The batch, float32 and scaled; without it only parameters are looked at.
+    images : ndarray of shape (n_samples, n_channels, height, width), or list, optional
+        The batch, as for `divergence`; without it only parameters are looked at.
 
     Returns
     -------
     str
         A sentence that names the layer.
     """
-    if images is not None and not np.isfinite(images).all():
+    data = images if isinstance(images, list) else [0.0 if images is None else images]
+    if not all(np.isfinite(each).all() for each in data):
         return "The images themselves hold NaN or infinity (after augmentation)."
     for name, layer in model.network.layers.items():
         for param in layer.params:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..compilation.linker import compilation_rewriter
 from ..kernels.registry import get_kernels
 from ..network.build import Network, Target
@@ -18,7 +20,7 @@ from ..network.functions import (
 )
 from ..network.functions import without_shared_variables as as_inputs
 from ..network.outputs import symbolic_output
-from ..network.signature import description, network_signature
+from ..network.signature import description, gradient_scale, network_signature
 from ..theano_facade import theano_scope
 from .freezing import frozen_positions, training_output
 from .objectives import (
@@ -127,7 +129,7 @@ def _compile_gradients(
         y = target_variable(target, n_outputs)
         weights = vector("weights", dtype="float32") if weighted else None
         loss = training_loss(objective, training_output(network, frozen), y, weights)
-        data = [network.input.input_var, y, *([] if weights is None else [weights])]
+        data = [*network.input_vars, y, *([] if weights is None else [weights])]
         for kind, layers in (("l1", l1), ("l2", l2)):
             if layers:
                 strength, term = _penalty(network, kind, layers)
@@ -192,6 +194,11 @@ def differentiated(
     )
     loss, *new_values = rewritten
     gradients: Any = grad(loss, trainable, disconnected_inputs="ignore") if trainable else []
+    scales = [gradient_scale(network.params[params.index(param)]) for param in trainable]
+    gradients = [
+        each if scale == 1 else each * np.float32(scale)
+        for each, scale in zip(gradients, scales, strict=True)
+    ]
     live, results = live_variables([loss, *gradients, *new_values])
     function = compile_program(
         [*data, *params, *generators, *live.values()],
@@ -244,5 +251,5 @@ def _compile_evaluation(
         prediction = symbolic_output(network, network.output, deterministic=True)
         losses = sample_losses(objective(prediction, y))
         return compile_with_params(
-            network, [network.input.input_var, y], [losses, prediction], get_kernels(engine), fuse
+            network, [*network.input_vars, y], [losses, prediction], get_kernels(engine), fuse
         )

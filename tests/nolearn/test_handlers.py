@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from collections import OrderedDict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from sklearn.model_selection import cross_val_score
 
 from convnet_features.nolearn import (
     BatchIterator,
+    NeuralNet,
     PrintLog,
     RememberBestWeights,
+    RestoreBestWeights,
     SaveWeights,
+    WeightLog,
 )
 
 
@@ -202,6 +207,92 @@ def test_the_best_score(make_net, digits):
     net = make_net(on_epoch_finished=[best], max_epochs=5).fit(*digits)
     scores = [record["valid_accuracy"] for record in net.train_history_]
     assert best.best_weights_epoch == int(np.argmax(scores)) + 1
+
+
+def test_lists_that_scripts_append_to(make_net, digits):
+    calls = []
+    net = make_net(on_training_finished=lambda nn, h: calls.append("given"), max_epochs=1)
+    net.on_epoch_finished.append(lambda nn, h: calls.append("epoch"))
+    net.on_batch_finished.append(lambda nn, h: calls.append("batch"))
+    net.on_training_started.append(lambda nn, h: calls.append("started"))
+    net.on_training_finished.append(lambda nn, h: calls.append("finished"))
+    net.fit(*digits)
+    assert calls == ["started", "batch", "batch", "epoch", "given", "finished"]
+    net.set_params(on_epoch_finished=None).on_epoch_finished.append(print)
+
+
+def test_the_table_of_an_epoch():
+    """As nolearn printed it, but for the star of a best value."""
+    record = {
+        "epoch": 1, "train_loss": 0.8, "train_loss_best": True, "valid_loss": 0.5,
+        "valid_loss_best": False, "valid_accuracy": 0.9, "mine": 0.99, "dur": 1.0,
+    }  # fmt: skip
+    history = [record, {**record, "epoch": 2}]
+    net = SimpleNamespace(regression=False)
+    assert PrintLog().table(net, history[:1]) == (
+        "  epoch    trn loss    val loss    trn/val    valid acc     mine  dur\n"
+        "-------  ----------  ----------  ---------  -----------  -------  -----\n"
+        "      1    *0.80000     0.50000    1.60000      0.90000  0.99000  1.00s"
+    )
+    assert PrintLog().table(net, history).startswith("      2    *0.80000")
+
+
+def test_restoring(make_net, digits, capsys):
+    best = RememberBestWeights(loss="train_loss")
+    net = make_net(
+        update_learning_rate=2.0,
+        on_epoch_finished=[best],
+        on_training_finished=[RestoreBestWeights(best)],
+    )
+    net.fit(*digits)
+    np.testing.assert_array_equal(
+        net.layers_["output"].W.get_value(), best.best_weights["output"][0]
+    )
+    assert "where train_loss was" in capsys.readouterr().out
+    copied = clone(net)
+    assert copied.on_training_finished[0].remember is copied.on_epoch_finished[0]
+
+
+def test_the_log_of_parameters(tmp_path):
+    values = [
+        OrderedDict(one=[np.array([[-1.0, -2.0]])], two=[np.array([3.0, 4.0]), np.array([0.5])]),
+        OrderedDict(one=[np.array([[-2.0, -3.0]])], two=[np.array([5.0, 7.0]), np.array([0.0])]),
+    ]
+    net = SimpleNamespace(get_all_params_values=lambda: values[min(len(log.history), 1)])
+    log = WeightLog(tmp_path / "log.csv", write_every=1)
+    log(net, None)
+    assert log.history[0]["one_0 wdiff"] == 0
+    log = pickle.loads(pickle.dumps(log))
+    log(net)
+    second = log.history[1]
+    assert (second["one_0 wdiff"], second["one_0 wabsmean"], second["one_0 wmean"]) == (
+        1,
+        2.5,
+        -2.5,
+    )
+    assert (second["two_0 wdiff"], second["two_1 wdiff"]) == (2.5, 0.5)
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert lines[0].startswith("one_0 wdiff,one_0 wabsmean,one_0 wmean,two_0 wdiff,")
+    assert lines[1:] == [
+        "0.0,1.5,-1.5,0.0,3.5,3.5,0.0,0.5,0.5",
+        "1.0,2.5,-2.5,2.5,6.0,6.0,0.5,0.0,0.0",
+    ]
+
+
+def test_the_log_of_parameters_in_training(make_net, digits):
+    log = WeightLog()
+    make_net(on_batch_finished=[log], max_epochs=2).fit(*digits)
+    assert len(log.history) == 4
+    assert all(entry["hidden_0 wdiff"] > 0 for entry in log.history[1:])
+
+
+def test_what_convolutions_see_is_printed(digits, capsys):
+    from .test_net import convolutional_layers
+
+    NeuralNet(convolutional_layers(), update_learning_rate=0.1, max_epochs=1, verbose=2).fit(
+        *digits
+    )
+    assert "|   cap. Y [%] |" in capsys.readouterr().out
 
 
 def test_saving(make_net, digits, tmp_path, capsys):

@@ -156,13 +156,14 @@ class TestDeclaring:
         with pytest.raises(NetworkError, match=r"layer 'input'.*input_shape=\(None, 1, 28, 28\)"):
             net.initialize()
 
-    def test_two_inputs(self):
+    def test_two_inputs_of_a_network_that_is_built(self):
         from lasagne.layers import ConcatLayer, InputLayer
 
-        one, two = InputLayer((None, 3), name="one"), InputLayer((None, 3), name="two")
-        net = NeuralNet(ConcatLayer([one, two], name="both"))
-        with pytest.raises(NetworkError, match=r"2 input layers \('one', 'two'\)"):
-            net.initialize()
+        one, two = InputLayer((None, 3), name="one"), InputLayer((None, 2), name="two")
+        net = NeuralNet(ConcatLayer([one, two], name="both"), update_learning_rate=0.1)
+        net.initialize()
+        X = {"one": np.ones((4, 3)), "two": np.zeros((4, 2))}
+        np.testing.assert_array_equal(net.predict_proba(X), [[1, 1, 1, 0, 0]] * 4)
 
     def test_nothing_is_fitted_before_fit(self, make_net, digits):
         net = make_net()
@@ -291,8 +292,18 @@ class TestTraining:
                 seen.append(len(Xb))
                 return Xb, yb
 
-        make_net(eval_size=0.5, batch_iterator_test=Counting(1000), max_epochs=1).fit(*digits)
+        net = make_net(eval_size=0.5, batch_iterator_test=Counting(1000), max_epochs=1)
+        net.fit(*digits)
         assert sum(seen) == 150
+        assert net.train_split.eval_size == net.eval_size == 0.5
+        assert clone(net).set_params(eval_size=0.25).train_split.eval_size == 0.25
+        assert net.train_split.eval_size == 0.5
+        net.train_split.eval_size = 0.1
+        assert net.get_params()["eval_size"] == 0.1
+
+    def test_eval_size_of_a_function(self, make_net):
+        with pytest.raises(ValueError, match=r"eval_size=0.3 belongs to a TrainSplit, and train_s"):
+            make_net(train_split=lambda X, y, net: None, eval_size=0.3)
 
     def test_a_split_of_ones_own(self, make_net, digits):
         def first_ten(X, y, net):
@@ -343,6 +354,27 @@ class TestTraining:
         record = make_net(custom_scores=scores, max_epochs=1).fit(*digits).train_history_[0]
         assert 0.1 <= record["confidence"] <= 1
         assert record["one"] == 1
+        net = make_net(custom_score=scores[1], max_epochs=1).fit(*digits)
+        assert net.train_history_[0]["one"] == 1
+        assert net.custom_scores == scores[1:]
+        assert "custom_score" not in net.get_params()
+
+    def test_symbolic_scores(self, make_net, digits):
+        import theano.tensor as T
+
+        def error(outputs, target):
+            return T.neq(outputs[0].argmax(axis=1), target)
+
+        net = make_net(
+            scores_train=[("train_error", error)],
+            scores_valid=[("valid_error", error)],
+            update_learning_rate=0.0,
+        ).fit(*digits)
+        record = net.train_history_[0]
+        X_train, _, y_train, _ = net.train_split(*digits, net)
+        assert record["train_error"] == pytest.approx(np.mean(net.predict(X_train) != y_train))
+        assert record["valid_error"] == pytest.approx(1 - record["valid_accuracy"])
+        assert list(record)[-3:] == ["train_error", "valid_error", "dur"]
 
     def test_losses_that_leave_the_finite_numbers(self, make_net, digits):
         net = make_net(update_learning_rate=1e30, output_nonlinearity=None, regression=True)
@@ -395,9 +427,11 @@ class TestData:
         np.testing.assert_array_equal(y, digits[1])
         assert handlers == []
 
-    def test_a_dictionary(self, make_net, digits):
-        with pytest.raises(TypeError, match="X is a dictionary of inputs; NeuralNet takes one"):
-            make_net().fit({"input": digits[0]}, digits[1])
+    def test_a_dictionary_of_one_input(self, make_net, digits):
+        net = make_net().fit({"input": digits[0]}, digits[1])
+        np.testing.assert_array_equal(net.predict({"input": digits[0]}), net.predict(digits[0]))
+        with pytest.raises(NetworkError, match=r"X lacks 'input'; it has, .* 'inputs'"):
+            net.predict({"inputs": digits[0]})
 
     def test_batches_that_are_changed_in_place(self, make_net, digits):
         class Flip(BatchIterator):
@@ -552,14 +586,28 @@ class TestVisualize:
         yield
         matplotlib.pyplot.close("all")
 
-    def test_everything_draws(self, digits):
+    def test_a_network_that_is_not_fitted(self, make_net, tmp_path):
+        from convnet_features.nolearn import visualize
+
+        net = make_net()
+        net.initialize()
+        path = tmp_path / "net.svg"
+        display = visualize.draw_to_file(net, path, output_shape=False, verbose=True)
+        texts = [text.get_text() for text in display.axes_.texts]
+        assert texts[1] == "hidden: Dense\n1,040 parameters\nnum_units=16, nonlinearity=rectify"
+        assert path.stat().st_size
+        texts = [text.get_text() for text in visualize.draw_to_notebook(net).axes_.texts]
+        assert texts[1] == "hidden: Dense\n16, 1,040 parameters"
+
+    def test_everything_draws(self, digits, tmp_path):
         import matplotlib.pyplot  # noqa: F401
 
         from convnet_features.nolearn import visualize
 
         X, y = digits
         net = NeuralNet(convolutional_layers(), update_learning_rate=0.1, max_epochs=2).fit(X, y)
-        visualize.plot_loss(net)
+        visualize.plot_loss(net).savefig(tmp_path / "loss.png")
+        assert (tmp_path / "loss.png").stat().st_size
         visualize.plot_conv_weights(net.layers_["conv1"], figsize=(4, 4))
         visualize.plot_conv_activity(net.layers_["conv1"], X[:1])
         visualize.plot_occlusion(net, X[:2], y[:2], square_length=3)
