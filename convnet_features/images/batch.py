@@ -20,6 +20,8 @@ from .pillow import pillow
 
 __all__ = ["decode_all", "report"]
 
+#: Pictures that a thread is given at a time, at most.
+AT_A_TIME = 16
 #: Bad files that a text lists; an error has all of them as `bad`.
 LISTED = 20
 
@@ -78,11 +80,15 @@ def decode_all(
 
 
 def _in_turn(work: Callable[[int], Any], count: int, n_threads: int) -> Iterator[Any]:
+    """What comes of 0, 1, …: a few at a time, since handing one to a thread takes a while, too."""
     if min(n_threads, count) < 2:
         yield from map(work, range(count))
         return
+    step = max(1, min(AT_A_TIME, count // (4 * n_threads)))
+    pieces = (range(start, min(start + step, count)) for start in range(0, count, step))
     with ThreadPoolExecutor(n_threads, thread_name_prefix="convnet_features-images") as threads:
-        yield from threads.map(work, range(count))
+        for done in threads.map(lambda piece: [work(number) for number in piece], pieces):
+            yield from done
 
 
 def _reason(error: Exception) -> str:

@@ -34,6 +34,10 @@ CHANNELS = {
 #: what is made of it: the result differs from one of the whole picture by less than two levels of
 #: 255 on average, and by some 30 at the sharpest edges.
 GAP = 2.0
+#: Smaller files are read in one piece: Pillow asks for forty of a JPEG.
+READ_AT_ONCE = 1 << 20
+#: Formats that libjpeg decodes.
+DRAFTED = ("JPEG", "MPO")
 #: EXIF's tag of how a camera was held.
 ORIENTATION = 0x0112
 _TURNS = {
@@ -54,6 +58,8 @@ PLUGINS = {
     "pillow_heif.register_heif_opener() first",
     "AVIF": "it is an AVIF image, which this Pillow was built without; upgrade Pillow",
 }
+#: How a JPEG begins: Pillow need not be asked for all that it reads.
+JPEG = b"\xff\xd8\xff"
 #: How an ICO begins: Pillow decodes what is in it before its size can be looked at.
 ICON = b"\0\0\1\0"
 #: What is said of paths that lead to something else than a file, and of those that lead nowhere.
@@ -134,19 +140,21 @@ class Decoder:
         with _identified(file) as image:
             check_size(image)
             full_size = image.size
-            shrunk = self._draft(image)
+            # A JPEG's notes come before its pixels, and a TIFF turns itself while it is decoded.
+            orientation = _orientation(image) if image.format in DRAFTED else None
+            shrunk = 1.0 if orientation is None else self._draft(image, orientation)
             n_bytes = decoded_bytes(image, full_size)
             check_decoded(n_bytes, file_size)
             with one_large_at_a_time if n_bytes > LARGE else contextlib.nullcontext():
                 image.load()
-                return self._pixels(image, full_size, _orientation(image), shrunk)
+                if orientation is None:
+                    orientation = _orientation(image)
+                return self._pixels(image, full_size, orientation, shrunk)
 
-    def _draft(self, image: Any) -> float:
+    def _draft(self, image: Any, orientation: int) -> float:
         """Have a JPEG decoded at a smaller size, where the result stays as good; at which one."""
-        if image.format not in ("JPEG", "MPO"):
-            return 1.0
         width, height = image.size
-        box, size, _ = place(image.size, self._target(_orientation(image)), self.fit)
+        box, size, _ = place(image.size, self._target(orientation), self.fit)
         scale = GAP * max(size[0] / (box[2] - box[0]), size[1] / (box[3] - box[1]))
         wanted = math.ceil(width * scale), math.ceil(height * scale)
         drafted = image.draft(None, wanted) if scale < 1 else None
@@ -182,8 +190,9 @@ class Decoder:
         return ground
 
     def _as_array(self, image: Any) -> np.ndarray:
-        pixels = np.asarray(in_mode(image, self.mode, self.background))
-        return pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        contents = in_mode(image, self.mode, self.background).tobytes()
+        pixels = np.frombuffer(contents, np.uint8).reshape(self.height, self.width, -1)
+        return pixels.transpose(2, 0, 1)
 
 
 def _grey(colour: tuple[int, int, int]) -> int:
@@ -213,9 +222,9 @@ def _identified(file: Any) -> Any:
     ValueError
         If a plugin for its format is missing, or it is an ICO.
     """
-    known = formats()
     start = file.read(12)
     file.seek(0)
+    known = ("JPEG",) if start[:3] == JPEG else formats()
     if start[:4] == ICON:  # which Pillow may take for a TGA
         raise ValueError("it is an ICO, which is never opened; save it as a PNG")
     try:
@@ -243,9 +252,12 @@ def _opened(source: Any) -> Iterator[tuple[Any, int]]:
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(NO_FILE)
         with open(source, "rb") as file:
-            yield file, status.st_size
-        return
-    contents = read_whole(source) if hasattr(source, "read") else bytes(source)
+            if status.st_size > READ_AT_ONCE:
+                yield file, status.st_size
+                return
+            contents = file.read(status.st_size)
+    else:
+        contents = read_whole(source) if hasattr(source, "read") else bytes(source)
     if not isinstance(contents, bytes):
         raise ValueError("it was opened as text; open it with mode 'rb'")
     yield io.BytesIO(contents), len(contents)

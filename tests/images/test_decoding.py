@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 from sklearn.datasets import load_sample_images
 
 from convnet_features.exceptions import BadImagesError
-from convnet_features.images import ImageLoader, limits
+from convnet_features.images import ImageLoader, decoding, limits
 
 from .odd_files import BAD, HEIGHT, ODD, WIDTH, colour, coverage, grey, on, saved, scene, with_alpha
 
@@ -157,6 +157,16 @@ def test_a_jpeg_is_decoded_at_a_reduced_size(monkeypatch):
     seen.clear()
     ImageLoader(300, n_jobs=1).transform([file])
     assert min(seen) == (640, 427)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_large_files_are_read_as_small_ones(kind, tmp_path, monkeypatch):
+    """A file of a gigabyte is not put into memory; what it shows is the same."""
+    path = tmp_path / "image"
+    path.write_bytes(saved(Image.fromarray(scene()), kind))
+    expected = read(path)
+    monkeypatch.setattr(decoding, "READ_AT_ONCE", 10)
+    np.testing.assert_array_equal(read(path), expected)
 
 
 ARRAYS = {

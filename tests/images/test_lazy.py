@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import signal
+import subprocess
+import sys
+import textwrap
 from collections import Counter
 
 import numpy as np
@@ -380,6 +385,74 @@ def test_resuming_knows_the_files(paths, tmp_path):
         resumed.predict_proba(ImageLoader(10).transform(paths)),
         whole.predict_proba(ImageLoader(10).transform(paths)),
     )
+
+
+#: What a killed process ran: it dies amid the second epoch.
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    import numpy as np
+    from convnet_features import ConvNetClassifier
+    from convnet_features.callbacks import Checkpoint
+    from convnet_features.images import ImageLoader
+
+    class Killed:
+        changes_training = False
+
+        def on_batch_end(self, trainer, loss):
+            if (trainer.epoch, trainer.batch) == (2, 2):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    paths = sorted(Path(sys.argv[1]).iterdir())
+    net = ConvNetClassifier(
+        conv2d1_num_filters=4, conv2d2_num_filters=4, dense_num_units=16, max_epochs=3,
+        batch_size=8, random_state=0,
+        callbacks=[Checkpoint(sys.argv[2], resume=True), Killed()],
+    )
+    net.fit(ImageLoader(10, lazy=True).transform(paths), np.arange(len(paths)) % 3)
+    """
+)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+def test_a_training_from_files_that_is_killed(paths, lazy, full, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(paths[0].parent), str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+    def train(X, **params):
+        return ConvNetClassifier(
+            conv2d1_num_filters=4,
+            conv2d2_num_filters=4,
+            dense_num_units=16,
+            max_epochs=3,
+            batch_size=8,
+            random_state=0,
+            **params,
+        ).fit(X, y)
+
+    epochs = Epochs()
+    resumed = train(lazy, callbacks=[Checkpoint(tmp_path, resume=True), epochs])
+    assert epochs.begun == [2, 3]
+    np.testing.assert_array_equal(resumed.predict_proba(full), train(full).predict_proba(full))
+
+
+class Epochs:
+    """Notes which epochs are trained."""
+
+    changes_training = False
+
+    def __init__(self):
+        self.begun = []
+
+    def on_epoch_begin(self, trainer):
+        self.begun.append(trainer.epoch)
+
+
+def test_identity_takes_no_memory_for_each_file(tmp_path):
+    """Resuming 50,000 files compares a digest: notes of each had taken a kilobyte a file."""
+    lazy = ImageLoader(4, lazy=True, on_error="blank").transform(["none.jpg"] * 1000)
+    assert len(pickle.dumps(lazy.identity())) < 1000
 
 
 # What is kept

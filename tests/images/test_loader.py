@@ -346,6 +346,17 @@ def test_threads_change_nothing(n_jobs, photographs):
     assert not [t for t in threading.enumerate() if t.name.startswith("convnet_features")]
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 40])
+def test_threads_that_take_several_at_a_time(count):
+    """Each picture lands in its own place, and bad ones are listed in order, however many."""
+    shades = [np.full((4, 4), shade, "u1") for shade in range(count)]
+    images = ImageLoader(2, mode="gray", n_jobs=2).transform(shades)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], np.arange(count))
+    with pytest.raises(BadImagesError) as caught:
+        ImageLoader(2, n_jobs=2).transform([*shades, b"none", *shades, b"no"])
+    assert [row for row, _, _ in caught.value.bad] == [count, 2 * count + 1]
+
+
 def test_one_file_many_times():
     """Open files and pictures have a position: threads must not share it."""
     file, picture = io.BytesIO(ODD["JPEG"][0]), Image.open(io.BytesIO(ODD["JPEG"][0]))
