@@ -19,6 +19,7 @@ from .extractor import ConvNetFeatureExtractor
 from .fusion import get_fusion, set_fusion
 from .kernels.registry import available_engines
 from .kernels.threads import get_num_threads, set_num_threads
+from .pretrained.loading import pretrained_extractor
 from .regressor import ConvNetRegressor
 
 theano_facade.install()
@@ -31,6 +32,7 @@ __all__ = [
     "available_engines",
     "get_fusion",
     "get_num_threads",
+    "pretrained_extractor",
     "set_fusion",
     "set_num_threads",
 ]

@@ -26,6 +26,7 @@ PUBLIC = (
     "convnet_features.nonlinearities",
     "convnet_features.onnx",
     "convnet_features.out_of_core",
+    "convnet_features.pretrained",
     "convnet_features.testing",
 )
 #: What the extras bring: where it is absent, what needs it is left out.

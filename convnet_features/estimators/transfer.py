@@ -17,12 +17,26 @@ from ..exceptions import ConvNetFeaturesWarning, NetworkError
 from ..files.errors import errors_naming
 from ..files.layer_values import Values, looks_like_values, read_values
 from ..files.safetensors import looks_like_safetensors, read_arrays, write_arrays
+from ..files.state_dicts import looks_like_state_dict, read_state_dict
+from ..network.build import Network
 from ..network.head import head
 from ..network.model import Model
-from ..network.sketch import parameter_shapes
+from ..network.sketch import sketched
+from ..network.state_dicts import (
+    check_complete,
+    is_state_dict,
+    number_of_outputs,
+    of_network,
+)
 from ..network.transfer import LoadReport, load_values, matching_values
 
-__all__ = ["TransferableParameters", "load_pretrained", "plain_classes"]
+__all__ = [
+    "TransferableParameters",
+    "load_pretrained",
+    "load_whole",
+    "parameters_of",
+    "plain_classes",
+]
 
 
 class TransferableParameters:
@@ -48,7 +62,7 @@ class TransferableParameters:
         notes = {"kind": "parameters", **_described(model)}
         write_arrays(path, model.named_values, notes)
 
-    def load_params(self, source: Any) -> LoadReport:
+    def load_params(self, source: Any, *, strict: bool | str = "auto") -> LoadReport:
         """Take over parameters that have the same layer's name and the same shape.
 
         The layers that predict keep theirs, with a warning, where the source's
@@ -66,7 +80,14 @@ class TransferableParameters:
             path leads to a file of `save_params`, of a
             `~convnet_features.callbacks.Checkpoint`, or of a network of nolearn's
             (``save_params_to``: a pickle, of which arrays are read and nothing is
-            run).
+            run). A state dict of PyTorch's, of torchvision's or timm's names, is read
+            from ``.pth``, safetensors or a mapping, for the networks that
+            `convnet_features.network.presets` has of theirs, and for others whose
+            layers are called alike, with underscores for points.
+        strict : bool or "auto", default="auto"
+            True raises where a parameter is missing, has another shape, or is not
+            known, the layers that predict left out; False takes what fits. "auto"
+            is True for state dicts, and False for everything else.
 
         Returns
         -------
@@ -79,32 +100,45 @@ class TransferableParameters:
             If the file is none of the kind, is damaged, or does not hold what
             it says. Nothing has been loaded then.
         ValueError
-            If another source holds something else than finite numbers.
+            If another source holds something else than finite numbers; or, with
+            `strict`, if it is not this network's: the text says what does not fit.
         NotFittedError
             If neither this estimator nor the source says what images the
             network is for.
         """
-        arrays, described = _parameters_of(source)
+        arrays, described = parameters_of(source)
+        strict = is_state_dict(arrays) if strict == "auto" else bool(strict)
         with errors_naming(source):
             mine: Model | None = getattr(self, "_model", None)
             if mine is not None:
-                report = load_values(mine, arrays, _apart(mine, described, "load_params"))
+                report = _load(mine, arrays, _apart(mine, described, "load_params"), strict)
             else:
-                report, _ = matching_values(self._parameter_shapes(source, described), arrays)
-        self._loaded, self._loaded_from = arrays, described
+                network = self._sketch(source, arrays, described)
+                named = network.named_params
+                shapes = {name: each.get_value(borrow=True).shape for name, each in named.items()}
+                report, _ = matching_values(shapes, _by_name(arrays, network))
+                if strict:
+                    check_complete(report, network)
+        self._loaded, self._loaded_from, self._loaded_strictly = arrays, described, strict
         return report
 
-    def _parameter_shapes(self, source: Any, described: Any) -> dict[str, tuple[int, ...]]:
-        """The shapes of this estimator's parameters, for the images and outputs of another one."""
+    def _sketch(self, source: Any, arrays: Mapping[str, Any], described: Any) -> Network:
+        """This estimator's network without values, for the images and outputs of a source."""
+        shape = self._declared_shape()
+        if described is None and is_state_dict(arrays) and shape is not None:
+            layers = self._network_layers(shape)  # type: ignore[attr-defined]
+            n_outputs = number_of_outputs(arrays, layers, shape)
+            described = {"input_shape": shape, "n_outputs": n_outputs, "target": "classes"}
         if described is None:
             raise NotFittedError(
                 f"{type(self).__name__} is not fitted and the source does not say what images "
-                "its network is for: fit first, or give pretrained=source."
+                "its network is for: fit first, or give pretrained=source, or "
+                "input_shape=(channels, height, width)."
             )
         known = _checked(described)
         layers = self._network_layers(known["input_shape"])  # type: ignore[attr-defined]
         try:
-            return parameter_shapes(layers, **known)
+            return sketched(layers, **known)
         except NetworkError as error:
             if not isinstance(source, str | os.PathLike):
                 raise
@@ -112,6 +146,11 @@ class TransferableParameters:
                 f"it is for images of {known['input_shape']} and {known['n_outputs']} outputs, for "
                 f"which this network cannot be built: {error}"
             ) from error
+
+    def _declared_shape(self) -> tuple[int, int, int] | None:
+        """The shape of images that the parameters of the estimator say."""
+        shape = self.input_shape  # type: ignore[attr-defined]
+        return None if shape is None else tuple(shape)
 
 
 def _checked(described: dict[str, Any]) -> dict[str, Any]:
@@ -148,24 +187,55 @@ def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
     """Load the parameters of `pretrained` or `load_params` into a new model, if there are any."""
     source, arrays = estimator.pretrained, getattr(estimator, "_loaded", None)
     described = getattr(estimator, "_loaded_from", None)
+    strict = getattr(estimator, "_loaded_strictly", False)
     if source is not None:
-        arrays, described = _parameters_of(source)
+        arrays, described = parameters_of(source)
+        strict = is_state_dict(arrays)
     if arrays is None:
         return None
     with errors_naming(source):
-        report = load_values(model, arrays, _apart(model, described, "pretrained"))
+        report = _load(model, arrays, _apart(model, described, "pretrained"), strict)
     if not report.loaded:
         raise ValueError(f"None of the parameters to begin with belongs to this network.\n{report}")
     return report
 
 
-def _parameters_of(source: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
+def load_whole(model: Model, source: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Load all of a network's parameters; a ValueError says what is missing or does not fit."""
+    with errors_naming(source):
+        load_values(
+            model,
+            _by_name(arrays, model.network),
+            check=lambda report: check_complete(report, model.network, of_head=True),
+        )
+
+
+def _load(
+    model: Model, arrays: Mapping[str, np.ndarray], apart: list[str], strict: bool
+) -> LoadReport:
+    """Load what fits; with `strict`, everything or nothing."""
+
+    def check(report: LoadReport) -> None:
+        if strict:
+            check_complete(report, model.network)
+
+    return load_values(model, _by_name(arrays, model.network), apart, check)
+
+
+def _by_name(arrays: Mapping[str, np.ndarray], network: Network) -> Mapping[str, np.ndarray]:
+    """By our names, where they are PyTorch's."""
+    return of_network(arrays, network) if is_state_dict(arrays) else arrays
+
+
+def parameters_of(source: Any) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
     """Arrays by name (copies), and what they say of the network's images and outputs."""
     if isinstance(source, FrozenEstimator):
         source = source.estimator
     if isinstance(source, Mapping):
         return {name: np.array(value) for name, value in source.items()}, None
     if isinstance(source, str | os.PathLike):
+        if looks_like_state_dict(source):
+            return read_state_dict(source), None
         if looks_like_values(source) and not looks_like_safetensors(source):
             return _by_position(read_values(source)), None
         arrays, notes = read_arrays(source)

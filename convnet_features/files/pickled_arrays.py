@@ -27,8 +27,11 @@ import numpy as np
 
 __all__ = [
     "FAULTS",
+    "ArrayUnpickler",
+    "BoundedReader",
     "RecordedArray",
     "RecordedDict",
+    "instructions",
     "read_recorded",
     "recorded_array",
     "recorded_kind",
@@ -239,6 +242,12 @@ _VALUES = (
 #: What characters beyond the 256 of Latin-1 begin with, in UTF-8 and among Python's escapes.
 _RARE_CHARACTERS = re.compile(rb"[\xc4-\xff]")
 _RARE_ESCAPES = re.compile(rb"\\u(?!00)|\\U(?!000000)")
+
+
+def instructions(machine: type[pickle._Unpickler], further: tuple[bytes, ...]) -> Any:
+    """The instructions of a machine, and further ones as Python has them."""
+    more = {opcode[0]: pickle._Unpickler.dispatch[opcode[0]] for opcode in further}
+    return _Instructions({**machine.dispatch, **more})
 
 
 class ArrayUnpickler(pickle._Unpickler):

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..locks import new_lock
-from .build import Target, build_network
+from .build import Network, Target, build_network
 from .spec import LayerSpec
 
-__all__ = ["parameter_shapes", "without_values"]
+__all__ = ["parameter_shapes", "sketched", "without_values"]
 
 _sketching = new_lock()
 
@@ -43,10 +43,20 @@ def parameter_shapes(
     NetworkError
         As `build_network` does.
     """
-    with without_values():
-        network = build_network(layers, input_shape, n_outputs, target, seed=0)
+    network = sketched(layers, input_shape, n_outputs, target)
     params = network.named_params
     return {name: param.get_value(borrow=True).shape for name, param in params.items()}
+
+
+def sketched(
+    layers: Sequence[LayerSpec] | Callable[..., Any] | Any,
+    input_shape: tuple[int, ...],
+    n_outputs: int | None,
+    target: Target,
+) -> Network:
+    """A network whose parameters take no memory; the arguments are those of `parameter_shapes`."""
+    with without_values():
+        return build_network(layers, input_shape, n_outputs, target, seed=0)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,12 @@ class LoadReport:
         return "\n".join(lines)
 
 
-def load_values(model: Model, arrays: Mapping[str, Any], apart: Collection[str] = ()) -> LoadReport:
+def load_values(
+    model: Model,
+    arrays: Mapping[str, Any],
+    apart: Collection[str] = (),
+    check: Callable[[LoadReport], None] | None = None,
+) -> LoadReport:
     """Copy the arrays that have the name and the shape of one of `model`'s parameters, or none.
 
     Parameters
@@ -64,6 +69,8 @@ def load_values(model: Model, arrays: Mapping[str, Any], apart: Collection[str] 
         have it.
     apart : collection of str
         Layers that are left alone.
+    check : callable, optional
+        Called with the report before anything is copied; it may raise.
 
     Returns
     -------
@@ -78,6 +85,8 @@ def load_values(model: Model, arrays: Mapping[str, Any], apart: Collection[str] 
     ours = model.named_values
     shapes = {name: each.shape for name, each in ours.items()}
     report, values = matching_values(shapes, arrays, apart)
+    if check is not None:
+        check(report)
     for name, value in values.items():
         np.copyto(ours[name], value)
     return report

@@ -402,6 +402,15 @@ def _response_normalisation(
     )
 
 
+@_writes("PixelScaleLayer")
+def _pixel_scale(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    scale, shift = (
+        graph.constant(each[:, None, None], f"{layer.name}.{name}")
+        for each, name in zip(layer.scale_and_shift, ("scale", "shift"), strict=True)
+    )
+    return graph.add("Add", graph.add("Mul", inputs[0], scale), shift, output=output)
+
+
 @_writes("BatchNormLayer")
 def _normalisation(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     if layer.axes != (0, *range(2, len(layer.input_shape))):

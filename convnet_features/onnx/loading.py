@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ..estimators.fitted_state import set_fitted_state
 from ..exceptions import FileFormatError, NetworkError
-from ..extractor import ConvNetFeatureExtractor
-from ..network.features import check_feature_layer
 from ..network.model import Model
 from ..network.spec import LayerSpec
-from ..training.history import History
+from ..pretrained.extractor import PretrainedExtractor
+from ..pretrained.loading import with_network
 from ..validation import Targets
 from .folding import FOLDED, SAMPLES, fold
 from .operators import OPERATORS, supported_operators
@@ -34,7 +32,7 @@ def from_onnx(
     feature_layer: str | Sequence[str] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     engine: str = "auto",
-) -> ConvNetFeatureExtractor:
+) -> PretrainedExtractor:
     """Read an ONNX model as a fitted extractor.
 
     Reads every model that `to_onnx` writes, and models of other origin made of
@@ -69,13 +67,13 @@ def from_onnx(
 
     Returns
     -------
-    ConvNetFeatureExtractor
-        Fitted. `predict` gives the network's own output. `fit` would begin
-        anew: put the extractor into a Pipeline as
-        ``sklearn.frozen.FrozenEstimator(extractor)``. Its ``n_features_in_`` is
-        the number of channels, as after a fit to such images. How it was trained
-        is not known here: ``history_`` and ``loss_curve_`` are empty, ``n_iter_``
-        is 0, ``loss_`` is NaN and ``validation_scores_`` is None.
+    PretrainedExtractor
+        Fitted. `predict` gives the network's own output. `fit` trains nothing, and
+        a clone has the same weights, so that it stands in a Pipeline as it is;
+        ``ConvNetClassifier(pretrained=extractor)`` trains its network further. Its
+        ``n_features_in_`` is the number of channels, as after a fit to such images.
+        How it was trained is not known here: ``history_`` and ``loss_curve_`` are empty,
+        ``n_iter_`` is 0, ``loss_`` is NaN and ``validation_scores_`` is None.
 
     Raises
     ------
@@ -317,7 +315,7 @@ _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float3
 
 def _extractor(
     reader: Reader, last: PlannedLayer, feature_layer: Any, engine: str
-) -> ConvNetFeatureExtractor:
+) -> PretrainedExtractor:
     plan = reader.plan
     plan.keep(last)
     if len(plan.input.shape) != 3:
@@ -347,22 +345,9 @@ def pretrained_extractor(
     input_scale: float,
     feature_layer: str | Sequence[str],
     engine: str,
-) -> ConvNetFeatureExtractor:
+) -> PretrainedExtractor:
     """An extractor that counts as fitted, with the weights that the specs give or draw."""
     model = Model(list(specs), input_shape, None, "numbers", input_scale, engine)
-    check_feature_layer(model.network, feature_layer)
-    extractor = ConvNetFeatureExtractor(
-        [(spec.name, spec.layer_class, dict(spec.params)) for spec in specs],
-        feature_layer=feature_layer,
-        input_shape=input_shape,
-        input_scale=input_scale,
-        engine=engine,
-    )
-    shape = model.network.output.output_shape
-    n_outputs = math.prod(shape[1:])
-    if len(shape) == 2:  # what training goes on with
-        model.n_outputs = n_outputs
+    n_outputs = math.prod(model.network.output.output_shape[1:])
     targets = Targets("numbers", None, n_outputs, one_dimensional=False)
-    features_in = {"n_features_in_": input_shape[0]}
-    set_fitted_state(extractor, model, targets, History(), features_in)
-    return extractor
+    return with_network(model, feature_layer, targets)

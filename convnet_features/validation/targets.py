@@ -216,7 +216,8 @@ def _encode_classes(name: str, y: np.ndarray, known: np.ndarray | None) -> Targe
                 f"{name}: y holds classes that are not among the known ones: {strange}; known are "
                 f"{known.tolist()}."
             )
-        codes, classes = np.searchsorted(known, column), known
+        order = np.argsort(known)  # others' classes need not be sorted
+        codes, classes = order[np.searchsorted(known, column, sorter=order)], known
     if len(classes) < 2:
         raise ValueError(_TOO_FEW.format(name=name, label=classes.tolist()[0]))
     return Targets("classes", codes.astype(np.int32), len(classes), classes=classes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .first_use import import_for_networks
-from .spec import LayerSpec
+from ..first_use import import_for_networks
+from ..spec import LayerSpec
 
 __all__ = ["default_network", "seed_network", "small_resnet"]
 
@@ -111,7 +111,7 @@ def _block(
     """
     from lasagne import layers
 
-    from ..layers import BatchNormLayer
+    from ...layers import BatchNormLayer
 
     convolution = {
         "num_filters": n_filters,
@@ -309,7 +309,7 @@ def _normalised_convolution(
     """A convolution that keeps the size, batch normalisation, rectify."""
     from lasagne import layers, nonlinearities
 
-    from ..layers import BatchNormLayer
+    from ...layers import BatchNormLayer
 
     convolution = {
         "incoming": incoming,

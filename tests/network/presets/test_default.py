@@ -14,10 +14,14 @@ from sklearn.base import clone
 from convnet_features import ConvNetClassifier
 from convnet_features.exceptions import NetworkError
 from convnet_features.network.build import build_network
-from convnet_features.network.presets import _mean_of_quarters, default_network, seed_network
+from convnet_features.network.presets.default import (
+    _mean_of_quarters,
+    default_network,
+    seed_network,
+)
 from convnet_features.network.sketch import parameter_shapes
 
-from ..helpers import assert_close
+from ...helpers import assert_close
 
 NAMES = [
     "input",
