@@ -11,7 +11,13 @@ import math
 
 import numpy as np
 
-from convnet_features.kernels.contract import ConvStage, MaskStage, NormStage, PoolStage
+from convnet_features.kernels.contract import (
+    ConvStage,
+    ElementwiseStage,
+    MaskStage,
+    NormStage,
+    PoolStage,
+)
 
 
 def _visits(x_shape, w_shape, stride, padding, flip, dilation=(1, 1)):
@@ -154,6 +160,37 @@ def activation(x, name):
     return x
 
 
+def function(x, name, alpha=0.0, beta=0.0):
+    """One of the contract's functions, number by number, by closed forms of `math`."""
+
+    def line(x):
+        return min(max(alpha * x + beta, 0.0), 1.0)
+
+    def cubic(x):
+        return math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+
+    def softplus(x):
+        return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+    def sigmoid(x):
+        tail = math.exp(-abs(x))
+        return (1 if x > 0 else tail) / (1 + tail)
+
+    of_number = {
+        "clip": lambda x: min(max(x, alpha), beta),
+        "elu": lambda x: x if x > 0 else alpha * math.expm1(x),
+        "gelu": lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
+        "gelu_tanh": lambda x: x * (1 + math.tanh(cubic(x))) / 2,
+        "hard_sigmoid": line,
+        "hard_swish": lambda x: x * line(x),
+        "leaky_rectify": lambda x: x if x > 0 else alpha * x,
+        "mish": lambda x: x * math.tanh(softplus(x)),
+        "swish": lambda x: x * sigmoid(x),
+    }[name]
+    x = np.float64(x)
+    return np.array([of_number(float(each)) for each in x.flat]).reshape(x.shape)
+
+
 def dense(x, w, b=None):
     """Weights times inputs, unit by unit, images flattened in C order."""
     x, w = np.float64(x).reshape(len(x), w.shape[0]), np.float64(w)
@@ -219,6 +256,9 @@ def stack(stages, x, params):
             x = pool2d(x, spec.window, spec.stride, spec.padding, spec.mode, spec.ignore_border)
         elif isinstance(stage, MaskStage):
             x = x * next(params)
+            continue
+        elif isinstance(stage, ElementwiseStage):
+            x = function(x, stage.function, stage.alpha, stage.beta)
             continue
         elif isinstance(stage, NormStage):
             x = batch_norm(x, next(params), next(params), stage.epsilon)[0]

@@ -6,6 +6,7 @@ graph has a single result here; `merging` puts graphs together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -15,18 +16,22 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.basic import Join, constant, make_vector
-from pytensor.tensor.elemwise import DimShuffle
-from pytensor.tensor.math import Dot
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Dot, Sum
 from pytensor.tensor.shape import Reshape, Shape, Shape_i
+from pytensor.tensor.subtensor import Subtensor
 
 from ..kernels.contract import (
     Activation,
     ConcatStage,
+    Conv2DSpec,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
     MaskStage,
     Node,
     NormStage,
+    Pool2DSpec,
     PoolStage,
     Stage,
     StageGraph,
@@ -37,9 +42,10 @@ from ..ops.conv2d import Conv2D
 from ..ops.pool2d import Pool2D
 from ..ops.random import Bernoulli, Draw
 from ..ops.stages import Stages
-from ..ops.static import static_vector
+from ..ops.static import static_int, static_vector
+from .functions import function_of
 from .naming import layers_of
-from .patterns import joined_arrays, only_client, rectified, split_by
+from .patterns import constant_value, joined_arrays, only_client, rectified, split_by
 
 __all__ = ["OF_STAGES"]
 
@@ -121,12 +127,14 @@ def fuse_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     b' = scale · b + shift nothing of it is left but a layer.
     """
     y, scale, shift = node.inputs
-    inner = _stages_behind(fgraph, y, node)
-    if inner is None or not _float32(node):
+    if not _is_of_stages(y) or not _float32(node):
         return None
+    inner = _stages_behind(fgraph, y, node)
+    if inner is None:
+        return _affine_alone(fgraph, node)
     last = inner.op.graph.last
     if last.units_axis is None or last.activation != "linear":
-        return None
+        return _affine_alone(fgraph, node)
     params = inner.inputs[len(inner.inputs) - last.n_params :]
     w = params[0]
     if None in w.type.shape or scale.type.shape != (y.type.shape[1],):
@@ -138,6 +146,57 @@ def fuse_affine(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     graph = inner.op.graph.with_last(last.with_bias().with_activation(activation))
     kept = inner.inputs[: len(inner.inputs) - last.n_params]
     return _rebuilt(fgraph, inner, node, graph, *kept, scaled, bias)
+
+
+def _affine_alone(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """scale · y + shift of images as a convolution of each channel with one number."""
+    y, scale, shift = node.inputs
+    n_channels = y.type.shape[1]
+    if y.type.ndim != 4 or n_channels is None or scale.type.shape != (n_channels,):
+        return None
+    spec = Conv2DSpec(groups=n_channels, flip_filters=False)
+    stage = ConvStage(spec, True, "rectify" if node.op.rectify else "linear")
+    return _extended(fgraph, y, node, stage, scale.dimshuffle(0, "x", "x", "x"), shift)
+
+
+def fuse_global_average(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """The mean of each channel of a graph's result, as a pooling of one window."""
+    total, count = node.inputs
+    reduction = total.owner
+    if reduction is None or not isinstance(reduction.op, Sum) or not _float32(node):
+        return None
+    pixels = reduction.inputs[0]
+    flattening = pixels.owner
+    if tuple(reduction.op.axis or ()) != (2,) or flattening is None or pixels.type.ndim != 3:
+        return None
+    images = flattening.inputs[0]
+    if not isinstance(flattening.op, Reshape) or not _is_of_stages(images):
+        return None
+    if images.type.ndim != 4 or None in images.type.shape[1:]:
+        return None
+    _, n_channels, height, width = images.type.shape
+    flat = static_vector(flattening.inputs[1], 3)[1:]
+    if flat[0] != n_channels or flat[1] not in (-1, height * width):
+        return None
+    if constant_value(count) != height * width and not _counts(count, pixels):
+        return None
+    window = (height, width)
+    stage = PoolStage(Pool2DSpec(window, window, mode="average_exc_pad"))
+    return _extended(fgraph, images, flattening, stage).flatten(2)
+
+
+def _counts(count: Variable, pixels: Variable) -> bool:
+    """Whether `count` is the last size of `pixels`, as PyTensor's mean asks for it."""
+    while count.owner is not None and isinstance(count.owner.op, DimShuffle):
+        (count,) = count.owner.inputs
+    size = count.owner
+    if size is None or not isinstance(size.op, Subtensor) or len(size.inputs) != 2:
+        return False
+    sizes = size.inputs[0].owner
+    if sizes is not None and isinstance(sizes.op, Elemwise):
+        sizes = sizes.inputs[0].owner
+    of_pixels = sizes is not None and isinstance(sizes.op, Shape) and sizes.inputs[0] is pixels
+    return of_pixels and static_int(size.inputs[1]) == 2
 
 
 def fuse_normalisation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -162,6 +221,32 @@ def fuse_nonlinearity(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     graph = graph.with_last(graph.last.with_activation(activation))
     return _rebuilt(fgraph, y.owner, node, graph, *y.owner.inputs)
+
+
+def fuse_function(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """A function of each number of a graph's result, as a stage behind it."""
+    if node.outputs[0].type.dtype != "float32":
+        return None
+    found = function_of(fgraph, node, _is_of_stages)
+    if found is None:
+        return None
+    stage, y = found
+    inner = y.owner
+    if len(inner.op.graph.nodes) >= LONGEST:
+        return _stages(StageGraph.chain((stage,)), node)(y)[0]
+    return _rebuilt(fgraph, inner, node, _applied(inner.op.graph, stage), *inner.inputs)
+
+
+def _applied(graph: StageGraph, stage: ElementwiseStage) -> StageGraph:
+    """The graph with a function of its result; a maximum and then a minimum become one stage."""
+    last, is_minimum = graph.last, stage.function == "clip" and stage.alpha == -math.inf
+    if is_minimum and last.activation == "rectify" and stage.beta >= 0:
+        graph = graph.with_last(last.with_activation("linear"))
+        stage = replace(stage, alpha=0.0)
+    elif is_minimum and isinstance(last, ElementwiseStage) and last.function == "clip":
+        both = replace(last, beta=min(last.beta, stage.beta))
+        return graph.with_last(both) if both.alpha <= both.beta else graph.followed_by(stage)
+    return graph.followed_by(stage)
 
 
 def fuse_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -318,10 +403,23 @@ OF_STAGES: Sequence[tuple[tuple[type, ...], Callable[[FunctionGraph, Apply], Var
     ((Join,), fuse_concatenation),
     ((ChannelAffine,), fuse_affine),
     ((BatchNorm,), fuse_normalisation),
+    ((scalar.TrueDiv,), fuse_global_average),
     ((scalar.Mul,), fuse_mask),
     ((Shape, Shape_i), shape_of_stages),
     (
         (scalar.Mul, scalar.Maximum, scalar.ScalarMaximum, scalar.Tanh, Sigmoid),
         fuse_nonlinearity,
+    ),
+    (
+        (
+            scalar.Add,
+            scalar.Maximum,
+            scalar.Minimum,
+            scalar.Mul,
+            scalar.ScalarMaximum,
+            scalar.ScalarMinimum,
+            scalar.Switch,
+        ),
+        fuse_function,
     ),
 )

@@ -74,11 +74,26 @@ def _element(node: Any) -> int | None:
     position = static_int(node.inputs[1]) if len(node.inputs) > 1 else None
     if position is None or vector.owner is None:
         return None
+    vector = _whole(vector, position)
+    if vector.owner is None:
+        return None
     if isinstance(vector.owner.op, Shape):
         return vector.owner.inputs[0].type.shape[position]
     if isinstance(vector.owner.op, MakeVector):
         return static_int(vector.owner.inputs[position])
     return None
+
+
+def _whole(vector: Variable, position: int) -> Variable:
+    """What vector[:n] was cut from, if the position lies in front of a known n."""
+    node = vector.owner
+    if not isinstance(node.op, Subtensor) or len(node.op.idx_list) != 1 or len(node.inputs) != 2:
+        return vector
+    (cut,) = node.op.idx_list
+    if not isinstance(cut, slice) or cut.start is not None or cut.step is not None:
+        return vector
+    stop = static_int(node.inputs[1])
+    return node.inputs[0] if stop is not None and 0 <= position < stop else vector
 
 
 def _arithmetic(scalar_op: Any, inputs: list[Variable]) -> int | None:

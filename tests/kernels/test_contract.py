@@ -15,6 +15,7 @@ from convnet_features.kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
     MaskStage,
     NormStage,
     Pool2DSpec,
@@ -206,6 +207,18 @@ STACKS = {
         ),
         (3, 3, 8, 8),
         [(16, 3, 3, 3), (16,), (16, 1, 3, 3), (16,)],
+    ),
+    "functions": (
+        (
+            ConvStage(Conv2DSpec(), bias=False),
+            ElementwiseStage("hard_swish", 1 / 6, 0.5),
+            PoolStage(_POOL2),
+            ElementwiseStage("elu", 0.75),
+            DenseStage(),
+            ElementwiseStage("gelu"),
+        ),
+        (11, 2, 7, 8),
+        [(3, 2, 2, 3), (27, 5), (5,)],
     ),
     "masked": (
         (
@@ -657,6 +670,48 @@ def test_activations_stay_finite(kernels, activation, dtype):
     assert_close(y, reference.activation(x, activation), dtype)
     gx, _ = kernel.backward(workspace, x, [w], y, np.ones_like(y), True)
     assert np.isfinite(gx).all()
+
+
+FUNCTIONS = (
+    ElementwiseStage("clip", -1.5, 2.0),
+    ElementwiseStage("clip", -np.inf, 0.25),
+    ElementwiseStage("elu", 0.75),
+    ElementwiseStage("gelu"),
+    ElementwiseStage("gelu_tanh"),
+    ElementwiseStage("hard_sigmoid", 0.2, 0.5),
+    ElementwiseStage("hard_swish", 1 / 6, 0.5),
+    ElementwiseStage("leaky_rectify", 0.1),
+    ElementwiseStage("leaky_rectify", -2.0),
+    ElementwiseStage("mish"),
+    ElementwiseStage("swish"),
+)
+
+
+@pytest.mark.parametrize("stage", FUNCTIONS, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_functions_equal_closed_forms(kernels, stage, dtype):
+    x = np.array([[-80, -9, -2.7, -1, -0.3, 0.1, 0.6, 2.2, 3.7, 11, 80]], dtype).T
+    kernel, w = kernels.stack((DenseStage(bias=False), stage)), np.ones((1, 1), dtype)
+    right = reference.function(x, stage.function, stage.alpha, stage.beta)
+    y, workspace = kernel.forward_training(x, [w])
+    for found in (y, kernel.forward(x, [w]), kernel.prepare([w])(x)):
+        assert found.dtype == dtype
+        assert_close(found, right, dtype)
+    gx, _ = kernel.backward(workspace, x, [w], y, np.ones_like(y), True)
+    before, after = (
+        reference.function(np.float64(x) + step, stage.function, stage.alpha, stage.beta)
+        for step in (-1e-5, 1e-5)
+    )
+    np.testing.assert_allclose(gx, (after - before) / 2e-5, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("stage", FUNCTIONS, ids=str)
+def test_functions_grow_as_they_say(stage):
+    slope, offset = stage.growth
+    x = np.concatenate([-np.logspace(-3, 2, 50), [0], np.logspace(-3, 2, 50)])
+    found = reference.function(x, stage.function, stage.alpha, stage.beta)
+    assert (abs(found) <= slope * abs(x) + offset + 1e-12).all()
+    assert (found[50] == 0) == stage.keeps_zero
 
 
 def test_clearing_caches_changes_no_result(kernels, rng):

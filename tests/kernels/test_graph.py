@@ -10,6 +10,7 @@ from convnet_features.kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
     MaskStage,
     Node,
     NormStage,
@@ -32,6 +33,12 @@ def graph_of(n_inputs, outputs, *nodes):
     return StageGraph(
         n_inputs, tuple([Node(stage, tuple(inputs)) for stage, *inputs in nodes]), outputs
     )
+
+
+SWISH = ElementwiseStage("swish")
+RELU6 = ElementwiseStage("clip", 0.0, 0.75)
+#: Makes something else than 0 of 0, which is what layouts are padded with.
+HARD_SIGMOID = ElementwiseStage("hard_sigmoid", 0.25, 0.5)
 
 
 #: The graph, the shapes of its inputs, and of its parameters.
@@ -93,6 +100,65 @@ GRAPHS = {
         ),
         [(4, 3, 5, 4)],
         [(16, 3, 3, 3), (16,), (16,), (16, 16, 3, 3), (16,), (16,)],
+    ),
+    "functions in a residual block": (
+        graph_of(
+            1,
+            (6,),
+            (LINEAR, 0),
+            (RELU6, 1),
+            (LINEAR, 2),
+            (SumStage("rectify"), 3, 2),
+            (SWISH, 4),
+            (POOL, 5),
+        ),
+        [(3, 16, 6, 8)],
+        [(16, 16, 3, 3), (16, 16, 3, 3)],
+    ),
+    "functions of what others read": (
+        graph_of(1, (4,), (CONV, 0), (SWISH, 1), (HARD_SIGMOID, 1), (SumStage(), 2, 3)),
+        [(2, 3, 5, 6)],
+        [(5, 3, 3, 3), (5,)],
+    ),
+    "functions of rows": (
+        graph_of(1, (3,), (DenseStage(), 0), (HARD_SIGMOID, 1), (DenseStage(False), 2)),
+        [(4, 7)],
+        [(7, 5), (5,), (5, 3)],
+    ),
+    "functions first, of a pooling and last": (
+        graph_of(1, (3, 4), (SWISH, 0), (POOL, 1), (RELU6, 2), (HARD_SIGMOID, 3)),
+        [(2, 5, 6, 4)],
+        [],
+    ),
+    "a sum that is a result, beside one that is read on": (
+        graph_of(
+            1,
+            (3, 6),
+            (CONV, 0),
+            (LINEAR, 1),
+            (SumStage(), 1, 2),
+            (LINEAR, 3),
+            (LINEAR, 4),
+            (SumStage("rectify"), 3, 5),
+        ),
+        [(2, 16, 5, 6)],
+        [(16, 16, 3, 3), (16,), (16, 16, 3, 3), (16, 16, 3, 3), (16, 16, 3, 3)],
+    ),
+    "sums behind each other": (
+        graph_of(
+            1,
+            (8,),
+            (CONV, 0),
+            (LINEAR, 1),
+            (SumStage("rectify"), 2, 1),
+            (LINEAR, 3),
+            (RELU6, 4),
+            (SumStage(), 3, 5),
+            (SWISH, 6),
+            (CONV, 7),
+        ),
+        [(2, 16, 5, 6)],
+        [(16, 16, 3, 3), (16,), (16, 16, 3, 3), (16, 16, 3, 3), (8, 16, 3, 3), (8,)],
     ),
     "masks in a branch": (
         graph_of(
@@ -261,6 +327,7 @@ def test_sizes_that_are_not_known():
         (MaskStage(2.0), [(2, 3, 11, 13)], 1, False),
         (SumStage(), [], 1, False),
         (ConcatStage(), [], 1, True),
+        (SWISH, [], 1, False),
     ],
     ids=str,
 )

@@ -10,6 +10,7 @@ from convnet_features.kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
     MaskStage,
     NormStage,
     Pool2DSpec,
@@ -22,6 +23,7 @@ from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.portable import PortableKernels
 from convnet_features.kernels.registry import get_kernels
 
+from .. import reference
 from ..helpers import assert_close
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -72,6 +74,18 @@ STACKS = {
     ),
     "dense": ((DenseStage, True), (), (4, 30), [(30, 20), (20,)]),
     "a larger dense": ((DenseStage, True), (), (128, 256), [(256, 128), (128,)]),
+    "a function of a convolution": (
+        (ConvStage, CONV),
+        (ElementwiseStage("clip", 0.0, 6.0),),
+        (4, 16, 9, 9),
+        [(16, 16, 3, 3), (16,)],
+    ),
+    "functions of rows": (
+        (DenseStage, True),
+        (ElementwiseStage("swish"), DenseStage(), ElementwiseStage("elu", 1.0)),
+        (4, 30),
+        [(30, 20), (20,), (20, 5), (5,)],
+    ),
     "maximum": ((PoolStage, HALF), (), (4, 16, 8, 8), []),
     "overlapping maximum": ((PoolStage, Pool2DSpec((3, 3), (2, 2))), (), (2, 5, 9, 9), []),
     "sum": ((PoolStage, Pool2DSpec((2, 2), (2, 2), mode="sum")), (), (4, 16, 8, 8), []),
@@ -122,7 +136,9 @@ def by_numpy(stages, x, params):
                 found = windows(x, stage.pool.window, stage.pool.stride)
                 reduce = {"max": np.max, "sum": np.sum, "average_inc_pad": np.mean}
                 x = reduce[stage.pool.mode](found, axis=(4, 5))
-        x = FUNCTIONS[stage.activation](x)
+            case ElementwiseStage():
+                x = reference.function(x, stage.function, stage.alpha, stage.beta)
+        x = FUNCTIONS[stage.activation or "linear"](x)
     return x
 
 
@@ -164,7 +180,7 @@ def test_stacks(case, activation, kernels, rng, monkeypatch):
     elif first is ConvStage:
         stages = (ConvStage(argument, True, activation), *following)
     else:
-        stages = (DenseStage(argument, activation),)
+        stages = (DenseStage(argument, activation), *following)
     kernel = kernels.stack(stages)
     for value in VALUES:
         for shift in range(2 if following else 1):

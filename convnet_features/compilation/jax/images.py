@@ -18,6 +18,7 @@ from ...kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
     MaskStage,
     NormStage,
     Pool2DSpec,
@@ -162,6 +163,34 @@ def _concatenation(stage: ConcatStage, xs: Sequence[Any], params: Sequence[Any])
     return (jnp.concatenate(xs, axis=1),)
 
 
+def _elementwise(stage: ElementwiseStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    x, alpha, beta = xs[0], stage.alpha, stage.beta
+    match stage.function:
+        case "clip":
+            # NaN stays, whatever XLA's maximum does.
+            y = jnp.where(x <= alpha, alpha, jnp.where(x > beta, beta, x))
+        case "elu":
+            y = jnp.where(x > 0, x, alpha * jnp.expm1(jnp.minimum(x, 0)))
+        case "gelu" | "gelu_tanh":
+            y = jax.nn.gelu(x, approximate=stage.function == "gelu_tanh")
+        case "hard_sigmoid":
+            y = _hard_sigmoid(x, alpha, beta)
+        case "hard_swish":
+            y = x * _hard_sigmoid(x, alpha, beta)
+        case "leaky_rectify":
+            y = jnp.where(x > 0, x, alpha * x)
+        case "mish":
+            y = x * jnp.tanh(jax.nn.softplus(x))
+        case "swish":
+            y = x * jax.nn.sigmoid(x)
+    return (y.astype(x.dtype),)
+
+
+def _hard_sigmoid(x: Any, alpha: float, beta: float) -> Any:
+    line = alpha * x + beta
+    return jnp.where(line <= 0, 0, jnp.where(line >= 1, 1, line))
+
+
 #: From (stage, inputs, parameters) to the stage's result before its activation, and its statistics.
 STAGES: dict[type[Stage], Callable[..., tuple[Any, ...]]] = {
     ConvStage: _convolution,
@@ -169,6 +198,7 @@ STAGES: dict[type[Stage], Callable[..., tuple[Any, ...]]] = {
     DenseStage: _dense,
     NormStage: _normalisation,
     MaskStage: _mask,
+    ElementwiseStage: _elementwise,
     SumStage: _sum,
     ConcatStage: _concatenation,
 }

@@ -15,6 +15,8 @@ __all__ = [
     "ConcatStage",
     "ConvStage",
     "DenseStage",
+    "ElementFunction",
+    "ElementwiseStage",
     "MaskStage",
     "NormStage",
     "PoolStage",
@@ -25,6 +27,19 @@ __all__ = [
 Activation = Literal["linear", "rectify", "tanh", "sigmoid"]
 #: Each one's derivative can be read from its own output.
 ACTIVATIONS: tuple[Activation, ...] = ("linear", "rectify", "tanh", "sigmoid")
+
+#: Their derivatives are computed from what they are applied to.
+ElementFunction = Literal[
+    "clip",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "hard_sigmoid",
+    "hard_swish",
+    "leaky_rectify",
+    "mish",
+    "swish",
+]
 
 
 class Stage:
@@ -95,6 +110,11 @@ class Stage:
     def keeps_size(self) -> bool:
         """Whether no number of the result can be larger than those that it is made of."""
         return False
+
+    @property
+    def growth(self) -> tuple[float, float]:
+        """(a, b) where the last that it does makes of a number x at most a · abs(x) + b."""
+        return 1.0, 0.0
 
     def with_activation(self, activation: Activation) -> Stage:
         """The stage with another activation."""
@@ -256,6 +276,48 @@ class NormStage(Stage):
         """See `Stage.terms`: of the mean and the variance."""
         n_samples, _, *sizes = x_shapes[0]
         return n_samples * math.prod(sizes)
+
+
+@dataclass(frozen=True)
+class ElementwiseStage(Stage):
+    """A function of each number, with its derivative from what it is applied to; no parameters.
+
+    Parameters
+    ----------
+    function : str
+        clip: min(max(x, alpha), beta). elu: x above 0, alpha · (exp(x) - 1) below. gelu and
+        gelu_tanh: x times the normal distribution's function, and what resembles it.
+        hard_sigmoid: min(max(alpha · x + beta, 0), 1). hard_swish: x times that.
+        leaky_rectify: x above 0, alpha · x below. mish: x · tanh(log(1 + exp(x))).
+        swish: x · sigmoid(x).
+    alpha, beta : float
+        0 where the function has none.
+    """
+
+    function: ElementFunction
+    alpha: float = 0.0
+    beta: float = 0.0
+    gradient_reads_input: ClassVar[bool] = True
+
+    @property
+    def growth(self) -> tuple[float, float]:
+        """See `Stage.growth`."""
+        match self.function:
+            case "clip":
+                finite = [abs(each) for each in (self.alpha, self.beta) if math.isfinite(each)]
+                return float(len(finite) < 2), max(finite, default=0.0)
+            case "hard_sigmoid":
+                return 0.0, 1.0
+            case "elu" | "leaky_rectify":
+                return max(1.0, abs(self.alpha)), 0.0
+        return 1.0, 0.0
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether it makes 0 of 0."""
+        if self.function == "clip":
+            return self.alpha <= 0 <= self.beta
+        return self.function != "hard_sigmoid" or self.beta <= 0
 
 
 @dataclass(frozen=True)

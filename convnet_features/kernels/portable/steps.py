@@ -16,11 +16,13 @@ from ..contract import (
     Arrays,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
     MaskStage,
     PoolStage,
     Stage,
     check_product,
 )
+from . import functions
 from .convolution import PortableConv2D
 from .elementwise import activate, activation_gradient
 from .pooling import PortablePool2D
@@ -30,6 +32,7 @@ __all__ = [
     "Chain",
     "ConvStep",
     "DenseStep",
+    "ElementwiseStep",
     "MaskStep",
     "PoolStep",
     "Step",
@@ -140,6 +143,21 @@ class MaskStep:
         return (gy * params[0] if input_grad else None), []
 
 
+class ElementwiseStep:
+    n_params = 0
+
+    def __init__(self, stage: ElementwiseStage) -> None:
+        self._stage = stage
+
+    def forward(self, x: np.ndarray, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
+        return functions.value(self._stage, x), x
+
+    def backward(
+        self, saved: Any, params: Arrays, gy: np.ndarray, input_grad: bool
+    ) -> StepGradients:
+        return (gy * functions.derivative(self._stage, saved) if input_grad else None), []
+
+
 class Chain:
     """Steps one after the other.
 
@@ -186,4 +204,5 @@ STEPS: dict[type[Stage], Callable[..., Step]] = {
     PoolStage: PoolStep,
     DenseStage: DenseStep,
     MaskStage: MaskStep,
+    ElementwiseStage: ElementwiseStep,
 }

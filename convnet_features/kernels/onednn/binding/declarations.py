@@ -12,6 +12,7 @@ __all__ = [
     "ALGORITHMS_FROM_OUTPUT",
     "CDEF",
     "ELTWISE",
+    "FUNCTIONS",
     "NAMED_NUMBERS",
     "POOLING",
     "SEMAPHORE_CDEF",
@@ -85,6 +86,8 @@ dnnl_status_t dnnl_primitive_attr_destroy(dnnl_primitive_attr_t);
 dnnl_status_t dnnl_primitive_attr_set_scratchpad_mode(dnnl_primitive_attr_t, int mode);
 dnnl_status_t dnnl_primitive_attr_set_post_ops(dnnl_primitive_attr_t, dnnl_post_ops_t);
 dnnl_status_t dnnl_post_ops_create(dnnl_post_ops_t *);
+dnnl_status_t dnnl_post_ops_append_sum(dnnl_post_ops_t, float scale, int32_t zero_point,
+    int data_type);
 dnnl_status_t dnnl_post_ops_destroy(dnnl_post_ops_t);
 dnnl_status_t dnnl_post_ops_append_eltwise(dnnl_post_ops_t, int algorithm, float alpha, float beta);
 
@@ -181,6 +184,18 @@ BINARY_MUL = 0x1FFF1
 SOFTMAX = 0x30000
 LOG_SOFTMAX = 0x30001
 ELTWISE = {"rectify": 0x20, "tanh": 0x21, "sigmoid": 0x29}
+#: Of `ElementFunction`; each one's derivative is computed from what it is applied to.
+FUNCTIONS = {
+    "clip": 0x2E,
+    "elu": 0x22,
+    "gelu": 0x31,
+    "gelu_tanh": 0x2B,
+    "hard_sigmoid": 0x28,
+    "hard_swish": 0x34,
+    "leaky_rectify": 0x20,
+    "mish": 0x33,
+    "swish": 0x2C,
+}
 ALGORITHMS_FROM_OUTPUT = {"rectify": 0x100, "tanh": 0x101, "sigmoid": 0x104}
 POOLING = {"max": 0x1FF, "average_inc_pad": 0x2FF, "average_exc_pad": 0x3FF}
 
@@ -206,6 +221,14 @@ NAMED_NUMBERS = (
     ("dnnl_alg_kind2str", ELTWISE["rectify"], "eltwise_relu"),
     ("dnnl_alg_kind2str", ELTWISE["tanh"], "eltwise_tanh"),
     ("dnnl_alg_kind2str", ELTWISE["sigmoid"], "eltwise_logistic"),
+    ("dnnl_alg_kind2str", FUNCTIONS["clip"], "eltwise_clip"),
+    ("dnnl_alg_kind2str", FUNCTIONS["elu"], "eltwise_elu"),
+    ("dnnl_alg_kind2str", FUNCTIONS["gelu"], "eltwise_gelu_erf"),
+    ("dnnl_alg_kind2str", FUNCTIONS["gelu_tanh"], "eltwise_gelu_tanh"),
+    ("dnnl_alg_kind2str", FUNCTIONS["hard_sigmoid"], "eltwise_hardsigmoid"),
+    ("dnnl_alg_kind2str", FUNCTIONS["hard_swish"], "eltwise_hardswish"),
+    ("dnnl_alg_kind2str", FUNCTIONS["mish"], "eltwise_mish"),
+    ("dnnl_alg_kind2str", FUNCTIONS["swish"], "eltwise_swish"),
     ("dnnl_alg_kind2str", ALGORITHMS_FROM_OUTPUT["rectify"], "eltwise_relu_use_dst_for_bwd"),
     ("dnnl_alg_kind2str", ALGORITHMS_FROM_OUTPUT["tanh"], "eltwise_tanh_use_dst_for_bwd"),
     ("dnnl_alg_kind2str", ALGORITHMS_FROM_OUTPUT["sigmoid"], "eltwise_logistic_use_dst_for_bwd"),

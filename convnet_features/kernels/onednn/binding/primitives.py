@@ -17,6 +17,7 @@ from ..plan.layouts import (
 from . import declarations as dnnl
 from .library import Library
 from .objects import MemoryDesc, Primitive, UnsupportedError
+from .post_ops import SUM, PostOp, of_activation
 
 __all__ = ["Primitives", "first_supported"]
 
@@ -37,7 +38,7 @@ class Primitives:
         self.library = library
         self.machine = machine or library.machine
         self._lib = library.lib
-        self._attributes: dict[str, Any] = {}
+        self._attributes: dict[tuple[PostOp, ...], Any] = {}
 
     # Layouts
 
@@ -160,8 +161,9 @@ class Primitives:
         y: MemoryDesc,
         activation: str = "linear",
         training: bool = False,
+        then: tuple[PostOp, ...] = (),
     ) -> Primitive:
-        """activation(x correlated with w + b)."""
+        """activation(x correlated with w + b), and what comes `then`."""
         training = prefers_blocks(training, self.machine)
         return self._describe(
             f"convolution of {x.shape} with {w.shape}, {spec}",
@@ -174,7 +176,7 @@ class Primitives:
             self._optional(b),
             y.pointer,
             *self._convolution_geometry(spec),
-            self._attribute(activation),
+            self._attribute(activation, then),
         )
 
     def convolution_backward_data(
@@ -280,15 +282,41 @@ class Primitives:
             self._attribute("linear"),
         )
 
-    def _eltwise_forward(self, algorithm: int, desc: MemoryDesc) -> tuple[Any, ...]:
+    def function_forward(self, function: PostOp, desc: MemoryDesc) -> Primitive:
+        """function(x), element by element; may work in place."""
+        return self._describe(
+            f"function of {desc.shape}",
+            "eltwise_forward",
+            *self._eltwise_forward(function.algorithm, desc, function.alpha, function.beta),
+        )
+
+    def function_backward(self, function: PostOp, desc: MemoryDesc) -> Primitive:
+        """gy times the derivative at the function's input; may work in place."""
+        return self._describe(
+            f"gradient of a function of {desc.shape}",
+            "eltwise_backward",
+            self.library.engine,
+            function.algorithm,
+            desc.pointer,
+            desc.pointer,
+            desc.pointer,
+            function.alpha,
+            function.beta,
+            self.function_forward(function, desc).pointer,
+            self._attribute("linear"),
+        )
+
+    def _eltwise_forward(
+        self, algorithm: int, desc: MemoryDesc, alpha: float = 0.0, beta: float = 0.0
+    ) -> tuple[Any, ...]:
         return (
             self.library.engine,
             dnnl.FORWARD_TRAINING,
             algorithm,
             desc.pointer,
             desc.pointer,
-            0.0,
-            0.0,
+            alpha,
+            beta,
             self._attribute("linear"),
         )
 
@@ -337,8 +365,9 @@ class Primitives:
         y: MemoryDesc,
         bias: MemoryDesc | None = None,
         activation: str = "linear",
+        then: tuple[PostOp, ...] = (),
     ) -> Primitive:
-        """activation(a @ b + bias)."""
+        """activation(a @ b + bias), and what comes `then`."""
         return self._describe(
             f"product of {a.shape} and {b.shape}",
             "matmul",
@@ -347,18 +376,27 @@ class Primitives:
             b.pointer,
             self._optional(bias),
             y.pointer,
-            self._attribute(activation),
+            self._attribute(activation, then),
         )
 
     def multiplication(self, desc: MemoryDesc) -> Primitive:
         """x · y, element by element; may work in place of x."""
         return self._binary("multiplication", dnnl.BINARY_MUL, desc, "linear")
 
-    def addition(self, desc: MemoryDesc, activation: str = "linear") -> Primitive:
-        """activation(x + y), element by element; may work in place of x."""
-        return self._binary("addition", dnnl.BINARY_ADD, desc, activation)
+    def addition(
+        self, desc: MemoryDesc, activation: str = "linear", then: tuple[PostOp, ...] = ()
+    ) -> Primitive:
+        """activation(x + y), and what comes `then`, element by element; may work in place of x."""
+        return self._binary("addition", dnnl.BINARY_ADD, desc, activation, then)
 
-    def _binary(self, name: str, algorithm: int, desc: MemoryDesc, activation: str) -> Primitive:
+    def _binary(
+        self,
+        name: str,
+        algorithm: int,
+        desc: MemoryDesc,
+        activation: str,
+        then: tuple[PostOp, ...] = (),
+    ) -> Primitive:
         return self._describe(
             f"{name} of {desc.shape}",
             "binary",
@@ -367,7 +405,7 @@ class Primitives:
             desc.pointer,
             desc.pointer,
             desc.pointer,
-            self._attribute(activation),
+            self._attribute(activation, then),
         )
 
     def softmax(self, desc: MemoryDesc, logarithm: bool) -> Primitive:
@@ -435,14 +473,15 @@ class Primitives:
             dims(after),
         )
 
-    def _attribute(self, activation: str) -> Any:
-        """Primitive attributes: our own scratchpad, and the activation after the computation."""
-        attribute = self._attributes.get(activation)
+    def _attribute(self, activation: str, then: tuple[PostOp, ...] = ()) -> Any:
+        """Primitive attributes: our own scratchpad, and what is done to the results."""
+        post_ops = (*of_activation(activation), *then)
+        attribute = self._attributes.get(post_ops)
         if attribute is None:
-            attribute = self._attributes[activation] = self._make_attribute(activation)
+            attribute = self._attributes[post_ops] = self._make_attribute(post_ops)
         return attribute
 
-    def _make_attribute(self, activation: str) -> Any:
+    def _make_attribute(self, post_ops: tuple[PostOp, ...]) -> Any:
         library, lib = self.library, self._lib
         pointer = library.ffi.new("dnnl_primitive_attr_t *")
         library.check(lib.dnnl_primitive_attr_create(pointer), "creating attributes")
@@ -451,18 +490,23 @@ class Primitives:
             lib.dnnl_primitive_attr_set_scratchpad_mode(attribute, dnnl.SCRATCHPAD_USER),
             "choosing the scratchpad",
         )
-        if activation != "linear":
+        if post_ops:
             pointer = library.ffi.new("dnnl_post_ops_t *")
             library.check(lib.dnnl_post_ops_create(pointer), "creating post-operations")
-            post_ops = library.ffi.gc(pointer[0], lib.dnnl_post_ops_destroy)
+            chain = library.ffi.gc(pointer[0], lib.dnnl_post_ops_destroy)
+            for each in post_ops:
+                library.check(self._append(chain, each), f"appending {each}")
             library.check(
-                lib.dnnl_post_ops_append_eltwise(post_ops, dnnl.ELTWISE[activation], 0.0, 0.0),
-                f"appending {activation}",
-            )
-            library.check(
-                lib.dnnl_primitive_attr_set_post_ops(attribute, post_ops), "setting post-operations"
+                lib.dnnl_primitive_attr_set_post_ops(attribute, chain), "setting post-operations"
             )
         return attribute
+
+    def _append(self, chain: Any, post_op: PostOp) -> int:
+        if post_op == SUM:
+            status: int = self._lib.dnnl_post_ops_append_sum(chain, 1.0, 0, dnnl.F32)
+        else:
+            status = self._lib.dnnl_post_ops_append_eltwise(chain, *post_op)
+        return status
 
 
 def first_supported(

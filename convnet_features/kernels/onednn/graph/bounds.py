@@ -47,6 +47,8 @@ class Growth(NamedTuple):
         Whether it is a normalisation; whether it adds its inputs; whether its
         results are as large as its inputs; and whether an activation makes them
         at most 1.
+    slope, offset : float
+        What the last that it does makes of a number x is at most slope · abs(x) + offset.
     """
 
     inputs: tuple[int, ...]
@@ -57,6 +59,8 @@ class Growth(NamedTuple):
     adds: bool
     keeps: bool
     saturates: bool
+    slope: float
+    offset: float
 
 
 def growths(
@@ -77,6 +81,8 @@ def _growth(node: SizedNode) -> Growth:
         adds=stage.adds_inputs,
         keeps=stage.keeps_size,
         saturates=stage.activation in ("sigmoid", "tanh"),
+        slope=stage.growth[0],
+        offset=stage.growth[1],
     )
 
 
@@ -138,7 +144,8 @@ def stays_finite(
     if not all(x <= LIMIT for x in xs):
         return False
     values = list(xs)
-    for inputs, first, n_params, terms, normalises, adds, keeps, saturates in growths:
+    for growth in growths:
+        inputs, first, n_params, terms, normalises, adds, keeps, saturates, slope, offset = growth
         given = [values[value] for value in inputs]
         own = params[first : first + n_params]
         x = sum(given) if adds else max(given)
@@ -148,7 +155,7 @@ def stays_finite(
             x = own[0] * math.sqrt(terms) + own[1]
         else:
             passing = terms * x * own[0] + sum(own[1:]) if own else terms * x
-            x = x if keeps else passing
+            x = (x if keeps else passing) * slope + offset
         if not (passing <= LIMIT and x <= LIMIT and all(each <= LIMIT for each in own)):
             return False
         x = min(x, 1.0) if saturates else x

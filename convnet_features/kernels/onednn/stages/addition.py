@@ -20,15 +20,17 @@ def forward(emit: ForwardEmitter, node: SizedNode, stage: SumStage) -> None:
     # What a convolution made is laid out as the next one wants it.
     desc = next((value.desc for value in given if value.desc != plain), plain)
     first, *others = (emit.input(value, desc, read_again=False) for value in given)
-    y = emit.result(node, desc, stage.activation)
+    tail = emit.take_tail(node)
+    y = emit.tail_result(node, tail, desc, stage.activation)
     for number, other in enumerate(others, start=1):
-        activation = stage.activation if number == len(others) else "linear"
+        end = (stage.activation, tail.then) if number == len(others) else ()
         emit.program.run(
-            emit.primitives.addition(desc, activation),
+            emit.primitives.addition(desc, *end),
             {Arg.SRC: first, Arg.SRC_1: other, Arg.DST: y},
         )
         first = y
-    emit.record(node, stage.activation, given[0], y, x_descs=(desc,) * len(given))
+    descs = (desc,) * len(given)
+    emit.record_with_tail(node, tail, stage.activation, given[0], y, x_descs=descs)
 
 
 def backward(emit: BackwardEmitter, record: Record, stage: SumStage, gradient: Value) -> None:

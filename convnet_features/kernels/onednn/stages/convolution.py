@@ -104,6 +104,7 @@ def _activations(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> tup
 def _by_onednn(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
     primitives = emit.primitives
     activation, undo = _activations(emit, node, stage)
+    tail = emit.take_tail(node, adds=True)
     w_name, w_shape, b_name, b_desc = emit.weights(node)
     w = emit.parameter(w_name, primitives.filters(stage.conv, w_shape))
     b = None if b_desc is None else emit.parameter(b_name, b_desc)
@@ -116,12 +117,20 @@ def _by_onednn(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
         primitives.any(y_shape),
         activation,
         emit.key.training,
+        tail.then,
     )
     x = emit.input(emit.x(node), primitive.desc(Query.SRC, x_shape))
     y = convolve(
-        emit.program, primitive, x, w, b, y_shape, lambda desc: emit.result(node, desc, undo)
+        emit.program,
+        primitive,
+        x,
+        w,
+        b,
+        y_shape,
+        lambda desc: emit.tail_result(node, tail, desc, undo),
     )
-    emit.record(node, undo, x, y, hint=primitive, w_shape=w.desc.shape, w=w_name, b=b_name)
+    details = {"hint": primitive, "w_shape": w.desc.shape, "w": w_name, "b": b_name}
+    emit.record_with_tail(node, tail, undo, x, y, **details)
 
 
 def convolve(

@@ -30,13 +30,15 @@ def forward(emit: ForwardEmitter, node: SizedNode, stage: DenseStage) -> None:
     if b_desc is not None:
         b_desc = primitives.strided((1, w_shape[1]))
     y_desc = primitives.strided((n_samples, w_shape[1]))
-    primitive = primitives.matmul(x.desc, w.desc, y_desc, b_desc, stage.activation)
-    y = emit.result(node, y_desc, stage.activation)
+    tail = emit.take_tail(node)
+    primitive = primitives.matmul(x.desc, w.desc, y_desc, b_desc, stage.activation, tail.then)
+    y = emit.tail_result(node, tail, y_desc, stage.activation)
     arguments = {Arg.SRC: x, Arg.WEIGHTS: w, Arg.DST: y}
     if b_desc is not None:
         arguments[Arg.BIAS] = emit.parameter(b_name, b_desc)
     emit.program.run(primitive, arguments)
-    emit.record(node, stage.activation, x, y, w_shape=w_shape, w=w_name, b=b_name)
+    details = {"w_shape": w_shape, "w": w_name, "b": b_name}
+    emit.record_with_tail(node, tail, stage.activation, x, y, **details)
 
 
 def backward(emit: BackwardEmitter, record: Record, stage: DenseStage, gradient: Value) -> None:

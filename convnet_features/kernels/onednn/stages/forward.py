@@ -11,21 +11,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...contract import SizedNode, StageGraph
+from ...contract import ElementwiseStage, SizedNode, StageGraph, SumStage
 from ..binding.declarations import Arg
 from ..binding.objects import MemoryDesc, UnsupportedError
+from ..binding.post_ops import SUM, PostOp, of_activation, of_function
 from ..binding.primitives import Primitives
 from ..plan.choice import Choice, Choices, Option, Taken
 from ..program.buffers import BufferPool
 from ..program.program import Constants, Program
-from ..program.storage import Value
+from ..program.storage import TEMPORARY, Storage, Value
 from .forward_plan import PlanKey, Record
 
 __all__ = ["ForwardEmitter"]
 
 Shape = tuple[int, ...]
+
+
+class Tail(NamedTuple):
+    """The nodes behind one that its primitive computes as well.
+
+    Attributes
+    ----------
+    nodes : tuple of SizedNode
+    then : tuple of PostOp
+        What they do to the primitive's results.
+    addend : Value or None
+        What is added to them, and is read by nothing later: the sum takes its place.
+    """
+
+    nodes: tuple[SizedNode, ...] = ()
+    then: tuple[PostOp, ...] = ()
+    addend: Value | None = None
 
 
 class ForwardEmitter:
@@ -108,6 +126,45 @@ class ForwardEmitter:
         reader = self._only_readers[node.value]
         return None if reader is None else self.nodes[reader]
 
+    def take_tail(self, node: SizedNode, adds: bool = False) -> Tail:
+        """What a primitive does besides computing `node`: functions, and one sum if it `adds`.
+
+        Nothing in training: gradients read what lies between.
+        """
+        nodes: list[SizedNode] = []
+        then: list[PostOp] = []
+        addend, last = None, node
+        while not self.key.training and (following := self.following(last)) is not None:
+            stage = following.stage
+            if isinstance(stage, ElementwiseStage):
+                then.append(of_function(stage))
+            elif isinstance(stage, SumStage) and adds and addend is None:
+                addend = self._addend(following, last)
+                if addend is None:
+                    break
+                then += [SUM, *of_activation(stage.activation)]
+            else:
+                break
+            nodes.append(following)
+            last = following
+        if nodes:
+            choice = self.choice(node)
+            numbers = tuple([each.number for each in (node, *nodes)])
+            self.take(choice, choice.options[-1]._replace(nodes=numbers))
+        return Tail(tuple(nodes), tuple(then), addend)
+
+    def _addend(self, node: SizedNode, first: SizedNode) -> Value | None:
+        """The other input of a sum of two, if it is here, and nothing else will read it."""
+        others = [number for number in node.inputs if number != first.value]
+        if len(node.inputs) != 2 or len(others) != 1 or others[0] not in self.values:
+            return None
+        (number,), value = others, self.values[others[0]]
+        if number in self.graph.outputs or value.storage.kind != TEMPORARY:
+            return None
+        done = (self.nodes[each].value in self.values for each in self.readers[number])
+        # The sum itself is the only reader that is not done.
+        return value if list(done).count(False) == 1 and value.storage.size else None
+
     def check_alike(self, node: SizedNode, sizes: Sequence[Shape]) -> None:
         """Raise ValueError unless what a node joins has the same sizes."""
         if len(set(sizes)) > 1:
@@ -174,6 +231,26 @@ class ForwardEmitter:
         value = self.program.view(value, flat)
         primitive = self.primitives.activation_forward(activation, flat)
         self.program.run(primitive, {Arg.SRC: value, Arg.DST: value})
+
+    def tail_result(self, node: SizedNode, tail: Tail, desc: MemoryDesc, undo: str) -> Value:
+        """Where the result of a node and its tail goes; what is added to it is there already."""
+        if tail.addend is None:
+            return self.result(tail.nodes[-1] if tail.nodes else node, desc, undo)
+        if tail.addend.desc == desc:
+            return self.program.view(tail.addend, desc)
+        y = self.program.temporary(desc)
+        self.program.reorder_into(tail.addend, y)
+        return y
+
+    def record_with_tail(
+        self, node: SizedNode, tail: Tail, undo: str, x: Value, y: Value, **details: Any
+    ) -> None:
+        """Note the result of a node and its tail: what lies between is nowhere in memory."""
+        *inner, last = (node, *tail.nodes)
+        for each in inner:
+            between = Value(y.desc, Storage(TEMPORARY, 0))
+            self.record(each, undo, x, between, **(details if each is node else {}))
+        self.record(last, undo, x, y, **({} if inner else details))
 
     def record(
         self,

@@ -8,6 +8,7 @@ from ...contract import (
     ConcatStage,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
     MaskStage,
     NormStage,
     PoolStage,
@@ -21,6 +22,7 @@ from . import (
     concatenation,
     convolution,
     dense,
+    elementwise,
     mask,
     normalisation,
     pooling,
@@ -48,6 +50,7 @@ STAGES: dict[type[Stage], StageModule] = {
     DenseStage: dense,
     NormStage: normalisation,
     MaskStage: mask,
+    ElementwiseStage: elementwise,
     SumStage: addition,
     ConcatStage: concatenation,
 }
