@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from ..network.build import Network
 from ..network.features import check_feature_layer, layer_names
 from ..network.model import Model
+from ..network.on_demand import ImagesOnDemand
 from ..network.pixels import fits_float32
 from ..network.size import warn_if_large
 from ..training.augmentation import Augmentation, as_augment
@@ -189,6 +190,19 @@ def _check_scaled(estimator: Any, data: TrainingData, scale: float) -> None:
             check_changeable(name, scale)
 
 
+def _check_white(augment: Augmentation | None, tta: Any, data: TrainingData) -> None:
+    """Raise if augmentations cannot tell from all of X which value is white.
+
+    A dark batch would be brightened on another scale than a bright one.
+    """
+    if isinstance(data.images, ImagesOnDemand):  # bytes, all of them
+        return
+    views = tta if isinstance(tta, list | tuple) else [tta]
+    for each in (augment, *(as_augment(view, "tta") for view in views if view is not None)):
+        if each is not None:
+            each._check_white(data.images)
+
+
 def check_changeable(name: str, scale: float) -> None:
     """Raise if float32 does not hold unscaled pixels, as an augmentation gets them."""
     if not fits_float32(scale):
@@ -214,6 +228,7 @@ def _settings(
             "numbers."
         )
     augment = None if estimator.augment is None else as_augment(estimator.augment)
+    _check_white(augment, estimator.tta, data)
     _check_shares(estimator, objective, augment)
     rule = resolve_update(estimator.update)
     given = estimator._update_params()

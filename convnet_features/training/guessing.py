@@ -45,8 +45,8 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
     The warning comes after 200 updates or more (or fewer, where `EarlyStopping` has cut so many
     short), where the network's loss on these images, without dropout and penalties, is at least
     0.99 of the least loss that one answer for all of them has. Weights and label smoothing count
-    in both, and both are measured from what smoothing leaves to who knows every answer. It looks
-    at 2,000 images at most, and at none where the training loss of the last epoch is below 0.9 of
+    in both, and both are measured from what smoothing leaves to who knows every answer. Where
+    guessing loses too little for float32 to tell more from less, there is none. It looks at 2,000 images at most, and at none where the training loss of the last epoch is below 0.9 of
     that least loss and no callback has put back other parameters.
 
     Parameters
@@ -66,7 +66,7 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
     rows = _some(data.rows)
     some = Dataset(data.images, data.targets, data.weights, rows)
     guess, known = _guess_and_least(trainer, some)
-    if guess is None or guess - known < EPSILON:
+    if guess is None or guess - known < _least_told(trainer.model.target):
         return
     ahead = history[-1]["train_loss"] < known + SUSPICIOUS * (guess - known)
     if ahead and not trainer.put_back:
@@ -90,6 +90,15 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
         GuessingWarning,
         stacklevel=users_level(),
     )
+
+
+def _least_told(target: Target) -> float:
+    """What guessing must lose for float32 to tell that something was learnt.
+
+    Logarithms of probabilities near 1 know steps of float32's epsilon, and a hundredth of the
+    loss must be one. Weights that leave next to nothing to a class make guessing as good as that.
+    """
+    return EPSILON if target == "numbers" else EPSILON / (1 - NOTHING_LEARNT)
 
 
 def _stopped_early(trainer: Trainer) -> bool:

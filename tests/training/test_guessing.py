@@ -197,6 +197,18 @@ class TestSilence:
         assert not warned(net, X, y)
         assert net.score(X, y) == 1.0
 
+    @pytest.mark.parametrize("weights", [{0: 1000.0, 1: 0.0001}, {0: 0.0001, 1: 1000.0}])
+    def test_of_weights_that_leave_nothing_to_learn(self, digits, make_net, weights):
+        """Guessing loses a millionth, of which float32 does not know a hundredth."""
+        X, y = digits
+        y = y % 2
+        counts = np.bincount(y) * [weights[0], weights[1]]
+        shares = counts / counts.sum()
+        assert 0 < -(shares * np.log(shares)).sum() < 3e-6
+        assert not warned(stuck(make_net, class_weight=weights), X, y)
+        milder = {label: weight**0.25 for label, weight in weights.items()}
+        assert warned(stuck(make_net, class_weight=milder), X, y)
+
     def test_of_one_class_alone(self, digits, make_net):
         X, _ = digits
         net = stuck(make_net, label_smoothing=0.2)

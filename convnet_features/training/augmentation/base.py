@@ -49,6 +49,14 @@ class Augmentation(BaseEstimator):
             [of_shape(self(each, np.random.default_rng(seed)), each.shape, "tta") for each in alone]
         )
 
+    @property
+    def _keeps_white(self) -> bool:
+        """Whether what was white stays white: known of what is supplied, and unchanged."""
+        return False
+
+    def _check_white(self, images: np.ndarray) -> None:
+        """Raise if it has to know which value is white, and all of the `images` do not tell."""
+
     def _of_bytes(self) -> Self:
         """The same, for images that came as bytes, whatever earlier steps have made of them."""
         return self
@@ -80,9 +88,18 @@ class PerImage(Augmentation):
             )
         return self._apply(images, *self._draw(len(images), images.shape[1:], random))
 
+    @property
+    def _keeps_white(self) -> bool:
+        return self._is_supplied
+
+    @property
+    def _is_supplied(self) -> bool:
+        """Whether no subclass has a `__call__` of its own, which may do more."""
+        return type(self).__call__ is PerImage.__call__
+
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         always = self._always()
-        if type(self).__call__ is not PerImage.__call__:  # a subclass's own, which may do more
+        if not self._is_supplied:
             return Augmentation._alike(always, images, random)
         drawn = always._draw(1, images.shape[1:], random)
         return always._apply(images, *(np.repeat(each, len(images), axis=0) for each in drawn))
@@ -110,6 +127,14 @@ class WithWhite(PerImage):
     """An augmentation that has to know which value is white."""
 
     white: float | None
+
+    @abstractmethod
+    def _needs_white(self, n_channels: int) -> bool:
+        """Whether white matters to what it does with images of so many channels."""
+
+    def _check_white(self, images: np.ndarray) -> None:
+        if self._is_supplied and self._needs_white(images.shape[1]):
+            self._white_of(images)
 
     def _of_bytes(self) -> Self:
         if self.white is not None:

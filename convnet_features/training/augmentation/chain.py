@@ -29,6 +29,10 @@ class Steps(Augmentation):
     def _each(self) -> list[Augmentation]:
         return [as_augment(step) for step in self.steps]
 
+    @property
+    def _keeps_white(self) -> bool:
+        return not self._is_own and all(step._keeps_white for step in self._each())
+
     def _of_bytes(self) -> Self:
         same = copy.copy(self)
         same.steps = [step._of_bytes() for step in self._each()]
@@ -80,6 +84,13 @@ class Chain(Steps):
             batch = step._change(batch, random)
         return batch
 
+    def _check_white(self, images: np.ndarray) -> None:
+        """Of the steps that get pixels on X's own scale: behind others nobody knows it."""
+        for step in [] if self._is_own else self._each():
+            step._check_white(images)
+            if not step._keeps_white:
+                return
+
     def _alike(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
         if self._is_own:
             return super()._alike(images, random)
@@ -125,6 +136,10 @@ class RandomChoice(Steps):
             return super()._alike(images, random)
         step = self._for(images)._drawn(random)
         return step._alike(step._as_taken(images), random)
+
+    def _check_white(self, images: np.ndarray) -> None:
+        for step in [] if self._is_own else self._each():
+            step._check_white(images)
 
     def _drawn(self, random: np.random.Generator) -> Augmentation:
         return self._each()[random.choice(len(self.steps), p=self._probabilities())]

@@ -42,8 +42,8 @@ class ColorJitter(WithWhite):
         whole turns of the circle of colours; x is at most 0.5.
     white : float, default=None
         The value of a white pixel, on the scale of X; black is 0, and pixels
-        stay between the two. None is 255 for uint8, and 1 for floats from 0 to
-        1; other pixels are an error that asks for it.
+        stay between the two. None is 255 for uint8, and 1 where all of X is from
+        0 to 1; other pixels are an error that asks for it, before training begins.
 
     Notes
     -----
@@ -109,6 +109,9 @@ class ColorJitter(WithWhite):
                 changes[number](pixels[:, :3], strength, white)
             changed[rows] = in_dtype(pixels, images.dtype)
         return changed
+
+    def _needs_white(self, n_channels: int) -> bool:
+        return bool(self._changes(n_channels))
 
     def _changes(self, n_channels: int) -> list[tuple[Change, tuple[float, float]]]:
         """What is changed, and the interval that its strength is drawn from."""

@@ -155,6 +155,9 @@ class RandomErasing(WithWhite):
             hole[...] = fill(seed, hole.shape)
         return changed
 
+    def _needs_white(self, n_channels: int) -> bool:
+        return isinstance(self.value, str)
+
     def _fill(self, images: np.ndarray) -> Any:
         """From a seed and a shape to what is put into a hole."""
         if isinstance(self.value, str):

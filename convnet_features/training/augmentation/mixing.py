@@ -39,6 +39,10 @@ class Mixing(Augmentation):
         """`images` of shape (n_samples, n_channels, height, width), mixed; of targets see `fit`."""
         return in_dtype(self._mixed(images, random)[0], images.dtype)
 
+    @property
+    def _keeps_white(self) -> bool:
+        return type(self).__call__ is Mixing.__call__
+
     def _change(self, batch: Batch, random: np.random.Generator) -> Batch:
         mix = self._mixed if type(self).__call__ is Mixing.__call__ else self._mixed_by_call
         images, partners, shares = mix(self._as_taken(batch.images), random)

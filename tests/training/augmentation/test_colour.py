@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import colorsys
 import itertools
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from convnet_features.augmentation import Chain, ColorJitter, RandomGrayscale
+from convnet_features import ConvNetClassifier
+from convnet_features.augmentation import (
+    Chain,
+    ColorJitter,
+    MixUp,
+    RandomChoice,
+    RandomErasing,
+    RandomFlip,
+    RandomGrayscale,
+)
 from convnet_features.training.augmentation import colour
 
 from ...helpers import assert_close
@@ -191,6 +201,76 @@ class TestWhite:
             "white (bytes: 255; floats from 0 to 1: 1; black is 0); give it: "
             "ColorJitter(white=255), say, on the scale of X."
         )
+
+
+class TestWhiteOfTheDataSet:
+    """Which value is white is asked of all of X, before training: a batch may be dark by chance."""
+
+    STEPS: ClassVar = {
+        "alone": lambda jitter: jitter,
+        "behind a flip and a mixture": lambda jitter: [RandomFlip(), MixUp(), jitter],
+        "one of several": lambda jitter: RandomChoice([RandomFlip(), jitter]),
+    }
+
+    @staticmethod
+    def fit(X, **params):
+        net = ConvNetClassifier(
+            conv2d1_num_filters=2,
+            conv2d2_num_filters=2,
+            dense_num_units=4,
+            max_epochs=1,
+            batch_size=4,
+            shuffle=False,
+            validation_fraction=None,
+            random_state=0,
+            **params,
+        )
+        return net.fit(X, np.arange(len(X)) % 2)
+
+    @pytest.fixture
+    def images(self, rng):
+        """Floats of 0 to 255 whose first images are nearly black."""
+        X = rng.uniform(0, 255, size=(12, 3, 8, 8)).astype(np.float32)
+        X[:8] /= 300
+        X[-1, 0, 0, 0], X[0, 0, 0, 0] = 255, 0
+        return X
+
+    @pytest.mark.parametrize("kind", STEPS)
+    @pytest.mark.parametrize(
+        "jitter", [ColorJitter(0.4), RandomErasing(value="random")], ids=["colour", "erasing"]
+    )
+    def test_floats_beyond_one_ask_before_the_first_batch(self, images, kind, jitter):
+        seen = []
+
+        class Watcher:
+            def on_batch_end(self, trainer, loss):
+                seen.append(trainer.batch)
+
+        augment = self.STEPS[kind](jitter)
+        with pytest.raises(ValueError, match="pixels reach from 0 to 255, and nothing tells"):
+            self.fit(images, augment=augment, callbacks=[Watcher()])
+        assert not seen
+        with pytest.raises(ValueError, match="pixels reach from 0 to 255, and nothing tells"):
+            self.fit(images[:, :, ::-1], tta=[RandomFlip(), augment] if kind == "alone" else jitter)
+
+    def test_white_that_is_known(self, images):
+        self.fit(images, augment=ColorJitter(0.4, white=255), tta=ColorJitter(0.4, white=255))
+        self.fit(images.astype(np.uint8), augment=ColorJitter(0.4), tta=ColorJitter(0.4))
+        self.fit(images / 255, augment=ColorJitter(0.4))
+
+    def test_what_has_no_need_of_it(self, images):
+        self.fit(images, augment=[ColorJitter(), RandomErasing(value=3.0)])
+        self.fit(images[:, :1], augment=ColorJitter(hue=0.1))
+
+    def test_what_another_scale_comes_to(self, images):
+        """A function's pixels are its own; so are those of a subclass that does more."""
+
+        class Darker(ColorJitter):
+            def __call__(self, images, random):
+                return super().__call__(images / 255, random)
+
+        self.fit(images, augment=[lambda batch: batch / 255, ColorJitter(0.4)])
+        self.fit(images, augment=Darker(0.4))
 
 
 @pytest.mark.parametrize(
