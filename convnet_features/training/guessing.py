@@ -46,7 +46,8 @@ def warn_of_guessing(trainer: Trainer, data: Dataset) -> None:
     short), where the network's loss on these images, without dropout and penalties, is at least
     0.99 of the least loss that one answer for all of them has. Weights and label smoothing count
     in both, and both are measured from what smoothing leaves to who knows every answer. Where
-    guessing loses too little for float32 to tell more from less, there is none. It looks at 2,000 images at most, and at none where the training loss of the last epoch is below 0.9 of
+    guessing loses too little for float32 to tell more from less, there is none. It looks at
+    2,000 images at most, and at none where the training loss of the last epoch is below 0.9 of
     that least loss and no callback has put back other parameters.
 
     Parameters
