@@ -11,7 +11,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ..kernels.magnitude import are_finite, magnitude
-from ..kernels.registry import get_kernels
 from ..network.explanation import Explanation, explain_model
 from ..network.features import layer_names
 from ..network.model import Model
@@ -178,8 +177,7 @@ class LayerOutputs:
 
     def _current_model(self) -> Model:
         """The network, to be computed by the engine that `engine` names now."""
-        get_kernels(self.engine)
-        self._model.engine = self.engine
+        self._model.compute_by(self.engine)
         return self._model
 
     def _images(self, X: Any) -> Any:

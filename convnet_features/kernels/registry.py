@@ -194,6 +194,12 @@ def _make(name: str) -> Kernels:
 
 def _unknown(name: object) -> EngineError:
     names = ", ".join(map(repr, ("auto", *ENGINES)))
+    if name == "onnxruntime":
+        return EngineError(
+            "engine='onnxruntime' computes models that from_onnx reads for it, and neither trains "
+            "nor computes networks of layers. Put such an extractor into a Pipeline, and train "
+            f"what comes behind it; for networks of layers, the engines are {names}"
+        )
     return EngineError(f"engine={name!r} is unknown; the engines are {names}")
 
 

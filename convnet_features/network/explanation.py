@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import operator
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,14 @@ from .functions import live_variables, without_shared_variables
 from .model import Model
 from .outputs import symbolic_output
 
-__all__ = ["ExplainedStep", "Explanation", "explain_model", "explain_network"]
+__all__ = [
+    "ExplainedStep",
+    "Explanation",
+    "check_layers",
+    "explain_model",
+    "explain_network",
+    "random_images",
+]
 
 
 class ExplainedStep(NamedTuple):
@@ -122,6 +130,7 @@ def _size(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "number"
 
 
+@functools.singledispatch
 def explain_model(
     model: Model,
     n_samples: int,
@@ -132,6 +141,8 @@ def explain_model(
     timed: bool = False,
 ) -> Explanation:
     """`explain_network` of random pixels from 0 to 1.
+
+    Models that are computed in other ways register their own.
 
     Parameters
     ----------
@@ -153,21 +164,36 @@ def explain_model(
     ValueError
         `n_samples` is no whole number above 0, or there is no such layer.
     """
-    network = model.network
-    if isinstance(n_samples, bool) or not hasattr(n_samples, "__index__") or n_samples < 1:
-        raise ValueError(f"n_samples={n_samples!r} must be a whole number of at least 1.")
+    network, images = model.network, random_images(model, n_samples)
     names = [layers] if isinstance(layers, str) else list(layers or [network.output.name])
+    check_layers(network, names)
+    model.sync_values()
+    return explain_network(
+        network, names, images, engine or model.engine, training=training, timed=timed
+    )
+
+
+def check_layers(network: Network, names: Sequence[str]) -> None:
+    """Raise a ValueError that names what is there, if a layer is not."""
     for name in names:
         if name not in network.layers:
             raise ValueError(
                 f"there is no layer {name!r}; the network has {', '.join(network.layers)}."
             )
+
+
+def random_images(model: Model, n_samples: int) -> np.ndarray:
+    """Images for a model, float32 pixels from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        `n_samples` is no whole number above 0.
+    """
+    if isinstance(n_samples, bool) or not hasattr(n_samples, "__index__") or n_samples < 1:
+        raise ValueError(f"n_samples={n_samples!r} must be a whole number of at least 1.")
     shape = (operator.index(n_samples), *model.input_shape)
-    images = np.random.default_rng(0).random(shape, dtype=np.float32)
-    model.sync_values()
-    return explain_network(
-        network, names, images, engine or model.engine, training=training, timed=timed
-    )
+    return np.random.default_rng(0).random(shape, dtype=np.float32)
 
 
 def explain_network(

@@ -129,6 +129,17 @@ class Model:
                 view[...] = value
                 param.set_value(view, borrow=True)
 
+    def compute_by(self, engine: str) -> None:
+        """Let an engine compute from now on.
+
+        Raises
+        ------
+        EngineError
+            If it cannot.
+        """
+        get_kernels(engine)
+        self.engine = engine
+
     @property
     def n_trainable(self) -> int:
         """How many numbers at the front of `theta` are trained."""

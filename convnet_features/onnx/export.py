@@ -21,6 +21,7 @@ from ..network.features import feature_layers
 from ..network.pixels import fits_float32
 from .graph import LAYER_NAMES, OPSET, GraphBuilder
 from .layers import write_layer
+from .runtime.model import RuntimeModel
 
 __all__ = ["label_values", "to_onnx", "write_features", "write_images", "write_predictions"]
 
@@ -55,7 +56,8 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
         (n_samples, n_features_out); or, for predictions of classes or labels,
         ``label`` (int64 for numbers and for False and True, or text) and
         ``probabilities``; of numbers, ``variable`` of shape
-        (n_samples, n_outputs), float64.
+        (n_samples, n_outputs), float64. Of an extractor that onnxruntime computes,
+        the model that `from_onnx` read, weights inside, whatever X and `features` say.
 
     Raises
     ------
@@ -87,6 +89,8 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
     """
     estimator = _network_of(estimator)
     check_is_fitted(estimator)
+    if isinstance(estimator._model, RuntimeModel):
+        return onnx.load_model_from_string(estimator._model.contents)
     graph = GraphBuilder()
     graph.reserve("X", *_OUTPUTS)
     declared, dtype = _declared_input(estimator, X)

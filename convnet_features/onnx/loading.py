@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import onnx
 
-from ..exceptions import FileFormatError, NetworkError
+from ..caller import users_level
+from ..exceptions import EngineError, EngineWarning, FileFormatError, NetworkError
 from ..network.model import Model
 from ..network.spec import LayerSpec
 from ..pretrained.extractor import PretrainedExtractor
@@ -21,6 +24,8 @@ from .folding import FOLDED, SAMPLES, fold
 from .operators import OPERATORS, supported_operators
 from .plan import LayerPlan, PlannedLayer
 from .reading import Node, ReadGraph, read_graph
+from .runtime.extractor import runtime_extractor
+from .runtime.model import ENGINE
 
 __all__ = ["from_onnx", "pretrained_extractor"]
 
@@ -45,6 +50,12 @@ def from_onnx(
     models are called after the values that they compute, with underscores in the
     place of all characters but letters and digits.
 
+    What cannot be read as layers (transformers, quantised networks, whatever comes),
+    onnxruntime computes, where it is installed: the extractor has features, from any
+    value inside, predictions, pickles, threads and `explain` as others have, and
+    cannot be trained further. Its values stand in the place of layers, under their own
+    names in the model.
+
     The file is not trusted: its size, the sizes that it asks for and everything
     that it says are checked, and nothing in it is executed. Weights in other files,
     as PyTorch's exporter writes them (``f.onnx.data``), are read from the folder of
@@ -59,11 +70,14 @@ def from_onnx(
     feature_layer : str or list of str, optional
         The layers whose activations are the features, by default the last. To
         find their names, see the ``layers_`` of the result, whose parameter of
-        this name may be changed at any time.
+        this name may be changed at any time. Where onnxruntime computes, the names
+        of values of the model, or of nodes, which stand for their first value.
     input_shape : (int, int, int), optional
         (channels, height, width), where the model leaves them open.
-    engine : {'auto', 'onednn', 'portable', 'jax'}, default='auto'
-        What computes.
+    engine : {'auto', 'onednn', 'portable', 'jax', 'onnxruntime'}, default='auto'
+        What computes. With "auto", onnxruntime where a node cannot be read as a
+        layer, and an `EngineWarning` names the node. Any other engine than these
+        two raises an error then, and keeps the file from onnxruntime.
 
     Returns
     -------
@@ -82,7 +96,15 @@ def from_onnx(
     FileFormatError
         If it is not an ONNX model, or not a sound or sensible one.
     NetworkError
-        If a node cannot be read as a layer; the text names it, and what can be.
+        If a node cannot be read as a layer, and onnxruntime does not compute it
+        either; the text names it, and what can be read.
+    EngineError
+        If ``engine="onnxruntime"`` is not installed.
+
+    Warns
+    -----
+    EngineWarning
+        If onnxruntime computes although nobody asked for it.
 
     See Also
     --------
@@ -99,11 +121,39 @@ def from_onnx(
     >>> bool(abs(again.transform(X) - extractor.transform(X)).max() < 1e-4)
     True
     """
-    graph = read_graph(source)
-    value = output if output is not None else _readable_output(graph)
-    reader = Reader(graph, input_shape, value)
-    last = reader.read(value)
+    by_runtime = partial(runtime_extractor, source, output, feature_layer, input_shape)
+    if engine == ENGINE:
+        return by_runtime(f"engine={ENGINE!r}")
+    try:
+        graph = read_graph(source)
+        value = output if output is not None else _readable_output(graph)
+        reader = Reader(graph, input_shape, value)
+        last = reader.read(value)
+    except NetworkError as error:
+        if engine != "auto":
+            raise
+        return _fallen_back(by_runtime, error)
     return _extractor(reader, last, feature_layer, engine)
+
+
+def _fallen_back(
+    by_runtime: Callable[[str], PretrainedExtractor], error: NetworkError
+) -> PretrainedExtractor:
+    """What onnxruntime computes, with a warning that names the node that cannot be read."""
+    unread = str(error).partition(";")[0].removeprefix("from_onnx: ").rstrip(".")
+    try:
+        extractor = by_runtime(unread)
+    except (EngineError, FileFormatError, NetworkError) as other:
+        reason = str(other).removeprefix("from_onnx: ")
+        raise NetworkError(f"{error} Nor does onnxruntime compute the model: {reason}") from error
+    warnings.warn(
+        f"from_onnx: {unread}; onnxruntime computes the model instead. Features and predictions "
+        f"are as usual; it cannot be trained further. engine={ENGINE!r} says that this is meant; "
+        "engine='onednn' raises an error.",
+        EngineWarning,
+        stacklevel=users_level(),
+    )
+    return extractor
 
 
 def _readable_output(graph: ReadGraph) -> str:

@@ -22,7 +22,7 @@ from .external_data import ExternalData, is_external
 from .graph import LAYER_NAMES
 from .wire import check_fields
 
-__all__ = ["Node", "ReadGraph", "read_graph"]
+__all__ = ["Node", "ReadGraph", "label_of", "open_model", "read_graph"]
 
 #: Protocol buffers end at two gigabytes anyway; a small network has some megabytes.
 MAX_BYTES = 1 << 30
@@ -105,29 +105,15 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         `MAX_OPERANDS` or `wire.MAX_FIELDS`, lies about its weights, keeps them
         in files that are not in its folder, or gives two values one name.
     """
-    model = _parsed(source)
-    external = ExternalData(Path(source) if isinstance(source, str | os.PathLike) else None)
+    model, external = open_model(source)
     graph = model.graph
-    for what, found, limit in (
-        ("nodes", graph.node, MAX_NODES),
-        ("constants", graph.initializer, MAX_CONSTANTS),
-        ("sparse constants", graph.sparse_initializer, MAX_CONSTANTS),
-        # Old files list their constants among the inputs. Counting comes first: each input that
-        # is looked at makes an object in Python.
-        ("inputs", graph.input, MAX_CONSTANTS + 1),
-        ("outputs", graph.output, MAX_CONSTANTS + 1),
-    ):
-        if len(found) > limit:
-            raise FileFormatError(
-                f"from_onnx: the model has {len(found)} {what}; at most {limit} are read."
-            )
     for tensor in graph.initializer:
         external.find(tensor)
     # Files of attributes count, too, before anything is read.
     for position, node in enumerate(graph.node):
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.TENSOR and is_external(attribute.t):
-                with _errors_of(_label(node, position)):
+                with _errors_of(label_of(node, position)):
                     external.find(attribute.t)
     budget = Budget(model.ByteSize() + external.n_bytes)
     constants: dict[str, np.ndarray] = {}
@@ -144,7 +130,10 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
         names = ", ".join(repr(value.name) for value in inputs[:10]) or "none"
-        raise FileFormatError(f"from_onnx: the model must have one input; it has {names}.")
+        raise FileFormatError(
+            f"from_onnx: the model must have one input; it has {names}. Make the others constants "
+            "of the model (initializers), or export the part that takes images."
+        )
     nodes = [_node(node, position, external, budget) for position, node in enumerate(graph.node)]
     _check_names({inputs[0].name, *constants}, nodes)
     return ReadGraph(
@@ -156,6 +145,47 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         budget,
         _layer_names(model),
     )
+
+
+def open_model(
+    source: str | os.PathLike[str] | bytes | onnx.ModelProto,
+) -> tuple[onnx.ModelProto, ExternalData]:
+    """Parse a model, and count what it has, before any of it is looked at.
+
+    Parameters
+    ----------
+    source : path, bytes or onnx.ModelProto
+
+    Returns
+    -------
+    onnx.ModelProto
+    ExternalData
+        The files beside it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is not an ONNX model, or has too much of something.
+    """
+    model = _parsed(source)
+    external = ExternalData(Path(source) if isinstance(source, str | os.PathLike) else None)
+    graph = model.graph
+    for what, found, limit in (
+        ("nodes", graph.node, MAX_NODES),
+        ("constants", graph.initializer, MAX_CONSTANTS),
+        ("sparse constants", graph.sparse_initializer, MAX_CONSTANTS),
+        # Old files list their constants among the inputs. Counting comes first: each input that
+        # is looked at makes an object in Python.
+        ("inputs", graph.input, MAX_CONSTANTS + 1),
+        ("outputs", graph.output, MAX_CONSTANTS + 1),
+    ):
+        if len(found) > limit:
+            raise FileFormatError(
+                f"from_onnx: the model has {len(found)} {what}; at most {limit} are read."
+            )
+    return model, external
 
 
 def _layer_names(model: onnx.ModelProto) -> dict[str, str]:
@@ -262,7 +292,8 @@ def _operator(node: onnx.NodeProto) -> str:
     return f"{domain}{node.op_type}"
 
 
-def _label(node: onnx.NodeProto, position: int) -> str:
+def label_of(node: onnx.NodeProto, position: int) -> str:
+    """What errors call a node."""
     return f"node {node.name[:80] or position!r} ({_operator(node)[:80]})"
 
 
@@ -277,7 +308,7 @@ def _errors_of(label: str) -> Iterator[None]:
 
 
 def _node(node: onnx.NodeProto, position: int, external: ExternalData, budget: Budget) -> Node:
-    operator, label = _operator(node), _label(node, position)
+    operator, label = _operator(node), label_of(node, position)
     if not node.output or max(len(node.input), len(node.output)) > MAX_OPERANDS:
         raise FileFormatError(
             f"from_onnx: {label} has {len(node.input)} inputs and {len(node.output)} outputs; 0 to "

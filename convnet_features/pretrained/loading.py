@@ -190,7 +190,7 @@ def with_network(
     Parameters
     ----------
     model : Model
-        Made of a list of layers.
+        Made of a list of layers, or of what stands for one.
     feature_layer : str, list of str, or None
     targets : Targets
         What its outputs stand for.
@@ -203,11 +203,13 @@ def with_network(
     shape = model.network.output.output_shape
     if len(shape) == 2:  # what training goes on with
         model.n_outputs = shape[1]
-    specs: Any = model.layers
+    layers: Any = model.layers
+    if isinstance(layers, list):
+        layers = [(spec.name, spec.layer_class, dict(spec.params)) for spec in layers]
     given: Any = model.input_shape
     channels, height, width = given
     extractor = PretrainedExtractor(
-        [(spec.name, spec.layer_class, dict(spec.params)) for spec in specs],
+        layers,
         feature_layer=feature_layer,
         input_shape=(channels, height, width),
         input_scale=model.input_scale,

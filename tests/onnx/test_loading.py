@@ -120,7 +120,7 @@ def test_network_of_pytorch_whose_head_cannot_be_read(written):
     """The error names the head, and the value to stop at."""
     path, X, expected = written("log_softmax")
     with pytest.raises(NetworkError, match=r"\(LogSoftmax\) cannot be read") as error:
-        from_onnx(path)
+        from_onnx(path, engine="portable")
     output = re.search(r"Give output='(.+?)' to", str(error.value))[1]
     scores = from_onnx(path, output=output).transform(X)
     np.testing.assert_allclose(scipy.special.log_softmax(scores, 1), expected, rtol=0, atol=1e-5)
@@ -203,7 +203,7 @@ def test_transposed_convolution(name, foreign, assert_reads):
 def test_transposed_convolutions_that_cannot_be_read(attributes, text, foreign):
     foreign("ConvTranspose", foreign.weights(2, 4, 3, 4), **attributes)
     with pytest.raises(NetworkError, match=f"from_onnx: .*ConvTranspose.*{text}"):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 def test_normalisation_without_a_convolution(foreign, assert_reads):
@@ -337,7 +337,7 @@ def test_bounds_of_a_clip_that_are_none(foreign):
     assert last_of(from_onnx(foreign.model())).nonlinearity is nl.rectify
     foreign("Clip", foreign.constant(np.float32(2)), foreign.constant(np.float32(1)))
     with pytest.raises(NetworkError, match=r"Clip.*the bounds 2\.0 and 1\.0 cannot be read"):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 @pytest.mark.parametrize("slopes", [(4, 1, 1), (1,), (1, 4, 1, 1)])
@@ -350,7 +350,7 @@ def test_parametric_rectifier(slopes, foreign, assert_reads):
 def test_slopes_that_differ_by_pixel(foreign):
     foreign("PRelu", foreign.weights(2, 9, 11))
     with pytest.raises(NetworkError, match=r"PRelu.*slopes of shape \(2, 9, 11\)"):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 @pytest.mark.parametrize("gate", ["Sigmoid", "HardSigmoid"])
@@ -465,7 +465,7 @@ def test_constants_that_nothing_takes_up_are_no_normalisation(foreign, assert_re
 def test_constants_that_are_larger_than_the_value(operator, constant, foreign):
     foreign(operator, foreign.weights(*constant))
     with pytest.raises(NetworkError, match=rf"node 0 \({operator}\): a constant of shape"):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 def test_training_goes_on(foreign, images, rng):
@@ -595,7 +595,7 @@ def test_splits_that_do_not_fit(sizes, match, foreign):
     foreign("Split", foreign.constant(np.int64(sizes)), axis=1)
     foreign.nodes[-1].output.append("second")
     with pytest.raises(NetworkError, match=match):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 @pytest.mark.parametrize("operator", ["ReduceMean", "ReduceMax", "ReduceMin"])
@@ -633,7 +633,7 @@ def test_output_to_stop_at(foreign, images, run):
     foreign("LSTM")
     model = foreign.model()
     with pytest.raises(NetworkError, match=r"node .*LSTM.* cannot be read.*Conv.*Give output="):
-        from_onnx(model)
+        from_onnx(model, engine="portable")
     extractor = from_onnx(model, output=features)
     assert extractor.transform(images).shape == (3, 3 * 7 * 9)
     with pytest.raises(FileFormatError, match="computes 'nowhere'"):
@@ -709,14 +709,14 @@ def test_what_cannot_be_read_is_named(name, foreign):
     operator, shape, attributes, match = UNREADABLE[name]
     foreign(operator, foreign.weights(*shape), **attributes)
     with pytest.raises(NetworkError, match=rf"from_onnx: node .*{operator}.*{match}"):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 def test_weights_that_the_model_computes(foreign):
     weights = foreign("Relu", first="input.1")
     foreign("Conv", weights)
     with pytest.raises(NetworkError, match="only a constant can be read"):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 def test_operators_of_other_domains(foreign):
@@ -817,7 +817,7 @@ def _slice_of_strings(foreign):
 def test_hostile_graphs(spoil, foreign):
     spoil(foreign)
     with pytest.raises((FileFormatError, NetworkError), match="from_onnx: "):
-        from_onnx(foreign.model())
+        from_onnx(foreign.model(), engine="portable")
 
 
 def test_constant_that_lies_about_its_size(foreign):
@@ -878,7 +878,7 @@ def test_damaged_files(pretrained, rng):
         damaged[where] = rng.integers(256, size=2)
         damaged = damaged[: rng.integers(len(data) // 2, len(data) + len(data) // 2)]
         try:
-            from_onnx(damaged.tobytes())
+            from_onnx(damaged.tobytes(), engine="portable")
         except (FileFormatError, NetworkError) as error:
             messages.append(str(error))
     assert len(messages) > 100
