@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -50,21 +51,30 @@ MODULES = {
 }
 
 
+@functools.cache
+def nodes_of(path):
+    """The statements of a module at its top level, each with all nodes within it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [(statement, list(ast.walk(statement))) for statement in tree.body]
+
+
+def all_nodes(path):
+    return [node for _, nodes in nodes_of(path) for node in nodes]
+
+
 def imports_of(name, path, for_types=True):
     """(what, at the top level of the module) of every import of this package's own modules."""
-    tree = ast.parse(path.read_text())
-    if not for_types:
-        tree.body = [node for node in tree.body if not _is_for_types(node)]
+    found = [each for each in nodes_of(path) if for_types or not _is_for_types(each[0])]
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     package = [part for part in package if part]
-    top = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name.split(".")[0] == "convnet_features":
-                    yield alias.name.partition(".")[2], id(node) in top
-        elif isinstance(node, ast.ImportFrom):
-            yield from _from(node, package, id(node) in top)
+    for statement, nodes in found:
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    if alias.name.split(".")[0] == "convnet_features":
+                        yield alias.name.partition(".")[2], node is statement
+            elif isinstance(node, ast.ImportFrom):
+                yield from _from(node, package, node is statement)
 
 
 def _is_for_types(node):
@@ -133,7 +143,7 @@ def test_groups_of_a_convolution_are_known_where_its_settings_are():
         if not name.startswith("layers.")
         and any(
             isinstance(node, ast.Attribute) and node.attr in ("groups", "num_groups")
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for node in all_nodes(path)
         )
     }
     assert len(known) > 4
@@ -154,7 +164,7 @@ def test_imports_of_the_package_are_relative(name):
     """One style: a name of this package is imported by where it is from here."""
     absolute = [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+        for node in all_nodes(MODULES[name])
         if (isinstance(node, ast.ImportFrom) and not node.level and _is_ours(node.module))
         or (isinstance(node, ast.Import) and any(_is_ours(each.name) for each in node.names))
     ]
@@ -215,7 +225,7 @@ def test_new_memory_can_be_seen_through(name):
     """It comes from `kernels.memory`, which can fill it with NaN."""
     made = [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(MODULES[name].read_text()))
+        for node in all_nodes(MODULES[name])
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id in ("np", "numpy")

@@ -15,7 +15,7 @@ def digits():
     return X[:240] / 16, y[:240]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_net():
     """A function that makes a small classifier, with what a test wants different."""
 
@@ -33,7 +33,7 @@ def make_net():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_learner(make_net):
     """The same, large enough and trained long enough to learn the digits."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -202,6 +203,16 @@ def darker(images, generator):
     return images * np.float32(0.5)
 
 
+@pytest.fixture(scope="module")
+def two_epochs(digits, make_net, tmp_path_factory):
+    """The folder of a training of two epochs, to be copied."""
+    folder = tmp_path_factory.mktemp("two_epochs")
+    first = Checkpoint(folder, resume=True)
+    make_net(callbacks=[first], max_epochs=2).fit(*digits)
+    assert first.folder_ == folder
+    return folder
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -233,20 +244,20 @@ def darker(images, generator):
     ],
     ids=str,
 )
-def test_another_training_begins_anew_in_a_folder_of_its_own(digits, make_net, tmp_path, params):
+def test_another_training_begins_anew_in_a_folder_of_its_own(
+    digits, make_net, two_epochs, tmp_path, params
+):
     if params.get("dense_nonlinearity") is np.tanh:
         from lasagne.nonlinearities import tanh
 
         params = {"dense_nonlinearity": tanh}
     others = params.get("callbacks", [])
-    first = Checkpoint(tmp_path, resume=True)
-    make_net(callbacks=[first], max_epochs=2).fit(*digits)
+    shutil.copytree(two_epochs, tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "last.safetensors").read_bytes()
     saving = Checkpoint(tmp_path, resume=True)
     net = make_net(**({"max_epochs": 2} | params | {"callbacks": [*others, saving]})).fit(*digits)
     alone = make_net(**({"max_epochs": 2} | params)).fit(*digits)
     np.testing.assert_array_equal(net._model.theta, alone._model.theta)
-    assert first.folder_ == tmp_path
     assert saving.folder_.parent == tmp_path
     assert (tmp_path / "last.safetensors").read_bytes() == before
     again = make_net(**({"max_epochs": 2} | params | {"callbacks": [*others, saving]}))
