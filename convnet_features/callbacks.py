@@ -1,29 +1,4 @@
 """Callbacks for the estimators' `callbacks`: watch training, steer it, write it down."""
 
-from .training.callbacks import (
-    Callback,
-    Checkpoint,
-    Cosine,
-    CSVLog,
-    EarlyStopping,
-    LearningRateSchedule,
-    Linear,
-    OneCycle,
-    ProgressTable,
-    ReduceOnPlateau,
-    Step,
-)
-
-__all__ = [
-    "CSVLog",
-    "Callback",
-    "Checkpoint",
-    "Cosine",
-    "EarlyStopping",
-    "LearningRateSchedule",
-    "Linear",
-    "OneCycle",
-    "ProgressTable",
-    "ReduceOnPlateau",
-    "Step",
-]
+from .training.callbacks import *
+from .training.callbacks import __all__ as __all__

@@ -14,7 +14,8 @@ from ..network.model import Model
 from ..network.on_demand import ImagesOnDemand
 from ..network.pixels import fits_float32
 from ..network.size import warn_if_large
-from ..training.augmentation import Augmentation, as_augment
+from ..training.augmentation import Augmentation
+from ..training.augmentation.chain import as_augment
 from ..training.batches import Dataset
 from ..training.defaults import automatic_batch_size, automatic_epochs, automatic_learning_rate
 from ..training.freezing import check_frozen, warn_of_random

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..kernels.registry import get_kernels
-from ..training.augmentation import views
+from ..training.augmentation.seeding import views
 from ..training.batches import Dataset
 from ..training.callbacks import EarlyStopping, ProgressTable
 from ..training.trainer import Trainer

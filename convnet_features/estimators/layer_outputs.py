@@ -15,7 +15,7 @@ from ..network.explanation import Explanation, explain_model
 from ..network.features import layer_names
 from ..network.model import Model
 from ..network.summary import network_summary
-from ..training.augmentation import views
+from ..training.augmentation.seeding import views
 from ..validation import LARGEST_NUMBER, check_images, check_scaled_images
 from ..validation.layout import channels_first, describe
 from .assembly import check_changeable

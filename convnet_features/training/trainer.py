@@ -18,7 +18,7 @@ from ..kernels.registry import get_engine
 from ..network.functions import Program
 from ..network.model import Model
 from ..network.transfer import LoadReport
-from .augmentation import seeded
+from .augmentation.seeding import seeded
 from .batches import Batch, Dataset, iterate_batches, processor_to_spare
 from .callbacks.base import Callback, for_one_training, in_order, listening, notify
 from .divergence import divergence

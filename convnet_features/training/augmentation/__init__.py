@@ -6,12 +6,11 @@ estimators' `augment`, one by one or as a list, and see training images only.
 """
 
 from .base import Augmentation
-from .chain import Chain, RandomChoice, as_augment
+from .chain import Chain, RandomChoice
 from .colour import ColorJitter, RandomGrayscale
 from .erasing import Cutout, RandomErasing
 from .geometry import RandomCrop, RandomFlip, RandomResizedCrop, RandomRotation, RandomShift
 from .mixing import CutMix, MixUp
-from .seeding import seeded, views
 
 __all__ = [
     "Augmentation",
@@ -28,7 +27,4 @@ __all__ = [
     "RandomResizedCrop",
     "RandomRotation",
     "RandomShift",
-    "as_augment",
-    "seeded",
-    "views",
 ]

@@ -19,8 +19,9 @@ from convnet_features.augmentation import (
     RandomFlip,
 )
 from convnet_features.exceptions import NetworkError
-from convnet_features.training.augmentation import as_augment, seeded
+from convnet_features.training.augmentation.chain import as_augment
 from convnet_features.training.augmentation.mixing import mixed_targets
+from convnet_features.training.augmentation.seeding import seeded
 from convnet_features.training.batches import Batch
 
 
