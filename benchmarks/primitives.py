@@ -32,6 +32,7 @@ from convnet_features.kernels.contract import (
     Pool2DSpec,
     PoolStage,
     Stage,
+    StageGraph,
 )
 from convnet_features.kernels.onednn.binding.declarations import Arg
 from convnet_features.kernels.onednn.binding.objects import Primitive
@@ -85,7 +86,7 @@ class Step:
 
     def __init__(self, network: Network, batch: int) -> None:
         rng = np.random.default_rng(0)
-        self.kernel = get_kernels("onednn").stack(network.stages)
+        self.kernel = get_kernels("onednn").graph(StageGraph.chain(network.stages))
         self.x = rng.standard_normal((batch, *network.image), dtype=np.float32)
         self.params = [
             np.float32(0.05) * rng.standard_normal(shape, dtype=np.float32)
@@ -95,18 +96,18 @@ class Step:
 
     def train(self) -> None:
         """forward_training and backward, without the gradient of the images."""
-        y, workspace = self.kernel.forward_training(self.x, self.params)
-        self.kernel.backward(workspace, self.x, self.params, y, self.gy, False)
+        ys, workspace = self.kernel.forward_training((self.x,), self.params)
+        self.kernel.backward(workspace, (self.x,), self.params, ys, (self.gy,), (False,))
 
     def predict(self) -> None:
         """forward."""
-        self.kernel.forward(self.x, self.params)
+        self.kernel.forward((self.x,), self.params)
 
     def programs(self) -> Iterator[Program]:
         """The programs behind what was called so far."""
-        for plan in self.kernel.kernel.fast.forward_plans:
+        for plan in self.kernel.fast.forward_plans:
             yield plan.program
-        yield from self.kernel.kernel.fast.backward_programs
+        yield from self.kernel.fast.backward_programs
 
 
 def alone(program: Program, index: int) -> Callable[[], None]:

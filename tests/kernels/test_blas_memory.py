@@ -65,7 +65,7 @@ def test_no_memory_is_said_before_blas_is_called(monkeypatch):
 LIMITED = """
 import resource, sys, threading
 import numpy as np
-from convnet_features.kernels.contract import DenseStage
+from convnet_features.kernels.contract import DenseStage, StageGraph
 from convnet_features.kernels.portable import PortableKernels, blas_memory, threads
 
 if sys.argv[1] == "one":  # this thread has a buffer, and another would need one
@@ -73,18 +73,18 @@ if sys.argv[1] == "one":  # this thread has a buffer, and another would need one
         pass
 kernels = PortableKernels()
 x, w = np.ones((256, 900), np.float32), np.ones((900, 300), np.float32)
-stack = kernels.stack((DenseStage(False, "linear"),))
+graph = kernels.graph(StageGraph.chain([DenseStage(False, "linear")]))
 threads.blas_libraries()
 held = int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) << 10
 resource.setrlimit(resource.RLIMIT_DATA, (held + (16 << 20), resource.RLIM_INFINITY))
 outcomes = []
-for call in (lambda: kernels.dot(x, w), lambda: stack.forward(x, [w])):
+for call in (lambda: kernels.dot(x, w), lambda: graph.forward([x], [w])[0]):
     try:
         outcomes.append(bool((call() == 900).all()))
     except MemoryError as error:
         outcomes.append(type(error).__name__)
 resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)
-outcomes += [bool((call() == 900).all()) for call in (lambda: kernels.dot(x, w), lambda: stack.forward(x, [w]))]
+outcomes += [bool((call() == 900).all()) for call in (lambda: kernels.dot(x, w), lambda: graph.forward([x], [w])[0])]
 print(outcomes)
 """
 

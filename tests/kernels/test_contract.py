@@ -24,7 +24,7 @@ from convnet_features.kernels.contract import (
 
 from .. import reference
 from ..helpers import assert_close, assert_derivative, frozen, scattered
-from ..stages import chain_output_shape, learnt
+from ..stages import chain, chain_output_shape, learnt
 
 DTYPES = ("float32", "float64")
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
@@ -462,7 +462,7 @@ class TestStack:
     def test_equals_its_stages(self, kernels, rng, case, dtype):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes, dtype)
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         expected = reference.stack(stages, x, params)
         assert expected.shape == chain_output_shape(stages, x_shape, shapes)
         assert_close(kernel.forward(frozen(x), [frozen(p) for p in params]), expected, dtype)
@@ -475,7 +475,7 @@ class TestStack:
         stages = (NormStage(1e-2, "rectify"), PoolStage(_POOL2), NormStage(1e-4))
         x = mean + images(rng, (9, 17, 6, 5), dtype)
         params = [images(rng, (17,), dtype) for _ in range(4)]
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         _, workspace = kernel.forward_training(x, params)
         found = kernel.statistics(workspace)
         first = reference.batch_norm(x, *params[:2], 1e-2)
@@ -488,14 +488,14 @@ class TestStack:
     def test_other_stacks_have_no_statistics(self, kernels, rng):
         stages, x_shape, shapes = STACKS["dense of a matrix"]
         x, params = stack_arguments(rng, x_shape, shapes, "float32")
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         assert kernel.statistics(kernel.forward_training(x, params)[1]) == []
 
     @of_table({name: case for name, case in STACKS.items() if name != "no samples"})
     def test_gradients_are_differences(self, kernels, rng, case):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes)
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         y, workspace = kernel.forward_training(x, params)
         gy = images(rng, y.shape)
         gx, gradients = kernel.backward(workspace, x, params, y, gy, True)
@@ -515,7 +515,7 @@ class TestStack:
     def test_float32_gradients_equal_float64_ones(self, kernels, rng, case):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes, "float32")
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         results = []
         for dtype in DTYPES:
             mine, of_mine = x.astype(dtype), [p.astype(dtype) for p in params]
@@ -531,7 +531,7 @@ class TestStack:
     def test_input_gradient_only_where_asked(self, kernels, rng, case, dtype):
         stages, x_shape, shapes = case
         x, params = stack_arguments(rng, x_shape, shapes, dtype)
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         results = []
         for input_grad in (True, False):
             y, workspace = kernel.forward_training(x, params)
@@ -550,7 +550,7 @@ class TestStack:
     def test_any_strides(self, kernels, rng, name, dtype):
         stages, x_shape, shapes = STACKS[name]
         x, params = stack_arguments(rng, x_shape, shapes, dtype)
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
 
         def results(of):
             given_x, given_params = of(x), [of(p) for p in params]
@@ -567,7 +567,7 @@ class TestStack:
         stages = (ConvStage(Conv2DSpec()), PoolStage(_POOL2))
         x = np.ones((5, 1, 4, 6), "float32")
         params = [np.full((1, 1, 1, 1), 2, "float32"), np.zeros(1, "float32")]
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         y, workspace = kernel.forward_training(x, params)
         gx, _ = kernel.backward(workspace, x, params, y, np.ones_like(y), True)
         expected = np.zeros_like(x)
@@ -578,7 +578,7 @@ class TestStack:
     def test_any_number_of_samples(self, kernels, rng, n_samples):
         stages, (_, *sample), shapes = STACKS["seed network in small"]
         x, params = stack_arguments(rng, (n_samples, *sample), shapes, "float32")
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         y, workspace = kernel.forward_training(x, params)
         gx, gradients = kernel.backward(workspace, x, params, y, np.ones_like(y), True)
         alone = [kernel.forward_training(x[n : n + 1], params) for n in range(n_samples)]
@@ -594,7 +594,7 @@ class TestStack:
     def test_same_bits_again_and_from_several_threads(self, kernels, rng):
         stages, (_, *sample), shapes = STACKS["seed network in small"]
         x, params = stack_arguments(rng, (67, *sample), shapes, "float32")
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
 
         def results(_):
             y, workspace = kernel.forward_training(x, params)
@@ -610,7 +610,7 @@ class TestStack:
     def test_forward_passes_may_overlap(self, kernels, rng):
         stages, x_shape, shapes = STACKS["seed network in small"]
         x, params = stack_arguments(rng, x_shape, shapes)
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
 
         def backward(x, y, workspace):
             return kernel.backward(workspace, x, params, y, np.ones_like(y), True)
@@ -664,7 +664,7 @@ class TestMatrices:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_activations_stay_finite(kernels, activation, dtype):
     x = np.array([[-1000, -90, -1, 0, 1, 90, 1000]], dtype).T
-    kernel = kernels.stack((DenseStage(bias=False, activation=activation),))
+    kernel = chain(kernels, (DenseStage(bias=False, activation=activation),))
     w = np.ones((1, 1), dtype)
     y, workspace = kernel.forward_training(x, [w])
     assert_close(y, reference.activation(x, activation), dtype)

@@ -29,6 +29,7 @@ from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.portable import PortableKernels
 
 from ..helpers import assert_close
+from ..stages import chain
 from .machines import MACHINES, here
 from .processes import run_kernels
 
@@ -252,8 +253,8 @@ def test_choices_for_another_machine_give_the_same_numbers(machine, rng, monkeyp
     if machine.lanes > here().lanes:
         pytest.skip(f"this processor cannot run code for {machine}")
     monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
-    kernel = OneDNNKernels(machine).stack(SEED_NETWORK)
-    portable = PortableKernels().stack(SEED_NETWORK)
+    kernel = chain(OneDNNKernels(machine), SEED_NETWORK)
+    portable = chain(PortableKernels(), SEED_NETWORK)
     x = rng.standard_normal((7, 1, 28, 28)).astype("float32")
     params = [0.1 * rng.standard_normal(shape).astype("float32") for shape in SEED_SHAPES]
     gy = rng.standard_normal((7, 10)).astype("float32")

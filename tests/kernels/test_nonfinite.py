@@ -25,6 +25,7 @@ from convnet_features.kernels.registry import get_kernels
 
 from .. import reference
 from ..helpers import assert_close
+from ..stages import chain
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -181,7 +182,7 @@ def test_stacks(case, activation, kernels, rng, monkeypatch):
         stages = (ConvStage(argument, True, activation), *following)
     else:
         stages = (DenseStage(argument, activation), *following)
-    kernel = kernels.stack(stages)
+    kernel = chain(kernels, stages)
     for value in VALUES:
         for shift in range(2 if following else 1):
             for array in ARRAYS[: 1 + len(param_shapes[:2])]:
@@ -197,7 +198,7 @@ def test_stacks(case, activation, kernels, rng, monkeypatch):
 def test_in_each_place_of_a_window(value, kernels, rng):
     """All four: a comparison with NaN keeps whichever came first."""
     stages = (ConvStage(CONV, True, "rectify"), PoolStage(HALF))
-    kernel = kernels.stack(stages)
+    kernel = chain(kernels, stages)
     for row in range(8):
         for column in range(8):
             x, params = draw(rng, (5, 1, 8, 8), [(8, 1, 1, 1), (8,)])
@@ -272,9 +273,9 @@ class TestNumbersThatAreTooLargeForABound:
     def test_results_and_gradients(self, factor, kernels, rng):
         stages, x, params = self.problem(rng, factor)
         wide = [np.float64(param) for param in params]
-        exact = get_kernels("portable").stack(stages)
+        exact = chain(get_kernels("portable"), stages)
         expected, of_exact = exact.forward_training(np.float64(x), wide)
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         y, workspace = kernel.forward_training(x, params)
         assert_close(y, expected, "float32")
         assert_close(kernel.forward(x, params), expected, "float32")
@@ -300,7 +301,7 @@ class TestNumbersThatAreTooLargeForABound:
             np.einsum("ij,jk->ik", infinite, np.float64(params[2]), optimize=False), 0
         )
         assert np.isnan(expected[:, 0]).all()
-        for call, found in kinds_of_call(kernels.stack(stages), x, params):
+        for call, found in kinds_of_call(chain(kernels, stages), x, params):
             assert_same_kinds(found, expected, call)
 
 
@@ -323,22 +324,22 @@ class TestLooks:
         """A run of layers makes numbers larger, and the next run smaller again."""
         scales = [2.0**exponent] * run + [2.0 ** (-exponent - 7)] * run
         stages = self.DEEP[: 2 * run]
-        kernel = get_kernels("onednn").stack(stages)
+        kernel = chain(get_kernels("onednn"), stages)
         x = rng.standard_normal((3, 16, 6, 5)).astype("float32")
         params = self.params(rng, *scales)[: 2 * len(stages)]
         y = kernel.forward(x, params)
         assert kernel.kernel._looks == looks
-        right = PortableKernels().stack(stages).forward(np.float64(x), params)
+        right = chain(PortableKernels(), stages).forward(np.float64(x), params)
         assert_close(y, right, "float32")
 
     @pytest.mark.onednn
     def test_what_overflows_on_the_way_is_computed_as_numpy_does(self, rng):
-        kernel = get_kernels("onednn").stack(self.DEEP)
+        kernel = chain(get_kernels("onednn"), self.DEEP)
         x = rng.standard_normal((3, 16, 6, 5)).astype("float32")
         params = self.params(rng, *[1e5] * len(self.DEEP))
         with np.errstate(all="ignore"):
             y = kernel.forward(x, params)
-            right = PortableKernels().stack(self.DEEP).forward(x, params)
+            right = chain(PortableKernels(), self.DEEP).forward(x, params)
         assert not np.isfinite(right).all()
         np.testing.assert_array_equal(y, right)
         assert kernel.kernel._looks == 0

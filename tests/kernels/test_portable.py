@@ -33,6 +33,7 @@ from convnet_features.kernels.portable.threads import (
 )
 
 from ..helpers import assert_close
+from ..stages import chain
 
 pytestmark = pytest.mark.any_machine
 
@@ -114,7 +115,7 @@ def test_adding_patches_is_the_transpose_of_taking_them(rng, width):
     ],
 )
 def test_which_stages_are_joined(conv, pool, joined):
-    assert PooledConvolutionStep.joins(conv, pool) is joined
+    assert (PooledConvolutionStep.of(conv, pool) is not None) is joined
 
 
 @pytest.mark.parametrize("activation", ["linear", "rectify", "tanh", "sigmoid"])
@@ -144,7 +145,7 @@ def test_joined_stages_propagate_nan(rng):
     x = rng.standard_normal((5, 2, 8, 8)).astype("float32")
     x[3] = np.nan
     params = [rng.standard_normal((3, 2, 3, 3)).astype("float32"), np.zeros(3, "float32")]
-    kernel = PortableKernels().stack((ConvStage(Conv2DSpec()), PoolStage(POOL2.pool, "rectify")))
+    kernel = chain(PortableKernels(), (ConvStage(Conv2DSpec()), PoolStage(POOL2.pool, "rectify")))
     y = kernel.forward(x, params)
     assert np.isnan(y[3]).all()
     assert np.isfinite(y[[0, 1, 2, 4]]).all()
@@ -159,7 +160,7 @@ def small_network(rng, n_samples=67):
     shapes = [(5, 2, 3, 3), (5,), (45, 7), (7,)]
     x = rng.standard_normal((n_samples, 2, 8, 9)).astype("float32")
     return (
-        PortableKernels().stack(stages),
+        chain(PortableKernels(), stages),
         x,
         [rng.standard_normal(s).astype("f4") for s in shapes],
     )

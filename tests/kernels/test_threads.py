@@ -161,17 +161,19 @@ def numbers(*shape):
 x, params = numbers(64, 1, 28, 28), [numbers(*shape) for shape in shapes]
 images, filters, a, b = (numbers(*shape) for shape in
     [(64, 16, 30, 30), (40, 16, 3, 3), (700, 300), (300, 511)])
+def chain(kernels, stages):
+    return kernels.graph(StageGraph.chain(stages))
 def forwards(kernels):
-    y, workspace = (kernel := kernels.stack(seed)).forward_training(x, params)
+    (y,), workspace = (kernel := chain(kernels, seed)).forward_training((x,), params)
     return kernel, y, workspace
 def backwards(kernel, y, workspace):
-    gx, gradients = kernel.backward(workspace, x, params, y, np.ones_like(y), True)
+    (gx,), gradients = kernel.backward(workspace, (x,), params, (y,), (np.ones_like(y),), (True,))
     return [y, gx, *gradients, *kernel.statistics(workspace)]
 def work(kernels=kernels):
     results = backwards(*forwards(kernels))
-    kernel = kernels.stack(seed[:3] + seed[4:])
+    kernel = chain(kernels, seed[:3] + seed[4:])
     fewer = params[:3] + params[5:]
-    results += [kernel.forward(x, fewer), kernel.prepare(fewer)(x)]
+    results += [*kernel.forward((x,), fewer), *kernel.prepare(fewer)((x,))]
     kernel = kernels.conv2d(Conv2DSpec())
     results.append(y := kernel.forward(images, filters))
     results += [kernel.grad_input(images.shape, filters, y),
@@ -320,19 +322,20 @@ class TestFork:
         code = KERNELS + FORKED_WORK + "assert in_child() == 0"
         assert run(code, OMP_NUM_THREADS="2") == ["2"]
 
-    def test_a_stack_in_the_child(self):
+    def test_a_graph_in_the_child(self):
         code = (
             KERNELS
             + FORKED_WORK
             + """
 from convnet_features.kernels.contract import *
-kernel = kernels.stack((ConvStage(Conv2DSpec(), activation="rectify"),
-                         PoolStage(Pool2DSpec((2, 2), (2, 2))), DenseStage()))
+stages = (ConvStage(Conv2DSpec(), activation="rectify"), PoolStage(Pool2DSpec((2, 2), (2, 2))),
+          DenseStage())
+kernel = kernels.graph(StageGraph.chain(stages))
 x = np.ones((256, 1, 28, 28), "float32")
 params = [np.ones(shape, "float32") for shape in [(8, 1, 5, 5), (8,), (1152, 30), (30,)]]
 def work():
-    y, workspace = kernel.forward_training(x, params)
-    kernel.backward(workspace, x, params, y, y, True)
+    ys, workspace = kernel.forward_training((x,), params)
+    kernel.backward(workspace, (x,), params, ys, ys, (True,))
     return threads.get_num_threads()
 work(); assert in_child() == 0
 """

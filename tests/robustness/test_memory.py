@@ -19,6 +19,7 @@ from convnet_features.kernels.registry import get_kernels
 from convnet_features.network import functions
 from convnet_features.network.functions import MAX_PROGRAMS, clear_programs
 
+from ..stages import chain
 from . import counts
 
 pytestmark = pytest.mark.skipif(
@@ -134,7 +135,7 @@ def test_generated_code_of_networks_that_all_differ(engines, monkeypatch):
         # No multiples of 16, vectors full of filters, for which there would be more code.
         n_filters = 5 + number + (4 + number) // 15
         stages = (ConvStage(Conv2DSpec()), PoolStage(Pool2DSpec((2, 2), (2, 2))))
-        kernel = kernels.stack(stages)
+        kernel = chain(kernels, stages)
         x, w = np.ones((2, 16, 8, 8), np.float32), np.ones((n_filters, 16, 3, 3), np.float32)
         params = [w, np.ones(n_filters, np.float32)]
         y, workspace = kernel.forward_training(x, params)

@@ -18,7 +18,7 @@ from convnet_features.kernels.contract import (
 from convnet_features.kernels.registry import get_kernels
 
 from ..helpers import assert_derivative, scattered
-from ..stages import chain_output_shape
+from ..stages import chain, chain_output_shape
 from . import counts
 
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
@@ -120,7 +120,7 @@ def test_engines_agree_on_random_stacks(rng, engines, effort):
             laid_out(rng, (rng.standard_normal(shape) * size).astype(np.float32))
             for shape, size in zip(param_shapes, scale, strict=True)
         ]
-        kernel, plain = one.stack(stages), other.stack(stages)
+        kernel, plain = chain(one, stages), chain(other, stages)
         wide = [np.float64(param) for param in params]
         expected = plain.forward(np.float64(x), wide)
         close(kernel.forward(x, params), expected, what)
@@ -228,7 +228,7 @@ def test_gradients_of_random_stacks_by_finite_differences(rng, effort):
             continue
         x = np.float64(without_ties(rng, x_shape))
         params = [rng.standard_normal(shape) * 0.3 for shape in param_shapes]
-        kernel = portable.stack(stages)
+        kernel = chain(portable, stages)
         y, workspace = kernel.forward_training(x, params)
         gy = rng.standard_normal(y.shape)
         gx, grads = kernel.backward(workspace, x, params, y, gy, True)
@@ -267,7 +267,7 @@ def test_sizes_that_do_not_fit_never_reach_compiled_code(engine, engines, rng):
         return rng.standard_normal(shape).astype(np.float32)
 
     conv, pool = kernels.conv2d(Conv2DSpec()), kernels.pool2d(Pool2DSpec((2, 2), (2, 2)))
-    dense, layer = kernels.stack((DenseStage(),)), kernels.stack((ConvStage(Conv2DSpec()),))
+    dense, layer = chain(kernels, (DenseStage(),)), chain(kernels, (ConvStage(Conv2DSpec()),))
     x, w = of(2, 3, 8, 8), of(5, 3, 3, 3)
     calls = [
         lambda: conv.forward(x, of(5, 4, 3, 3)),

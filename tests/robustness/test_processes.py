@@ -25,6 +25,7 @@ from convnet_features.kernels.onednn.plan import thresholds
 from convnet_features.kernels.registry import get_kernels
 from convnet_features.network.functions import clear_programs
 
+from ..stages import chain
 from . import counts
 
 #: CPython warns of every fork beside threads; that it works here is what these tests show.
@@ -134,7 +135,7 @@ def generated(engines, monkeypatch, rng):
         pytest.skip("onednn is not on this machine")
     monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
     stages = (ConvStage(Conv2DSpec(), False), PoolStage(Pool2DSpec((2, 2), (2, 2))))
-    kernel = get_kernels("onednn").stack(stages)
+    kernel = chain(get_kernels("onednn"), stages)
     x, w = (rng.standard_normal(s, np.float32) for s in ((64, 24, 24, 24), (24, 24, 3, 3)))
     gy = rng.standard_normal((64, 24, 11, 11), np.float32)
 

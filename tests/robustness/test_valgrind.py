@@ -42,30 +42,30 @@ stages = (ConvStage(Conv2DSpec(), True, "linear"), PoolStage(Pool2DSpec((2, 2), 
           DenseStage(True, "tanh"), DenseStage(True, "linear"))
 params = [rng.random(s, dtype=np.float32) for s in
           ((5, 3, 3, 2), (5,), (5 * 4 * 4, 7), (7,), (7, 3), (3,))]
-kernel = kernels.stack(stages)
-kernel.forward(x, params)
-kernel.prepare(params)(x)
-y, workspace = kernel.forward_training(x, params)
-kernel.backward(workspace, x, params, y, y, True)
+kernel = kernels.graph(StageGraph.chain(stages))
+kernel.forward((x,), params)
+kernel.prepare(params)((x,))
+ys, workspace = kernel.forward_training((x,), params)
+kernel.backward(workspace, (x,), params, ys, ys, (True,))
 
 # Generated code: as a step of a program, and alone with arguments of exactly their size.
 thresholds.WORTH_GENERATING = 0
 stages = (ConvStage(Conv2DSpec((1, 1), ((1, 1), (0, 2)))), PoolStage(Pool2DSpec((3, 2), (2, 2))))
 x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 9, 9, 7), (11, 9, 3, 3), (11,)))
-kernel = StackKernel(kernels.stack(stages).kernel.fast)
-y, workspace = kernel.forward_training(x, [w, b])
-kernel.backward(workspace, x, [w, b], y, y, True)
-(program,) = kernel.kernel.backward_programs
+kernel = kernels.graph(StageGraph.chain(stages)).fast
+ys, workspace = kernel.forward_training((x,), [w, b])
+kernel.backward(workspace, (x,), [w, b], ys, ys, (True,))
+(program,) = kernel.backward_programs
 steps = list(program.steps)
 # Few channels: the convolution and the pooling as one pass.
 for padding in (((0, 0), (0, 0)), ((1, 2), (0, 1))):
     stages = (ConvStage(Conv2DSpec((1, 1), padding)), PoolStage(Pool2DSpec((2, 3), (2, 3))))
     x, w, b = (rng.random(s, dtype=np.float32) for s in ((2, 3, 9, 11), (16, 3, 3, 2), (16,)))
-    kernel = StackKernel(kernels.stack(stages).kernel.fast)
-    kernel.forward(x, [w, b])
-    y, workspace = kernel.forward_training(x, [w, b])
-    kernel.backward(workspace, x, [w, b], y, y, True)
-    steps += [step for plan in kernel.kernel.forward_plans for step in plan.program.steps]
+    kernel = kernels.graph(StageGraph.chain(stages)).fast
+    kernel.forward((x,), [w, b])
+    ys, workspace = kernel.forward_training((x,), [w, b])
+    kernel.backward(workspace, (x,), [w, b], ys, ys, (True,))
+    steps += [step for plan in kernel.forward_plans for step in plan.program.steps]
 # Winograd convolutions of odd and padded images, and their gradients, with a normalisation
 # between; then with its pooling.
 padded = Conv2DSpec((1, 1), ((1, 1), (1, 0)))
@@ -77,11 +77,11 @@ for stages, shapes in (
 ):
     x = rng.random((2, 8, 9, 8), dtype=np.float32)
     params = [rng.random(shape, dtype=np.float32) for shape in shapes]
-    kernel = StackKernel(kernels.stack(stages).kernel.fast)
-    y, workspace = kernel.forward_training(x, params)
-    kernel.backward(workspace, x, params, y, y, True)
-    steps += [step for plan in kernel.kernel.forward_plans for step in plan.program.steps]
-    steps += [step for program in kernel.kernel.backward_programs for step in program.steps]
+    kernel = kernels.graph(StageGraph.chain(stages)).fast
+    ys, workspace = kernel.forward_training((x,), params)
+    kernel.backward(workspace, (x,), params, ys, ys, (True,))
+    steps += [step for plan in kernel.forward_plans for step in plan.program.steps]
+    steps += [step for program in kernel.backward_programs for step in program.steps]
 routines = [(step, args) for step, args in steps if isinstance(step, Routine)]
 assert len(routines) == 22, routines
 for routine, arguments in routines:

@@ -24,12 +24,12 @@ from .checks import check_gradient, check_product
 from .graph import Node, SizedNode, StageGraph
 from .kernels import (
     Arrays,
+    Call,
     Conv2DKernel,
     Gradients,
     GraphKernel,
     Kernels,
     Pool2DKernel,
-    StackKernel,
 )
 from .specs import (
     Conv2DSpec,
@@ -57,6 +57,7 @@ __all__ = [
     "ACTIVATIONS",
     "Activation",
     "Arrays",
+    "Call",
     "ConcatStage",
     "Conv2DKernel",
     "Conv2DSpec",
@@ -76,7 +77,6 @@ __all__ = [
     "PoolMode",
     "PoolStage",
     "SizedNode",
-    "StackKernel",
     "Stage",
     "StageGraph",
     "StaticShape",

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..steps import KernelStep
 from .graph import StageGraph
 from .specs import Conv2DSpec, Pool2DSpec
-from .stages import Stage
 
 __all__ = [
     "Arrays",
+    "Call",
     "Conv2DKernel",
     "Gradients",
     "GraphKernel",
     "Kernels",
     "Pool2DKernel",
-    "StackKernel",
 ]
 
 Arrays = Sequence[np.ndarray]
@@ -56,6 +55,16 @@ class Pool2DKernel(ABC):
         """The gradient with respect to x."""
 
 
+class Call(NamedTuple):
+    """What `GraphKernel.explain` is asked about."""
+
+    xs: Arrays
+    params: Arrays
+    training: bool
+    input_grads: tuple[bool, ...]
+    timed: bool
+
+
 class GraphKernel(ABC):
     """A graph of stages as one computation, free to keep values inside in a layout of its own."""
 
@@ -71,7 +80,6 @@ class GraphKernel(ABC):
         """
         return lambda xs: self.forward(xs, params)
 
-    @abstractmethod
     def explain(
         self,
         xs: Arrays,
@@ -86,6 +94,12 @@ class GraphKernel(ABC):
         Gradients are there with `training`: those with respect to what is learnt, and
         to the inputs that `input_grads` marks. `timed` runs the steps some times.
         """
+        wanted = tuple(input_grads) or (False,) * len(xs)
+        return self.explain_call(Call(xs, params, training, wanted, timed))
+
+    @abstractmethod
+    def explain_call(self, call: Call) -> list[KernelStep]:
+        """See `explain`."""
 
     @abstractmethod
     def forward_training(self, xs: Arrays, params: Arrays) -> tuple[list[np.ndarray], Any]:
@@ -119,54 +133,6 @@ class GraphKernel(ABC):
         """
 
 
-class StackKernel:
-    """The kernel of a chain of stages: one array of images or rows in, one result out.
-
-    Parameters
-    ----------
-    kernel : GraphKernel
-        Of a chain.
-    """
-
-    def __init__(self, kernel: GraphKernel) -> None:
-        self.kernel = kernel
-
-    def forward(self, x: np.ndarray, params: Arrays) -> np.ndarray:
-        """See `GraphKernel.forward`."""
-        return self.kernel.forward((x,), params)[0]
-
-    def prepare(self, params: Arrays) -> Callable[[np.ndarray], np.ndarray]:
-        """See `GraphKernel.prepare`."""
-        prepared = self.kernel.prepare(params)
-        return lambda x: prepared((x,))[0]
-
-    def explain(self, x: np.ndarray, params: Arrays, **options: Any) -> list[KernelStep]:
-        """See `GraphKernel.explain`."""
-        return self.kernel.explain((x,), params, **options)
-
-    def forward_training(self, x: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
-        """See `GraphKernel.forward_training`."""
-        (y,), workspace = self.kernel.forward_training((x,), params)
-        return y, workspace
-
-    def statistics(self, workspace: Any) -> list[np.ndarray]:
-        """See `GraphKernel.statistics`."""
-        return self.kernel.statistics(workspace)
-
-    def backward(
-        self,
-        workspace: Any,
-        x: np.ndarray,
-        params: Arrays,
-        y: np.ndarray,
-        gy: np.ndarray,
-        input_grad: bool,
-    ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-        """See `GraphKernel.backward`."""
-        (gx,), gradients = self.kernel.backward(workspace, (x,), params, (y,), (gy,), (input_grad,))
-        return gx, gradients
-
-
 class Kernels(ABC):
     """The kernels of one engine: a way of computing everything that the Ops need.
 
@@ -190,10 +156,6 @@ class Kernels(ABC):
     @abstractmethod
     def graph(self, graph: StageGraph) -> GraphKernel:
         """The kernel of a graph of stages."""
-
-    def stack(self, stages: Sequence[Stage]) -> StackKernel:
-        """The kernel of stages one after the other."""
-        return StackKernel(self.graph(StageGraph.chain(stages)))
 
     @abstractmethod
     def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -69,6 +69,16 @@ class Stage:
     activation: Activation | None = None
 
     @property
+    def convolution(self) -> ConvStage | None:
+        """The stage itself if it is a convolution: there are special kernels for some."""
+        return None
+
+    @property
+    def pooling(self) -> PoolStage | None:
+        """The stage itself if it is a pooling: a convolution's kernel may compute it too."""
+        return None
+
+    @property
     def params(self) -> tuple[str, ...]:
         """The names of the parameters that it takes, in order."""
         return ()
@@ -138,6 +148,11 @@ class ConvStage(Stage):
     multiplies: ClassVar[bool] = True
 
     @property
+    def convolution(self) -> ConvStage:
+        """See `Stage.convolution`."""
+        return self
+
+    @property
     def params(self) -> tuple[str, ...]:
         """See `Stage.params`."""
         return ("w", "b") if self.bias else ("w",)
@@ -173,6 +188,11 @@ class PoolStage(Stage):
 
     pool: Pool2DSpec
     activation: Activation = "linear"
+
+    @property
+    def pooling(self) -> PoolStage:
+        """See `Stage.pooling`."""
+        return self
 
     def output_shape(
         self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]

@@ -1,7 +1,7 @@
 """Every kernel in NumPy and its BLAS: what runs anywhere, and what the others are held against.
 
 Convolutions are matrix products over blocks of images that stay in a core's
-cache; between the stages of a stack, images are channels-last. Kernels keep
+cache; between the stages of a graph, images are channels-last. Kernels keep
 nothing but idle working memory, so that any number of threads may call them.
 """
 

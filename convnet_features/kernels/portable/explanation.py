@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import Arrays, GraphKernel, Node, SizedNode, StageGraph
+from ..contract import Arrays, Call, GraphKernel, Node, SizedNode, StageGraph
 from ..steps import KernelStep, least_seconds
 
 __all__ = ["explain_stages"]
@@ -17,18 +17,14 @@ WHY = "the portable engine computes with NumPy and its BLAS"
 
 
 def explain_stages(
-    make: Callable[[StageGraph], GraphKernel],
-    graph: StageGraph,
-    xs: Arrays,
-    params: Arrays,
-    training: bool,
-    timed: bool,
+    make: Callable[[StageGraph], GraphKernel], graph: StageGraph, call: Call
 ) -> list[KernelStep]:
     """A step for each stage, and in training one for each gradient.
 
     Times are those of each stage alone. In a graph, a pooling may be joined to
     the convolution in front of it, and both take less.
     """
+    xs, params, timed = call.xs, call.params, call.timed
     values = list(xs)
     forward: list[KernelStep] = []
     gradients: list[KernelStep] = []
@@ -42,7 +38,7 @@ def explain_stages(
         values.append(y)
         seconds = least_seconds(partial(alone.forward, given, own)) if timed else None
         forward.append(_step(node, "forward", [*given, *own, y], seconds))
-        if training and needs[node.value]:
+        if call.training and needs[node.value]:
             wanted = [needs[value] for value in node.inputs]
             taken = _time_of_gradient(alone, given, own, wanted) if timed else None
             gradients.insert(0, _step(node, "gradient", [*given, *own, y, y, *given, *own], taken))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..contract import (
     Arrays,
+    Call,
     ConcatStage,
     Gradients,
     GraphKernel,
@@ -75,17 +76,9 @@ class PortableGraph(GraphKernel):
         self._pieces = _pieces(graph)
         self._learnt = [index for index, own in enumerate(graph.learnt) if own]
 
-    def explain(
-        self,
-        xs: Arrays,
-        params: Arrays,
-        *,
-        training: bool = False,
-        input_grads: Sequence[bool] = (),
-        timed: bool = False,
-    ) -> list[KernelStep]:
+    def explain_call(self, call: Call) -> list[KernelStep]:
         """See `GraphKernel.explain`: a step for each stage, timed alone."""
-        return explain_stages(PortableGraph, self._graph, xs, params, training, timed)
+        return explain_stages(PortableGraph, self._graph, call)
 
     def forward(self, xs: Arrays, params: Arrays) -> list[np.ndarray]:
         """See `GraphKernel.forward`."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import Activation, Arrays, ConvStage, PoolStage
+from ..contract import Activation, Arrays, ConvStage, PoolStage, Stage
 from ..magnitude import are_finite
 from ..memory import empty
 from .elementwise import activate, activation_gradient
@@ -57,14 +57,17 @@ class PooledConvolutionStep:
     """
 
     @staticmethod
-    def joins(conv: ConvStage, pool: PoolStage) -> bool:
-        """Whether the two stages can be computed together.
+    def of(stage: Stage, following: Stage | None) -> PooledConvolutionStep | None:
+        """The step of two stages; None where it is not such a pair, or not one for this step.
 
         An activation between them may move behind the maximum, since none of
         them ever decreases.
         """
+        conv, pool = stage.convolution, following.pooling if following else None
+        if conv is None or pool is None:
+            return None
         spec = pool.pool
-        return (
+        joins = (
             conv.conv.is_ordinary
             and spec.mode == "max"
             and spec.window == spec.stride
@@ -73,6 +76,7 @@ class PooledConvolutionStep:
             and 1 < spec.window[0] * spec.window[1] < NO_PHASE
             and "linear" in (conv.activation, pool.activation)
         )
+        return PooledConvolutionStep(conv, pool) if joins else None
 
     def __init__(self, conv: ConvStage, pool: PoolStage) -> None:
         self.n_params = conv.n_params

@@ -11,9 +11,7 @@ import numpy as np
 
 from ..contract import (
     Arrays,
-    ConvStage,
     Gradients,
-    PoolStage,
     Stage,
     StageGraph,
 )
@@ -104,13 +102,8 @@ def _steps(stages: Sequence[Stage]) -> list[Step]:
     for stage, following in zip(stages, (*stages[1:], None), strict=True):
         if joined:
             joined = False
-        elif (
-            isinstance(stage, ConvStage)
-            and isinstance(following, PoolStage)
-            and PooledConvolutionStep.joins(stage, following)
-        ):
-            steps.append(PooledConvolutionStep(stage, following))
-            joined = True
-        else:
-            steps.append(STEPS[type(stage)](stage))
+            continue
+        both = PooledConvolutionStep.of(stage, following)
+        joined = both is not None
+        steps.append(both or STEPS[type(stage)](stage))
     return steps

@@ -1,4 +1,4 @@
-"""The stages of a stack, each with its gradient, and chains of them.
+"""The stages of a graph, each with its gradient, and chains of them.
 
 A step's `forward` returns its result and what its `backward` needs of it.
 Images between steps are (n_samples, n_channels, height, width) arrays, most of

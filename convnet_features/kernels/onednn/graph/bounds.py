@@ -1,4 +1,4 @@
-"""How large the numbers of a stack can become: whether oneDNN may be trusted with them.
+"""How large the numbers of a graph can become: whether oneDNN may be trusted with them.
 
 oneDNN's rectify and its max pooling make numbers of NaN (max(NaN, 0) is 0 to the
 processor's instruction), and Winograd's algorithm makes NaN of infinity, which it

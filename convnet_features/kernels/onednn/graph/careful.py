@@ -15,6 +15,7 @@ import numpy as np
 
 from ...contract import (
     Arrays,
+    Call,
     Gradients,
     GraphKernel,
     StageGraph,
@@ -70,19 +71,9 @@ class CarefulGraph(GraphKernel):
         )
         return self._portable.forward(xs, params) if ys is None else ys
 
-    def explain(
-        self,
-        xs: Arrays,
-        params: Arrays,
-        *,
-        training: bool = False,
-        input_grads: Sequence[bool] = (),
-        timed: bool = False,
-    ) -> list[KernelStep]:
+    def explain_call(self, call: Call) -> list[KernelStep]:
         """See `GraphKernel.explain`: of numbers that stay finite."""
-        return self.fast.explain(
-            xs, params, training=training, input_grads=input_grads, timed=timed
-        )
+        return self.fast.explain_call(call)
 
     def prepare(self, params: Arrays) -> Callable[[Arrays], list[np.ndarray]]:
         """See `GraphKernel.prepare`; how large inputs may be is found out once for each shape."""

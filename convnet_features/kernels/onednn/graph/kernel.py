@@ -10,12 +10,13 @@ import numpy as np
 from ... import threads
 from ...contract import (
     Arrays,
+    Call,
     Gradients,
     GraphKernel,
     StageGraph,
 )
 from ...memory import empty
-from ...steps import KernelStep
+from ...steps import ROUNDS, KernelStep
 from ..binding.arrays import all_float32, flipped, images, plain
 from ..binding.objects import UnsupportedError
 from ..binding.primitives import Primitives
@@ -34,10 +35,8 @@ __all__ = ["Measured", "OneDNNGraph"]
 Shape = tuple[int, ...]
 #: How large values on the way were, by number; None if oneDNN did not compute them.
 Measured = dict[int, float] | None
-#: Plans of one stack that are kept: one for each batch size, say.
+#: Plans of one graph that are kept: one for each batch size, say.
 PLANS = 32
-#: How often steps are timed; the least counts.
-ROUNDS = 3
 
 
 class OneDNNGraph(GraphKernel):
@@ -120,37 +119,26 @@ class OneDNNGraph(GraphKernel):
 
         return forward
 
-    def explain(
-        self,
-        xs: Arrays,
-        params: Arrays,
-        *,
-        training: bool = False,
-        input_grads: Sequence[bool] = (),
-        timed: bool = False,
-    ) -> list[KernelStep]:
+    def explain_call(self, call: Call) -> list[KernelStep]:
         """See `GraphKernel.explain`."""
+        xs, params = call.xs, call.params
         if not all_float32((*xs, *params)):
-            return self._explain_portable("oneDNN computes in float32", xs, params, training, timed)
+            return self._explain_portable("oneDNN computes in float32", call)
         ready, layouts = _inputs(xs)
-        key = _key(xs, layouts, tuple([param.shape for param in params]), training, 0)
-        input_grads = tuple(input_grads) or (False,) * len(xs)
+        key = _key(xs, layouts, tuple([param.shape for param in params]), call.training, 0)
         try:
             plan = self._built_forward(key)
-            program = self._built_backward(plan, input_grads) if training else None
+            program = self._built_backward(plan, call.input_grads) if call.training else None
         except UnsupportedError as error:
-            return self._explain_portable(str(error), xs, params, training, timed)
+            return self._explain_portable(str(error), call)
         seconds: tuple[Sequence[float] | None, Sequence[float] | None] = (None, None)
-        if timed:
+        if call.timed:
             seconds = self._seconds(plan, program, {**ready, **self._parameters(params)})
         steps = forward_steps(plan, seconds[0])
         return [*steps, *(backward_steps(plan, program, seconds[1]) if program else [])]
 
-    def _explain_portable(
-        self, reason: str, xs: Arrays, params: Arrays, training: bool, timed: bool
-    ) -> list[KernelStep]:
-        steps = self._portable.explain(xs, params, training=training, timed=timed)
-        return [step._replace(why=reason) for step in steps]
+    def _explain_portable(self, reason: str, call: Call) -> list[KernelStep]:
+        return [step._replace(why=reason) for step in self._portable.explain_call(call)]
 
     def _built_backward(self, plan: ForwardPlan, input_grads: Sequence[bool]) -> Program:
         given, number = (True,) * len(plan.y_shapes), plan.program.num_threads
@@ -401,6 +389,6 @@ def _check_gradients(gys: Sequence[np.ndarray | None], ys: Arrays, shapes: Seque
         if y.shape != shape or (gy is not None and gy.shape != shape):
             given = "None" if gy is None else gy.shape
             raise ValueError(
-                f"the stack's result has shape {shape}, but backward was given y of shape "
+                f"the graph's result has shape {shape}, but backward was given y of shape "
                 f"{y.shape} and gy of shape {given}"
             )

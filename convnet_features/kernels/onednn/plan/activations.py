@@ -15,11 +15,12 @@ def commutes(stage: Stage, following: Stage | None) -> bool:
     where the greatest pixel of a window is positive, so is the one that its
     gradient goes to.
     """
-    if not (isinstance(stage, ConvStage) and isinstance(following, PoolStage)):
+    conv, pool = stage.convolution, following.pooling if following else None
+    if conv is None or pool is None:
         return False
-    activations = {stage.activation, following.activation}
+    activations = {conv.activation, pool.activation}
     return (
-        following.pool.mode == "max"
+        pool.pool.mode == "max"
         and "rectify" in activations
         and activations <= {"linear", "rectify"}
     )

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ...contract import ConvStage, PoolStage, SizedNode, StageGraph
+from ...contract import ConvStage, SizedNode, StageGraph
 from ...machine import Machine
 from .candidates import (
     CANDIDATES,
@@ -155,10 +155,10 @@ def choose(
     forward: dict[int, Choice] = {}
     gradients: dict[int, tuple[Choice, ...]] = {}
     for node in nodes:
-        if isinstance(node.stage, ConvStage):
+        if (stage := node.stage.convolution) is not None:
             reader = only_readers[node.value]
             following = None if reader is None else nodes[reader]
-            case = _case(node, node.stage, following, training, machine)
+            case = _case(node, stage, following, training, machine)
             pooling = following.number if case.pool and following else None
             forward[node.number] = _of_convolution(case, node.number, pooling)
             if training:
@@ -179,8 +179,7 @@ def _case(
     training: bool,
     machine: Machine,
 ) -> Case:
-    pool = following.stage if following else None
-    pool = pool if isinstance(pool, PoolStage) else None
+    pool = following.stage.pooling if following else None
     return Case(stage, pool, node.x_shapes[0], node.param_shapes[0], training, machine)
 
 

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 from ...contract import (
     Conv2DSpec,
-    ConvStage,
     Pool2DSpec,
-    PoolStage,
     SizedNode,
     Stage,
     StageGraph,
@@ -56,9 +54,10 @@ def unsupported_pooling(spec: Pool2DSpec) -> str | None:
 
 def has_primitives(stage: Stage) -> str | None:
     """Why a stage is not given to oneDNN; None if it is."""
-    if isinstance(stage, PoolStage):
-        return unsupported_pooling(stage.pool)
-    return unsupported_convolution(stage.conv) if isinstance(stage, ConvStage) else None
+    conv, pool = stage.convolution, stage.pooling
+    if pool is not None:
+        return unsupported_pooling(pool.pool)
+    return None if conv is None else unsupported_convolution(conv.conv)
 
 
 def unsupported(

@@ -71,8 +71,8 @@ def _wanted(emit: ForwardEmitter, value: int, desc: MemoryDesc) -> MemoryDesc:
     """How a convolution that reads a value wants it laid out; `desc` if none does."""
     for number in emit.readers[value]:
         node = emit.nodes[number]
-        if isinstance(node.stage, ConvStage):
-            return _wanted_by(emit, node, node.stage, desc)
+        if (stage := node.stage.convolution) is not None:
+            return _wanted_by(emit, node, stage, desc)
     return desc
 
 

@@ -17,7 +17,6 @@ from convnet_features.kernels.contract import (
     DenseStage,
     Pool2DSpec,
     PoolStage,
-    StackKernel,
     StageGraph,
 )
 from convnet_features.kernels.onednn.binding.declarations import Arg
@@ -29,7 +28,7 @@ from convnet_features.kernels.onednn.program.buffers import BufferPool
 from convnet_features.kernels.portable import PortableKernels
 
 from ....helpers import assert_close
-from ....stages import chain_output_shape
+from ....stages import Chain, chain, chain_output_shape
 from ..examples import POOL, Forbidden, arrays, channels_last, integers
 
 pytestmark = pytest.mark.onednn
@@ -57,8 +56,8 @@ SEED_SHAPES = [
 
 def onednn_stack(stages, primitives, pool, portable):
     """The kernel of a chain; `portable` is that of the same chain."""
-    kernel = portable.kernel if isinstance(portable, StackKernel) else portable
-    return StackKernel(OneDNNGraph(StageGraph.chain(stages), primitives, pool, kernel))
+    kernel = portable.kernel if isinstance(portable, Chain) else portable
+    return Chain(OneDNNGraph(StageGraph.chain(stages), primitives, pool, kernel))
 
 
 def training_step(kernel, x, params, gy, input_grad=True):
@@ -74,7 +73,7 @@ def describe(program):
 class TestStack:
     def test_seed_network_is_all_onednn(self, primitives, pool, rng):
         kernel = onednn_stack(SEED_NETWORK, primitives, pool, Forbidden())
-        portable = PortableKernels().stack(SEED_NETWORK)
+        portable = chain(PortableKernels(), SEED_NETWORK)
         (x,) = arrays(rng, [(3, 1, 28, 28)])
         params = [0.1 * param for param in arrays(rng, SEED_SHAPES)]
         (gy,) = arrays(rng, [(3, 10)])
@@ -109,8 +108,8 @@ class TestStack:
         """Ties everywhere, and no rounding: every gradient goes where the portable one goes."""
         rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
         stages, x_shape, shapes = data.draw(stacks(("linear", "rectify"), ("max",)))
-        kernel = onednn_stack(stages, primitives, BufferPool(), PortableKernels().stack(stages))
-        portable = PortableKernels().stack(stages)
+        kernel = onednn_stack(stages, primitives, BufferPool(), chain(PortableKernels(), stages))
+        portable = chain(PortableKernels(), stages)
         x, params = integers(rng, x_shape), [integers(rng, shape) for shape in shapes]
         if data.draw(st.booleans()) and len(x_shape) == 4:
             x = channels_last(x)
@@ -126,8 +125,8 @@ class TestStack:
         activations = ("linear", "tanh", "sigmoid")
         modes = ("sum", "average_inc_pad", "average_exc_pad")
         stages, x_shape, shapes = data.draw(stacks(activations, modes))
-        kernel = onednn_stack(stages, primitives, BufferPool(), PortableKernels().stack(stages))
-        portable = PortableKernels().stack(stages)
+        kernel = onednn_stack(stages, primitives, BufferPool(), chain(PortableKernels(), stages))
+        portable = chain(PortableKernels(), stages)
         # Where activations saturate, rounding is all that is left of their derivatives.
         x, *params = [0.3 * array for array in arrays(rng, [x_shape, *shapes])]
         params = [
@@ -145,8 +144,8 @@ class TestStack:
     def test_activation_after_pooling(self, primitives, pool, rng, activation, n_filters):
         """With 5 filters the blocked layout is padded."""
         stages = (ConvStage(Conv2DSpec()), PoolStage(POOL, activation), ConvStage(Conv2DSpec()))
-        kernel = onednn_stack(stages, primitives, pool, PortableKernels().stack(stages))
-        portable = PortableKernels().stack(stages)
+        kernel = onednn_stack(stages, primitives, pool, chain(PortableKernels(), stages))
+        portable = chain(PortableKernels(), stages)
         x, *params = arrays(
             rng, [(7, 2, 9, 11), (n_filters, 2, 3, 4), (n_filters,), (3, n_filters, 2, 3), (3,)]
         )
@@ -176,7 +175,7 @@ class TestStack:
         kernel.forward(x, params)
         for param in params:
             param *= 0.9
-        expected = PortableKernels().stack(SEED_NETWORK).forward(x, params)
+        expected = chain(PortableKernels(), SEED_NETWORK).forward(x, params)
         assert_close(kernel.forward(x, params), expected)
 
     def test_a_workspace_may_be_used_again(self, primitives, pool, rng):
@@ -264,7 +263,7 @@ class TestStack:
         ],
     )
     def test_misfits_are_named(self, primitives, pool, stages, x_shape, shapes, message):
-        kernel = onednn_stack(stages, primitives, pool, PortableKernels().stack(stages))
+        kernel = onednn_stack(stages, primitives, pool, chain(PortableKernels(), stages))
         params = [np.ones(shape, "float32") for shape in shapes]
         with pytest.raises(ValueError, match=message):
             kernel.forward(np.ones(x_shape, "float32"), params)
@@ -283,7 +282,7 @@ class TestStack:
         rng = np.random.default_rng(3)
         x, *params = arrays(rng, [(2, 3, 7, 11), (5, 3, 4, 2), (5,)])
         gy = np.ones((2, 5, 4, 10), "float32")
-        portable = PortableKernels().stack(stages)
+        portable = chain(PortableKernels(), stages)
         expected = training_step(portable, x, params, gy)
 
         def refuse(*_):

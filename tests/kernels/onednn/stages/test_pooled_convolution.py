@@ -27,7 +27,7 @@ from convnet_features.kernels.registry import get_kernels
 
 from .... import reference
 from ....helpers import assert_close
-from ....stages import onednn_alone
+from ....stages import chain, onednn_alone
 from ...machines import GENERATING, MACHINES, WITHOUT_CODE, here
 
 pytestmark = pytest.mark.onednn
@@ -150,7 +150,7 @@ def training_step(kernel, x, params, gy):
 def check(rng, conv, pool, x_shape, w_shape, numbers=None):
     x, *params = arguments(rng, x_shape, w_shape, numbers)
     params = params[: conv.n_params]
-    kernel, portable = stack(conv, pool), PortableKernels().stack((conv, pool))
+    kernel, portable = stack(conv, pool), chain(PortableKernels(), (conv, pool))
     y = kernel.forward(x, params)
     assert_close(y, reference.stack((conv, pool), x, params), "float32")
     assert_close(kernel.prepare(params)(x), y)
@@ -261,7 +261,7 @@ def test_exact_on_whole_numbers(data):
     if 0 in pool.pool.output_shape(conv.conv.output_shape(x_shape, w_shape)):
         return
     x, *params = arguments(np.random.default_rng(draw(st.integers(0, 2**32))), x_shape, w_shape, 2)
-    kernel, portable = stack(conv, pool), PortableKernels().stack((conv, pool))
+    kernel, portable = stack(conv, pool), chain(PortableKernels(), (conv, pool))
     y = kernel.forward(x, params)
     np.testing.assert_array_equal(y, portable.forward(x, params))
     gy = np.random.default_rng(1).integers(-3, 4, y.shape).astype("float32")
@@ -311,7 +311,7 @@ def test_what_is_not_a_number_stays_visible(name, rng):
     conv, pool, x_shape, w_shape = JOINED[name]
     x, w, b = arguments(rng, x_shape, w_shape)
     w[3] = np.nan
-    kernel, alone = get_kernels("onednn").stack((conv, pool)), onednn_alone((conv, pool))
+    kernel, alone = chain(get_kernels("onednn"), (conv, pool)), onednn_alone((conv, pool))
     # Generated code keeps it by itself; oneDNN's own does not on each processor.
     for each in [kernel, alone] if here().generates else [kernel]:
         y = each.forward(x, [w, b])

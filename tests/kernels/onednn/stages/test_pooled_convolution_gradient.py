@@ -34,7 +34,7 @@ from convnet_features.kernels.registry import available_engines, get_kernels
 from .... import reference
 from ....helpers import assert_close, assert_derivative
 from ....robustness import counts
-from ....stages import chain_output_shape, onednn_alone
+from ....stages import chain, chain_output_shape, onednn_alone
 from ...machines import GENERATING, MACHINES, WITHOUT_CODE, skip_without_code
 from ...processes import run_kernels
 
@@ -369,7 +369,7 @@ print(sorted({{check_exact(CASES[name]) for name in {names}}}))
                 # What oneDNN has only slow code for, or does not lay out in blocks.
                 skipped += 1
                 continue
-            portable = gradients(PortableKernels().stack(case.stages), x, params, gy)
+            portable = gradients(chain(PortableKernels(), case.stages), x, params, gy)
             one = without(case.stages, x, params, gy)
             for actual, right, same in zip(mine, portable, one, strict=True):
                 np.testing.assert_array_equal(actual, right, err_msg=str(case))
@@ -411,7 +411,7 @@ class TestNumbers:
         )
         gy = rng.integers(-3, 4, case.y).astype("float32")
         mine = generated(case.stages, x, [w, b], gy)
-        portable = PortableKernels().stack(case.stages)
+        portable = chain(PortableKernels(), case.stages)
         wide = [np.float64(array) for array in (x, w, b)]
         here = portable.forward(wide[0], wide[1:])
 
@@ -450,7 +450,7 @@ class TestNumbers:
         kernel = onednn_alone(stages)
         mine = gradients(kernel, x, params, gy)
         check_routines(kernel)
-        portable = PortableKernels().stack(stages)
+        portable = chain(PortableKernels(), stages)
         wide = [np.float64(param) for param in params]
         expected = gradients(portable, np.float64(x), wide, np.float64(gy))
         for actual, right in zip(mine, expected, strict=True):
@@ -557,7 +557,7 @@ def uses_generated_code(stages, x_shape, shapes, fill=1.0):
     kernel = onednn_alone(stages)
     for actual, right in zip(
         gradients(kernel, x, params, gy),
-        gradients(PortableKernels().stack(stages), x, params, gy),
+        gradients(chain(PortableKernels(), stages), x, params, gy),
         strict=True,
     ):
         assert_close(actual, right)

@@ -29,7 +29,7 @@ from convnet_features.kernels.registry import get_kernels
 
 from .... import reference
 from ....helpers import assert_close
-from ....stages import chain_output_shape, onednn_alone
+from ....stages import chain, chain_output_shape, onednn_alone
 from ...machines import GENERATING, MACHINES, WITHOUT_CODE, here
 
 pytestmark = pytest.mark.onednn
@@ -171,7 +171,7 @@ def training_step(kernel, x, params, gy):
 def check(rng, case):
     """The kernel, after its numbers were found to be right."""
     x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
-    kernel, portable = stack(*case.stages), PortableKernels().stack(case.stages)
+    kernel, portable = stack(*case.stages), chain(PortableKernels(), case.stages)
     y = kernel.forward(x, params)
     assert y.shape == chain_output_shape(case.stages, case.x, case.shapes)
     assert_close(y, reference.stack(case.stages, x, params), "float32")
@@ -328,7 +328,7 @@ def test_one_after_the_other(rng):
         shapes += [(after, before, 3, 3), (after,)]
     shapes += [(32 * 4, 7), (7,)]
     x, params = drawn(rng, (3, 16, 8, 8)), [0.2 * drawn(rng, shape) for shape in shapes]
-    kernel, portable = stack(*stages), PortableKernels().stack(stages)
+    kernel, portable = stack(*stages), chain(PortableKernels(), stages)
     y = kernel.forward(x, params)
     assert_close(y, reference.stack(stages, x, params), "float32")
     gy = whole(rng, y.shape)
@@ -379,7 +379,7 @@ def test_exact_on_whole_numbers(data):
         return
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     images, params = whole(rng, case.x), [whole(rng, shape) for shape in case.shapes]
-    kernel, portable = stack(*case.stages), PortableKernels().stack(case.stages)
+    kernel, portable = stack(*case.stages), chain(PortableKernels(), case.stages)
     y = kernel.forward(images, params)
     np.testing.assert_array_equal(y, portable.forward(images, params))
     gy = whole(rng, y.shape)
@@ -398,7 +398,7 @@ def test_as_exact_as_a_sum_of_products(name, rng, monkeypatch):
     case = ALONE[name]
     x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
     doubles = [np.float64(each) for each in (x, *params)]
-    exact = PortableKernels().stack(case.stages).forward(doubles[0], doubles[1:])
+    exact = chain(PortableKernels(), case.stages).forward(doubles[0], doubles[1:])
 
     def error():
         return np.sqrt(np.mean(np.square(stack(*case.stages).forward(x, params) - exact)))
@@ -441,7 +441,7 @@ def test_what_is_not_a_number_stays_visible(name, rng):
     case = JOINED[name]
     x, (w, b) = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
     w[3] = np.nan
-    kernel, alone = get_kernels("onednn").stack(case.stages), onednn_alone(case.stages)
+    kernel, alone = chain(get_kernels("onednn"), case.stages), onednn_alone(case.stages)
     # Generated code keeps it by itself; oneDNN's own does not on each processor.
     for each in [kernel, alone] if here().generates else [kernel]:
         y = each.forward(x, [w, b])
