@@ -25,7 +25,7 @@ class IdxFile:
         The shape of its uint8 array.
     sha256 : str
         SHA-256 of the *uncompressed* file. Mirrors compress anew, with other
-        settings and times, and what counts is the contents.
+        settings and times; only the contents are compared.
     """
 
     name: str
@@ -46,7 +46,7 @@ class IdxDataset:
     files : mapping from str to IdxFile
         Keys X_train, y_train, X_test, y_test.
     mirrors : tuple of str
-        Addresses under which the gzipped files are to be had, best first.
+        Addresses of the gzipped files, best first.
     n_validation : int
         How many of the last training images are for validation.
     pickle_name : str or None
@@ -64,7 +64,7 @@ class IdxDataset:
 def read_checked(
     file: str, expected: IdxFile, dataset: IdxDataset, name: str | None = None
 ) -> np.ndarray:
-    """Read one file of a data set, having made sure that it is that file.
+    """Read one file of a data set, and check that it is the published one.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ MNIST = IdxDataset(
         "https://storage.googleapis.com/cvdf-datasets/mnist",
         "https://ossci-datasets.s3.amazonaws.com/mnist",
         "https://sagemaker-sample-files.s3.amazonaws.com/datasets/image/MNIST",
-        # The publisher's own, last: for some years it has answered with an error.
+        # The publisher's own is last because it has answered with an error for some years.
         "http://yann.lecun.com/exdb/mnist",
     ),
     n_validation=10_000,

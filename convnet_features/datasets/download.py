@@ -20,7 +20,7 @@ _SECONDS_PER_FILE = 1800.0
 
 
 class DownloadError(ConvNetFeaturesError):
-    """A file that no mirror would give, or not the right one; loaders report it as not found."""
+    """No mirror gave the right file; loaders report the file as not found."""
 
 
 def fetch(
@@ -34,10 +34,10 @@ def fetch(
     deadline: float = _SECONDS_PER_FILE,
     verbose: int = 0,
 ) -> None:
-    """Download one file, check it, and only then put it in its place.
+    """Download one file, check it, and then move it into place.
 
-    Mirrors are tried in turn, each once: with several of them, the next one is
-    a better retry than the same again.
+    Mirrors are tried in turn, each once: the next mirror is a better retry than
+    the same one again.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def fetch(
 
 
 def check_mirrors(mirrors: Sequence[str]) -> tuple[str, ...]:
-    """Refuse addresses that are not of the web.
+    """Refuse addresses other than http and https.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def _pieces(address: str, max_bytes: int, timeout: float, deadline: float) -> It
 
 
 class _Progress:
-    """Tells about a download, or keeps quiet."""
+    """Prints the progress of a download if `verbose`."""
 
     def __init__(self, address: str, verbose: int) -> None:
         self._verbose = verbose

@@ -5,8 +5,8 @@ with the number of dimensions, one big-endian unsigned 32-bit integer for each
 dimension, and the numbers, big-endian, last dimension fastest. It is often
 compressed with gzip.
 
-Nothing in a file is believed before it is checked: memory grows with the data
-that arrived, never with the data that a header promises.
+A header is checked before it is believed: memory grows with the data that
+arrive, never with the data that a header promises.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {
 _TYPE_CODES = {dtype.str[1:]: code for code, dtype in _DTYPES.items()}
 _TYPE_NAMES = "uint8, int8, int16, int32, float32, float64"
 
-_MAX_DIMENSIONS = 32  # Room for anything real, and fewer than NumPy's own limit of 64.
+_MAX_DIMENSIONS = 32  # More than real files have, and below NumPy's own limit of 64.
 _MAX_LENGTH = 2**32 - 1
 _CHUNK = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -123,8 +123,8 @@ def read_idx(
 def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
     """Write an array to an IDX file, whole or not at all.
 
-    The file is written under a temporary name and then renamed, so that what
-    was at `path` before survives any failure. Equal arrays give equal files.
+    The file is written under a temporary name and then renamed, so that an
+    earlier file at `path` survives any failure. Equal arrays give equal files.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def write_idx(path: str | os.PathLike[str], array: ArrayLike) -> None:
 
 
 def idx_sha256(array: np.ndarray) -> str:
-    """Return the SHA-256 that the uncompressed IDX file of an array has.
+    """Return the SHA-256 of an array's uncompressed IDX file.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def _bytes_left(stream: IO[bytes]) -> int:
 
 
 class _BoundedStream:
-    """What comes out of a compressed file, as long as it is not far more than went in."""
+    """The contents of a compressed file, up to `limit` bytes."""
 
     def __init__(self, contents: gzip.GzipFile, limit: int, name: str) -> None:
         self._contents, self._limit, self._name = contents, limit, name
@@ -261,7 +261,7 @@ class _BoundedStream:
 
 
 def read_header(stream: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Read what an IDX file says that it holds.
+    """Read the header of an IDX file.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ def read_header(stream: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int,
 def read_payload(
     stream: IO[bytes], name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Read the numbers behind a header, all of them and nothing else.
+    """Read the numbers behind a header, and check that nothing follows them.
 
     Parameters
     ----------
@@ -347,7 +347,7 @@ def read_payload(
         )
     numbers = np.frombuffer(data, dtype)
     if not dtype.isnative:
-        # In place: a converted copy would take the memory twice.
+        # Bytes are swapped in place: a converted copy would double the memory.
         numbers = numbers.byteswap(inplace=True).view(dtype.newbyteorder("="))
     return numbers.reshape(shape)
 
@@ -368,7 +368,7 @@ def _check_size(
 
 
 def _read_up_to(stream: IO[bytes], n_bytes: int) -> bytearray:
-    """Read `n_bytes`, or as many as there are; memory follows what arrives."""
+    """Read at most `n_bytes`; memory grows with the data that arrive."""
     data = bytearray()
     while len(data) < n_bytes:
         chunk = stream.read(min(_CHUNK, n_bytes - len(data)))

@@ -42,8 +42,8 @@ def load_mnist(
     4. on the web. What is downloaded is kept in ``mnist`` in `data_home` if
        that is given, otherwise in the cache.
 
-    IDX files are those of the publisher, whatever their place: the SHA-256 of
-    the contents of each is compared with the known one.
+    IDX files are the publisher's wherever they are found: the SHA-256 of the
+    contents of each is compared with the known one.
 
     Parameters
     ----------
@@ -229,10 +229,10 @@ def _from_idx(dataset: IdxDataset, location: Location, dtype: np.dtype) -> Six:
 
 
 def _scaled(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Divide by 256, unless bytes are wanted.
+    """Divide by 256, or leave bytes as they are.
 
-    The result is exact, 256 being a power of two, and is computed in `dtype` from
-    the bytes: no array of another type comes in between.
+    The quotient is exact, since 256 is a power of two. It is computed in `dtype`
+    from the bytes, without an array of another type in between.
     """
     if dtype == np.uint8:
         return images
@@ -251,7 +251,7 @@ def _from_pickle(dataset: IdxDataset, path: str, dtype: np.dtype) -> Six:
 
 
 def _converted(images: np.ndarray, dtype: np.dtype, path: str) -> np.ndarray:
-    """Copy pixels in [0, 1) into an array of our own, of the dtype that is wanted."""
+    """Copy pixels in [0, 1) into a new array of `dtype`."""
     if dtype != np.uint8:
         return np.array(images, dtype=dtype, order="C")
     pixels = (images * 256).astype(np.uint8, order="C")

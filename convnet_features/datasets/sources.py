@@ -1,4 +1,4 @@
-"""Where the files of a data set are: the places, in their order."""
+"""The places where the files of a data set are looked for, in order."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ENVIRONMENT_VARIABLE = "CONVNET_FEATURES_DATA"
 
 _SUFFIXES = (".gz", "")
 _PICKLE_SUFFIXES = (".gz", ".pkl")
-# A gzipped file may be a little longer than what is in it, never much.
+# A gzipped file may be a little longer than its contents, never much longer.
 _SLACK_BYTES = 2**16
 
 
 @dataclass(frozen=True)
 class Location:
-    """What was found.
+    """The files that were found.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Location:
 
 @dataclass
 class _Search:
-    """A search, and what to say if it finds nothing."""
+    """A search, and its report for the error if nothing is found."""
 
     dataset: IdxDataset
     looked: list[str] = field(default_factory=list)
@@ -73,14 +73,14 @@ class _Search:
         return folder / self.dataset.folder / str(self.dataset.pickle_name)
 
     def failed(self, downloads: str) -> DatasetNotFoundError:
-        """Say what was tried, and what to do."""
+        """The error of a search without result: the places that were tried, and the remedy."""
         data = self.dataset
         names = ", ".join(f"{file.name}.gz" for file in data.files.values())
         pickle = f", or {data.pickle_name} in the folder given as data_home" * bool(
             data.pickle_name
         )
         return DatasetNotFoundError(
-            f"{data.title} is not to be had.\n"
+            f"{data.title} was not found.\n"
             "Looked in\n"
             + "".join(f"  {line}\n" for line in self.looked)
             + f"Download: {downloads}\n"
@@ -136,7 +136,7 @@ def locate(
 
 
 def _local_places(search: _Search, home: Path | None) -> Iterator[Location | None]:
-    """Yield what is found in each place that the user named."""
+    """Yield the files in each place that the user named."""
     if home is None:
         search.looked.append("data_home: not given")
     elif home.is_file() or home.suffix in _PICKLE_SUFFIXES:
@@ -144,8 +144,8 @@ def _local_places(search: _Search, home: Path | None) -> Iterator[Location | Non
     else:
         yield search.around("data_home", home)
         yield search.for_pickle("data_home", home)
-    # No pickle is taken from here: whoever sets a variable for a whole machine
-    # has not asked for one to be opened.
+    # No pickle is taken from here: setting a variable for a whole machine is not a
+    # request to open one.
     if folder := os.environ.get(ENVIRONMENT_VARIABLE):
         yield search.around(ENVIRONMENT_VARIABLE, Path(folder).expanduser())
     else:
@@ -153,7 +153,7 @@ def _local_places(search: _Search, home: Path | None) -> Iterator[Location | Non
 
 
 def _named_file(search: _Search, path: Path) -> Location:
-    """Take the user's word for the file that is meant, and look no further."""
+    """The file that the user named, without further search."""
     if search.dataset.pickle_name is None:
         search.looked.append(f"data_home: {path}: expected a folder")
     elif not path.is_file():
@@ -175,7 +175,7 @@ def _files_in(folder: Path, dataset: IdxDataset) -> dict[str, Path]:
 
 def _cache_folder(dataset: IdxDataset) -> Path:
     """Return the data set's folder under scikit-learn's, without creating either."""
-    # `sklearn.datasets.get_data_home` would create it, even where one only looks.
+    # `sklearn.datasets.get_data_home` would create the folder even for a mere look.
     home = os.environ.get("SCIKIT_LEARN_DATA") or os.path.join("~", "scikit_learn_data")
     return Path(os.path.expanduser(home), "convnet_features", dataset.folder)
 
@@ -183,11 +183,11 @@ def _cache_folder(dataset: IdxDataset) -> Path:
 def _downloaded(
     dataset: IdxDataset, folder: Path, mirrors: Sequence[str], timeout: float, verbose: int
 ) -> Location:
-    """Download what a folder lacks."""
+    """Download the files that a folder lacks."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        # A read-only home is common on clusters: there the list of places helps most.
+        # A read-only home is common on clusters; the list of places shows the way out.
         raise DownloadError(f"{folder}: cannot be created: {fault.strerror}") from fault
     paths = _files_in(folder, dataset)
     for key, file in dataset.files.items():

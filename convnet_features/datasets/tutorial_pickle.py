@@ -64,7 +64,7 @@ def read_tutorial_pickle(
         If the file cannot be opened or read.
     """
     name = os.fspath(path)
-    # As float64 and int64, the largest that such a file may hold.
+    # The largest dtypes that the file may have: float64 and int64.
     max_bytes = sum(sizes) * (n_pixels + 1) * 8 + _SLACK_BYTES
     try:
         parts = _load(name, max_bytes)
@@ -103,7 +103,7 @@ def _is_pair(part: Any) -> bool:
 
 def _images(name: str, recorded: RecordedArray, shape: tuple[int, ...]) -> np.ndarray:
     images = _array(recorded, "images", name, shape, kinds="f")
-    # Said this way round so that NaN does not pass.
+    # The comparison is written so that NaN fails it.
     if images.size and not (images.min() >= 0 and images.max() < 1):
         raise FileFormatError(
             f"{name}: pixels from {images.min()} to {images.max()}; expected 0 <= pixel < 1."
@@ -123,7 +123,7 @@ def _labels(name: str, recorded: RecordedArray, shape: tuple[int, ...]) -> np.nd
 def _array(
     recorded: RecordedArray, what: str, name: str, expected: tuple[int, ...], kinds: str
 ) -> np.ndarray:
-    """Make the array that was recorded, if it is the one that is expected."""
+    """Make a recorded array, and check that it is the expected one."""
     shape, dtype = recorded_kind(recorded)
     if shape != expected or dtype.kind not in kinds:
         raise FileFormatError(

@@ -17,15 +17,15 @@ from ..locks import new_lock
 
 __all__ = ["Cache"]
 
-#: What file systems that reserve nothing answer.
+#: Errors of file systems that cannot reserve room.
 _NOT_THERE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
 class Cache:
     """The first images that are decoded, as many as there is room for; they stay.
 
-    Epochs go through all images in ever new orders: what is thrown out for a
-    newer one would be asked for just as soon, so nothing is.
+    Every epoch goes through all images, in a new order. An image that made room for a
+    newer one would be needed just as soon, so none is thrown out.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Cache:
         return min(self.n_images, self.n_bytes // math.prod(self.shape))
 
     def take(self, rows: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        """Copy what is there into `pixels`, and say of which rows.
+        """Copy cached rows into `pixels`; tells which rows were cached.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class Cache:
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is kept: another process fills its own."""
+        """The cache without its images: another process fills its own."""
         state = vars(self).copy()
         for name in ("_lock", "_slots", "_pixels", "_process"):
             del state[name]

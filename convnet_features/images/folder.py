@@ -135,7 +135,7 @@ def _sorted_out(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _above(folder: str) -> set[str]:
-    """A folder and all those that it lies in."""
+    """A folder and all its parents."""
     return {folder, *map(str, Path(folder).parents)}
 
 

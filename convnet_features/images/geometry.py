@@ -1,4 +1,4 @@
-"""Which part of a picture goes where, when it gets another size."""
+"""Cropping and padding of pictures that get another size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Size = tuple[int, int]
 
 
 class Placement(NamedTuple):
-    """What is cut out of a picture, how large it becomes, and where it is put.
+    """The part of a picture that is kept, its new size, and its place in the result.
 
     Attributes
     ----------

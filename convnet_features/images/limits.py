@@ -30,7 +30,7 @@ one_large_at_a_time = new_lock()
 
 
 def check_size(image: Any) -> None:
-    """That a picture has pixels, and no more than Pillow allows.
+    """Check that a picture has pixels, and no more than Pillow allows.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def _decoded_size(image: Any) -> tuple[int, int]:
 
 
 def _number(tag: Any) -> int:
-    """A tag's value; what is no number is Pillow's to refuse."""
+    """A tag's value; Pillow refuses a value that is no number."""
     return tag if isinstance(tag, int) else 0
 
 
@@ -75,7 +75,7 @@ def decoded_bytes(image: Any, full_size: tuple[int, int]) -> int:
 
 
 def check_decoded(n_bytes: int, file_size: int) -> None:
-    """That a small file does not unfold into a large picture.
+    """Check that a small file does not unfold into a large picture.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""X as a sequence of pictures, whatever holds them, and what each of them is called."""
+"""X as a sequence of pictures, and the name of each for messages."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _kind(each: Any) -> str:
 
 
 def name_of(each: Any, row: int) -> str:
-    """What errors call a picture: its path, or its row and what it is."""
+    """The name of a picture in errors: its path, or its row and type."""
     if isinstance(each, str | os.PathLike):
         return os.fsdecode(os.fspath(each))
     if is_picture(each):

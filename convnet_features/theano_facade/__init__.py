@@ -1,8 +1,8 @@
-"""What Lasagne, and any code of 2015, sees as ``theano``: PyTensor, and what PyTensor dropped.
+"""The ``theano`` of Lasagne and other code of 2015: PyTensor, and what PyTensor dropped.
 
 `install` makes ``import theano`` and ``import lasagne`` work; importing
-`convnet_features` calls it. Nothing is imported before it is used: PyTensor is
-loaded by the first name that is taken from a facade module.
+`convnet_features` calls it. Imports are lazy: PyTensor is loaded when
+the first name is taken from a facade module.
 """
 
 from __future__ import annotations

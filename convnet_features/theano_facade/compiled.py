@@ -1,4 +1,4 @@
-"""What ``theano.function`` returns: PyTensor's function, with Theano's manners."""
+"""The result of ``theano.function``: PyTensor's function, with Theano's behaviour."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compiled(
 
 
 def _as_compiled(function: Function, recipe: Recipe | None) -> CompiledFunction:
-    """PyTensor's `function`, from now on one of ours."""
+    """Turn a function of PyTensor's into a `CompiledFunction` in place."""
     function.__class__ = CompiledFunction
     function.maker.recipe = recipe
     return function
@@ -60,7 +60,7 @@ class CompiledFunction(Function):
 
     @property
     def recipe(self) -> Recipe | None:
-        """What the function was made from, if that is known."""
+        """The recipe of the function; None if it is unknown."""
         return self.maker.recipe
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -92,7 +92,7 @@ class CompiledFunction(Function):
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._recipe("pickled").flat()
         try:
-            # A trial, without the arrays: pickle's own message would not say whose fault it is.
+            # A trial without the arrays: pickle's own message would not name the culprit.
             pickle.dumps(state, protocol=5, buffer_callback=lambda buffer: None)
         except (AttributeError, RecursionError, TypeError, pickle.PicklingError) as error:
             raise pickle.PicklingError(
@@ -122,7 +122,7 @@ class CompiledFunction(Function):
         return f"theano.function {self.name!r}" if self.name else "theano.function"
 
     def _complaint(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
-        """What is wrong with the first input that is not of its type, or None."""
+        """A description of the first input of a wrong type; None if all are right."""
         named = {each.name or each.variable.name: each for each in self.maker.inputs}
         given = [*zip(self.maker.inputs, args, strict=False)]
         given += [(named[name], value) for name, value in kwargs.items() if name in named]
@@ -136,7 +136,7 @@ class CompiledFunction(Function):
 
 
 def _restored(state: dict[str, Any]) -> CompiledFunction:
-    """A function out of a pickle, in a process that may not have installed the facade yet."""
+    """Load a function from a pickle, in a process that may not have installed the facade yet."""
     from .finder import install
 
     install()

@@ -11,7 +11,7 @@ __all__ = ["FacadeConfig", "config"]
 _FLOATS = ("float32", "float64")
 
 #: Flags that scripts of 2015 set and that mean nothing here: name to default.
-#: Setting one is accepted, and changes nothing but what reading it returns.
+#: They can be set and read, without any other effect.
 _WITHOUT_EFFECT: dict[str, Any] = {
     "allow_gc": True,
     "assert_no_cpu_op": "ignore",

@@ -1,4 +1,4 @@
-"""What scripts of 2015 ask before they use a GPU."""
+"""The questions that scripts of 2015 ask before they use a GPU."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ __all__ = ["FacadeFinder", "install", "uninstall"]
 
 
 class FacadeLoader(Loader):
-    """Makes an empty facade module; its names come out of the table when they are used."""
+    """Makes an empty facade module; the table supplies its names when they are used."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return FacadeModule(spec.name, TABLE[spec.name])
@@ -57,7 +57,7 @@ def install() -> None:
     """
     found = sys.modules.get("theano")
     if found is not None and not isinstance(found, FacadeModule):
-        # Here, because it imports scikit-learn, and with it NumPy.
+        # Imported here because it loads scikit-learn and NumPy.
         from ..exceptions import FacadeError
 
         raise FacadeError(

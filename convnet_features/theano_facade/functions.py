@@ -121,7 +121,7 @@ def _input_name(value: Any) -> str | None:
 
 
 class _Function:
-    """A compiled function with what PyTensor's lacks: default inputs, and outputs by name."""
+    """Add default inputs and outputs by name, which PyTensor's functions lack."""
 
     def __init__(
         self,

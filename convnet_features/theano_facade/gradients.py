@@ -1,7 +1,7 @@
-"""Gradients as Theano's were: finite wherever the cost, better written, has them finite.
+"""Gradients as Theano's: finite wherever a stable form of the cost has finite gradients.
 
-Each function here differentiates a stable counterpart of what it is given (`fusion.StableCopy`);
-the given graph itself stays as it is.
+Each function here differentiates a stable counterpart of the given graph
+(`fusion.StableCopy`); the given graph itself stays as it is.
 """
 
 from __future__ import annotations

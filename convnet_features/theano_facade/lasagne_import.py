@@ -1,11 +1,11 @@
-"""What Lasagne 0.1 needs when it is imported.
+"""Help that Lasagne 0.1 needs when it is imported.
 
 - Its last lines ask ``pkg_resources`` for its own version. New setuptools no
   longer has that module, and an old one's is slow and warns. A stand-in that
   stayed would be found by setuptools and by PyTensor.
 - Its ``get_output`` is silent about keywords that no layer takes; later Lasagne's warns.
-- Its docstrings hold invalid escape sequences, of which Python warns when it
-  compiles them: of no use to someone who cannot change them.
+- Its docstrings hold invalid escape sequences, and Python warns of
+  them when it compiles the files. Users cannot change them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LasagneLoader(SourceFileLoader):
     """Loads the package ``lasagne`` from its source, unmodified."""
 
     def exec_module(self, module: ModuleType) -> None:
-        # Loaded first, so that nothing of PyTensor's meets the stand-in.
+        # PyTensor is loaded first, so that it never meets the stand-in.
         importlib.import_module("pytensor")
         with warnings.catch_warnings(), _pkg_resources():
             warnings.simplefilter("ignore", SyntaxWarning)

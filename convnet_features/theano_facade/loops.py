@@ -25,7 +25,7 @@ from .scope import mark_variables, theano_scope
 
 __all__ = ["foldl", "foldr", "map", "reduce", "scan", "without_deprecation"]
 
-#: How PyTensor's warnings begin of ways to call scan that were Theano's only ones.
+#: Beginnings of PyTensor's warnings about ways to call scan that were Theano's only ones.
 _SCAN_ADVICE = "Scan return signature|The `mode` argument|Setting default_update"
 
 
@@ -139,7 +139,7 @@ class _Body:
 def _default_updates(
     made: Iterable[SharedVariable], outputs: Sequence[Variable], updates: Any
 ) -> dict[SharedVariable, Variable]:
-    """What advances the variables that the body has made for itself, such as generators.
+    """The updates of variables that the body has made for itself, such as generators.
 
     They lose it: what the loop returns for updates advances them from now on.
     """
@@ -206,7 +206,7 @@ def foldr(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
 
 @contextmanager
 def without_deprecation(message: str) -> Iterator[None]:
-    """Keep to ourselves what PyTensor says of signatures that Theano's callers use."""
+    """Silence PyTensor's warnings about signatures that Theano's callers use."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=message)
         yield

@@ -1,4 +1,4 @@
-"""What Theano's variables mean where PyTensor's mean something else, or nothing.
+"""Operations of variables that differ between Theano and PyTensor.
 
 - A variable is true, as most Python objects are: ``if W:`` asks whether there is one. The result
   of a comparison has no truth value before it is computed, and says so.

@@ -1,4 +1,4 @@
-"""Modules that are filled from the table, one name at a time, when it is first asked for."""
+"""Modules whose names are looked up in the table at their first use."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class FacadeModule(ModuleType):
         message = f"{self.__name__}.{name} is not part of convnet_features' Theano"
         if entry is not None:
             return f"{message}, because {entry.because}."
-        # Dunder names are asked for by inspecting tools, which expect nothing of them.
+        # Inspecting tools ask for dunder names, and expect an AttributeError.
         nearest = difflib.get_close_matches(name, self._supported(), n=1, cutoff=0.0)
         if name.startswith("__") or not nearest:
             return f"{message}."

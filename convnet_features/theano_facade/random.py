@@ -63,7 +63,7 @@ class RandomStreams:
         return [(each, update) for each in alive if (update := each.default_update) is not None]
 
     def updates(self) -> list[tuple[SharedVariable, Variable]]:
-        """What compiled functions apply of themselves: `state_updates`."""
+        """The pairs of `state_updates`, which compiled functions apply by themselves."""
         return self.state_updates
 
     @within_scope

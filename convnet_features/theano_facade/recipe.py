@@ -1,4 +1,4 @@
-"""What a compiled function was made from, as something that can be copied and pickled."""
+"""The arguments of a compiled function, in a form that can be copied and pickled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Recipe:
     Attributes
     ----------
     variables : list of variables
-        Inputs; outputs; what is updated, and what with; what is replaced, and what by.
+        Inputs, outputs, updated variables, their updates, replaced variables and replacements.
     sizes : tuple of 6 int
         How many of each there are.
     specs : list of In or None
@@ -62,7 +62,7 @@ class Recipe:
         return cls(variables, tuple(map(len, parts)), specs, form, options)
 
     def arguments(self) -> tuple[list[Any], Any, list[Any], list[Any], dict[str, Any]]:
-        """What `of` was given."""
+        """The arguments that `of` was given."""
         taken, outputs, updated, values, replaced, replacements = self._parts()
         inputs: list[Any] = []
         for spec, variable in zip(self.specs, taken, strict=True):
@@ -91,7 +91,7 @@ class Recipe:
         return [each for each in found if isinstance(each, SharedVariable)]
 
     def swapped(self, swap: Mapping[SharedVariable, SharedVariable]) -> Recipe:
-        """The same of other shared variables; new ones get the default updates of the old."""
+        """The recipe with other shared variables, which get the default updates of the old."""
         updated = [old for old in swap if old.default_update is not None]
         graph = [*self.variables, *(old.default_update for old in updated)]
         copies = clone_replace(graph, list(swap.items()))
@@ -141,7 +141,7 @@ class Recipe:
 
     @classmethod
     def from_flat(cls, state: Mapping[str, Any]) -> Recipe:
-        """What `flat` was made of."""
+        """The inverse of `flat`."""
         variables = list(state["roots"])
         for op, taken, outputs in state["nodes"]:
             results = [type_(name) for type_, name in outputs]
@@ -174,7 +174,7 @@ def independent(variable: SharedVariable, memo: dict[int, Any]) -> SharedVariabl
 
 
 def _columns(pairs: Any) -> tuple[list[Any], list[Any]]:
-    """What is replaced, and what by, as two lists."""
+    """Replaced variables and their replacements, as two lists."""
     items = list(pairs.items()) if isinstance(pairs, Mapping) else list(pairs or [])
     keys = [key for key, _ in items]
     values = [

@@ -1,4 +1,4 @@
-"""Names of ``theano.tensor`` that PyTensor lacks, or that it means differently."""
+"""Names of ``theano.tensor`` that PyTensor lacks or uses differently."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A word about keywords of ``get_output`` that no layer takes, as later Lasagne has it.
+"""A warning about keywords of ``get_output`` that no layer takes, as later Lasagne gives it.
 
-Lasagne 0.1 hands keywords on to every layer and says nothing of those that none of them looks
-at: ``get_output(layer, determinstic=True)`` is a network with dropout.
+Lasagne 0.1 hands keywords on to every layer, and is silent about those that no layer
+reads: ``get_output(layer, determinstic=True)`` is a network with dropout.
 """
 
 from __future__ import annotations

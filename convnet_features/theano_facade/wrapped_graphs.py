@@ -117,7 +117,7 @@ class OpFromGraph(pytensor.compile.builders.OpFromGraph):
             super().__setattr__(name, value)
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
-        """The gradients of `inputs`, from whoever says what they are."""
+        """The gradients of `inputs`, by the user's override or by PyTensor."""
         overrides = self._overrides
         if _is_default(overrides):
             return list(super().pullback(inputs, outputs, output_grads))
@@ -179,7 +179,7 @@ def _with_zeros(gradients: list[Variable], inputs: Sequence[Variable]) -> list[V
 
 
 def _overridden(override: Any, arguments: tuple[Any, ...], n_results: int) -> list[Variable]:
-    """What `override` gives for gradients."""
+    """The gradients that `override` gives."""
     if isinstance(override, Variable):
         return [override] * n_results
     if isinstance(override, pytensor.compile.builders.OpFromGraph):

@@ -25,13 +25,13 @@ __all__ = [
     "largest_pixel",
 ]
 
-#: Networks compute in float32, whose numbers end here.
+#: The largest number of float32, in which networks compute.
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
-#: Images that `automatic_input_scale` looks at.
+#: How many images `automatic_input_scale` looks at.
 SAMPLE = 1000
-#: Images on demand that are read together.
+#: How many images on demand it reads together.
 PART = 64
-#: Pixels that it looks at together: as float64 they stay in a processor's cache.
+#: How many pixels it looks at together: as float64 they stay in a processor's cache.
 PIXELS = 1 << 16
 
 
@@ -98,7 +98,7 @@ def check_images(
 def _check_on_demand(
     estimator: Any, X: ImagesOnDemand, input_shape: tuple[int, ...] | None, reset: bool
 ) -> tuple[ImagesOnDemand, tuple[int, int, int]]:
-    """Their shape is all that is to be checked: bytes are finite, channels come first."""
+    """Images on demand are checked by their shape alone: bytes are finite, channels come first."""
     name, (n_samples, *shape) = type(estimator).__name__, X.shape
     if n_samples < 1:
         raise ValueError(f"{name}: X has 0 samples, and a minimum of 1 is required.")
@@ -120,13 +120,13 @@ def largest_pixel(images: np.ndarray | ImagesOnDemand) -> float:
 
 
 def _check_numeric(name: str, X: Any) -> None:
-    """Arrays of objects pass if every object is a number."""
+    """Check that an array of objects holds only numbers."""
     if getattr(X, "dtype", None) != np.dtype(object):
         return
     try:
         np.asarray(X).astype(np.float64)
     except OverflowError:
-        return  # which is said by whoever turns them into numbers
+        return  # scikit-learn's conversion to numbers reports it
     except ValueError as error:
         raise ValueError(
             f"{name}: X has dtype object, and not all of it are numbers ({error}); give an array "
@@ -135,13 +135,13 @@ def _check_numeric(name: str, X: Any) -> None:
 
 
 def check_range(name: str, X: np.ndarray) -> None:
-    """What a dtype wider than float32 holds must not be too large for float32."""
+    """Check that the numbers of a dtype wider than float32 fit into float32."""
     if X.dtype.kind == "f" and X.dtype.itemsize > 4 and magnitude(X) > LARGEST_NUMBER:
         raise ValueError(_too_large(name, f"{magnitude(X):g}"))
 
 
 def check_finite(name: str, what: str, values: np.ndarray) -> None:
-    """Floats must be numbers of float32.
+    """Check that floats are finite numbers of float32.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def check_finite(name: str, what: str, values: np.ndarray) -> None:
 
 
 def _strange(values: np.ndarray) -> str:
-    """What is there that should not be, in words."""
+    """The worst value in words: NaN, infinity or the largest number."""
     largest = magnitude(values)
     if math.isnan(largest):
         return "NaN"
@@ -164,14 +164,14 @@ def _strange(values: np.ndarray) -> str:
 
 
 def check_scaled_images(name: str, images: np.ndarray | ImagesOnDemand, scale: float) -> None:
-    """Pixels must be numbers of float32 after they were multiplied by `scale`, too.
+    """Check that pixels times `scale` are numbers of float32.
 
     Raises
     ------
     ValueError
         If one is too large.
     """
-    # Most scales make pixels smaller: nothing is looked at then.
+    # A scale of at most 1 makes no pixel larger.
     if scale > 1.0 and (largest := largest_pixel(images)) * scale > LARGEST_NUMBER:
         raise ValueError(
             f"{name}: X holds {largest:g}, and pixels are multiplied by input_scale={scale:g}: the "
@@ -188,7 +188,7 @@ def _too_large(name: str, value: str) -> str:
 
 
 def _as_array(X: Any) -> Any:
-    """Nested lists as an array, if they are one; what they are instead, scikit-learn says."""
+    """Nested lists as an array; lists of unequal lengths stay, and scikit-learn refuses them."""
     try:
         return np.asarray(X)
     except ValueError:
@@ -196,7 +196,7 @@ def _as_array(X: Any) -> Any:
 
 
 def _as_fitted(estimator: Any, X: Any, input_shape: tuple[int, ...] | None) -> Any:
-    """X in the form that was fitted, flat rows or images, where it has the right size.
+    """X as flat rows or images, whichever was fitted, if its size is right.
 
     Raises
     ------
@@ -316,7 +316,8 @@ def automatic_input_scale(
     """
     every = max(1, len(images) // SAMPLE)
     sample = images[::every][:SAMPLE]
-    # Divided by the largest, whose square float64 might not hold, nor that of the smallest.
+    # Pixels are divided by the largest first: float64 might not hold the squares of very large or
+    # very small ones.
     _, largest = math.frexp(largest_pixel(sample))  # m · 2**largest with ½ ≤ m < 1
     squares = np.concatenate([_mean_squares(part, -largest) for part in _in_memory(sample)])
     counts = None if weights is None else weights[::every][:SAMPLE]
@@ -331,7 +332,7 @@ def automatic_input_scale(
 
 
 def _in_memory(images: np.ndarray | ImagesOnDemand) -> Iterator[np.ndarray]:
-    """An array as it is; images on demand a part at a time."""
+    """An array whole; images on demand a part at a time."""
     if isinstance(images, ImagesOnDemand):
         for start in range(0, len(images), PART):
             yield np.asarray(images[start : start + PART])
@@ -340,7 +341,7 @@ def _in_memory(images: np.ndarray | ImagesOnDemand) -> Iterator[np.ndarray]:
 
 
 def _mean_squares(images: np.ndarray, exponent: int) -> np.ndarray:
-    """Of each image times 2**exponent; never more of them as float64 than a cache holds."""
+    """The mean square of each image times 2**exponent, computed a cacheful at a time."""
     pixels = math.prod(images.shape[1:])
     if not pixels:
         return np.zeros(0)

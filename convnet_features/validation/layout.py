@@ -23,7 +23,7 @@ __all__ = [
     "warn_of_colours",
 ]
 
-#: Grey, RGB and RGBA: what an axis of channels is recognised by.
+#: The sizes by which an axis of channels is recognised: grey, RGB and RGBA.
 CHANNELS = (1, 3, 4)
 #: What reads files, and pictures of several sizes.
 LOADER = (
@@ -76,7 +76,7 @@ def gathered(name: str, X: Any) -> Any:
 
 
 def _check_no_files(name: str, X: Any) -> None:
-    """Files are no pixels: alone, in a list, a column, or a table of one column.
+    """Refuse files where pixels are expected: alone, in a list, a column or a table of one column.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _check_no_files(name: str, X: Any) -> None:
 
 
 def _first(X: Any) -> Any:
-    """The first of a list or column, or of a table of one column."""
+    """The first element of a list, a column or a table of one column."""
     if isinstance(X, list | tuple) or _is_column(X):
         return next(iter(X), None)
     shape = tuple(getattr(X, "shape", ()))
@@ -104,7 +104,7 @@ def _first(X: Any) -> Any:
 
 
 def is_file(each: Any) -> bool:
-    """Whether it is a path, a file's bytes or an open file."""
+    """Whether an object is a path, a file's bytes or an open file."""
     if isinstance(each, memoryview):
         return each.ndim == 1 and each.format in ("B", "b", "c")
     is_open = hasattr(each, "read") and not hasattr(each, "shape")
@@ -127,7 +127,7 @@ def _shown(file: Any) -> str:
 
 
 def is_picture(item: Any) -> bool:
-    """Whether it is one of PIL's images."""
+    """Whether an object is one of PIL's images."""
     return hasattr(item, "getbands") and hasattr(item, "size") and hasattr(item, "mode")
 
 
@@ -138,7 +138,7 @@ def holds_pictures(X: Any) -> bool:
 
 
 def _check_modes(name: str, items: Any) -> None:
-    """That PIL's images have one mode, and one whose numbers say how bright a pixel is.
+    """Check that PIL's images share a mode whose numbers are brightnesses.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from ..network.build import Target
 
 __all__ = ["holds_one_hot_rows", "holds_zeros_and_ones", "meaning", "warn_of_another_meaning"]
 
-#: More whole numbers than this may well be quantities.
+#: More different whole numbers than this are probably quantities.
 MANY = 20
 
 
@@ -63,7 +63,8 @@ def meaning(name: str, y: np.ndarray, target: str) -> Target:
 
 def _kind_of(y: np.ndarray) -> str:
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-        # It warns of many classes in its own way; and casts floats that no integer can hold.
+        # type_of_target warns of many classes in its own way, and casts floats that no integer
+        # can hold.
         warnings.simplefilter("ignore", UserWarning)
         return type_of_target(y, input_name="y")
 
@@ -76,7 +77,7 @@ def holds_zeros_and_ones(y: np.ndarray) -> bool:
 
 
 def holds_one_hot_rows(y: np.ndarray) -> bool:
-    """Whether y is a matrix of several columns, with one 1 and else 0 in every row."""
+    """Whether y is a matrix of several columns, each row of which is one 1 and zeros."""
     return (
         y.ndim == 2
         and y.shape[1] > 1

@@ -98,7 +98,7 @@ def _check_nothing_missing(name: str, y: Any, array: np.ndarray) -> None:
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether it is None, NaN, pandas' NA or NaT."""
+    """Whether a value is None, NaN, pandas' NA or NaT."""
     if value is None or is_pandas_na(value):
         return True
     return np.ndim(value) == 0 and bool(value != value)

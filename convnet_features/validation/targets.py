@@ -52,7 +52,7 @@ class Targets:
     one_dimensional: bool = True
 
     def without_values(self) -> Targets:
-        """What is needed to make sense of predictions: everything but the values."""
+        """The encoding without the values: all that decoding predictions needs."""
         return replace(self, values=None)
 
     @property
@@ -101,7 +101,7 @@ def most_probable(outputs: np.ndarray) -> np.ndarray:
 
 
 def check_are_numbers(outputs: np.ndarray) -> None:
-    """That nothing is read off NaN.
+    """Check that outputs are not NaN before anything is read from them.
 
     Raises
     ------
@@ -226,7 +226,7 @@ def _encode_classes(name: str, y: np.ndarray, known: np.ndarray | None) -> Targe
 def _one_column(
     name: str, y: np.ndarray, known: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """One class a sample, and all classes: rows with one 1 stand for the number of its column."""
+    """One class a sample, and all classes; a one-hot row stands for the number of its column."""
     if y.ndim == 1 or y.shape[1] == 1:
         return column_or_1d(y, warn=True), known
     columns = np.arange(y.shape[1])

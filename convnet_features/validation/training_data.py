@@ -53,7 +53,7 @@ class TrainingData:
         return len(self.images)
 
     def check_scaled(self, name: str, scale: float) -> None:
-        """That all pixels are numbers of float32 when they are multiplied by `scale`, too.
+        """Check that all pixels times `scale` are numbers of float32.
 
         Raises
         ------
@@ -125,7 +125,7 @@ def check_training_data(
         balance = weights_of_classes(estimator.class_weight, targets, weights)
         weights = balance if weights is None else product_of_weights(weights, balance)
     if weights is not None and not weights.all():
-        # To weigh nothing is to be absent, from the held-out rows and every automatic rule too.
+        # A sample of weight 0 is absent: from the held-out rows and from every automatic rule too.
         present = np.flatnonzero(weights)
         images, weights = images[present], weights[present]
         targets = replace(targets, values=targets.values[present])

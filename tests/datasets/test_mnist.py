@@ -161,7 +161,7 @@ def test_error_lists_every_place_and_what_to_do(tiny, tmp_path, monkeypatch, cac
         find(tiny, home)
     four = [f"{file.name}" for file in tiny.dataset.files.values()]
     assert str(caught.value) == (
-        "Tiny is not to be had.\n"
+        "Tiny was not found.\n"
         "Looked in\n"
         f"  data_home: {home}/tiny: without {four[2]}, {four[3]}\n"
         f"  data_home: {home}: without {', '.join(four)}\n"
