@@ -144,7 +144,7 @@ def test_workers_compile_once_and_share_the_processors():
 
 
 @pytest.mark.usefixtures("workers")
-@pytest.mark.parametrize("n_jobs", [2, -1])
+@pytest.mark.parametrize("n_jobs", [2, pytest.param(-1, marks=pytest.mark.slow)])
 def test_jobs_find_what_one_process_finds(n_jobs):
     grid = {"dense_num_units": [8, 12], "update_learning_rate": [0.01, 0.03]}
     one, several = (

@@ -404,21 +404,22 @@ def sampler(inputs, n_outputs):
     return layers.DenseLayer(below, n_outputs, nonlinearity=nonlinearities.softmax, name="output")
 
 
+# Once for all tests: JAX compiles the function of each layer anew for every fit.
+@pytest.fixture(scope="module", params=["onednn", "portable", "jax"])
+def made(request):
+    if request.param == "jax":
+        pytest.importorskip("jax")
+    elif request.param not in available_kernels():
+        pytest.skip(f"{request.param} is not on this machine")
+    images = np.random.default_rng(0).random((12, 1, 12, 12)).astype(np.float32)
+    estimator = ConvNetClassifier(
+        sampler, feature_layer="pool", max_epochs=1, engine=request.param, random_state=0
+    )
+    return estimator.fit(images, np.arange(12) % 3), images
+
+
 class TestNonFinitePixelsThatGetThrough:
     """With the check turned off, in every engine, every layer."""
-
-    # Once for all tests: JAX compiles the function of each layer anew for every fit.
-    @pytest.fixture(scope="class", params=["onednn", "portable", "jax"])
-    def made(self, request):
-        if request.param == "jax":
-            pytest.importorskip("jax")
-        elif request.param not in available_kernels():
-            pytest.skip(f"{request.param} is not on this machine")
-        images = np.random.default_rng(0).random((12, 1, 12, 12)).astype(np.float32)
-        estimator = ConvNetClassifier(
-            sampler, feature_layer="pool", max_epochs=1, engine=request.param, random_state=0
-        )
-        return estimator.fit(images, np.arange(12) % 3), images
 
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")
     @pytest.mark.parametrize("place", [(5, 5), (6, 5), (5, 6), (0, 0)])

@@ -192,7 +192,6 @@ def check(results, work=work):
 )
 
 #: What OpenMP is told, in the environment and by another library; the threads that it then gives.
-#: Those of two settings at once are slow.
 FEWER_THREADS = {
     "a limit of one": ({"OMP_THREAD_LIMIT": "1"}, "", 1),
     "a limit of some": ({"OMP_NUM_THREADS": "8", "OMP_THREAD_LIMIT": "4"}, "", 4),
@@ -217,6 +216,10 @@ FEWER_THREADS = {
 }
 
 
+#: One setting that leaves one thread, and two that leave several; each takes seconds.
+QUICK = {"a limit of some", "no levels", "as it likes"}
+
+
 @functools.cache
 def bits_of(number):
     """What `WORK` gives, and rightly, where so many threads are asked for and got."""
@@ -228,7 +231,7 @@ def bits_of(number):
 @pytest.mark.onednn
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if "," in name else ()) for name in FEWER_THREADS],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FEWER_THREADS],
 )
 def test_fewer_threads_than_asked_for(name):
     """All is computed, by the threads that there are, and with their number's bits."""
@@ -258,7 +261,7 @@ def test_fewer_threads_backwards_than_forwards():
 
 
 @pytest.mark.onednn
-@pytest.mark.parametrize("nested", ["0", "1"])
+@pytest.mark.parametrize("nested", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_inside_a_region_of_somebody_else(nested):
     """Each of its threads computes all, alone."""
     code = (
