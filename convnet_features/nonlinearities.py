@@ -18,7 +18,9 @@ __all__ = [
     "Clip",
     "Elu",
     "HardSigmoid",
+    "Power",
     "Selu",
+    "SoftmaxAlong",
     "erf",
     "gelu",
     "gelu_tanh",
@@ -135,6 +137,44 @@ class Celu:
         alpha = float(self.alpha)
         below = alpha * tensor.expm1(tensor.minimum(x, 0) / alpha)
         return tensor.switch(x > 0, x, below)
+
+
+@dataclass(frozen=True)
+class Power:
+    """x to the power of a number.
+
+    Parameters
+    ----------
+    exponent : float
+    """
+
+    exponent: float
+
+    def __call__(self, x: Any) -> Any:
+        """NaN where x is below 0 and the exponent no whole number."""
+        return tensor.pow(x, tensor.cast(self.exponent, x.dtype))
+
+
+@dataclass(frozen=True)
+class SoftmaxAlong:
+    """exp(x) / Σ exp(x) along one axis, which Lasagne's ``softmax`` has of matrices alone.
+
+    Parameters
+    ----------
+    axis : int
+        Not that of the samples.
+    log : bool, default=False
+        Whether to take the logarithm.
+    """
+
+    axis: int
+    log: bool = False
+
+    def __call__(self, x: Any) -> Any:
+        """Shares of 1, or their logarithms."""
+        shifted = x - x.max(axis=self.axis, keepdims=True)
+        total = tensor.exp(shifted).sum(axis=self.axis, keepdims=True)
+        return shifted - tensor.log(total) if self.log else tensor.exp(shifted) / total
 
 
 @dataclass(frozen=True)

@@ -31,25 +31,87 @@ _CONSTANTS = {
     "value_int": np.int64,
     "value_ints": np.int64,
 }
+#: Operators that ONNX's own reference computes, whose results are no larger than their inputs
+#: broadcast to each other.
+_EVALUATED = {
+    "Abs",
+    "And",
+    "BatchNormalization",
+    "Ceil",
+    "Clip",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Flatten",
+    "Floor",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "Max",
+    "Min",
+    "Mod",
+    "Neg",
+    "Not",
+    "Or",
+    "Pow",
+    "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Relu",
+    "Round",
+    "Sigmoid",
+    "Sign",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Sum",
+    "Tanh",
+}
+#: What they may be told.
+_ATTRIBUTES = {
+    "alpha",
+    "axes",
+    "axis",
+    "epsilon",
+    "fmod",
+    "keepdims",
+    "max",
+    "min",
+    "momentum",
+    "noop_with_empty_axes",
+    "training_mode",
+}
 #: The operators that `fold` knows.
 FOLDED = {
     "Cast",
     "Concat",
     "Constant",
     "ConstantOfShape",
+    "Expand",
     "Gather",
     "Identity",
+    "Range",
     "Reshape",
     "Shape",
     "Slice",
     "Squeeze",
     "Transpose",
     "Unsqueeze",
+    "Where",
     *_ARITHMETIC,
+    *_EVALUATED,
 }
 
 
-def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
+def fold(node: Node, inputs: list[np.ndarray], budget: Budget, opset: int) -> np.ndarray:
     """The constant that a node makes of constants.
 
     Parameters
@@ -60,6 +122,8 @@ def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
         Those that are not left out.
     budget : Budget
         Pays for memory, before it is taken.
+    opset : int
+        The revision of the operators.
 
     Returns
     -------
@@ -118,11 +182,64 @@ def fold(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarray:
             folded = _cast(node, inputs[0], budget)
         case "Identity":
             folded = inputs[0]
+        case "Where":
+            shape = np.broadcast_shapes(*(each.shape for each in inputs))
+            budget.spend(math.prod(shape) * inputs[1].itemsize, node.label)
+            folded = np.where(*inputs)
+        case "Expand":
+            if inputs[1].size > MAX_DIMENSIONS:
+                raise ValueError(_too_many(inputs[1].size))
+            shape = np.broadcast_shapes(inputs[0].shape, tuple(_whole(inputs[1])))
+            budget.spend(math.prod(shape) * inputs[0].itemsize, node.label)
+            folded = np.broadcast_to(inputs[0], shape)
+        case "Range":
+            _check_samples(*inputs)
+            start, stop, step = (each.item() for each in inputs)
+            if not step:
+                raise ValueError("a step of 0")
+            count = max(0, math.ceil((stop - start) / step))
+            budget.spend(count * inputs[0].itemsize, node.label)
+            folded = np.asarray(start + np.arange(count) * step, inputs[0].dtype)
+        case operator if operator in _EVALUATED:
+            folded = _evaluated(node, inputs, budget, opset)
         case _:
             folded = _computed(node, inputs, budget)
     if folded.ndim > MAX_DIMENSIONS:
         raise ValueError(_too_many(folded.ndim))
     return folded
+
+
+def _evaluated(node: Node, inputs: list[np.ndarray], budget: Budget, opset: int) -> np.ndarray:
+    """What ONNX's reference makes of a node."""
+    from onnx.reference import ReferenceEvaluator
+
+    if node.operator == "Equal":
+        _check_comparison(*inputs)
+    else:
+        _check_samples(*inputs)
+    if node.operator.startswith("Reduce") or node.operator in ("BatchNormalization", "Flatten"):
+        largest = inputs[0].size
+    else:
+        largest = math.prod(np.broadcast_shapes(*(each.shape for each in inputs)))
+    # It computes in float64 here and there.
+    budget.spend(3 * 8 * largest, node.label)
+    names = [f"x{place}" if name else "" for place, name in enumerate(node.inputs)]
+    given = [name for name in names if name]
+    attributes = {key: node.attributes[key] for key in _ATTRIBUTES & node.attributes.keys()}
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(node.operator, names, ["y"], **attributes)],
+        "node",
+        [onnx.ValueInfoProto(name=name) for name in given],
+        [onnx.ValueInfoProto(name="y")],
+    )
+    domain = onnx.helper.make_opsetid("", opset)
+    model = onnx.helper.make_model(graph, opset_imports=[domain])
+    try:
+        feed = dict(zip(given, inputs, strict=True))
+        results: Any = ReferenceEvaluator(model).run(None, feed)
+        return np.asarray(results[0])
+    except Exception as error:  # it is strict about nothing, and fails in every way
+        raise ValueError(f"{error!r:.300}") from error
 
 
 def _too_many(dimensions: int) -> str:
@@ -199,6 +316,18 @@ def _computed(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarra
 
 def _check_samples(*operands: np.ndarray) -> None:
     if any(_holds_samples(each) for each in operands):
+        raise ValueError("what it computes depends on the number of samples")
+
+
+def _check_comparison(a: np.ndarray, b: np.ndarray) -> None:
+    """The number of samples is like no size below 0, which stands for one to be found."""
+    if not (_holds_samples(a) or _holds_samples(b)):
+        return
+    a, b = np.broadcast_arrays(a, b)
+    unknown = (
+        ((a == SAMPLES) & (b >= 0)) | ((b == SAMPLES) & (a >= 0)) | ((a == b) & (a == SAMPLES))
+    )
+    if unknown.any():
         raise ValueError("what it computes depends on the number of samples")
 
 

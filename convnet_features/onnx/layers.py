@@ -411,6 +411,69 @@ def _pixel_scale(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output:
     return graph.add("Add", graph.add("Mul", inputs[0], scale), shift, output=output)
 
 
+@_writes("StandardizationLayer")
+def _standardisation(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    (x,), shape, rank = inputs, layer.input_shape, len(layer.input_shape)
+    if rank > 2 and layer.axes == tuple(range(2, rank)) and None not in shape[1:]:
+        return _standardised(graph, layer, x, shape[1], output)
+    if rank > 2 and layer.axes == tuple(range(1, rank)) and None not in shape[1:]:
+        groups = graph.sizes([0, layer.num_groups, -1], f"{layer.name}/groups")
+        y = _standardised(graph, layer, graph.add("Reshape", x, groups), layer.num_groups)
+        return graph.add("Reshape", y, graph.sizes([0, *shape[1:]], "shape"), output=output)
+    if layer.axes != tuple(range(layer.axes[0], rank)) or None in shape[layer.axes[0] :]:
+        raise _unsupported(layer, f"axes={layer.axes}")
+    ones = graph.constant(np.ones(shape[layer.axes[0] :], np.float32), "ones")
+    return graph.add(
+        "LayerNormalization", x, ones, output=output, axis=layer.axes[0], epsilon=layer.epsilon
+    )
+
+
+def _standardised(
+    graph: GraphBuilder, layer: Any, x: str, channels: int, output: str | None = None
+) -> str:
+    """Each channel by itself."""
+    ones, zeros = (
+        graph.constant(np.full(channels, value, np.float32), "number") for value in (1, 0)
+    )
+    return graph.add("InstanceNormalization", x, ones, zeros, output=output, epsilon=layer.epsilon)
+
+
+@_writes("TakeLayer")
+def _taken(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    places = graph.sizes(layer.indices, f"{layer.name}/indices")
+    return graph.add("Gather", inputs[0], places, output=output, axis=layer.axis)
+
+
+@_writes("MatMulLayer")
+def _product(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    return graph.add("MatMul", *inputs, output=output)
+
+
+@_writes("ResizeLayer")
+def _resize(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    own = layer.input_shape[2:]
+    ratios = layer.ratios or [size / after for size, after in zip(own, layer.size, strict=True)]
+    scales = np.divide(1, ratios, dtype=np.float32)
+    bounds = ["", "", graph.sizes(layer.size, f"{layer.name}/size")]
+    if not np.allclose(scales, np.divide(layer.size, own), rtol=1e-6, atol=0):
+        if np.floor(np.asarray(own, np.float32) * scales).astype(int).tolist() != list(layer.size):
+            raise _unsupported(layer, f"size={layer.size}, ratios={layer.ratios}")
+        bounds = ["", graph.constant(scales, f"{layer.name}/scales")]
+    attributes: dict[str, Any] = {"mode": "linear"}
+    if layer.mode == "bicubic":
+        attributes = {"mode": "cubic", "cubic_coeff_a": layer.cubic_coeff}
+    align = "align_corners" if layer.align == "corners" else layer.align
+    return graph.add(
+        "Resize",
+        inputs[0],
+        *bounds,
+        output=output,
+        axes=list(range(2, 2 + len(own))),
+        coordinate_transformation_mode=align,
+        **attributes,
+    )
+
+
 @_writes("BatchNormLayer")
 def _normalisation(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     if layer.axes != (0, *range(2, len(layer.input_shape))):

@@ -22,6 +22,7 @@ from ..pretrained.loading import with_network
 from ..validation import Targets
 from .folding import FOLDED, SAMPLES, fold
 from .operators import OPERATORS, supported_operators
+from .operators.axes import seen_through
 from .plan import LayerPlan, PlannedLayer
 from .reading import Node, ReadGraph, read_graph
 from .runtime.extractor import runtime_extractor
@@ -263,7 +264,7 @@ class Reader:
         operands = [constants[name] for name in node.inputs if name]
         try:
             with np.errstate(all="ignore"):
-                constants[node.outputs[0]] = fold(node, operands, self.budget)
+                constants[node.outputs[0]] = fold(node, operands, self.budget, self.graph.opset)
         except (LookupError, OverflowError, TypeError, ValueError) as error:
             if isinstance(error, FileFormatError):
                 raise
@@ -285,7 +286,8 @@ class Reader:
                 f"from_onnx: {node.label} makes no sense: {error!r:.300}"
             ) from error
         # A layer may compute several values: nodes like Identity do nothing, others join it.
-        same = next((name for name in node.inputs if self.values.get(name) is planned), None)
+        source, _ = seen_through(planned)
+        same = next((name for name in node.inputs if self._computes(name, source)), None)
         if same is not None:
             self._sources[node.outputs[0]] = same
         self.values[node.outputs[0]] = planned
@@ -330,6 +332,10 @@ class Reader:
             return self.layer(node, 1), self.graph.constants[first], True
         return None
 
+    def constants_of(self, node: Node) -> list[str]:
+        """The inputs of `node` that are constants."""
+        return [name for name in node.inputs if name in self.graph.constants]
+
     def may_join(self, planned: PlannedLayer, node: Node, n_uses: int = 1) -> bool:
         """Whether `node` can become part of the layer in front: a sum that nothing else uses.
 
@@ -343,7 +349,8 @@ class Reader:
 
     def is_used_once(self, planned: PlannedLayer, node: Node, n_uses: int = 1) -> bool:
         """Whether nothing but `node`, and `node` once, uses what a layer computes."""
-        names = [name for name in node.inputs if self.values.get(name) is planned]
+        # A transposition between the two moves behind `node`.
+        names = [name for name in node.inputs if self._computes(name, planned)]
         if len(names) != 1 or self._uses[names[0]] != n_uses:
             return False
         name = self._sources.get(names[0])
@@ -352,6 +359,11 @@ class Reader:
                 return False
             name = self._sources.get(name)
         return True
+
+    def _computes(self, name: str, planned: PlannedLayer) -> bool:
+        """Whether a value is what a layer computes, with its axes in any order."""
+        value = self.values.get(name)
+        return value is not None and (value is planned or seen_through(value)[0] is planned)
 
     def _name(self, node: Node, position: int) -> str:
         if len(node.inputs) <= position or not node.inputs[position]:

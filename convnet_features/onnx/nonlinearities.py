@@ -14,7 +14,9 @@ from ..nonlinearities import (
     Clip,
     Elu,
     HardSigmoid,
+    Power,
     Selu,
+    SoftmaxAlong,
     erf,
     gelu,
     gelu_tanh,
@@ -26,13 +28,18 @@ from ..nonlinearities import (
 )
 from .graph import GraphBuilder
 
-__all__ = ["gated", "nonlinearity_of", "readable_nonlinearities", "write_activated"]
+__all__ = [
+    "THEANO_FUNCTIONS",
+    "gated",
+    "nonlinearity_of",
+    "readable_nonlinearities",
+    "write_activated",
+]
 
 #: Of ``lasagne.nonlinearities``, by name.
 _OPERATORS = {
     "rectify": "Relu",
     "sigmoid": "Sigmoid",
-    "softmax": "Softmax",
     "tanh": "Tanh",
 }
 #: Of ours, those that one operator without attributes computes.
@@ -48,6 +55,20 @@ _CLASSES: dict[str, tuple[type, dict[str, tuple[str, float]]]] = {
     "Elu": (Elu, {"alpha": ("alpha", 1.0)}),
     "HardSigmoid": (HardSigmoid, {"slope": ("alpha", 0.2), "shift": ("beta", 0.5)}),
     "Selu": (Selu, {"alpha": ("alpha", 1.6732632), "gamma": ("gamma", 1.050701)}),
+}
+#: Operators that are functions of Theano's, by their names there.
+THEANO_FUNCTIONS = {
+    "Abs": "abs_",
+    "Ceil": "ceil",
+    "Cos": "cos",
+    "Exp": "exp",
+    "Floor": "floor",
+    "Log": "log",
+    "Neg": "neg",
+    "Reciprocal": "inv",
+    "Sign": "sgn",
+    "Sin": "sin",
+    "Sqrt": "sqrt",
 }
 #: Operators that ONNX got too late to be written, and may be read.
 _LATER = {"HardSwish": hard_swish, "Mish": mish}
@@ -95,13 +116,25 @@ Writer = Callable[[GraphBuilder, str, str], str]
 def _writer(layer: Any) -> Writer:
     """What appends the nonlinearity of `layer` behind a value."""
     from lasagne import nonlinearities
+    from theano import tensor
 
     function = layer.nonlinearity
     if type(function) is nonlinearities.LeakyRectify:
         return _node("LeakyRelu", alpha=float(function.leakiness))
     for name, operator in _OPERATORS.items():
         if function is getattr(nonlinearities, name):
-            return _node(operator, **({"axis": 1} if operator == "Softmax" else {}))
+            return _node(operator)
+    if function is nonlinearities.softmax:
+        return _node("Softmax", axis=1)
+    if type(function) is SoftmaxAlong:
+        return _node("LogSoftmax" if function.log else "Softmax", axis=function.axis)
+    if type(function) is Power:
+        return lambda graph, x, output: _write_power(graph, x, output, function.exponent)
+    if function is tensor.sqr:
+        return lambda graph, x, output: _write_power(graph, x, output, 2.0)
+    for operator, name in THEANO_FUNCTIONS.items():
+        if function is getattr(tensor, name):
+            return _node(operator)
     for operator, known in _FUNCTIONS.items():
         if function is known:
             return _node(operator)
@@ -117,7 +150,7 @@ def _writer(layer: Any) -> Writer:
     raise NetworkError(
         f"to_onnx: layer {layer.name!r} ({type(layer).__name__}) has the nonlinearity "
         f"{getattr(function, '__name__', function)!r}, for which ONNX has no operator here; there "
-        f"are {', '.join(sorted(_OPERATORS))}, LeakyRectify, identity, and those of "
+        f"are {', '.join(sorted([*_OPERATORS, 'softmax']))}, LeakyRectify, identity, and those of "
         "convnet_features.nonlinearities."
     )
 
@@ -134,6 +167,10 @@ def _write_clip(graph: GraphBuilder, x: str, output: str, function: Clip) -> str
     while bounds and not bounds[-1]:
         bounds.pop()
     return graph.add("Clip", x, *bounds, output=output)
+
+
+def _write_power(graph: GraphBuilder, x: str, output: str, exponent: float) -> str:
+    return graph.add("Pow", x, _number(graph, exponent), output=output)
 
 
 def _write_swish(graph: GraphBuilder, x: str, output: str) -> str:

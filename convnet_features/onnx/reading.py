@@ -31,6 +31,8 @@ MAX_CONSTANTS = 20_000
 MAX_DIMENSIONS = 8
 #: A number of a list in Python: 8 bytes there, and up to 32 of its own.
 _LISTED_BYTES = 40
+#: The names of the standard operators' domain.
+_STANDARD = ("", "ai.onnx")
 #: Of one node: networks that join the most have some hundred.
 MAX_OPERANDS = 1_000
 
@@ -70,6 +72,8 @@ class ReadGraph:
     constants : dict of str to ndarray
     budget : Budget
         What is left for numbers that are made of these.
+    opset : int
+        Which revision of the standard operators it means.
     layers : dict of str to str
         What `to_onnx` calls the layers whose results are values, by the names
         of these; empty in models of other origin.
@@ -81,6 +85,7 @@ class ReadGraph:
     nodes: list[Node]
     constants: dict[str, np.ndarray]
     budget: Budget
+    opset: int
     layers: dict[str, str]
 
 
@@ -143,6 +148,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         nodes,
         constants,
         budget,
+        max((each.version for each in model.opset_import if each.domain in _STANDARD), default=1),
         _layer_names(model),
     )
 
@@ -288,7 +294,7 @@ def _declared_shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
 
 def _operator(node: onnx.NodeProto) -> str:
     # Operators of other domains (vendors', classical models') share names with the standard ones.
-    domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}:"
+    domain = "" if node.domain in _STANDARD else f"{node.domain}:"
     return f"{domain}{node.op_type}"
 
 

@@ -14,8 +14,13 @@ from convnet_features.layers import (
     BiasLayer,
     BroadcastMergeLayer,
     Conv2DLayer,
+    MatMulLayer,
     ParametricRectifierLayer,
+    PixelScaleLayer,
+    ResizeLayer,
     ScaleLayer,
+    StandardizationLayer,
+    TakeLayer,
     TransposedConv2DLayer,
 )
 
@@ -145,6 +150,38 @@ NETWORKS = {
         *_after_conv(ll.DenseLayer, num_units=6, nonlinearity=None),
         ("norm", BatchNormLayer, {"gamma": None, "beta": None}),
     ],
+    "instance normalisation": _after_conv(StandardizationLayer, epsilon=0.1),
+    "layer normalisation": _after_conv(StandardizationLayer, axes="features"),
+    "layer normalisation of units": [
+        *_after_conv(ll.DenseLayer, num_units=6),
+        ("norm", StandardizationLayer),
+    ],
+    "layer normalisation of columns": _after_conv(StandardizationLayer, axes=-1),
+    "group normalisation": [
+        ("conv", ll.Conv2DLayer, {"num_filters": 6, "filter_size": 3}),
+        ("norm", StandardizationLayer, {"axes": "features", "num_groups": 2}),
+    ],
+    "taken": _after_conv(TakeLayer, indices=[2, 0, 0, -1]),
+    "taken columns": _after_conv(TakeLayer, indices=[6, 1, 2], axis=3),
+    "product of two": [
+        CONV,
+        ("turned", ll.DimshuffleLayer, {"pattern": (0, 1, 3, 2)}),
+        ("product", MatMulLayer, {"incomings": ["conv", "turned"]}),
+    ],
+    **{
+        f"resize {mode}, {align}": _after_conv(ResizeLayer, size=(5, 13), mode=mode, align=align)
+        for mode in ("bilinear", "bicubic")
+        for align in ("half_pixel", "corners", "asymmetric")
+    },
+    "resize by a ratio": _after_conv(ResizeLayer, size=(10, 15), ratios=(0.65, 0.45)),
+    "softmax of channels": _after_conv(ll.NonlinearityLayer, nonlinearity=own.SoftmaxAlong(1)),
+    "log softmax of columns": _after_conv(
+        ll.NonlinearityLayer, nonlinearity=own.SoftmaxAlong(3, log=True)
+    ),
+    "pixels scaled": [
+        ("scaled", PixelScaleLayer, {"mean": [0.1, 0.4], "std": [0.3, 0.2]}),
+        CONV,
+    ],
     "scales": _after_conv(ScaleLayer),
     "scales of pixels": _after_conv(ScaleLayer, shared_axes=(0, 1)),
     "biases": [CONV, ("pooled", ll.MaxPool2DLayer, {"pool_size": 2}), ("moved", BiasLayer)],
@@ -179,6 +216,23 @@ NETWORKS = {
             "softplus": own.softplus,
             "softsign": own.softsign,
             "swish": own.swish,
+        }.items()
+    },
+    **{
+        f"function {name}": [
+            *_after_conv(ll.DenseLayer, num_units=6, nonlinearity=own.HardSigmoid(1e-3)),
+            ("function", ll.NonlinearityLayer, {"nonlinearity": function}),
+        ]
+        for name, function in {
+            "absolute": tensor.abs_,
+            "exponential": tensor.exp,
+            "logarithm": tensor.log,
+            "negated": tensor.neg,
+            "power": own.Power(1.7),
+            "reciprocal": tensor.inv,
+            "root": tensor.sqrt,
+            "sine": tensor.sin,
+            "square": tensor.sqr,
         }.items()
     },
     "nonlinearity alone": _after_conv(ll.NonlinearityLayer, nonlinearity=nl.tanh),

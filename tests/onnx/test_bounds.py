@@ -67,7 +67,7 @@ REFUSED = {
     "dilations": (
         lambda f: f("MaxPool", kernel_shape=[2, 2], dilations=[HUGE, 1]),
         "MaxPool",
-        f"dilations=[{HUGE}, 1] cannot be read.",
+        f"the window ({HUGE + 1}, 2) on (9, 11) pixels cannot be read.",
     ),
     "filters of another size": (
         lambda f: f("Conv", f.weights(1, 2, 3, 3), kernel_shape=[HUGE, 3]),

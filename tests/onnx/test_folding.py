@@ -53,6 +53,65 @@ NODES = {
     "squeeze an axis": ("Squeeze", [WEIGHTS[:1, :1], np.int64([1])], {}),
     "subtract": ("Sub", [WEIGHTS, WEIGHTS[:, :, :1]], {}),
     "transpose": ("Transpose", [WEIGHTS], {"perm": [2, 0, 1]}),
+    "expand": ("Expand", [WEIGHTS[:, :1], np.int64([1, 3, 1])], {}),
+    "range": ("Range", [np.int64(7), np.int64(-2), np.int64(-2)], {}),
+    "where": ("Where", [WEIGHTS > 0, WEIGHTS, np.float32(0)], {}),
+    "clip above": ("Clip", [WEIGHTS, None, np.float32(3)], {}),
+    "flatten": ("Flatten", [WEIGHTS], {"axis": 2}),
+    "max": ("Max", [WEIGHTS, WEIGHTS[:, :1], np.float32([0])], {}),
+    "modulo": ("Mod", [SIZES, np.int64([4])], {}),
+    "normalisation": (
+        "BatchNormalization",
+        [WEIGHTS, *np.float32([[1, 2, 3], [0, 1, 0], [2, 2, 2], [4, 4, 4]])],
+        {"epsilon": 0.5},
+    ),
+    "normalisation of a batch": (
+        "BatchNormalization",
+        [WEIGHTS, *np.float32([[1, 2, 3], [0, 1, 0], [2, 2, 2], [4, 4, 4]])],
+        {"training_mode": 1},
+    ),
+    "not": ("Not", [WEIGHTS > 0], {}),
+    "power": ("Pow", [WEIGHTS, np.float32(2)], {}),
+    "sum": ("Sum", [WEIGHTS, WEIGHTS[:1], WEIGHTS[:, :1]], {}),
+    "softmax": ("Softmax", [WEIGHTS], {"axis": 1}),
+    **{operator: (operator, [WEIGHTS > 0, WEIGHTS[:1] > 3], {}) for operator in ("And", "Or")},
+    **{
+        operator: (operator, [WEIGHTS, WEIGHTS[:, :1]], {})
+        for operator in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Min")
+    },
+    **{
+        operator: (operator, [WEIGHTS], {"axes": [0, -1], "keepdims": 0})
+        for operator in (
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceMax",
+            "ReduceMean",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceSumSquare",
+        )
+    },
+    "ReduceSum": ("ReduceSum", [WEIGHTS, np.int64([1])], {}),
+    **{
+        operator: (operator, [np.abs(WEIGHTS) + 1], {})
+        for operator in (
+            "Abs",
+            "Ceil",
+            "Erf",
+            "Exp",
+            "Floor",
+            "Log",
+            "Neg",
+            "Reciprocal",
+            "Relu",
+            "Round",
+            "Sigmoid",
+            "Sign",
+            "Softplus",
+            "Sqrt",
+            "Tanh",
+        )
+    },
     "unsqueeze": ("Unsqueeze", [WEIGHTS, np.int64([0, -1])], {}),
 }
 
@@ -64,7 +123,7 @@ def names_of(inputs):
 
 def folded(operator, inputs, attributes):
     node = Node(operator, "node", names_of(inputs), ["y"], attributes)
-    return fold(node, [each for each in inputs if each is not None], Budget(0))
+    return fold(node, [each for each in inputs if each is not None], Budget(0), 17)
 
 
 @pytest.mark.parametrize("name", NODES)
@@ -97,7 +156,24 @@ def test_every_operator_is_tested():
     assert {operator for operator, _, _ in NODES.values()} == FOLDED
 
 
-@pytest.mark.parametrize("operator", ["Add", "Div", "Mul", "Sub"])
+def test_the_number_of_samples_is_none_that_is_to_be_found():
+    """What PyTorch's exporter asks of a shape that it expands to."""
+    shape = np.int64([SAMPLES, 3, -1])
+    assert folded("Equal", [shape, np.int64(-1)], {}).tolist() == [False, False, True]
+    with pytest.raises(ValueError, match="depends on the number of samples"):
+        folded("Equal", [shape, np.int64(3)], {})
+    chosen = folded("Where", [np.array([False, True, False]), np.int64(7), shape], {})
+    assert chosen.tolist() == [SAMPLES, 7, -1]
+
+
+def test_what_the_reference_cannot_compute():
+    with pytest.raises(ValueError, match="AxisError"):
+        folded("Softmax", [WEIGHTS], {"axis": 7})
+    with pytest.raises(ValueError, match="a step of 0"):
+        folded("Range", [np.int64(0), np.int64(1), np.int64(0)], {})
+
+
+@pytest.mark.parametrize("operator", ["Add", "Div", "Equal", "Mul", "Pow", "ReduceSum", "Sub"])
 def test_nothing_is_computed_of_the_number_of_samples(operator):
     with pytest.raises(ValueError, match="depends on the number of samples"):
         folded(operator, [np.int64([SAMPLES, 3]), np.int64([2])], {})

@@ -116,13 +116,21 @@ def test_networks_of_pytorch(written, name, kinds):
     np.testing.assert_allclose(extractor.transform(X), expected, rtol=0, atol=1e-6)
 
 
+def test_network_of_pytorch_that_gives_logarithms(written):
+    path, X, expected = written("log_softmax")
+    np.testing.assert_allclose(from_onnx(path).transform(X), expected, rtol=0, atol=1e-5)
+
+
 def test_network_of_pytorch_whose_head_cannot_be_read(written):
     """The error names the head, and the value to stop at."""
     path, X, expected = written("log_softmax")
-    with pytest.raises(NetworkError, match=r"\(LogSoftmax\) cannot be read") as error:
-        from_onnx(path, engine="portable")
+    model = onnx.load(path)
+    (head,) = (node for node in model.graph.node if node.op_type == "LogSoftmax")
+    head.domain = "com.example"
+    with pytest.raises(NetworkError, match=r"\(com\.example:LogSoftmax\) cannot be read") as error:
+        from_onnx(model, engine="portable")
     output = re.search(r"Give output='(.+?)' to", str(error.value))[1]
-    scores = from_onnx(path, output=output).transform(X)
+    scores = from_onnx(model, output=output, engine="portable").transform(X)
     np.testing.assert_allclose(scipy.special.log_softmax(scores, 1), expected, rtol=0, atol=1e-5)
 
 
@@ -888,3 +896,156 @@ def test_damaged_files(pretrained, rng):
 def test_onnx_itself_is_needed_only_here():
     assert "onnx" not in after_importing()[0]
     assert onnx.__version__
+
+
+#: What a model does with maps of (4, 7, 9), which have the name "maps".
+OPERATIONS = {
+    "Resize nearest": lambda f: f(
+        "Resize", "", f.constant(np.float32([1, 1, 2, 3])), mode="nearest"
+    ),
+    "Resize nearest, asymmetric": lambda f: f(
+        "Resize",
+        "",
+        f.constant(np.float32([1, 1, 1.7, 0.5])),
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    ),
+    "Resize nearest, rounded up": lambda f: f(
+        "Resize", "", "", f.constant(np.array([3, 4, 5, 20])), mode="nearest", nearest_mode="ceil"
+    ),
+    "Resize linear": lambda f: f(
+        "Resize", "", f.constant(np.float32([1, 1, 1.5, 2])), mode="linear"
+    ),
+    "Resize linear, corners": lambda f: f(
+        "Resize",
+        "",
+        "",
+        f.constant(np.array([3, 4, 1, 17])),
+        mode="linear",
+        coordinate_transformation_mode="align_corners",
+    ),
+    "Resize linear, PyTorch's": lambda f: f(
+        "Resize",
+        "",
+        "",
+        f.constant(np.array([3, 4, 1, 5])),
+        mode="linear",
+        coordinate_transformation_mode="pytorch_half_pixel",
+    ),
+    "Resize cubic": lambda f: f(
+        "Resize",
+        "",
+        "",
+        f.constant(np.array([3, 4, 10, 5])),
+        mode="cubic",
+        cubic_coeff_a=-0.5,
+        coordinate_transformation_mode="asymmetric",
+    ),
+    "Pad reflect": lambda f: f(
+        "Pad", f.constant(np.array([0, 0, 1, 2, 0, 0, 3, 0])), mode="reflect"
+    ),
+    "Pad edge": lambda f: f("Pad", f.constant(np.array([0, 1, 1, 2, 0, 0, 3, 0])), mode="edge"),
+    "InstanceNormalization": lambda f: f(
+        "InstanceNormalization", f.weights(4, positive=True), f.weights(4), epsilon=1e-2
+    ),
+    "LayerNormalization": lambda f: f(
+        "LayerNormalization", f.weights(9, positive=True), f.weights(9), axis=-1
+    ),
+    "LayerNormalization of all": lambda f: f(
+        "LayerNormalization", f.weights(4, 7, 9, positive=True), axis=1, epsilon=0.1
+    ),
+    "LayerNormalization of channels": lambda f: (
+        f("Transpose", perm=[0, 2, 3, 1]),
+        f("LayerNormalization", f.weights(4, positive=True), f.weights(4)),
+        f("MatMul", f.weights(4, 5)),
+        f("Add", f.weights(5)),
+        f("Relu"),
+        f("MatMul", f.weights(5, 4)),
+        f("Mul", f.weights(4)),
+        f("Transpose", perm=[0, 3, 1, 2]),
+        f("Add", "maps"),
+    ),
+    "Softmax of channels": lambda f: f("Softmax", axis=1),
+    "Softmax of columns": lambda f: f("Softmax", axis=-1),
+    "LogSoftmax": lambda f: f("LogSoftmax", axis=2),
+    "MatMul of two": lambda f: (
+        f("Transpose", perm=[0, 1, 3, 2]),
+        f("MatMul", f.last, first="maps"),
+    ),
+    "MatMul of columns": lambda f: f("MatMul", f.weights(9, 5)),
+    "Gather": lambda f: f("Gather", f.constant(np.array([3, 0, -3, 3])), axis=1),
+    "Expand": lambda f: (
+        f("GlobalAveragePool"),
+        f("Expand", f.constant(np.array([1, 1, 7, 9]))),
+        f("Mul", "maps"),
+    ),
+    "Expand alone": lambda f: (
+        f("ReduceMean", axes=[1, 3]),
+        f("Expand", f.constant(np.array([4, 1, 2]))),
+    ),
+    "DepthToSpace": lambda f: f("DepthToSpace", blocksize=2),
+    "DepthToSpace, by columns": lambda f: f("DepthToSpace", blocksize=2, mode="CRD"),
+    "SpaceToDepth": lambda f: (
+        f("Slice", *(f.constant(np.array(v)) for v in ([0, 0], [6, 8], [2, 3]))),
+        f("SpaceToDepth", blocksize=2),
+    ),
+    "Abs": lambda f: f("Abs"),
+    "Exp": lambda f: f("Exp"),
+    "Neg": lambda f: f("Neg"),
+    "Sqrt of the square": lambda f: (f("Pow", f.constant(np.float32(2))), f("Sqrt")),
+    "Reciprocal": lambda f: (f("Exp"), f("Reciprocal")),
+    "a quotient of a constant": lambda f: (f("Exp"), f("Div", f.last, first=f.weights(4, 1, 1))),
+    "Pow": lambda f: (f("Sigmoid"), f("Pow", f.constant(np.float32(1 / 3)))),
+    **{
+        operator: lambda f, operator=operator: f(operator, axes=[1, 3], keepdims=0)
+        for operator in ("ReduceL1", "ReduceL2", "ReduceSumSquare")
+    },
+    "means with channels last": lambda f: (
+        f("Transpose", perm=[0, 2, 3, 1]),
+        f("ReduceMean", axes=[1, 2], keepdims=0),
+        f("MatMul", f.weights(4, 3)),
+    ),
+    "means of channels that are last": lambda f: (
+        f("Transpose", perm=[0, 2, 3, 1]),
+        f("ReduceMax", axes=[3], keepdims=1),
+    ),
+    "joined channels that are last": lambda f: (
+        f("Transpose", perm=[0, 2, 3, 1]),
+        f("Sigmoid"),
+        f("Concat", f.last, axis=3),
+        f("Add", f.weights(1, 1, 9, 8)),
+        f("Transpose", perm=[0, 3, 1, 2]),
+    ),
+    "uneven borders left out of averages": lambda f: f(
+        "AveragePool", kernel_shape=[3, 3], strides=[2, 1], pads=[0, 1, 2, 2]
+    ),
+    "averages of rounded windows": lambda f: f(
+        "AveragePool", kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 0], ceil_mode=1
+    ),
+    "maxima of pixels that lie apart": lambda f: f(
+        "MaxPool", kernel_shape=[3, 2], strides=[1, 2], pads=[2, 0, 1, 0], dilations=[2, 3]
+    ),
+    "averages of three dimensions": lambda f: (
+        f("Unsqueeze", f.constant(np.array([1]))),
+        f("AveragePool", kernel_shape=[3, 1, 1], strides=[1, 1, 1]),
+    ),
+    "weights that are standardised": lambda f: f(
+        "Conv",
+        f(
+            "Sub",
+            f("ReduceMean", first=f.weights(5, 4, 3, 3), axes=[1, 2, 3], keepdims=1),
+            first=f.constants[-1].name,
+        ),
+        first="maps",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation(name, foreign, assert_reads):
+    foreign("Conv", foreign.weights(4, 2, 3, 3), foreign.weights(4))
+    foreign("Identity")
+    foreign.nodes[-1].output[0] = foreign.last = "maps"
+    OPERATIONS[name](foreign)
+    assert_reads(foreign.model())

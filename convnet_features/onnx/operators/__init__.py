@@ -13,7 +13,9 @@ from . import (  # noqa: F401  (they fill the table)
     arithmetic,
     arrangement,
     convolution,
+    normalisation,
     pooling,
+    resizing,
 )
 from .nodes import OPERATORS, supported_operators
 

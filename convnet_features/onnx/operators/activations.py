@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ...layers import ParametricRectifierLayer
-from ...nonlinearities import Clip
-from ..nonlinearities import nonlinearity_of, readable_nonlinearities
+from ...nonlinearities import Clip, Power, SoftmaxAlong
+from ..nonlinearities import THEANO_FUNCTIONS, nonlinearity_of, readable_nonlinearities
 from ..plan import PlannedLayer
 from ..reading import Node
-from .nodes import by_channel, number, reads, unsupported
+from .axes import seen_through, transposed
+from .nodes import axis_of, by_channel, number, reads, unsupported
 
 __all__ = ["applied"]
 
@@ -21,15 +22,46 @@ __all__ = ["applied"]
 @reads(*readable_nonlinearities())
 def _nonlinearity(reader: Any, node: Node) -> PlannedLayer:
     x = reader.layer(node, 0)
-    if node.operator == "Softmax":
-        axis = int(node.attributes.get("axis", -1))
-        if len(x.shape) != 1 or axis not in (-1, 1):
-            raise unsupported(node, f"the axis {axis} of a value of shape {(None, *x.shape)}")
     for name in node.attributes.keys() & {"alpha", "beta", "gamma"}:
         number(node, name, 0.0)
     if node.operator == "Celu" and not node.attributes.get("alpha", 1.0) > 0:
         raise unsupported(node, f"alpha={node.attributes['alpha']}")
     return applied(reader, node, x, nonlinearity_of(node.operator, node.attributes))
+
+
+@reads("LogSoftmax", "Softmax")
+def _softmax(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne import nonlinearities
+
+    x = reader.layer(node, 0)
+    rank = 1 + len(x.shape)
+    flattens = reader.graph.opset < 13  # all axes from the one on
+    axis = axis_of(node, int(node.attributes.get("axis", 1 if flattens else -1)), rank)
+    if axis == 0 or (flattens and math.prod(x.shape[axis:]) > 1):
+        raise unsupported(node, f"the axis {axis} of a value of shape {(None, *x.shape)}")
+    if node.operator == "Softmax" and rank == 2:
+        return applied(reader, node, x, nonlinearities.softmax)
+    return applied(reader, node, x, SoftmaxAlong(axis, log=node.operator == "LogSoftmax"))
+
+
+@reads(*THEANO_FUNCTIONS)
+def _function(reader: Any, node: Node) -> PlannedLayer:
+    from theano import tensor
+
+    return applied(
+        reader, node, reader.layer(node, 0), getattr(tensor, THEANO_FUNCTIONS[node.operator])
+    )
+
+
+@reads("Pow")
+def _power(reader: Any, node: Node) -> PlannedLayer:
+    from theano import tensor
+
+    x, exponent = reader.layer(node, 0), reader.constant(node, 1)
+    if exponent.size != 1 or not np.isfinite(exponent.item()):
+        raise unsupported(node, f"exponents of shape {exponent.shape}")
+    power = float(exponent.item())
+    return applied(reader, node, x, tensor.sqr if power == 2 else Power(power))
 
 
 def applied(
@@ -41,6 +73,10 @@ def applied(
     """
     from lasagne.layers import NonlinearityLayer
 
+    source, order = seen_through(x)
+    if source is not x and not isinstance(function, SoftmaxAlong):
+        y = applied(reader, node, source, function, n_uses)
+        return transposed(reader, f"{node.outputs[0]}_turned", y, order)
     if reader.may_join(x, node, n_uses):
         x.params["nonlinearity"] = function
         return reader.plan.rename(x, node.outputs[0])

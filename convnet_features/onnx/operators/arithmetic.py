@@ -5,20 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lasagne.layers import Conv2DLayer, ElemwiseMergeLayer, ElemwiseSumLayer, NonlinearityLayer
+from lasagne.layers import (
+    Conv1DLayer,
+    Conv2DLayer,
+    ElemwiseMergeLayer,
+    ElemwiseSumLayer,
+    NonlinearityLayer,
+)
 
 from ...layers import (
     BatchNormLayer,
     BiasLayer,
     BroadcastMergeLayer,
+    MatMulLayer,
     ScaleLayer,
+    TakeLayer,
     TransposedConv2DLayer,
 )
 from ..nonlinearities import gated
 from ..plan import PlannedLayer, finite_weights
 from ..reading import Node
 from .activations import applied
+from .axes import seen_through, transposed, turned_back
 from .nodes import by_channel, number, reads, unsupported
+
+__all__ = ["scaled_and_moved"]
 
 
 @reads("Gemm", "MatMul")
@@ -26,7 +37,11 @@ def _dense(reader: Any, node: Node) -> PlannedLayer:
     from lasagne import nonlinearities
     from lasagne.layers import DenseLayer
 
+    if node.operator == "MatMul" and not reader.constants_of(node):
+        return _product(reader, node)
     x, weights = reader.layer(node, 0), reader.constant(node, 1)
+    if len(x.shape) > 1 and weights.ndim == 2 and node.operator == "MatMul":
+        return _of_last_axis(reader, node, x, weights)
     if len(x.shape) != 1 or weights.ndim != 2 or node.attributes.get("transA", 0):
         raise unsupported(node, f"a product of {(None, *x.shape)} and {weights.shape}")
     if node.attributes.get("transB", 0):
@@ -43,6 +58,38 @@ def _dense(reader: Any, node: Node) -> PlannedLayer:
         num_units=weights.shape[1],
         nonlinearity=nonlinearities.identity,
     )
+
+
+def _product(reader: Any, node: Node) -> PlannedLayer:
+    """The product of two values."""
+    inputs = reader.layers(node)
+    ranks = [len(each.shape) for each in inputs]
+    if len(inputs) != 2 or min(ranks) < 2:
+        raise unsupported(node, f"a product of {[each.shape for each in inputs]}")
+    if ranks[0] != ranks[1]:
+        raise unsupported(node, f"a product of {[each.shape for each in inputs]}")
+    return reader.plan.add(node.outputs[0], MatMulLayer, inputs)
+
+
+def _of_last_axis(reader: Any, node: Node, x: PlannedLayer, weights: np.ndarray) -> PlannedLayer:
+    """x · weights along the last axis: a convolution of one pixel, with the channels last."""
+    from lasagne import nonlinearities
+
+    rank = 1 + len(x.shape)
+    if rank not in (3, 4) or weights.shape[0] != x.shape[-1]:
+        raise unsupported(node, f"a product of {(None, *x.shape)} and {weights.shape}")
+    maps = transposed(reader, f"{node.outputs[0]}_maps", x, (0, rank - 1, *range(1, rank - 1)))
+    filters = weights.T.reshape(*weights.T.shape, *[1] * (rank - 2))
+    y = reader.plan.add(
+        node.outputs[0],
+        Conv2DLayer if rank == 4 else Conv1DLayer,
+        maps,
+        {"W": filters, "b": None},
+        num_filters=weights.shape[1],
+        filter_size=(1,) * (rank - 2),
+        nonlinearity=nonlinearities.identity,
+    )
+    return transposed(reader, f"{node.outputs[0]}_last", y, (0, *range(2, rank), 1))
 
 
 @reads("BatchNormalization")
@@ -82,7 +129,7 @@ def _affine(
     if not reader.may_join(x, node) or x.params.get("untie_biases"):
         if alone is None:
             columns = (1, channels, *[1] * (len(x.shape) - 1))
-            return _scaled_and_moved(
+            return scaled_and_moved(
                 reader, node, x, factor.reshape(columns), offset.reshape(columns)
             )
         if any(each.shape != (channels,) for each in alone.values()):
@@ -107,7 +154,7 @@ def _times_units(x: PlannedLayer, weights: np.ndarray, factor: np.ndarray) -> np
     return weights * by_unit
 
 
-def _scaled_and_moved(
+def scaled_and_moved(
     reader: Any,
     node: Node,
     x: PlannedLayer,
@@ -154,6 +201,18 @@ def _addition(reader: Any, node: Node) -> PlannedLayer:
     if found is None:
         return _merged(reader, node)
     x, constant, constant_first = found
+    source, order = seen_through(x)
+    if source is not x:
+        constant = turned_back(node, constant, order)
+        y = _moved(reader, node, source, constant, constant_first)
+        return transposed(reader, f"{node.outputs[0]}_turned", y, order)
+    return _moved(reader, node, x, constant, constant_first)
+
+
+def _moved(
+    reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray, constant_first: bool
+) -> PlannedLayer:
+    """x + constant, x - constant or constant - x."""
     factor = 1.0
     if node.operator == "Sub":
         factor = -1.0 if constant_first else 1.0
@@ -171,7 +230,7 @@ def _addition(reader: Any, node: Node) -> PlannedLayer:
     if of_images and spread.shape[1:] == x.shape:
         return _untied(reader, node, x, spread)
     sign = np.full((1,) * spread.ndim, factor)
-    return _scaled_and_moved(reader, node, x, sign, spread)
+    return scaled_and_moved(reader, node, x, sign, spread)
 
 
 def _untied(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> PlannedLayer:
@@ -190,13 +249,29 @@ def _multiplication(reader: Any, node: Node) -> PlannedLayer:
     if found is None:
         gated = _gated(reader, node) if node.operator == "Mul" else None
         return _merged(reader, node) if gated is None else gated
+    from theano import tensor
+
     x, constant, constant_first = found
     if node.operator == "Div":
-        if constant_first or not constant.all():
+        if not constant_first and not constant.all():
             raise unsupported(node, "this quotient")
-        constant = 1.0 / np.float64(constant)
+        if constant_first:
+            x = reader.plan.add(
+                f"{node.outputs[0]}_reciprocal", NonlinearityLayer, x, nonlinearity=tensor.inv
+            )
+        else:
+            constant = 1.0 / np.float64(constant)
     if not np.isfinite(np.float32(constant)).all():
         raise unsupported(node, "a product with numbers that are not finite")
+    source, order = seen_through(x)
+    if source is not x:
+        y = _times(reader, node, source, turned_back(node, constant, order))
+        return transposed(reader, f"{node.outputs[0]}_turned", y, order)
+    return _times(reader, node, x, constant)
+
+
+def _times(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> PlannedLayer:
+    """x · constant."""
     is_scale = constant.size == 1 and constant.item() > 0
     if is_scale and x is reader.plan.input and reader.is_used_once(x, node):
         reader.input_scale *= constant.item()
@@ -208,7 +283,7 @@ def _multiplication(reader: Any, node: Node) -> PlannedLayer:
     if spread is None:
         raise unsupported(node, f"a constant of shape {constant.shape} times {x.shape}")
     if constant.size != 1:
-        return _scaled_and_moved(reader, node, x, spread)
+        return scaled_and_moved(reader, node, x, spread)
     # A single number is no parameter.
     return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[float(constant.item())])
 
@@ -229,11 +304,22 @@ def _gated(reader: Any, node: Node) -> PlannedLayer | None:
 
 @reads("Sum", "Max", "Min")
 def _merged(reader: Any, node: Node) -> PlannedLayer:
-    from theano import tensor
 
     if any(name in reader.graph.constants for name in node.inputs):
         raise unsupported(node, "a constant among the values")
     inputs = reader.layers(node)
+    orders = [seen_through(each)[1] for each in inputs]
+    if all(order == orders[0] for order in orders) and seen_through(inputs[0])[0] is not inputs[0]:
+        y = _merge(reader, node, [seen_through(each)[0] for each in inputs])
+        return transposed(reader, f"{node.outputs[0]}_turned", y, orders[0])
+    return _merge(reader, node, inputs)
+
+
+def _merge(reader: Any, node: Node, inputs: list[PlannedLayer]) -> PlannedLayer:
+    """The inputs merged from left to right."""
+    from theano import tensor
+
+    inputs = [_unexpanded(each, inputs) for each in inputs]
     same = all(each.shape == inputs[0].shape for each in inputs)
     if same and node.operator in ("Sum", "Add"):
         return reader.plan.add(node.outputs[0], ElemwiseSumLayer, inputs)
@@ -250,3 +336,17 @@ def _merged(reader: Any, node: Node) -> PlannedLayer:
     }[node.operator]
     layer_class = ElemwiseMergeLayer if same else BroadcastMergeLayer
     return reader.plan.add(node.outputs[0], layer_class, inputs, merge_function=function)
+
+
+def _unexpanded(x: PlannedLayer, others: list[PlannedLayer]) -> PlannedLayer:
+    """x before it was made as large as the other values are: a merge does the same."""
+    shape = x.shape
+    while (
+        x.layer_class is TakeLayer
+        and set(x.params["indices"]) == {0}
+        and x.incoming[0].shape[x.params["axis"] - 1] == 1
+        and any(each is not x and each.shape == shape for each in others)
+        and not all(each.layer_class is TakeLayer for each in others)
+    ):
+        x = x.incoming[0]
+    return x

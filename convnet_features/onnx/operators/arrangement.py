@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ...layers import TakeLayer
 from ..folding import SAMPLES
-from ..plan import PlannedLayer
+from ..plan import PlannedLayer, check_activations
 from ..reading import MAX_DIMENSIONS, Node
+from .axes import seen_through, transposed
 from .nodes import axes_of, axis_of, given_axes, integers, reads, unsupported
 
-__all__ = ["reshaped"]
+__all__ = ["reshaped", "taken"]
 
 
 @reads("Concat")
@@ -22,6 +24,11 @@ def _concatenation(reader: Any, node: Node) -> PlannedLayer:
 
     inputs = reader.layers(node)
     axis = axis_of(node, int(node.attributes.get("axis", 1)), 1 + len(inputs[0].shape))
+    order = seen_through(inputs[0])[1]
+    if order != tuple(range(len(order))) and all(seen_through(x)[1] == order for x in inputs):
+        sources = [seen_through(x)[0] for x in inputs]
+        y = reader.plan.add(node.outputs[0], ConcatLayer, sources, axis=order[axis])
+        return transposed(reader, f"{node.outputs[0]}_turned", y, order)
     if axis == 0:
         raise unsupported(node, "samples put behind one another")
     if len(inputs) == 1:
@@ -101,7 +108,85 @@ def _dimshuffle(reader: Any, node: Node) -> PlannedLayer:
                 pattern.insert(position, "x")
     if not pattern or pattern[0] != 0:
         raise unsupported(node, f"the axes in the order {pattern}")
+    if node.operator == "Transpose":
+        return transposed(reader, node.outputs[0], x, pattern)
     return reader.plan.add(node.outputs[0], DimshuffleLayer, x, pattern=tuple(pattern))
+
+
+#: ONNX's names of borders made of the values themselves, and NumPy's.
+_BORDERS = {"edge": "edge", "reflect": "reflect", "wrap": "wrap"}
+
+
+def _mirrored(
+    reader: Any, node: Node, x: PlannedLayer, widths: Sequence[tuple[int, int]], mode: Any
+) -> PlannedLayer:
+    """x with borders of its own values."""
+    check_activations(
+        [size + sum(width) for size, width in zip(x.shape, widths, strict=True)], node.outputs[0]
+    )
+    for axis, width in enumerate(widths, 1):
+        size = x.shape[axis - 1]
+        if max(width) >= size and mode == "reflect":
+            raise unsupported(node, f"a mirrored border of {width} on {size} pixels")
+        if any(width):
+            places = np.pad(np.arange(size), width, mode)
+            x = taken(reader, node, x, places, axis)
+    return x
+
+
+def taken(reader: Any, node: Node, x: PlannedLayer, places: np.ndarray, axis: int) -> PlannedLayer:
+    """The entries of an axis at some places."""
+    reader.budget.spend(8 * places.size, node.label)
+    check_activations((*x.shape[: axis - 1], places.size, *x.shape[axis:]), node.outputs[0])
+    indices = [int(place) for place in places]
+    return reader.plan.add(node.outputs[0], TakeLayer, x, indices=indices, axis=axis)
+
+
+@reads("Expand")
+def _expansion(reader: Any, node: Node) -> PlannedLayer:
+    x = reader.layer(node, 0)
+    shape = reader.constant(node, 1)
+    if shape.size > 1 + MAX_DIMENSIONS:
+        raise unsupported(node, f"a shape of {shape.size} sizes")
+    sizes = integers(node, shape, "a shape")
+    rank = 1 + len(x.shape)
+    sizes = [1] * (rank - len(sizes)) + sizes
+    if len(sizes) > rank or sizes[0] not in (1, SAMPLES, reader.declared_samples):
+        raise unsupported(node, f"values of shape {(None, *x.shape)} expanded to {sizes}")
+    for axis, size in enumerate(sizes[1:], 1):
+        own = x.shape[axis - 1]
+        if size not in (1, own) and (own != 1 or size < 1):
+            raise unsupported(node, f"values of shape {(None, *x.shape)} expanded to {sizes}")
+        if own == 1 and size > 1:
+            check_activations((*x.shape[: axis - 1], size, *x.shape[axis:]), node.outputs[0])
+            x = taken(reader, node, x, np.zeros(size, int), axis)
+    return x
+
+
+@reads("DepthToSpace", "SpaceToDepth")
+def _depth_and_space(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import DimshuffleLayer, ReshapeLayer
+
+    x = reader.layer(node, 0)
+    b = int(node.attributes["blocksize"])
+    if len(x.shape) != 3 or b < 1:
+        raise unsupported(node, f"blocksize={b} of values of shape {(None, *x.shape)}")
+    channels, height, width = x.shape
+    mode = node.attributes.get("mode", "DCR")
+    if node.operator == "SpaceToDepth":
+        apart, order = (channels, height // b, b, width // b, b), (0, 3, 5, 1, 2, 4)
+        shape = (channels * b * b, height // b, width // b)
+    else:
+        depth = channels // (b * b)
+        apart, order = (b, b, depth, height, width), (0, 3, 4, 1, 5, 2)
+        if mode == "CRD":
+            apart, order = (depth, b, b, height, width), (0, 1, 4, 2, 5, 3)
+        shape = (depth, height * b, width * b)
+    if mode not in ("DCR", "CRD") or math.prod(apart) != math.prod(x.shape):
+        raise unsupported(node, f"blocksize={b}, mode={mode!r} of values of shape {x.shape}")
+    x = reader.plan.add(f"{node.outputs[0]}_apart", ReshapeLayer, x, shape=([0], *apart))
+    x = reader.plan.add(f"{node.outputs[0]}_turned", DimshuffleLayer, x, pattern=order)
+    return reader.plan.add(node.outputs[0], ReshapeLayer, x, shape=([0], *shape))
 
 
 @reads("Pad")
@@ -115,13 +200,16 @@ def _padding(reader: Any, node: Node) -> PlannedLayer:
     mode = node.attributes.get("mode", "constant")
     axes = reader.optional_constant(node, 3)
     axes = range(rank) if axes is None else axes_of(node, axes, rank)
-    if mode != "constant" or len(pads) != 2 * len(axes) or min(pads, default=0) < 0:
+    wrong = mode not in (*_BORDERS, "constant") or len(pads) != 2 * len(axes)
+    if wrong or min(pads, default=0) < 0:
         raise unsupported(node, f"mode={mode!r}, pads={pads}")
     widths = [(0, 0)] * rank
     for axis, before, after in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
         widths[axis] = (before, after)
     if widths[0] != (0, 0):
         raise unsupported(node, "more samples")
+    if mode != "constant":
+        return _mirrored(reader, node, x, widths[1:], _BORDERS[mode])
     fill = float(node.attributes.get("value", 0.0) if value is None else value.item())
     if np.isnan(fill) or np.float32(fill) == math.inf:  # -inf stands in front of a max pooling
         raise unsupported(node, f"a border of {fill}")
@@ -161,8 +249,16 @@ def _gather(reader: Any, node: Node) -> PlannedLayer:
 
     x, index = reader.layer(node, 0), reader.constant(node, 1)
     axis = axis_of(node, int(node.attributes.get("axis", 0)), 1 + len(x.shape))
-    if axis == 0 or index.ndim:
+    if axis == 0 or index.ndim > 1 or not index.size:
         raise unsupported(node, f"the axis {axis}, indices of shape {index.shape}")
+    if index.ndim:
+        size = x.shape[axis - 1]
+        reader.budget.spend(40 * index.size, node.label)
+        places = [
+            axis_of(node, place, size, "the index {} of {} values")
+            for place in integers(node, index, "indices")
+        ]
+        return taken(reader, node, x, np.array(places), axis)
     (place,) = integers(node, index, "an index")
     place = axis_of(node, place, x.shape[axis - 1], "the index {} of {} values")
     return reader.plan.add(node.outputs[0], SliceLayer, x, indices=place, axis=axis)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
+from lasagne.layers import MaxPool2DLayer, NonlinearityLayer, ReshapeLayer
 
 from ...kernels.contract import Pool2DSpec
 from ..plan import PlannedLayer, check_activations
 from ..reading import Node
-from .arrangement import reshaped
+from .arithmetic import scaled_and_moved
+from .arrangement import reshaped, taken
+from .axes import seen_through, transposed
 from .nodes import axes_of, given_axes, integers, reads, steps, unsupported
 from .windows import padded_sizes, pads_of, with_padding, within
 
@@ -22,17 +28,19 @@ def _check_dilations(node: Node) -> None:
 
 @reads("MaxPool", "AveragePool")
 def _pooling(reader: Any, node: Node) -> PlannedLayer:
-    from lasagne.layers import MaxPool1DLayer, MaxPool2DLayer, Pool2DLayer
+    from lasagne.layers import MaxPool1DLayer, Pool2DLayer
 
     x = reader.layer(node, 0)
     sizes = x.shape[1:]
     flat = len(sizes) == 1 and node.operator == "MaxPool"
     if not flat and len(sizes) != 2:
-        raise unsupported(node, f"pooling of {len(sizes)} dimensions")
+        return _pooled_as_images(reader, node, x)
     if len([name for name in node.outputs if name]) > 1:
         raise unsupported(node, "the positions of the maxima")
-    _check_dilations(node)
+    dilations = steps(node, "dilations", len(sizes))
     window, strides = (steps(node, name, len(sizes)) for name in ("kernel_shape", "strides"))
+    if max(dilations) > 1:
+        return _dilated(reader, node, x, window, strides, dilations)
     pads = pads_of(node, sizes, window, strides)
     if any(max(pad) >= extent for pad, extent in zip(pads, window, strict=True)):
         raise unsupported(node, f"pads={pads}, not smaller than the window {window},")
@@ -59,9 +67,121 @@ def _pooling(reader: Any, node: Node) -> PlannedLayer:
         borders = {}
     if not borders:
         if node.operator == "AveragePool" and not counted:
-            raise unsupported(node, f"pads={pads} left out of an average")
+            return _average_of_pixels(reader, node, x, reached, params)
         x, borders = with_padding(reader, node, x, reached, fill), {"ignore_border": True}
     return reader.plan.add(node.outputs[0], layer_class, x, **params, **borders)
+
+
+def _dilated(
+    reader: Any,
+    node: Node,
+    x: PlannedLayer,
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> PlannedLayer:
+    """Maxima of pixels that lie apart: of those laid beside each other, window by window."""
+    if node.operator != "MaxPool" or node.attributes.get("ceil_mode", 0) or len(window) != 2:
+        raise unsupported(node, f"dilations={list(dilations)}")
+    extents = [(taps - 1) * apart + 1 for taps, apart in zip(window, dilations, strict=True)]
+    pads = pads_of(node, x.shape[1:], extents, strides)
+    sizes = padded_sizes(node, x.shape[1:], pads)
+    if any(extent > size for extent, size in zip(extents, sizes, strict=True)):
+        raise unsupported(node, f"the window {tuple(extents)} on {sizes} pixels")
+    if any(map(any, pads)):
+        x = with_padding(reader, node, x, pads, -math.inf)
+    for axis, (size, extent, taps, apart, step) in enumerate(
+        zip(sizes, extents, window, dilations, strides, strict=True), 2
+    ):
+        firsts = np.arange(0, size - extent + 1, step)
+        places = (firsts[:, None] + apart * np.arange(taps)).ravel()
+        x = taken(reader, node, x, places, axis)
+    window = tuple(window)
+    return reader.plan.add(node.outputs[0], MaxPool2DLayer, x, pool_size=window, stride=window)
+
+
+def _average_of_pixels(
+    reader: Any,
+    node: Node,
+    x: PlannedLayer,
+    reached: Sequence[tuple[int, int]],
+    params: dict[str, Any],
+) -> PlannedLayer:
+    """Averages of the pixels that there are, in windows that reach beyond the image unevenly.
+
+    Sums of windows of the padded image, over what is counted in each.
+    """
+    from lasagne.layers import Pool2DLayer
+
+    params = {**params, "mode": "average_inc_pad", "ignore_border": True}
+    padded = with_padding(reader, node, x, reached, 0.0)
+    means = reader.plan.add(f"{node.outputs[0]}_means", Pool2DLayer, padded, **params)
+    shares = [
+        _counted(size, extent, step, edges)
+        for size, extent, step, edges in zip(
+            x.shape[1:], params["pool_size"], params["stride"], reached, strict=True
+        )
+    ]
+    window = math.prod(params["pool_size"])
+    factors = window / np.outer(*shares)[None, None]
+    return scaled_and_moved(reader, node, means, factors)
+
+
+def _counted(size: int, extent: int, step: int, edges: tuple[int, int]) -> np.ndarray:
+    """How many pixels of the image each window along an axis has."""
+    firsts = np.arange(-edges[0], size + edges[1] - extent + 1, step)
+    return np.minimum(firsts + extent, size) - np.maximum(firsts, 0)
+
+
+def _pooled_as_images(reader: Any, node: Node, x: PlannedLayer) -> PlannedLayer:
+    """Pooling along at most two neighbouring axes, with the others joined to these."""
+    count = len(x.shape) - 1
+    if count < 1:
+        raise unsupported(node, f"pooling of {count} dimensions")
+    window, strides = (steps(node, name, count) for name in ("kernel_shape", "strides"))
+    pads = pads_of(node, x.shape[1:], window, strides)
+    idle = [
+        w == 1 and s == 1 and p == (0, 0) for w, s, p in zip(window, strides, pads, strict=True)
+    ]
+    pooled = [axis for axis in range(count) if not idle[axis]] or [0]
+    first, last = pooled[0], pooled[-1]
+    if last - first > 1:
+        raise unsupported(node, f"pooling of {count} dimensions")
+    channels, *sizes = x.shape
+    # The axes in front are as good as channels, those behind as good as columns.
+    between = sizes[first : last + 1] if last > first else [sizes[first], 1]
+    behind = math.prod(sizes[last + 1 :])
+    if last > first and behind > 1:
+        raise unsupported(node, f"pooling of {count} dimensions")
+    image = (channels * math.prod(sizes[:first]), between[0], between[1] * behind)
+    chosen = [first, last] if last > first else [first]
+    one = [] if last > first else [None]
+
+    def pair(values: Sequence[Any], alone: Any) -> list[Any]:
+        return [values[axis] for axis in chosen] + [alone for _ in one]
+
+    attributes = {
+        **node.attributes,
+        "kernel_shape": pair(window, 1),
+        "strides": pair(strides, 1),
+        "pads": [edge for side in zip(*pair(pads, (0, 0)), strict=True) for edge in side],
+        "auto_pad": "NOTSET",
+    }
+    attributes.pop("dilations", None)
+    _check_dilations(node)
+    value = f"{node.outputs[0]}_image"
+    images = reader.plan.add(value, ReshapeLayer, x, shape=([0], *image))
+    inner = replace(
+        node, inputs=[value], outputs=[f"{node.outputs[0]}_pooled"], attributes=attributes
+    )
+    reader.values[value] = images
+    y = _pooling(reader, inner)
+    rows, columns = y.shape[1:]
+    if last > first:
+        result = [*sizes[:first], rows, columns, *sizes[last + 1 :]]
+    else:
+        result = [*sizes[:first], rows, *sizes[first + 1 :]]
+    return reader.plan.add(node.outputs[0], ReshapeLayer, y, shape=([0], channels, *result))
 
 
 def _pooled_sizes(
@@ -137,18 +257,55 @@ def _pooled_globally(reader: Any, x: PlannedLayer, function: str, name: str) -> 
     return reader.plan.add(name, GlobalPoolLayer, x, pool_function=getattr(tensor, function))
 
 
+#: Reductions of functions of the values: what is applied in front, which reduction it is, and what
+#: is applied behind.
+_REDUCED = {
+    "ReduceL1": ("abs_", "ReduceSum", None),
+    "ReduceL2": ("sqr", "ReduceSum", "sqrt"),
+    "ReduceLogSum": (None, "ReduceSum", "log"),
+    "ReduceSumSquare": ("sqr", "ReduceSum", None),
+}
+
+
+@reads(*_REDUCED)
+def _reduction_of_functions(reader: Any, node: Node) -> PlannedLayer:
+    from theano import tensor
+
+    before, operator, after = _REDUCED[node.operator]
+    x, value = reader.layer(node, 0), node.outputs[0]
+    if before is not None:
+        function = getattr(tensor, before)
+        x = reader.plan.add(f"{value}_values", NonlinearityLayer, x, nonlinearity=function)
+    y = _reduced(reader, replace(node, operator=operator), x)
+    if after is None:
+        return y
+    return reader.plan.add(value, NonlinearityLayer, y, nonlinearity=getattr(tensor, after))
+
+
 @reads("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum")
 def _reduction(reader: Any, node: Node) -> PlannedLayer:
+    return _reduced(reader, node, reader.layer(node, 0))
+
+
+def _reduced(reader: Any, node: Node, x: PlannedLayer) -> PlannedLayer:
     from lasagne.layers import FeaturePoolLayer
     from theano import tensor
 
-    x = reader.layer(node, 0)
+    source, order = seen_through(x)
     rank = 1 + len(x.shape)
     axes = sorted(axes_of(node, given_axes(reader, node), rank))
     keep = bool(node.attributes.get("keepdims", 1))
     function = node.operator.removeprefix("Reduce").lower()
     if not axes or 0 in axes:
         raise unsupported(node, f"a reduction of the axes {axes}")
+    if source is not x and keep:
+        attributes = {**node.attributes, "axes": [order[axis] for axis in axes]}
+        inner = replace(node, inputs=node.inputs[:1], attributes=attributes)
+        return transposed(
+            reader, f"{node.outputs[0]}_turned", _reduced(reader, inner, source), order
+        )
+    if source is not x and sorted(order[axis] for axis in axes) == list(range(2, rank)):
+        x, axes = source, list(range(2, rank))  # the channels are what is left
     if axes == list(range(2, rank)):
         if not keep:
             return _pooled_globally(reader, x, function, node.outputs[0])
