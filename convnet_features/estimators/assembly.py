@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from ..network.build import Network
 from ..network.features import check_feature_layer, layer_names
+from ..network.inputs import Inputs
 from ..network.model import Model
 from ..network.on_demand import ImagesOnDemand
 from ..network.pixels import fits_float32
@@ -188,6 +189,10 @@ def _check_scaled(estimator: Any, data: TrainingData, scale: float) -> None:
     data.check_scaled(type(estimator).__name__, scale)
     for name in ("augment", "tta"):
         if getattr(estimator, name) is not None:
+            if isinstance(data.images, Inputs):
+                raise ValueError(
+                    f"{name} changes images, and X is the inputs of another network; leave it out."
+                )
             check_changeable(name, scale)
 
 
@@ -196,7 +201,7 @@ def _check_white(augment: Augmentation | None, tta: Any, data: TrainingData) -> 
 
     A dark batch would be brightened on another scale than a bright one.
     """
-    if isinstance(data.images, ImagesOnDemand):  # bytes, all of them
+    if isinstance(data.images, ImagesOnDemand | Inputs):  # bytes, all of them; or no images
         return
     views = tta if isinstance(tta, list | tuple) else [tta]
     for each in (augment, *(as_augment(view, "tta") for view in views if view is not None)):

@@ -23,6 +23,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from ..kernels.memory import empty_like
+from ..network.inputs import Inputs
 from ..training.callbacks.base import changes_training
 
 __all__ = ["cross_fitted_features"]
@@ -76,7 +77,7 @@ def cross_fitted_features(
         part = clone(fitted)
         vars(part).update(  # not all of them are parameters of a subclass
             target=like.kind,
-            input_shape=fitted.input_shape_,
+            input_shape=None if isinstance(images, Inputs) else fitted.input_shape_,
             data_format="channels_first",
             input_scale=fitted.input_scale_,
             warm_start=False,

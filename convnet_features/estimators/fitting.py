@@ -50,7 +50,10 @@ class Fitting(CallbackSupportMixin):
         X : array-like of shape (n_samples, n_features), (n_samples, height, width), \
                 (n_samples, channels, height, width) or (n_samples, height, width, channels)
             Images of any numeric dtype; lists of arrays, or of PIL's images, of one
-            size.
+            size. Where the layers begin with a recurrent layer or an embedding, X is
+            sequences: of shape (n_samples, n_steps, ...), or whole numbers. Where they
+            have several input layers, X has an array for each: a dictionary or a
+            DataFrame with their names, or a tuple in their order.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Classes (whole numbers, strings or booleans), floats to predict, or a
             0/1 matrix of labels.

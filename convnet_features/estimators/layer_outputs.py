@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..network.features import layer_names
 from ..network.model import Model
 from ..network.summary import network_summary
 from ..training.augmentation.seeding import views
-from ..validation import LARGEST_NUMBER, check_images, check_scaled_images
+from ..validation import LARGEST_NUMBER, check_samples, check_scaled_images
 from ..validation.layout import channels_first, describe
 from .assembly import check_changeable
 
@@ -99,7 +99,9 @@ class LayerOutputs:
         model = self._current_model()
         layer_names(model.network, name, "layer")
         compute, to_network, scale = model.function(name), model.to_network, model.input_scale
-        input_shape: Any = tuple(model.input_shape)
+        input_shape: Any = model.input_shape
+        if isinstance(input_shape, Mapping) or len(input_shape) != 3:
+            return lambda batch: model.outputs([name], self._images(batch))[0]
 
         def layer_output(batch: Any) -> np.ndarray:
             given = np.asarray(batch)
@@ -181,7 +183,7 @@ class LayerOutputs:
         return self._model
 
     def _images(self, X: Any) -> Any:
-        images, _ = check_images(self, X, self._model.input_shape, reset=False)  # type: ignore[arg-type]
+        images, _ = check_samples(self, X, self._model.input_shape, reset=False)
         check_scaled_images(type(self).__name__, images, self._model.input_scale)
         return images
 

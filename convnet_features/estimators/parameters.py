@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ..exceptions import NetworkError
 from ..network.presets import default_network
+from ..network.sequences import is_input, reads_sequences
 from ..network.spec import (
     LayerSpec,
     is_layer_argument,
@@ -131,6 +132,25 @@ class LayerParameters(BaseEstimator):
         else:
             specs = parse_layers(layers)
         return with_parameters(specs, params, self._settings())
+
+    def _declared_inputs(self) -> dict[str, tuple[int | None, ...] | None]:
+        """What the layers say of their inputs: the shape of a sample by the layer's name.
+
+        None leaves the shape to X. Layers that are a function say nothing.
+        """
+        specs = None if self.layers is None else _readable(self.layers)
+        inputs = [spec for spec in specs or [] if is_input(spec)]
+        if not inputs or inputs[0] is not (specs or [])[0]:
+            return {"input": None}
+        params = self._layer_params()
+        shapes = {
+            spec.name: params.get(f"{spec.name}_shape", spec.params.get("shape")) for spec in inputs
+        }
+        return {name: shape and tuple(shape[1:]) for name, shape in shapes.items()}
+
+    def _takes_sequences(self) -> bool:
+        """Whether the first layer reads rows of words or of steps, so that X is no images."""
+        return bool(self.layers) and reads_sequences(_readable(self.layers) or [])
 
     def _update_params(self) -> dict[str, Any]:
         """The arguments of the update rule, those that every rule has first."""

@@ -20,6 +20,7 @@ from ..files.safetensors import looks_like_safetensors, read_arrays, write_array
 from ..files.state_dicts import looks_like_state_dict, read_state_dict
 from ..network.build import Network
 from ..network.head import head
+from ..network.inputs import plain_shape
 from ..network.model import Model
 from ..network.sketch import sketched
 from ..network.state_dicts import (
@@ -267,7 +268,7 @@ def _by_position(values: Values) -> dict[str, np.ndarray]:
 def _described(model: Model) -> dict[str, Any]:
     """A description of a network's images and outputs."""
     return {
-        "input_shape": list(model.input_shape),
+        "input_shape": plain_shape(model.input_shape),
         "n_outputs": model.n_outputs,
         "target": model.target,
         "classes": model.classes,

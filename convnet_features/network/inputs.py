@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 
-__all__ = ["InputShape", "Inputs", "check_input_names", "check_integers"]
+__all__ = ["InputShape", "Inputs", "check_input_names", "check_integers", "plain_shape"]
 
 #: The shape of one sample; for several inputs, one by the name of each input layer.
 InputShape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
@@ -54,6 +54,13 @@ class Inputs:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of one sample of each."""
         return {name: tuple(array.shape[1:]) for name, array in self.arrays.items()}
+
+
+def plain_shape(input_shape: InputShape) -> Any:
+    """A shape of inputs as JSON has it."""
+    if isinstance(input_shape, Mapping):
+        return {name: list(shape) for name, shape in input_shape.items()}
+    return list(input_shape)
 
 
 def check_input_names(given: Iterable[str], wanted: Iterable[str]) -> None:

@@ -285,7 +285,16 @@ class Model:
 
     def to_network(self, images: Any) -> np.ndarray:
         """What a network of one input takes of `images`: themselves, or scaled float32."""
+        if len(self.network.inputs) > 1:
+            raise NetworkError(
+                "the network has several inputs ("
+                f"{', '.join(map(repr, self.network.inputs))}), and this takes images."
+            )
         return self.data(images)[0]
+
+    def arguments(self, batch: Any) -> list[np.ndarray]:
+        """What programs take of a batch: images, which are scaled already, or `data` of Inputs."""
+        return self.data(batch) if isinstance(batch, Inputs) else [batch]
 
     def data(self, images: Any) -> list[np.ndarray]:
         """What the network takes of `images`, or of several inputs: scaled float32, integers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,11 @@ def to_onnx(estimator: Any, X: Any = None, *, features: bool = True) -> onnx.Mod
     check_is_fitted(estimator)
     if isinstance(estimator._model, RuntimeModel):
         return onnx.load_model_from_string(estimator._model.contents)
+    shape = estimator._model.input_shape
+    several = isinstance(shape, Mapping)
+    if several or len(shape) != 3:
+        what = f"the inputs {', '.join(map(str, shape))}" if several else f"rows of {shape}"
+        raise ValueError(f"to_onnx writes networks of images, and this one takes {what}.")
     graph = GraphBuilder()
     graph.reserve("X", *_OUTPUTS)
     declared, dtype = _declared_input(estimator, X)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
 
 from ..kernels.threads import get_num_threads
+from ..network.inputs import Inputs
 from ..network.on_demand import ImagesOnDemand, in_order, one_ahead
 from ..network.pixels import to_network
 
@@ -21,12 +22,12 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    images : ndarray of shape (n_samples, n_channels, height, width)
+    images : ndarray of shape (n_samples, n_channels, height, width), or Inputs
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     weights : ndarray of shape (n_samples,), or None
     """
 
-    images: np.ndarray
+    images: Any
     targets: np.ndarray
     weights: np.ndarray | None
 
@@ -37,7 +38,7 @@ class Dataset:
 
     Attributes
     ----------
-    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
+    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width), or Inputs
         Of any numeric dtype; they become float32 batch by batch.
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     weights : ndarray of shape (n_samples,), or None
@@ -45,7 +46,7 @@ class Dataset:
         Which of them belong to this set.
     """
 
-    images: np.ndarray | ImagesOnDemand
+    images: np.ndarray | ImagesOnDemand | Inputs
     targets: np.ndarray
     weights: np.ndarray | None
     rows: np.ndarray
@@ -94,6 +95,8 @@ def iterate_batches(
         batch = Batch(data.images[chosen], data.targets[chosen], weights)
         if augment is not None:
             batch = augment(batch._replace(images=own_copy(batch.images)), number)
+        if isinstance(batch.images, Inputs):
+            return batch  # which the network converts, who knows what each of them is
         return batch._replace(images=to_network(batch.images, scale))
 
     n_batches = -(-len(rows) // batch_size)

@@ -39,7 +39,9 @@ def evaluate(
     size = min(model.slice_size, max(1, len(data)))
     for images, target, weight in iterate_batches(data, size, model.input_scale, None):
         generators = model.streams(program.n_generators)
-        loss, prediction = program.function(images, target, *model.values, *generators)
+        loss, prediction = program.function(
+            *model.arguments(images), target, *model.values, *generators
+        )
         losses.append(loss)
         predictions.append(prediction)
         targets.append(target)

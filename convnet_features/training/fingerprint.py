@@ -16,6 +16,7 @@ import numpy as np
 from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning
 from ..identity import UnknownIdentityError, array_identity, identity
+from ..network.inputs import Inputs
 from ..network.on_demand import ImagesOnDemand
 from .batches import Dataset
 from .callbacks.base import changes_training
@@ -106,7 +107,9 @@ def _of_data(data: Dataset | None, of_array: Callable[[Any], str]) -> str:
     """The hash of the arrays as they lie in memory, and of the rows that are looked at."""
     if data is None:
         return identity(None)
-    arrays = [data.images, data.targets, data.rows]
+    images = data.images
+    inputs = [*images.arrays.values()] if isinstance(images, Inputs) else [images]
+    arrays = [*inputs, data.targets, data.rows]
     arrays += [] if data.weights is None else [data.weights]
     return identity([of_array(each) for each in arrays])
 

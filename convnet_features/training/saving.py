@@ -18,6 +18,7 @@ import numpy as np
 
 from ..exceptions import FileFormatError
 from ..files.safetensors import read_arrays, write_arrays
+from ..network.inputs import plain_shape
 from ..network.transfer import finite_float32
 from .state import TrainingState
 
@@ -62,7 +63,7 @@ def _notes(
     return {
         "kind": "checkpoint",
         "version": _VERSION,
-        "input_shape": list(model.input_shape),
+        "input_shape": plain_shape(model.input_shape),
         "n_outputs": model.n_outputs,
         "target": model.target,
         "classes": model.classes,

@@ -327,11 +327,13 @@ class Trainer:
 
     def _train_on(self, batch: Batch) -> float:
         """One update of the parameters; the batch's loss before it."""
-        data = [each for each in batch if each is not None]
+        images, *others = batch
+        inputs = self.model.arguments(images)
+        data = [*inputs, *(each for each in others if each is not None)]
         loss = self._step(data, self.settings.strengths(), self.generators)
         if not (math.isfinite(loss) and self._step.is_sound()):
             self._step.fetch()
-            raise self._divergence(loss, batch[0])
+            raise self._divergence(loss, inputs)
         return loss
 
     def _tell_of_batch(self, loss: float) -> bool:
@@ -390,7 +392,7 @@ class Trainer:
             model.network, objective, model.target, self._n_outputs, model.engine
         )
 
-    def _divergence(self, loss: float = 0.0, images: np.ndarray | None = None) -> DivergenceError:
+    def _divergence(self, loss: float = 0.0, images: Any = None) -> DivergenceError:
         where = f"epoch {self.epoch}, batch {self.batch}"
         return divergence(where, self.model, loss, images, self.learning_rate)
 

@@ -8,6 +8,7 @@ from .images import (
     infer_input_shape,
     largest_pixel,
 )
+from .inputs import check_samples
 from .targets import Targets, encode_targets, most_probable
 from .training_data import (
     FEATURES_IN,
@@ -22,6 +23,7 @@ __all__ = [
     "TrainingData",
     "automatic_input_scale",
     "check_images",
+    "check_samples",
     "check_scaled_images",
     "check_training_data",
     "encode_targets",

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_n_features, validate_data
 
 from ..kernels.magnitude import magnitude
 from ..kernels.memory import empty
+from ..network.inputs import Inputs
 from ..network.on_demand import ImagesOnDemand
 from .layout import channels_first, describe, gathered, holds_pictures, warn_of_colours
 
@@ -112,8 +113,10 @@ def _check_on_demand(
     return X, (channels, height, width)
 
 
-def largest_pixel(images: np.ndarray | ImagesOnDemand) -> float:
+def largest_pixel(images: np.ndarray | ImagesOnDemand | Inputs) -> float:
     """The largest absolute value; of images on demand, which are not read, an upper bound."""
+    if isinstance(images, Inputs):
+        return max(magnitude(array) for array in images.arrays.values())
     if isinstance(images, ImagesOnDemand):
         return float(np.iinfo(images.dtype).max)
     return magnitude(images)
@@ -163,7 +166,9 @@ def _strange(values: np.ndarray) -> str:
     return "infinity" if math.isinf(largest) else f"{largest:g}"
 
 
-def check_scaled_images(name: str, images: np.ndarray | ImagesOnDemand, scale: float) -> None:
+def check_scaled_images(
+    name: str, images: np.ndarray | ImagesOnDemand | Inputs, scale: float
+) -> None:
     """Check that pixels times `scale` are numbers of float32.
 
     Raises
@@ -295,7 +300,7 @@ def _as_images(name: str, X: np.ndarray, input_shape: tuple[int, ...]) -> np.nda
 
 
 def automatic_input_scale(
-    images: np.ndarray | ImagesOnDemand, weights: np.ndarray | None = None
+    images: np.ndarray | ImagesOnDemand | Inputs, weights: np.ndarray | None = None
 ) -> float:
     """The power of two that pixels are multiplied by, so that their scale does not matter.
 
@@ -305,8 +310,9 @@ def automatic_input_scale(
 
     Parameters
     ----------
-    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
-        A thousand of them, evenly spaced, are looked at.
+    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width), or Inputs
+        A thousand of them, evenly spaced, are looked at. Inputs that are no images may mean
+        anything, and stay as they are.
     weights : ndarray of shape (n_samples,), optional
         How often each counts.
 
@@ -314,6 +320,8 @@ def automatic_input_scale(
     -------
     float
     """
+    if isinstance(images, Inputs):
+        return 1.0
     every = max(1, len(images) // SAMPLE)
     sample = images[::every][:SAMPLE]
     # Pixels are divided by the largest first: float64 might not hold the squares of very large or

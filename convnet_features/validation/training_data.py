@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..network.inputs import Inputs, InputShape
 from ..network.on_demand import ImagesOnDemand
-from .images import check_images, check_scaled_images
+from .images import check_scaled_images
+from .inputs import check_samples
 from .targets import Targets, encode_targets
 from .weights import check_sample_weight, product_of_weights, weights_of_classes
 
@@ -26,12 +28,12 @@ class TrainingData:
 
     Attributes
     ----------
-    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width)
+    images : ndarray or ImagesOnDemand, of shape (n_samples, n_channels, height, width), or Inputs
         Of X's own dtype. Samples of weight 0 are not among them.
-    all_images : ndarray or ImagesOnDemand, of shape (n_rows, n_channels, height, width)
+    all_images : ndarray or ImagesOnDemand, of shape (n_rows, n_channels, height, width), or Inputs
         With the samples of weight 0.
-    input_shape : (int, int, int)
-        (channels, height, width).
+    input_shape : (int, int, int), tuple or dict
+        (channels, height, width); of other inputs, the shape of a sample.
     targets : Targets
     weights : ndarray of shape (n_samples,), or None
         float64, all positive.
@@ -41,13 +43,13 @@ class TrainingData:
         What to validate with, of this size of images and in this encoding.
     """
 
-    images: np.ndarray | ImagesOnDemand
-    all_images: np.ndarray | ImagesOnDemand
-    input_shape: tuple[int, int, int]
+    images: np.ndarray | ImagesOnDemand | Inputs
+    all_images: np.ndarray | ImagesOnDemand | Inputs
+    input_shape: Any
     targets: Targets
     weights: np.ndarray | None
     features_in: dict[str, Any]
-    validation: tuple[np.ndarray | ImagesOnDemand, Targets] | None = None
+    validation: tuple[np.ndarray | ImagesOnDemand | Inputs, Targets] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -112,8 +114,8 @@ def check_training_data(
     taken = _stand_in(estimator, {})
     if reset:
         vars(taken).pop("feature_names_in_", None)
-    expected = estimator.input_shape if reset else estimator.input_shape_
-    images, input_shape = check_images(taken, X, expected, reset=reset)
+    expected: InputShape | None = estimator.input_shape if reset else estimator.input_shape_
+    images, input_shape = check_samples(taken, X, expected, reset=reset)
     all_images = images
     weights = check_sample_weight(images, sample_weight)
     counts = None if weights is None or np.ptp(weights) == 0 else weights
@@ -135,7 +137,7 @@ def check_training_data(
 
 def _validation_data(
     estimator: Any, data: TrainingData, X: Any, y: Any
-) -> tuple[np.ndarray | ImagesOnDemand, Targets] | None:
+) -> tuple[np.ndarray | ImagesOnDemand | Inputs, Targets] | None:
     """X and y to validate with, as `data` has them; None if there are none."""
     if X is None and y is None:
         return None
@@ -145,7 +147,7 @@ def _validation_data(
     taken = _stand_in(estimator, data.features_in)
     kind, name = data.targets.kind, type(estimator).__name__
     with _errors_of_validation():
-        images, _ = check_images(taken, X, data.input_shape, reset=False)
+        images, _ = check_samples(taken, X, data.input_shape, reset=False)
         return images, encode_targets(name, y, kind, len(images), like=data.targets)
 
 
