@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from ..caller import users_level
 from ..exceptions import BadImagesError, ConvNetFeaturesWarning
 from ..kernels.memory import empty
 from ..kernels.threads import get_num_threads
-from .decoding import Decoder
+from .decoding import Decoder, of_nothing
 from .pictures import name_of
 from .pillow import pillow
 
@@ -68,7 +69,7 @@ def decode_all(
             raise
         except Exception as error:  # of whatever kind: files from strangers bring all of them
             pixels[place] = decoder.blank()
-            return row, name_of(source, row), _reason(error)
+            return row, name_of(source, row), _reason(error, source)
         return None
 
     n_threads = get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs)
@@ -91,11 +92,11 @@ def _in_turn(work: Callable[[int], Any], count: int, n_threads: int) -> Iterator
             yield from done
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, source: Any) -> str:
     if isinstance(error, pillow().UnidentifiedImageError):
         return "no image in a format that is read"
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+    if isinstance(error, FileNotFoundError) and isinstance(source, str | os.PathLike):
+        return of_nothing(source)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, ValueError | OSError) and str(error):

@@ -20,9 +20,17 @@ from .colour import in_mode, plain, shown
 from .depth import Scales, from_array
 from .geometry import place
 from .limits import LARGE, check_decoded, check_size, decoded_bytes, one_large_at_a_time
-from .pillow import formats, pillow
+from .pillow import SUFFIXES, formats, pillow
 
-__all__ = ["CHANNELS", "NOTHING", "NO_FILE", "Decoder", "fingerprint", "is_seekable", "read_whole"]
+__all__ = [
+    "CHANNELS",
+    "NO_FILE",
+    "Decoder",
+    "fingerprint",
+    "is_seekable",
+    "of_nothing",
+    "read_whole",
+]
 
 #: The channels of each mode, by name.
 CHANNELS = {
@@ -65,6 +73,15 @@ ICON = b"\0\0\1\0"
 #: What is said of paths that lead to something else than a file, and of those that lead nowhere.
 NO_FILE = "it is a folder, or another thing that is no file"
 NOTHING = "there is no such file"
+#: What is said of files that were opened as text, and of names that are bytes.
+TEXT = "it was opened as text; open it with mode 'rb'"
+NAME = "it seems to be the name of a file; give it as text: os.fsdecode(name)"
+LONGEST_NAME = 4096
+#: What is said of addresses, and of names that a shell would expand.
+ADDRESS = (
+    "it is an address; give the bytes of what is there: urllib.request.urlopen(address).read()"
+)
+HOME = "there is no such file: ~ stays as it is; give os.path.expanduser(path)"
 
 #: Open files and PIL's images are read by one thread at a time: they have a position.
 _reading = new_lock()
@@ -230,10 +247,23 @@ def _identified(file: Any) -> Any:
     try:
         return pillow().open(file, formats=known)
     except pillow().UnidentifiedImageError:
+        if _is_name(file):
+            raise ValueError(NAME) from None
         kind = BRANDS.get(start[8:]) if start[4:8] == b"ftyp" else None
         if kind is None or kind in known:
             raise
         raise ValueError(PLUGINS[kind]) from None
+
+
+def _is_name(file: Any) -> bool:
+    """Whether bytes that are no image look like the name of one.
+
+    Whether there is such a file isn't looked at: strangers must not find out what a server has.
+    """
+    if not isinstance(file, io.BytesIO) or file.getbuffer().nbytes > LONGEST_NAME:
+        return False
+    endings = tuple(ending.encode() for each in SUFFIXES.values() for ending in each)
+    return file.getvalue().lower().endswith(endings)
 
 
 @contextlib.contextmanager
@@ -259,8 +289,16 @@ def _opened(source: Any) -> Iterator[tuple[Any, int]]:
     else:
         contents = read_whole(source) if hasattr(source, "read") else bytes(source)
     if not isinstance(contents, bytes):
-        raise ValueError("it was opened as text; open it with mode 'rb'")
+        raise ValueError(TEXT)
     yield io.BytesIO(contents), len(contents)
+
+
+def of_nothing(path: Any) -> str:
+    """What is said of a path that leads nowhere."""
+    name = os.fsdecode(path)
+    if "://" in name or name.startswith("data:"):
+        return ADDRESS
+    return HOME if name.startswith("~") else NOTHING
 
 
 def is_seekable(file: Any) -> bool:
@@ -269,7 +307,15 @@ def is_seekable(file: Any) -> bool:
 
 
 def read_whole(file: Any) -> Any:
-    """All of an open file, whatever was read of it before."""
+    """All of an open file, whatever was read of it before.
+
+    Raises
+    ------
+    ValueError
+        If it was opened as text.
+    """
+    if isinstance(file, io.TextIOBase):
+        raise ValueError(TEXT)
     with _reading:
         if is_seekable(file):
             file.seek(0)

@@ -115,7 +115,9 @@ class LazyImages(ImagesOnDemand):
                 raise IndexError(f"{self!r} has 4 axes, and the index {key!r} has more")
             return chosen
         if isinstance(chosen, LazyImages):
-            return np.asarray(chosen)[(slice(None), *others)]
+            # As in NumPy, an array of rows goes along with arrays behind it, one by one.
+            rows = slice(None) if isinstance(first, slice) else np.arange(len(chosen))
+            return np.asarray(chosen)[(rows, *others)]
         return chosen[tuple(others)]
 
     def _row(self, key: Any) -> np.ndarray:

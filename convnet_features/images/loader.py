@@ -23,7 +23,7 @@ from ..validation.layout import is_file, is_picture
 from .batch import Bad, decode_all, report
 from .cache import Cache
 from .colour import background_colour
-from .decoding import CHANNELS, NO_FILE, NOTHING, Decoder, is_seekable, read_whole
+from .decoding import CHANNELS, NO_FILE, Decoder, is_seekable, of_nothing, read_whole
 from .depth import whites
 from .lazy import LazyImages
 from .pictures import name_of, pictures
@@ -360,7 +360,7 @@ def _is_stream(source: Any) -> bool:
 def _missing(sources: Sequence[Any]) -> Bad:
     """Paths that lead to no file."""
     return [
-        (row, name_of(each, row), NO_FILE if os.path.exists(each) else NOTHING)
+        (row, name_of(each, row), NO_FILE if os.path.exists(each) else of_nothing(each))
         for row, each in enumerate(sources)
         if isinstance(each, str | os.PathLike) and not os.path.isfile(each)
     ]

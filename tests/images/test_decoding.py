@@ -214,6 +214,46 @@ NO_PICTURES = {
 }
 
 
+NAMES = {
+    b"/etc/none.JPG": "it seems to be the name of a file; give it as text: os.fsdecode(name)",
+    "https://example.org/a.jpg": "it is an address; give the bytes of what is there: "
+    "urllib.request.urlopen(address).read()",
+    "data:image/png;base64,AAAA": "it is an address; give the bytes of what is there: "
+    "urllib.request.urlopen(address).read()",
+    "~/none.jpg": "there is no such file: ~ stays as it is; give os.path.expanduser(path)",
+    "none.jpg": "there is no such file",
+    b"none": "no image in a format that is read",
+}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_lead_nowhere(name, lazy):
+    with pytest.raises(BadImagesError) as caught:
+        np.asarray(as_it_is(lazy=lazy).transform([name]))
+    assert [reason for _, _, reason in caught.value.bad] == [NAMES[name]]
+
+
+def test_bytes_do_not_tell_which_files_there_are(tmp_path):
+    """An upload of a name is answered alike whether the file is there or not."""
+    path = tmp_path / "secret"
+    path.write_bytes(b"")
+    reasons = []
+    for name in (path, tmp_path / "none"):
+        with pytest.raises(BadImagesError) as caught:
+            as_it_is().transform([os.fsencode(name)])
+        reasons.append(caught.value.bad[0][2])
+    assert reasons == ["no image in a format that is read"] * 2
+
+
+def test_a_file_that_was_opened_as_text(tmp_path):
+    path = tmp_path / "image.jpg"
+    path.write_bytes(saved(Image.fromarray(scene()), "JPEG"))
+    with open(path, encoding="utf-8") as file, pytest.raises(BadImagesError) as caught:
+        as_it_is().transform([file])
+    assert caught.value.bad[0][2] == "it was opened as text; open it with mode 'rb'"
+
+
 @pytest.mark.parametrize("kind", NO_PICTURES)
 def test_what_is_no_picture(kind):
     source, reason = NO_PICTURES[kind]

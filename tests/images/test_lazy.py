@@ -118,7 +118,21 @@ def test_rows(kind, lazy, full, decoded):
 
 
 @pytest.mark.parametrize(
-    "key", [3, -1, np.int64(2), (3, 1), (slice(4), 0), (..., 0), ([1, 2], slice(None), 3, 4)]
+    "key",
+    [
+        3,
+        -1,
+        np.int64(2),
+        (3, 1),
+        (slice(4), 0),
+        (..., 0),
+        ([1, 2], slice(None), 3, 4),
+        ([3, 1], [0, 2]),
+        ([3, 1], slice(None), [0, 2]),
+        (np.arange(N) % 10 == 0, [0, 2, 1]),
+        (slice(2), [0, 2]),
+        ([3, 1], ..., [0, 2]),
+    ],
 )
 def test_other_axes_are_read(key, lazy, full):
     np.testing.assert_array_equal(lazy[key], full[key])
