@@ -162,6 +162,51 @@ class RandomStreams:
         )
         return pt.argsort(keys, axis=-1).astype(dtype)
 
+    @within_scope
+    def choice(
+        self,
+        size: Any = None,
+        a: Any = 2,
+        replace: bool = True,
+        p: Any = None,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        **ignored: Any,
+    ) -> Variable:
+        """Entries of the vector `a`, or integers below the number `a`, with probabilities `p`.
+
+        Without replacement no place of `a` is drawn twice.
+        """
+        shape, ndim = _shape(() if size is None else size, ndim)
+        values = pt.as_tensor_variable(a)
+        if values.ndim > 1:
+            raise ValueError(f"choice: a must be a number or a vector; it has {values.ndim} axes.")
+        n = values if values.ndim == 0 else values.shape[0]
+        if replace:
+            unit = self._draw(draws.uniform, shape, 0.0, 1.0, dtype="float64", ndim=ndim)
+            if p is None:
+                chosen = pt.floor(unit * n)
+            else:
+                # The last bound is left out: rounding must not let a draw fall behind it.
+                bounds = pt.cumsum(pt.as_tensor_variable(p))[:-1]
+                chosen = pt.sum(pt.shape_padright(unit) >= bounds, axis=-1)
+        else:
+            unit = self._draw(draws.uniform, [n], 0.0, 1.0, dtype="float64", ndim=1)
+            # Who waits for the shortest time, at the rate of its probability, is drawn first.
+            waiting = -pt.log1p(-unit) / (1.0 if p is None else pt.as_tensor_variable(p))
+            count = pt.prod(pt.stack(list(shape))) if ndim else 1
+            chosen = pt.argsort(waiting)[:count].reshape(tuple(shape), ndim=ndim)
+        chosen = pt.cast(chosen, "int64")
+        return chosen.astype(dtype) if values.ndim == 0 else values[chosen]
+
+    @within_scope
+    def shuffle_row_elements(self, input: Any) -> Variable:
+        """The entries of each row (along the last axis) in a random order of its own."""
+        rows = pt.as_tensor_variable(input)
+        size = [rows.shape[axis] for axis in range(rows.ndim - 1)]
+        order = self.permutation(size=size, n=rows.shape[-1], ndim=rows.ndim - 1)
+        return pt.take_along_axis(rows, order, axis=-1)
+
     def _draw(self, kind: Callable[..., Any], shape: Any, *parameters: Any, **options: Any) -> Any:
         generator = pytensor.shared(self._next_generator())
         following, values = kind(generator, shape, *parameters, **options)

@@ -92,7 +92,9 @@ _NO_C = "nothing here is compiled by a C compiler"
 # theano
 
 _THEANO: dict[str, Entry] = {
-    **_modules("compile gof gradient ifelse printing sandbox scalar scan_module tensor updates"),
+    **_modules(
+        "compile gof gpuarray gradient ifelse printing sandbox scalar scan_module tensor updates"
+    ),
     **_ours("functions", "function shared clone In Param"),
     **_ours("loops", "scan map reduce foldl foldr"),
     **_pytensor("pytensor", "Out"),
@@ -107,6 +109,7 @@ _THEANO: dict[str, Entry] = {
     "Print": PyTensor("pytensor.printing"),
     "SharedVariable": PyTensor("pytensor.compile.sharedvalue"),
     **_ours("tensor", "TensorType Variable"),
+    "OrderedUpdates": Ours("updates"),
     "as_op": PyTensor("pytensor.compile.ops", "wrap_py"),
     "dot": Ours("tensor"),
     "pp": PyTensor("pytensor.printing", "pprint"),
@@ -160,7 +163,7 @@ bincount scalar_from_tensor
 _TENSOR: dict[str, Entry] = {
     **_modules(
         "basic blas elemwise extra_ops nlinalg nnet shared_randomstreams sharedvar signal slinalg "
-        "subtensor type"
+        "subtensor type xlogx"
     ),
     **_pytensor("pytensor.tensor", _CONSTRUCTORS),
     **_pytensor("pytensor.tensor", _ELEMENTWISE),
@@ -173,8 +176,8 @@ _TENSOR: dict[str, Entry] = {
     **_pytensor("numpy", "e inf nan newaxis pi"),
     **_ours(
         "tensor",
-        "TensorType TensorVariable addbroadcast batched_dot clip cumsum dot flatten max_and_argmax "
-        "patternbroadcast stack tensor to_one_hot unbroadcast",
+        "TensorType TensorVariable Variable addbroadcast batched_dot clip cumsum dot flatten "
+        "max_and_argmax patternbroadcast stack tensor to_one_hot unbroadcast",
     ),
     "Dot": PyTensor("pytensor.tensor.math"),
     "Elemwise": PyTensor("pytensor.tensor.elemwise"),
@@ -260,6 +263,20 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     },
     "theano.gof.op": {**_pytensor("pytensor.graph.op", "Op")},
     "theano.gof.utils": {**_pytensor("pytensor.graph.utils", "MethodNotDefined")},
+    "theano.gpuarray": {
+        "pygpu_activated": Value(False),
+        "dnn": Module(),
+        **_unsupported("GpuArrayType basic_ops blas fft type use", _NO_GPU),
+    },
+    "theano.gpuarray.dnn": {
+        "dnn_available": Ours("cuda"),
+        "dnn_present": Ours("cuda", "dnn_available"),
+        **_unsupported(
+            "dnn_batch_normalization_test dnn_batch_normalization_train dnn_conv dnn_conv3d "
+            "dnn_gradinput dnn_gradweight dnn_pool dnn_spatialtf GpuDnnSoftmax",
+            _NO_GPU,
+        ),
+    },
     "theano.gradient": {
         **_pytensor(
             "pytensor.gradient",
@@ -384,13 +401,13 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         "TensorVariable": Ours("tensor"),
         "TensorConstant": PyTensor("pytensor.tensor.variable"),
     },
-    "theano.updates": {"OrderedUpdates": PyTensor("collections", "OrderedDict")},
+    "theano.tensor.xlogx": _ours("tensor", "xlogx xlogy0"),
+    "theano.updates": {"OrderedUpdates": Ours("updates")},
 }
 
 #: Modules of Theano's that cannot be imported, with everything below them, and why.
 MISSING_MODULES: Mapping[str, str] = {
     "theano.d3viz": "PyTensor's own is at pytensor.d3viz",
-    "theano.gpuarray": _NO_GPU,
     "theano.sandbox.cuda": _NO_GPU,
     "theano.sandbox.gpuarray": _NO_GPU,
     "theano.sparse": "PyTensor's own sparse tensors are at pytensor.sparse",

@@ -31,6 +31,8 @@ __all__ = [
     "tensor",
     "to_one_hot",
     "unbroadcast",
+    "xlogx",
+    "xlogy0",
 ]
 
 
@@ -78,7 +80,10 @@ class TensorVariable(metaclass=_Alias):
 
 
 class TensorType(metaclass=_Alias):
-    """A type of tensors, as ``theano.tensor.TensorType(dtype, broadcastable)``."""
+    """A type of tensors, as ``theano.tensor.TensorType(dtype, broadcastable)``.
+
+    Gradients are dense: ``sparse_grad=True`` changes how long they take, and not their values.
+    """
 
     @staticmethod
     def _matches(value: Any) -> bool:
@@ -86,7 +91,11 @@ class TensorType(metaclass=_Alias):
 
     @staticmethod
     def _make(
-        dtype: str, broadcastable: Sequence[bool], name: str | None = None, **kwargs: Any
+        dtype: str,
+        broadcastable: Sequence[bool],
+        name: str | None = None,
+        sparse_grad: bool = False,
+        **kwargs: Any,
     ) -> Any:
         return mark_type(pt.TensorType(dtype, _static_shape(broadcastable), name=name, **kwargs))
 
@@ -192,3 +201,15 @@ def batched_dot(a: Any, b: Any) -> PyTensorVariable:
 def matrix_dot(*matrices: Any) -> PyTensorVariable:
     """The product of matrices, from left to right."""
     return functools.reduce(pt.dot, matrices)
+
+
+def xlogx(x: Any) -> PyTensorVariable:
+    """``x * log(x)``, which is 0 where `x` is, as is its gradient there."""
+    return xlogy0(x, x)
+
+
+@within_scope
+def xlogy0(x: Any, y: Any) -> PyTensorVariable:
+    """``x * log(y)``, which is 0 where `x` is, whatever `y` is."""
+    x, y = pt.as_tensor_variable(x), pt.as_tensor_variable(y)
+    return x * pt.log(pt.switch(pt.eq(x, 0), 1, y))

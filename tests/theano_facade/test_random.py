@@ -144,3 +144,37 @@ def test_dropout_scales_what_it_keeps():
     values = output.eval({x: np.ones((100, 300), "float32")})
     assert set(np.unique(values)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
     assert abs(values.mean() - 1) < 0.02
+
+
+def test_choices_with_replacement(streams):
+    values = draw(streams(1), "choice", (300, 200), a=5)
+    assert values.dtype == "int64"
+    np.testing.assert_allclose(np.bincount(values.ravel()) / values.size, 0.2, atol=0.01)
+    p = [0.5, 0.0, 0.2, 0.3]
+    chosen = draw(streams(1), "choice", (300, 200), a=[1.5, 2.5, 3.5, 4.5], p=p)
+    shares = [(chosen == each).mean() for each in (1.5, 2.5, 3.5, 4.5)]
+    np.testing.assert_allclose(shares, p, atol=0.01)
+    assert draw(streams(1), "choice", a=3).shape == ()
+
+
+def test_choices_without_replacement(streams):
+    everything = draw(streams(1), "choice", (3, 4), a=12, replace=False)
+    assert everything.shape == (3, 4)
+    np.testing.assert_array_equal(np.sort(everything.ravel()), np.arange(12))
+    # The first of two: with the probability that it has.
+    stream, p = streams(2), np.array([0.7, 0.2, 0.1])
+    first = theano.function([], stream.choice((2,), a=3, replace=False, p=p)[0])
+    shares = np.bincount([first() for _ in range(1000)], minlength=3) / 1000
+    np.testing.assert_allclose(shares, p, atol=0.05)
+    with pytest.raises(ValueError, match="a must be a number or a vector; it has 2 axes"):
+        streams(1).choice((2,), a=np.eye(2))
+
+
+def test_rows_are_shuffled_each_by_itself(streams):
+    rows = np.arange(2 * 3 * 50).reshape(2, 3, 50)
+    x = T.ltensor3()
+    shuffle = theano.function([x], streams(1).shuffle_row_elements(x))
+    shuffled = shuffle(rows)
+    np.testing.assert_array_equal(np.sort(shuffled, -1), rows)
+    assert len({tuple(row % 50) for row in shuffled.reshape(6, 50)}) == 6
+    assert not np.array_equal(shuffle(rows), shuffled)

@@ -73,6 +73,24 @@ def test_a_function_keeps_its_name_where_a_module_shares_it():
     assert theano.ifelse.ifelse is not None
 
 
+def test_there_is_no_gpu_to_ask():
+    """Scripts of 2016 to 2018 ask first."""
+    from theano.gpuarray import dnn
+
+    assert theano.gpuarray.pygpu_activated is False
+    assert dnn.dnn_available() is False
+    assert dnn.dnn_present() is False
+    with pytest.raises(AttributeError, match=r"dnn_conv is not part .*there is no CUDA here"):
+        _ = dnn.dnn_conv
+
+
+def test_names_of_2016():
+    x = theano.tensor.dvector()
+    assert isinstance(x, theano.tensor.Variable)
+    sparse = theano.tensor.TensorType("float32", (False, True), sparse_grad=True)
+    assert sparse == theano.tensor.TensorType("float32", (False, True))
+
+
 def test_imports_of_2015():
     code = """
 from theano import function, shared, config, tensor

@@ -138,3 +138,13 @@ class TestProductsThatDoNotFit:
         w = theano.shared(np.ones((3, 3), "float32"))
         with pytest.raises(ValueError, match=r"\(4,\)"):
             theano.function([x], T.dot(x, w) + b)(np.ones((2, 3), "float32"))
+
+
+def test_logarithms_of_nothing():
+    x, y = T.dvectors("x", "y")
+    entropy = T.xlogx.xlogx(x)
+    values = theano.function([x], [entropy, theano.grad(entropy.sum(), x)])([0.0, 0.5, 2.0])
+    np.testing.assert_allclose(values[0], [0, -np.log(2) / 2, 2 * np.log(2)])
+    np.testing.assert_allclose(values[1], [0, 1 - np.log(2), 1 + np.log(2)])
+    products = theano.function([x, y], T.xlogx.xlogy0(x, y))([0.0, 0.0, 3.0], [0.0, -1.0, 2.0])
+    np.testing.assert_allclose(products, [0, 0, 3 * np.log(2)])
