@@ -691,7 +691,7 @@ FUNCTIONS = (
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_functions_equal_closed_forms(kernels, stage, dtype):
     x = np.array([[-80, -9, -2.7, -1, -0.3, 0.1, 0.6, 2.2, 3.7, 11, 80]], dtype).T
-    kernel, w = kernels.stack((DenseStage(bias=False), stage)), np.ones((1, 1), dtype)
+    kernel, w = chain(kernels, (DenseStage(bias=False), stage)), np.ones((1, 1), dtype)
     right = reference.function(x, stage.function, stage.alpha, stage.beta)
     y, workspace = kernel.forward_training(x, [w])
     for found in (y, kernel.forward(x, [w]), kernel.prepare([w])(x)):

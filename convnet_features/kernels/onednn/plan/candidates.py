@@ -126,6 +126,11 @@ def _needs_little_memory(case: Case) -> bool:
     return Winograd(case.tiling, case.machine.registers, (0, 0)).scratch(1) <= thresholds.SCRATCH
 
 
+def _filters_stay_near(case: Case) -> bool:
+    kernel = Winograd(case.tiling, case.machine.registers, (0, 0))
+    return 4 * kernel.u_size <= thresholds.FILTERS
+
+
 def _sums_stay_near(case: Case) -> bool:
     kernel = WinogradGradient(case.tiling, 1, case.machine.registers, (0, 0))
     return kernel.scratch(1) <= thresholds.SCRATCH and 4 * kernel.sums_size <= thresholds.SUMS
@@ -200,6 +205,7 @@ WINOGRAD = Candidate(
         ),
         *FILTERABLE,
         Requirement("at most {SCRATCH:,} bytes of scratch memory a thread", _needs_little_memory),
+        Requirement("filters that become at most {FILTERS:,} bytes", _filters_stay_near),
         WORTH,
         GENERATES,
     ),

@@ -7,6 +7,7 @@ use, so that tests can set them.
 from __future__ import annotations
 
 __all__ = [
+    "FILTERS",
     "IN_TRAINING",
     "LARGEST_ARRAY",
     "LARGEST_STEP",
@@ -48,6 +49,11 @@ SHARE = 0.65
 #: 1.2 MiB differ by a tenth in time; images so wide that one row of tiles takes more are left to
 #: oneDNN.
 SCRATCH = 4 << 20
+#: Bytes that filters may become for Winograd's algorithm: they are gone through once a turn of
+#: tiles, and beyond this come from memory each time. On one thread of a processor with 2 MiB of L2
+#: cache, of oneDNN's time (1 and 8 images): 128 channels at 28×28, 1.0 MiB, 0.69 and 0.85; 192 at
+#: 14×14, 2.3 MiB, 1.3 and 1.2; 256 at 14×14, 4 MiB, 1.45 and 1.45; 512 at 7×7, 16 MiB, 4.1 and 3.9.
+FILTERS = 2 << 20
 #: Bytes of a filters' gradient, product by product: it is gone through once a turn, and beyond this
 #: would go through memory (64 to 128 channels at 16×16, 0.5 MB: 12.1 ms for oneDNN's 22.4).
 SUMS = 3 << 19

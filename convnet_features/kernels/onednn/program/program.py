@@ -59,7 +59,7 @@ class Constants:
 
     def __init__(self, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         self.arrays = arrays or {}
-        self._made: list[tuple[np.ndarray, MemoryDesc, MemoryDesc, np.ndarray]] = []
+        self._made: list[tuple[np.ndarray, MemoryDesc, MemoryDesc, int, np.ndarray]] = []
 
     def laid_out(
         self,
@@ -67,13 +67,14 @@ class Constants:
         before: MemoryDesc,
         after: MemoryDesc,
         make: Callable[[], np.ndarray],
+        by: int = 0,
     ) -> np.ndarray:
-        """`array` in another layout, made at the first call."""
+        """`array` in another layout, made at the first call, `by` a routine at that address."""
         # Threads may add to it meanwhile, and at worst make the same twice.
-        for known, old, new, made in tuple(self._made):
-            if known is array and old == before and new == after:
+        for known, old, new, made_by, made in tuple(self._made):
+            if known is array and old == before and new == after and made_by == by:
                 return made
-        self._made.append((array, before, after, made := make()))
+        self._made.append((array, before, after, by, made := make()))
         return made
 
 
@@ -200,6 +201,32 @@ class Program:
                 return self.constant(self._layouts.laid_out(array, value.desc, desc, make), desc)
         result = self.temporary(desc)
         self.reorder_into(value, result)
+        return result
+
+    def prepared(self, routine: Routine, w: Value, wanted: MemoryDesc, desc: MemoryDesc) -> Value:
+        """What a routine makes of `w`, which it takes as `wanted`; of a constant it is made now."""
+        for constant, array in self.constants:
+            if constant is w:
+                make = functools.partial(self._made_by, routine, array, w.desc, wanted, desc)
+                made = self._layouts.laid_out(array, w.desc, desc, make, routine.address)
+                return self.constant(made, desc)
+        result = self.temporary(desc)
+        self.call(routine, {"w": self.reorder(w, wanted), "u": result})
+        return result
+
+    def _made_by(
+        self,
+        routine: Routine,
+        array: np.ndarray,
+        before: MemoryDesc,
+        wanted: MemoryDesc,
+        after: MemoryDesc,
+    ) -> np.ndarray:
+        once = Program(self.primitives, self.pool, self.num_threads)
+        w = once.reorder(once.external("before", before), wanted)
+        once.call(routine, {"w": w, "u": once.external("after", after)})
+        result = aligned_bytes(after.size)
+        once.finish().execute({"before": array, "after": result})
         return result
 
     def _reordered(self, array: np.ndarray, before: MemoryDesc, after: MemoryDesc) -> np.ndarray:

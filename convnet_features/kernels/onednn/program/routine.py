@@ -51,6 +51,7 @@ class Routine:
         self.description = description
         self.arguments = tuple(arguments)
         self.scratch = scratch
+        self.address = address
         self.function = library.ffi.cast("void (*)(void *)", address)
         self._owner = owner
         self._fixed = fixed

@@ -76,12 +76,11 @@ class GeneratedConvolution:
         w_name, w_shape, b_name, b_desc = emit.weights(node)
         pooling = emit.following(node) if replaced.pooling is not None else None
         x = emit.input(emit.x(node), self.x)
-        w = program.reorder(emit.parameter(w_name, primitives.strided(w_shape)), self.w)
-        if self.prepare is not None:
-            assert self.prepared is not None
-            prepared = program.temporary(self.prepared)
-            program.call(self.prepare, {"w": w, "u": prepared})
-            w = prepared
+        w = emit.parameter(w_name, primitives.strided(w_shape))
+        if self.prepare is not None and self.prepared is not None:
+            w = program.prepared(self.prepare, w, self.w, self.prepared)
+        else:
+            w = program.reorder(w, self.w)
         y = emit.result(pooling or node, self.result, self.undo)
         arguments = {"x": x, "w": w, "y": y}
         if b_desc is not None:

@@ -202,6 +202,23 @@ def test_a_gradient_by_winograd_has_sums_that_stay_near(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("machine", [AVX512, AVX2], ids=str)
+@pytest.mark.parametrize(
+    ("n_channels", "size", "chosen"),
+    [(128, 28, candidates.WINOGRAD), (192, 28, candidates.ONEDNN), (512, 14, candidates.ONEDNN)],
+)
+def test_filters_that_would_come_from_memory_again_and_again(machine, n_channels, size, chosen):
+    """Of 16 products each: 1.0, 2.3 and 16 MiB."""
+    stage = ConvStage(Conv2DSpec(padding=((1, 1), (1, 1))))
+    shapes = [(n_channels, n_channels, 3, 3), (n_channels,)]
+    images = [(8, n_channels, size, size)]
+    found = choice.choose(StageGraph.chain((stage,)), images, shapes, False, machine).forward[0]
+    assert found.options[0].candidate is chosen
+    if chosen is candidates.ONEDNN:
+        reason = dict(found.rejected)[candidates.WINOGRAD]
+        assert reason == "it needs filters that become at most 2,097,152 bytes"
+
+
 def test_a_gradient_keeps_what_else_a_spec_has():
     @dataclass(frozen=True)
     class Further(Conv2DSpec):

@@ -20,6 +20,7 @@ from convnet_features.kernels.contract import (
 )
 from convnet_features.kernels.onednn.plan import candidates, thresholds
 from convnet_features.kernels.onednn.plan.case import Case as PlannedCase
+from convnet_features.kernels.onednn.program.program import Program
 from convnet_features.kernels.onednn.stages.generated_convolution import (
     known_layout,
     replaced_primitives,
@@ -30,7 +31,7 @@ from convnet_features.kernels.registry import get_kernels
 from .... import reference
 from ....helpers import assert_close
 from ....stages import chain, chain_output_shape, onednn_alone
-from ...machines import GENERATING, MACHINES, WITHOUT_CODE, here
+from ...machines import GENERATING, MACHINES, WITHOUT_CODE, here, skip_without_code
 
 pytestmark = pytest.mark.onednn
 
@@ -140,6 +141,30 @@ def whole(rng, shape):
 
 def stack(*stages):
     return onednn_alone(stages)
+
+
+def test_filters_that_keep_their_values_are_made_ready_once(rng, monkeypatch):
+    """For all batches, and without a step at each call."""
+    skip_without_code()
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
+    made = []
+    original = Program._made_by
+
+    def noted(self, *args):
+        made.append(args)
+        return original(self, *args)
+
+    monkeypatch.setattr(Program, "_made_by", noted)
+    case = Case((2, 32, 12, 12), 32)
+    params = [drawn(rng, shape) for shape in case.shapes]
+    kernel = stack(*case.stages)
+    prepared = kernel.prepare(params)
+    for n_samples in (2, 3, 2):
+        x = drawn(rng, (n_samples, *case.x[1:]))
+        y = prepared(x)
+        np.testing.assert_array_equal(y, kernel.forward(x, params))
+        assert_close(y, reference.stack(case.stages, x, params), "float32")
+    assert len(made) == 1
 
 
 def descriptions(kernel):
