@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import numpy as np
@@ -404,7 +405,7 @@ def sampler(inputs, n_outputs):
     return layers.DenseLayer(below, n_outputs, nonlinearity=nonlinearities.softmax, name="output")
 
 
-# Once for all tests: JAX compiles the function of each layer anew for every fit.
+# Once for all tests: JAX takes half a second to compile the function of a layer.
 @pytest.fixture(scope="module", params=["onednn", "portable", "jax"])
 def made(request):
     if request.param == "jax":
@@ -415,7 +416,12 @@ def made(request):
     estimator = ConvNetClassifier(
         sampler, feature_layer="pool", max_epochs=1, engine=request.param, random_state=0
     )
-    return estimator.fit(images, np.arange(12) % 3), images
+    estimator.fit(images, np.arange(12) % 3)
+    return (
+        estimator,
+        images,
+        functools.cache(lambda name: estimator.layer_function(name, check_finite=False)),
+    )
 
 
 class TestNonFinitePixelsThatGetThrough:
@@ -425,12 +431,11 @@ class TestNonFinitePixelsThatGetThrough:
     @pytest.mark.parametrize("place", [(5, 5), (6, 5), (5, 6), (0, 0)])
     def test_nan(self, made, place):
         """Of one image; the others are as they were."""
-        estimator, images = made
+        estimator, images, function_of = made
         spoilt = images.copy()
         spoilt[2, 0, *place] = np.nan
         for name in estimator.layers_:
-            function = estimator.layer_function(name, check_finite=False)
-            found, clean = function(spoilt), function(images)
+            found, clean = function_of(name)(spoilt), function_of(name)(images)
             assert np.isnan(found[2]).any(), name
             np.testing.assert_allclose(found[np.arange(12) != 2], clean[np.arange(12) != 2], 1e-4)
             if name in ("linear", "rectify"):  # 3x3 filters see a pixel from these places
@@ -446,17 +451,17 @@ class TestNonFinitePixelsThatGetThrough:
     @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
     def test_infinity(self, made, value):
         """Times a positive and a negative weight it is both infinities, whose sum is NaN."""
-        estimator, images = made
+        estimator, images, function_of = made
         spoilt = images.astype(np.float64)
         spoilt[2, 0, 5, 5] = value
-        linear = estimator.layer_function("linear", check_finite=False)(spoilt)[2]
+        linear = function_of("linear")(spoilt)[2]
         w = estimator.layers_["linear"].W.get_value()[:, 0]
         # Theano flips filters: pixel (5, 5) meets w[a, b] in the result at (3 + a, 3 + b).
         expected = np.sign(np.float64(value)) * np.sign(w) * np.inf
         np.testing.assert_array_equal(linear[:, 3:6, 3:6], expected)
-        rectified = estimator.layer_function("rectify", check_finite=False)(spoilt)[2]
+        rectified = function_of("rectify")(spoilt)[2]
         np.testing.assert_array_equal(rectified[:, 3:6, 3:6], np.maximum(expected, 0))
-        output = estimator.layer_function("output", check_finite=False)(spoilt)
+        output = function_of("output")(spoilt)
         assert np.isnan(output[2]).all()
         assert np.isfinite(output[np.arange(12) != 2]).all()
 
@@ -465,7 +470,7 @@ class TestNonFinitePixelsThatGetThrough:
         import theano
         from lasagne.layers import get_output
 
-        estimator, images = made
+        estimator, images, _ = made
         layers = estimator.layers_
         inputs = layers["input"] if "input" in layers else next(iter(layers.values()))
         function = theano.function(
