@@ -80,8 +80,17 @@ class FittedNetwork:
 
         The pixels may come in any form, whatever the form that was fitted; one
         image becomes a batch of one.
+
+        Raises
+        ------
+        ValueError
+            If the network has several inputs, or X is not what it must be.
         """
         shape = self.net.input_shape_
+        if isinstance(shape, dict):
+            raise ValueError(
+                f"the network has the inputs {', '.join(map(repr, shape))}; displays are of images."
+            )
         reaching = as_batch(X, shape) if self.before is None else self.before.transform(X)
         layout = getattr(self.net, "data_format", "channels_first")
         checked = channels_first("X", checked_images(reaching), layout, shape)

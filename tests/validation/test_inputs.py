@@ -144,6 +144,12 @@ class TestSeveral:
         with pytest.raises(ValueError, match="augment changes images, and X is the inputs of"):
             ConvNetClassifier(LAYERS, augment=lambda images: images).fit(X, y)
 
+    def test_displays_are_of_images(self, fitted, pairs):
+        from convnet_features.inspection import SaliencyDisplay
+
+        with pytest.raises(ValueError, match=r"has the inputs 'a', 'b'; displays are of images\.$"):
+            SaliencyDisplay.from_estimator(fitted, pairs[0])
+
     def test_onnx(self, fitted):
         pytest.importorskip("onnx")
         from convnet_features.onnx import to_onnx
