@@ -12,7 +12,12 @@ import onnx
 from .budget import Budget
 from .reading import MAX_DIMENSIONS, Node
 
-__all__ = ["FOLDED", "SAMPLES", "fold"]
+__all__ = ["FOLDED", "SAMPLES", "DependsOnSamplesError", "fold"]
+
+
+class DependsOnSamplesError(ValueError):
+    """What is no constant, because the number of samples has part in it."""
+
 
 #: What stands for the number of samples, which the model leaves open, in sizes that it computes.
 #: It may be moved about, but nothing may be computed of it.
@@ -316,7 +321,7 @@ def _computed(node: Node, inputs: list[np.ndarray], budget: Budget) -> np.ndarra
 
 def _check_samples(*operands: np.ndarray) -> None:
     if any(_holds_samples(each) for each in operands):
-        raise ValueError("what it computes depends on the number of samples")
+        raise DependsOnSamplesError("what it computes depends on the number of samples")
 
 
 def _check_comparison(a: np.ndarray, b: np.ndarray) -> None:
@@ -328,7 +333,7 @@ def _check_comparison(a: np.ndarray, b: np.ndarray) -> None:
         ((a == SAMPLES) & (b >= 0)) | ((b == SAMPLES) & (a >= 0)) | ((a == b) & (a == SAMPLES))
     )
     if unknown.any():
-        raise ValueError("what it computes depends on the number of samples")
+        raise DependsOnSamplesError("what it computes depends on the number of samples")
 
 
 def _holds_samples(values: np.ndarray) -> bool:

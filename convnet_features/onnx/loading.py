@@ -20,7 +20,7 @@ from ..network.spec import LayerSpec
 from ..pretrained.extractor import PretrainedExtractor
 from ..pretrained.loading import with_network
 from ..validation import Targets
-from .folding import FOLDED, SAMPLES, fold
+from .folding import FOLDED, SAMPLES, DependsOnSamplesError, fold
 from .operators import OPERATORS, supported_operators
 from .operators.axes import seen_through
 from .plan import LayerPlan, PlannedLayer
@@ -265,6 +265,8 @@ class Reader:
         try:
             with np.errstate(all="ignore"):
                 constants[node.outputs[0]] = fold(node, operands, self.budget, self.graph.opset)
+        except DependsOnSamplesError as error:
+            raise NetworkError(f"from_onnx: {node.label} cannot be read; {error}.") from error
         except (LookupError, OverflowError, TypeError, ValueError) as error:
             if isinstance(error, FileFormatError):
                 raise
@@ -297,6 +299,11 @@ class Reader:
     def layer(self, node: Node, position: int) -> PlannedLayer:
         """The layer that computes an input of `node`."""
         name = self._name(node, position)
+        if name in self.graph.constants:
+            raise NetworkError(
+                f"from_onnx: {node.label} cannot be read; its input {name!r} is a constant, and "
+                "only what is computed of images can be read there."
+            )
         if name not in self.values:
             raise FileFormatError(
                 f"from_onnx: {node.label} needs {name!r}, which no node before it computes."

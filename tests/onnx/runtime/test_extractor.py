@@ -89,6 +89,27 @@ def test_what_is_no_layer_falls_to_onnxruntime(rng):
     assert "'sums' (CumSum) cannot be read" in extractor.explain(2)[0].why
 
 
+def test_what_depends_on_the_samples_falls_to_onnxruntime(rng):
+    """A token for each image, as vision transformers have: its copies are no constant."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+        helper.make_node("Concat", ["n", "rest"], ["shape"], axis=0),
+        helper.make_node("Expand", ["token", "shape"], ["tokens"], "copies"),
+        helper.make_node("Concat", ["tokens", "x"], ["y"], axis=1),
+    ]
+    token = rng.normal(size=(1, 1, 3, 4)).astype(np.float32)
+    model = small(nodes, constants=[("rest", np.int64([1, 3, 4])), ("token", token)])
+    X = rng.normal(size=(5, 2, 3, 4)).astype(np.float32)
+    with pytest.warns(EngineWarning, match=r"'copies' \(Expand\) cannot be read"):
+        found = from_onnx(model).transform(X)
+    expected = np.concatenate([np.repeat(token, 5, axis=0), X], axis=1)
+    np.testing.assert_array_equal(found, expected.reshape(5, -1))
+    fixed = small(nodes[-1:], (1, 2, 3, 4), constants=[("tokens", token)])
+    with pytest.warns(EngineWarning, match=r"\(Concat\) cannot be read"):
+        found = from_onnx(fixed).transform(X)
+    np.testing.assert_array_equal(found, expected.reshape(5, -1))
+
+
 @pytest.mark.parametrize("engine", ["portable", "onednn"])
 def test_other_engines_do_not_fall_back(engine):
     with pytest.raises(NetworkError, match=r"from_onnx: node 'sums' \(CumSum\) cannot be read"):
