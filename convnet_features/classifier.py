@@ -43,7 +43,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         What else happens while training.
     tta
         How else images are looked at to predict.
-    warm_start, pretrained, freeze
+    warm_start, pretrained, freeze, frozen_cache_bytes
         What training begins with, and what it leaves as it is.
     engine, random_state
         What computes, and every seed.

@@ -115,10 +115,19 @@ class ConvNetFeatureExtractor(BaseConvNet):
         Parameters to begin with where layer, name and shape agree: of a fitted
         estimator, of a file of `save_params`, or by name. The layers that
         predict are left alone, with a warning, where the source's outputs stand
-        for other classes.
-    freeze : list of str, default=None
+        for other classes. Where `layers` is None and the estimator has a network
+        of layers of its own (that of `pretrained_extractor` or `from_onnx`, say),
+        that network is taken over, with an output layer for y in the place of
+        its own.
+    freeze : "features" or list of str, default=None
         Layers that keep their parameters: the initial ones, which are random,
         or those of `pretrained`. A warning says which of them it did not fill.
+        "features" is all layers in front of those that predict. Frozen layers
+        compute as in inference: normalisations use and keep their averages.
+    frozen_cache_bytes : int, default=268435456
+        What a frozen front makes of each sample is computed once for all epochs,
+        unless `augment` changes the images: in memory up to so many bytes, in a
+        temporary file beyond. 0 computes it in every epoch.
     engine : {"auto", "onednn", "portable", "jax"}, default="auto"
         What computes: oneDNN; NumPy and BLAS; or JAX, where it is installed.
         "auto" is oneDNN where it works, else "portable".

@@ -32,6 +32,7 @@ from ..validation import (
     automatic_input_scale,
     largest_pixel,
 )
+from .taking_over import network_to_take_over
 from .transfer import load_pretrained, plain_classes
 
 __all__ = [
@@ -58,7 +59,7 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
         input_shape=data.input_shape,
         n_outputs=targets.n_outputs,
         target=targets.kind,
-        input_scale=_input_scale(estimator.input_scale, data),
+        input_scale=_scale_of_new(estimator, data),
         engine=estimator.engine,
         seed=init_seed,
         classes=plain_classes(targets.known_classes),
@@ -72,6 +73,14 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
         warn_of_random(model.network, frozen, report.loaded)
     model.freeze(frozen)
     return Trainer(model, settings, seed, load_report=report)
+
+
+def _scale_of_new(estimator: Any, data: TrainingData) -> float:
+    """The input_scale, which is that of a network taken over where nothing else is asked for."""
+    source = network_to_take_over(estimator)
+    if source is not None and estimator.input_scale == "auto":
+        return float(source.input_scale)
+    return _input_scale(estimator.input_scale, data)
 
 
 def _seed(estimator: Any) -> Any:
@@ -252,6 +261,7 @@ def _settings(
         max_norm=None if estimator.max_grad_norm is None else float(estimator.max_grad_norm),
         label_smoothing=float(estimator.label_smoothing),
         augment=augment,
+        front_bytes=int(estimator.frozen_cache_bytes),
     )
 
 

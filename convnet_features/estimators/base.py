@@ -55,7 +55,8 @@ class BaseConvNet(Fitting, Features, Predictions, TransferableParameters, LayerP
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
         pretrained: Any = None,
-        freeze: Sequence[str] | None = None,
+        freeze: str | Sequence[str] | None = None,
+        frozen_cache_bytes: int = 2**28,
         engine: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -89,6 +90,7 @@ class BaseConvNet(Fitting, Features, Predictions, TransferableParameters, LayerP
         self.warm_start = warm_start
         self.pretrained = pretrained
         self.freeze = freeze
+        self.frozen_cache_bytes = frozen_cache_bytes
         self.engine = engine
         self.random_state = random_state
         self.verbose = verbose

@@ -56,6 +56,7 @@ CONSTRAINTS: dict[str, Any] = {
     "warm_start": ["boolean"],
     "pretrained": "no_validation",
     "freeze": [str, list, tuple, None],
+    "frozen_cache_bytes": [Number(numbers.Integral, 0, None, closed="left")],
     "engine": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

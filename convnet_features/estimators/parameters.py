@@ -20,6 +20,7 @@ from ..network.spec import (
     with_parameters,
 )
 from ..training.updates import resolve_update
+from .taking_over import network_to_take_over, with_new_head
 
 __all__ = ["LayerParameters"]
 
@@ -119,6 +120,9 @@ class LayerParameters(BaseEstimator):
     ) -> list[LayerSpec] | Callable[..., Any]:
         """The declared layers, with the parameters of this estimator; a function as it is."""
         layers, params = self.layers, self._layer_params()
+        source = network_to_take_over(self)
+        if source is not None:
+            layers = with_new_head(source)
         if callable(layers):
             if params:
                 raise NetworkError(

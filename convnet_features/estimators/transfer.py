@@ -30,6 +30,7 @@ from ..network.state_dicts import (
     of_network,
 )
 from ..network.transfer import LoadReport, load_values, matching_values
+from .taking_over import network_to_take_over, without_head
 
 __all__ = [
     "TransferableParameters",
@@ -192,6 +193,9 @@ def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
     if source is not None:
         arrays, described = parameters_of(source)
         strict = is_state_dict(arrays)
+    taken_over = network_to_take_over(estimator)
+    if taken_over is not None and arrays is not None:
+        arrays = without_head(taken_over, arrays)
     if arrays is None:
         return None
     with errors_naming(source):

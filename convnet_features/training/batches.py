@@ -44,12 +44,15 @@ class Dataset:
     weights : ndarray of shape (n_samples,), or None
     rows : ndarray of int
         Which of them belong to this set.
+    layer : str or None
+        Whose outputs stand in the images' place; None where there are images.
     """
 
     images: np.ndarray | ImagesOnDemand | Inputs
     targets: np.ndarray
     weights: np.ndarray | None
     rows: np.ndarray
+    layer: str | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -88,6 +91,7 @@ def iterate_batches(
         One batch, gathered in one pass when it is asked for, or before.
     """
     rows = data.rows if shuffle is None else shuffle.permutation(data.rows)
+    scale = scale if data.layer is None else 1.0
 
     def load(number: int) -> Batch:
         chosen = _as_slice(rows[number * batch_size : (number + 1) * batch_size])

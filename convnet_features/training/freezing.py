@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning, NetworkError
 from ..network.build import Network
+from ..network.head import head, last_features
 from ..network.outputs import symbolic_output
 
-__all__ = ["check_frozen", "frozen_positions", "training_output", "warn_of_random"]
+__all__ = [
+    "check_frozen",
+    "frozen_positions",
+    "inputs_of",
+    "training_output",
+    "warn_of_random",
+    "without_learning",
+]
+
+#: What `freeze` calls everything in front of the layers that predict.
+FEATURES = "features"
 
 
 def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
-    """The names of layers as a tuple.
+    """The names of layers as a tuple; "features" is all up to the last layer of features.
 
     Raises
     ------
@@ -23,6 +34,8 @@ def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
         If there is no such layer, or nothing is left to train.
     """
     names = (frozen,) if isinstance(frozen, str) else tuple(frozen)
+    if names == (FEATURES,) and FEATURES not in network.layers:
+        names = _of_features(network)
     for name in names:
         if name not in network.layers:
             raise NetworkError(
@@ -34,6 +47,18 @@ def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
             f"freeze={list(names)}: no layer with parameters is left to train; leave one out."
         )
     return names
+
+
+def _of_features(network: Network) -> tuple[str, ...]:
+    """The layers up to the last that computes features: dropout behind them belongs to the head."""
+    names, last = list(network.layers), last_features(network)
+    if last is None:
+        raise NetworkError(
+            f"freeze={FEATURES!r}: the network has no layers of features in front of those that "
+            f"predict, {', '.join(map(repr, head(network)))}."
+        )
+    ends = head(network)
+    return tuple(name for name in names[: names.index(last) + 1] if name not in ends)
 
 
 def warn_of_random(network: Network, frozen: Sequence[str], loaded: Collection[str]) -> None:
@@ -59,20 +84,24 @@ def frozen_positions(network: Network, frozen: Sequence[str]) -> frozenset[int]:
     return frozenset(i for i, param in enumerate(network.params) if id(param) in held)
 
 
-def training_output(network: Network, frozen: Sequence[str]) -> Any:
+def training_output(
+    network: Network, frozen: Sequence[str], given: Mapping[Any, Any] | None = None
+) -> Any:
     """The network's symbolic output in training; frozen layers compute as in inference.
 
     Gradients stop where everything below a layer is frozen (or has no parameters):
-    nothing there would change.
+    nothing there would change. Where outputs of layers are `given`, nothing below is computed.
     """
     from lasagne.layers import get_all_layers
 
     if not frozen:
         return symbolic_output(network, network.output)
     layers = get_all_layers(network.output)
-    still = _without_learning(layers, frozen)
-    outputs: dict[Any, Any] = {}
+    still = without_learning(layers, frozen)
+    outputs: dict[Any, Any] = dict(given or {})
     for layer in layers:
+        if layer in outputs or (given and any(each not in outputs for each in inputs_of(layer))):
+            continue
         if layer is network.input:
             outputs[layer] = layer.input_var
             continue
@@ -80,7 +109,7 @@ def training_output(network: Network, frozen: Sequence[str]) -> Any:
             _barrier(outputs[below])
             if below in still and layer not in still and below is not network.input
             else outputs[below]
-            for below in _below(layer)
+            for below in inputs_of(layer)
         ]
         outputs[layer] = layer.get_output_for(
             inputs if hasattr(layer, "input_layers") else inputs[0],
@@ -89,17 +118,18 @@ def training_output(network: Network, frozen: Sequence[str]) -> Any:
     return outputs[network.output]
 
 
-def _below(layer: Any) -> list[Any]:
-    return list(getattr(layer, "input_layers", None) or [layer.input_layer])
+def inputs_of(layer: Any) -> list[Any]:
+    """The layers that a layer stands on; none for an input."""
+    return list(getattr(layer, "input_layers", None) or [getattr(layer, "input_layer", None)])
 
 
-def _without_learning(layers: Sequence[Any], frozen: Sequence[str]) -> set[Any]:
+def without_learning(layers: Sequence[Any], frozen: Sequence[str]) -> set[Any]:
     """The layers that learn nothing, and stand on layers that learn nothing."""
     still: set[Any] = set()
     for layer in layers:
         learns = bool(layer.get_params(trainable=True)) and layer.name not in frozen
         is_input = not hasattr(layer, "input_layers") and not hasattr(layer, "input_layer")
-        if not learns and (is_input or all(each in still for each in _below(layer))):
+        if not learns and (is_input or all(each in still for each in inputs_of(layer))):
             still.add(layer)
     return still
 

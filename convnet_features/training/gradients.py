@@ -67,6 +67,7 @@ def gradient_program(
     engine: str,
     fuse: bool = True,
     frozen: tuple[str, ...] = (),
+    front: str | None = None,
 ) -> GradientProgram:
     """Compile, or take from the cache, the gradients of `objective` for a network.
 
@@ -88,13 +89,15 @@ def gradient_program(
         Fuse runs of layers.
     frozen : tuple of str, default=()
         Layers that compute as in inference, and whose parameters get no gradient.
+    front : str, optional
+        The layer whose outputs are given in the images' place.
 
     Returns
     -------
     GradientProgram
     """
     positions = tuple(list(network.layers).index(name) for name in frozen)
-    options = (target, n_outputs, weighted, l1, l2, engine, fuse, frozen)
+    options = (target, n_outputs, weighted, l1, l2, engine, fuse, frozen, front)
     key = _key("gradients", network, objective, positions, *options)
     return cached_program(key, lambda: _compile_gradients(network, objective, *options))
 
@@ -122,20 +125,33 @@ def _compile_gradients(
     engine: str,
     fuse: bool,
     frozen: tuple[str, ...],
+    front: str | None,
 ) -> GradientProgram:
     from pytensor.tensor import vector
 
     with theano_scope():
         y = target_variable(target, n_outputs)
         weights = vector("weights", dtype="float32") if weighted else None
-        loss = training_loss(objective, training_output(network, frozen), y, weights)
-        data = [*network.input_vars, y, *([] if weights is None else [weights])]
+        inputs, given = _inputs(network, front)
+        loss = training_loss(objective, training_output(network, frozen, given), y, weights)
+        data = [*inputs, y, *([] if weights is None else [weights])]
         for kind, layers in (("l1", l1), ("l2", l2)):
             if layers:
                 strength, term = _penalty(network, kind, layers)
                 data.append(strength)
                 loss = loss + term
         return differentiated(network, data, loss, engine, fuse, frozen)
+
+
+def _inputs(network: Network, front: str | None) -> tuple[list[Any], dict[Any, Any]]:
+    """What comes in: the images, or the outputs of a layer in their place, by the layer."""
+    from pytensor.tensor import tensor
+
+    if front is None:
+        return list(network.input_vars), {}
+    layer = network.layers[front]
+    outputs = tensor(f"{front}.output", dtype="float32", shape=(None, *layer.output_shape[1:]))
+    return [outputs], {layer: outputs}
 
 
 def _penalty(network: Network, kind: str, layers: bool | tuple[str, ...]) -> tuple[Any, Any]:
@@ -236,20 +252,29 @@ def evaluation_program(
     n_outputs: int,
     engine: str,
     fuse: bool = True,
+    front: str | None = None,
 ) -> Program:
     """From (images, targets, *params) to (one loss a sample, the predictions), dropout off."""
-    options = (target, n_outputs, engine, fuse)
+    options = (target, n_outputs, engine, fuse, front)
     key = _key("evaluation", network, objective, *options)
     return cached_program(key, lambda: _compile_evaluation(network, objective, *options))
 
 
 def _compile_evaluation(
-    network: Network, objective: Objective, target: Target, n_outputs: int, engine: str, fuse: bool
+    network: Network,
+    objective: Objective,
+    target: Target,
+    n_outputs: int,
+    engine: str,
+    fuse: bool,
+    front: str | None,
 ) -> Program:
     with theano_scope():
         y = target_variable(target, n_outputs)
-        prediction = symbolic_output(network, network.output, deterministic=True)
+        inputs, given = _inputs(network, front)
+        known = {"inputs": given} if given else {}
+        prediction = symbolic_output(network, network.output, deterministic=True, **known)
         losses = sample_losses(objective(prediction, y))
         return compile_with_params(
-            network, [*network.input_vars, y], [losses, prediction], get_kernels(engine), fuse
+            network, [*inputs, y], [losses, prediction], get_kernels(engine), fuse
         )

@@ -52,6 +52,7 @@ class Settings:
     max_norm: float | None = None
     label_smoothing: float = 0.0
     augment: Augmentation | None = None
+    front_bytes: int = 0
 
     def mixes_classes(self, target: Target) -> bool:
         """Whether classes reach the loss as rows of probabilities."""

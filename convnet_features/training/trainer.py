@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from .batches import Batch, Dataset, iterate_batches, processor_to_spare
 from .callbacks.base import Callback, for_one_training, in_order, listening, notify
 from .divergence import divergence
 from .evaluation import evaluate
+from .front import front_of
 from .gradients import evaluation_program, gradient_program
 from .guessing import warn_of_guessing
 from .history import History
@@ -42,7 +43,8 @@ from .updates import make_updater
 __all__ = ["Settings", "Trainer"]
 
 _TRANSIENT = (
-    "_evaluation",
+    "_evaluations",
+    "_fronts",
     "_step",
     "_finished",
     "updater",
@@ -96,6 +98,9 @@ class Trainer:
     epoch: int = 0
     load_report: LoadReport | None = None
 
+    #: The data of this run, and what the frozen front makes of them, where that is known.
+    _fronts: ClassVar[Sequence[tuple[Dataset, Dataset]]] = ()
+
     def __post_init__(self) -> None:
         self.order, self._seeds = _streams(self.seed)
         self.generators: list[np.random.Generator] = []
@@ -124,7 +129,7 @@ class Trainer:
             return
         model, settings = self.model, self.settings
         # Compiled at the end of the first epoch, so that the first batch need not wait for it.
-        self._evaluation: Program | None = None
+        self._evaluations: dict[str | None, Program] = {}
         shapes = [param.get_value(borrow=True).shape for param in model.trainable]
         names = [param.name for param in model.trainable]
         trained = self.theta[: model.n_trainable]
@@ -152,6 +157,7 @@ class Trainer:
             l2=penalised(settings.l2),
             engine=model.engine,
             frozen=model.frozen,
+            front=self._front,
         )
         missing = gradients.n_generators - len(self.generators)
         self.generators += [np.random.default_rng(s) for s in self._seeds.spawn(max(0, missing))]
@@ -252,6 +258,7 @@ class Trainer:
             If a callback is in use by another training that has not ended.
         """
         self.prepare()
+        self._fronts = self._computed_fronts([training, validation], n_epochs)  # type: ignore[misc]
         self._prepare_step(training.weights is not None)
         self.training, self.validation = training, validation
         self.callbacks = in_order(callbacks)
@@ -267,6 +274,7 @@ class Trainer:
                 raise
         finally:
             del self.training, self.validation, self._finished
+            del self._fronts
         if interrupted:
             warnings.warn(
                 f"Training was interrupted in epoch {self.epoch} of {self.last_epoch}; the network "
@@ -276,6 +284,29 @@ class Trainer:
             )
         elif not open_ended:
             warn_of_guessing(self, training)
+
+    def _computed_fronts(
+        self, sets: Sequence[Dataset | None], n_epochs: int
+    ) -> list[tuple[Dataset, Dataset]]:
+        """The data of a run, and the outputs of the frozen front for them, where it has one.
+
+        Augmented images differ in every epoch, and a single epoch looks at each once.
+        """
+        settings = self.settings
+        if settings.augment is not None or n_epochs < 2:
+            return []
+        front = front_of(self.model, settings.front_bytes)
+        known = [each for each in sets if each is not None and len(each)]
+        return [] if front is None else [(each, front.activations(each)) for each in known]
+
+    @property
+    def _front(self) -> str | None:
+        """The last layer of the front that is computed already."""
+        return self._fronts[0][1].layer if self._fronts else None
+
+    def _without_front(self, data: Dataset) -> Dataset:
+        """`data` with the outputs of the front in the images' place, where they are known."""
+        return next((outputs for images, outputs in self._fronts if images is data), data)
 
     def _run_epochs(self) -> bool:
         """The run itself; whether the user interrupted it."""
@@ -333,7 +364,7 @@ class Trainer:
         loss = self._step(data, self.settings.strengths(), self.generators)
         if not (math.isfinite(loss) and self._step.is_sound()):
             self._step.fetch()
-            raise self._divergence(loss, inputs)
+            raise self._divergence(loss, inputs if self._front is None else None)
         return loss
 
     def _tell_of_batch(self, loss: float) -> bool:
@@ -347,7 +378,7 @@ class Trainer:
         return stop
 
     def _batches(self) -> Generator[Batch]:
-        settings, data = self.settings, self.training
+        settings, data = self.settings, self._without_front(self.training)
         self.n_batches = -(-len(data) // settings.batch_size)
         return iterate_batches(
             data,
@@ -370,13 +401,15 @@ class Trainer:
     def evaluate(self, data: Dataset) -> tuple[float, float]:
         """(mean loss, accuracy or R²) on `data`, without dropout, weights and label smoothing."""
         self.prepare()
-        if self._evaluation is None:
+        data = self._without_front(data)
+        if data.layer not in self._evaluations:
             settings, target = self.settings, self.model.target
             of_rows = settings.mixes_classes(target) or (
                 target == "classes" and settings.label_smoothing > 0
             )
-            self._evaluation = self._evaluation_of(for_evaluation(settings.objective, of_rows))
-        return evaluate(self.model, self._evaluation, data)
+            objective = for_evaluation(settings.objective, of_rows)
+            self._evaluations[data.layer] = self._evaluation_of(objective, data.layer)
+        return evaluate(self.model, self._evaluations[data.layer], data)
 
     def loss_as_trained(self, data: Dataset) -> float:
         """The mean loss on `data` that training lowers, but for dropout, mixing and penalties.
@@ -386,10 +419,10 @@ class Trainer:
         objective = smoothed(self.settings.objective, self.settings.label_smoothing)
         return evaluate(self.model, self._evaluation_of(objective), data, weighted=True)[0]
 
-    def _evaluation_of(self, objective: Objective) -> Program:
+    def _evaluation_of(self, objective: Objective, front: str | None = None) -> Program:
         model = self.model
         return evaluation_program(
-            model.network, objective, model.target, self._n_outputs, model.engine
+            model.network, objective, model.target, self._n_outputs, model.engine, front=front
         )
 
     def _divergence(self, loss: float = 0.0, images: Any = None) -> DivergenceError:
