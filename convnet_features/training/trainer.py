@@ -16,6 +16,7 @@ from ..caller import users_level
 from ..exceptions import ConvNetFeaturesWarning, DivergenceError
 from ..kernels.registry import get_engine
 from ..network.functions import Program
+from ..network.inputs import Inputs
 from ..network.model import Model
 from ..network.transfer import LoadReport
 from .augmentation.seeding import seeded
@@ -297,6 +298,8 @@ class Trainer:
             return []
         front = front_of(self.model, settings.front_bytes)
         known = [each for each in sets if each is not None and len(each)]
+        if any(isinstance(each.images, Inputs) for each in known):
+            return []
         return [] if front is None else [(each, front.activations(each)) for each in known]
 
     @property
