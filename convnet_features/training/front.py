@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.memory import empty
 from ..network.build import Network
 from ..network.model import Model
 from .batches import Dataset
@@ -63,7 +64,7 @@ class Front:
 def _room(shape: tuple[int, ...], n_bytes: int) -> np.ndarray:
     """An array in memory, or in a file that has no name."""
     if 4 * np.prod(shape, dtype=np.int64) <= n_bytes:
-        return np.empty(shape, np.float32)
+        return empty(shape)
     with tempfile.TemporaryFile() as file:
         return np.memmap(file, np.float32, "w+", shape=shape)
 
