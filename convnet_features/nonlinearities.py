@@ -14,19 +14,23 @@ from typing import Any
 from theano import tensor
 
 __all__ = [
+    "SELU",
     "Celu",
     "Clip",
     "Elu",
     "HardSigmoid",
     "Power",
+    "ScaledTanH",
     "Selu",
     "SoftmaxAlong",
+    "elu",
     "erf",
     "gelu",
     "gelu_tanh",
     "hard_swish",
     "mish",
     "relu6",
+    "selu",
     "softplus",
     "softsign",
     "swish",
@@ -193,6 +197,60 @@ class Selu:
     def __call__(self, x: Any) -> Any:
         """The scaled exponential linear unit."""
         return float(self.gamma) * Elu(self.alpha)(x)
+
+
+@dataclass(frozen=True)
+class ScaledTanH:
+    """scale_out · tanh(scale_in · x).
+
+    Parameters
+    ----------
+    scale_in, scale_out : float, default=1
+        LeCun's are 2/3 and 1.7159: with them, inputs of unit variance give outputs of unit
+        variance.
+
+    Examples
+    --------
+    >>> from convnet_features.nonlinearities import ScaledTanH
+    >>> round(float(ScaledTanH(scale_in=2 / 3, scale_out=1.7159)(1.0).eval()), 3)
+    1.0
+    """
+
+    scale_in: float = 1.0
+    scale_out: float = 1.0
+
+    def __call__(self, x: Any) -> Any:
+        """The hyperbolic tangent between scales."""
+        return float(self.scale_out) * tensor.tanh(float(self.scale_in) * x)
+
+
+def SELU(scale: float = 1.0, scale_neg: float = 1.0) -> Selu:  # noqa: N802  (later Lasagne's name)
+    """`Selu` by the arguments that later Lasagne has.
+
+    Parameters
+    ----------
+    scale : float, default=1
+        Of both parts.
+    scale_neg : float, default=1
+        Of the part below 0.
+
+    Returns
+    -------
+    Selu
+
+    Examples
+    --------
+    >>> from convnet_features.nonlinearities import SELU, Selu
+    >>> SELU(scale=2.0, scale_neg=0.5) == Selu(alpha=0.5, gamma=2.0)
+    True
+    """
+    return Selu(alpha=scale_neg, gamma=scale)
+
+
+#: The exponential linear unit.
+elu = Elu()
+#: The scaled exponential linear unit, whose zero mean and unit variance maintain themselves.
+selu = Selu()
 
 
 def erf(x: Any) -> Any:

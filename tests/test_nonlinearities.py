@@ -47,6 +47,8 @@ FORMULAS = {
     "mish": (nl.mish, lambda x: x * np.tanh(np.logaddexp(0, x))),
     "relu6": (nl.relu6, lambda x: np.clip(x, 0, 6)),
     "selu": (nl.Selu(), lambda x: 1.0507009873554805 * _below(x, 1.6732632423543772)),
+    "scaled tanh": (nl.ScaledTanH(0.5, 2.27), lambda x: 2.27 * np.tanh(0.5 * x)),
+    "selu by scales": (nl.SELU(2, 0.3), lambda x: 2 * _below(x, 0.3)),
     "softplus": (nl.softplus, lambda x: np.logaddexp(0, x)),
     "softsign": (nl.softsign, lambda x: x / (1 + np.abs(x))),
     "swish": (nl.swish, lambda x: x * _sigmoid(x)),

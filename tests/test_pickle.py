@@ -198,9 +198,9 @@ TRUSTED = [
     "convnet_features.validation.targets.Targets",
 ]
 LAYERS = [
-    "lasagne.layers.conv.Conv2DLayer",
-    "lasagne.layers.dense.DenseLayer",
-    "lasagne.layers.noise.DropoutLayer",
+    "convnet_features.layers.conv2d.Conv2DLayer",
+    "convnet_features.layers.dense.DenseLayer",
+    "convnet_features.layers.dropout.DropoutLayer",
     "lasagne.layers.pool.MaxPool2DLayer",
 ]
 GROWN_LAYERS = [

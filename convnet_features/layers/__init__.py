@@ -1,37 +1,91 @@
-"""Lasagne layers that Lasagne 0.1 does not have yet."""
+"""Lasagne layers that Lasagne 0.1 does not have yet, and its own with later arguments."""
 
 from .adaptive_pool import AdaptivePool2DLayer
+from .base_conv import BaseConvLayer
 from .batch_norm import BatchNormLayer, batch_norm
 from .borders import SamePadLayer
 from .broadcast_merge import BroadcastMergeLayer
+from .conv1d import Conv1DLayer
 from .conv2d import Conv2DLayer
+from .conv3d import Conv3DLayer
+from .dense import DenseLayer
+from .dilated_conv2d import DilatedConv2DLayer
+from .dropout import DropoutLayer, dropout_channels, dropout_locations, spatial_dropout
+from .expression import ExpressionLayer
+from .inverse import InverseLayer
+from .locally_connected2d import LocallyConnected2DLayer
 from .matmul import MatMulLayer
-from .parametric_rectifier import ParametricRectifierLayer
+from .merging import (
+    ConcatLayer,
+    ElemwiseMergeLayer,
+    ElemwiseSumLayer,
+    autocrop,
+    autocrop_array_shapes,
+)
+from .parametric_rectifier import ParametricRectifierLayer, prelu
 from .pixel_scale import PixelScaleLayer
+from .pooling import MaxPool3DLayer, Pool1DLayer, Pool3DLayer, SpatialPyramidPoolingLayer
+from .randomized_rectifier import RandomizedRectifierLayer, rrelu
+from .recurrent import CustomRecurrentLayer, GRULayer, LSTMLayer, RecurrentLayer
 from .resize import ResizeLayer
 from .scale_bias import BiasLayer, ScaleLayer
 from .standardization import StandardizationLayer, group_norm, instance_norm, layer_norm
 from .take import TakeLayer
+from .transformer import TPSTransformerLayer, TransformerLayer
 from .transposed_conv2d import Deconv2DLayer, TransposedConv2DLayer
+from .upscale import Upscale1DLayer, Upscale2DLayer, Upscale3DLayer
 
 __all__ = [
     "AdaptivePool2DLayer",
+    "BaseConvLayer",
     "BatchNormLayer",
     "BiasLayer",
     "BroadcastMergeLayer",
+    "ConcatLayer",
+    "Conv1DLayer",
     "Conv2DLayer",
+    "Conv3DLayer",
+    "CustomRecurrentLayer",
     "Deconv2DLayer",
+    "DenseLayer",
+    "DilatedConv2DLayer",
+    "DropoutLayer",
+    "ElemwiseMergeLayer",
+    "ElemwiseSumLayer",
+    "ExpressionLayer",
+    "GRULayer",
+    "InverseLayer",
+    "LSTMLayer",
+    "LocallyConnected2DLayer",
     "MatMulLayer",
+    "MaxPool3DLayer",
     "ParametricRectifierLayer",
     "PixelScaleLayer",
+    "Pool1DLayer",
+    "Pool3DLayer",
+    "RandomizedRectifierLayer",
+    "RecurrentLayer",
     "ResizeLayer",
     "SamePadLayer",
     "ScaleLayer",
+    "SpatialPyramidPoolingLayer",
     "StandardizationLayer",
+    "TPSTransformerLayer",
     "TakeLayer",
+    "TransformerLayer",
     "TransposedConv2DLayer",
+    "Upscale1DLayer",
+    "Upscale2DLayer",
+    "Upscale3DLayer",
+    "autocrop",
+    "autocrop_array_shapes",
     "batch_norm",
+    "dropout_channels",
+    "dropout_locations",
     "group_norm",
     "instance_norm",
     "layer_norm",
+    "prelu",
+    "rrelu",
+    "spatial_dropout",
 ]

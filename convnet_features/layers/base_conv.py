@@ -11,10 +11,11 @@ from lasagne.layers import Layer
 from lasagne.layers.conv import conv_output_length
 from lasagne.nonlinearities import identity, rectify
 from lasagne.utils import as_tuple
+from theano import tensor
 
 from ..theano_facade import theano_scope
 
-__all__ = ["BaseConvLayer", "conv_input_length"]
+__all__ = ["BaseConvLayer", "conv_input_length", "zero_padded"]
 
 
 class BaseConvLayer(Layer):
@@ -90,16 +91,16 @@ class BaseConvLayer(Layer):
         # Subclasses stand beside classes of Lasagne 0.1's whose own __init__ takes less.
         Layer.__init__(self, incoming, **kwargs)
         self.n = len(self.input_shape) - 2 if n is None else n
-        if self.n != len(self.input_shape) - 2:
-            raise ValueError(
-                f"{self._kind}: its input has the shape {tuple(self.input_shape)}. Expected "
-                f"{self.n + 2} input dimensions (samples, channels, and {self.n} more)."
-            )
         self.nonlinearity = identity if nonlinearity is None else nonlinearity
         self.num_filters = num_filters
         self.filter_size = as_tuple(filter_size, self.n)
         self.stride = as_tuple(stride, self.n)
         self.pad = _padding(pad, self.n)
+        if self.n != len(self.input_shape) - 2:
+            raise ValueError(
+                f"{self._kind}: its input has the shape {tuple(self.input_shape)}. Expected "
+                f"{self.n + 2} input dimensions (samples, channels, and {self.n} more)."
+            )
         self.untie_biases = untie_biases
         self.flip_filters = bool(flip_filters)
         self.num_groups = self._counted(num_groups, "num_groups")
@@ -194,6 +195,18 @@ def _pads(pad: Any, extents: Sequence[int]) -> tuple[tuple[int, int], ...]:
     if pad == "same":
         return tuple((extent // 2, (extent - 1) // 2) for extent in extents)
     return tuple((each, each) for each in pad)
+
+
+def zero_padded(input: Any, pads: Sequence[tuple[int, int]]) -> Any:
+    """`input` with zeros before and behind its axes from the third on, in its own dtype."""
+    if not any(map(any, pads)):
+        return input
+    sizes = [input.shape[axis] for axis in range(2, 2 + len(pads))]
+    around = [size + sum(pad) for size, pad in zip(sizes, pads, strict=True)]
+    rest = [input.shape[axis] for axis in range(2 + len(pads), input.ndim)]
+    zeros = tensor.zeros((input.shape[0], input.shape[1], *around, *rest), dtype=input.dtype)
+    inner = [slice(pad[0], pad[0] + size) for size, pad in zip(sizes, pads, strict=True)]
+    return tensor.set_subtensor(zeros[(slice(None), slice(None), *inner)], input)
 
 
 def conv_input_length(

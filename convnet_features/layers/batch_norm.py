@@ -195,9 +195,9 @@ def _axes(axes: Any, shape: tuple[int | None, ...]) -> tuple[int, ...]:
     unknown = [axis for axis, size in enumerate(shape) if axis not in found and size is None]
     if unknown:
         raise ValueError(
-            f"BatchNormLayer: its input has the shape {shape}; the size of axis {unknown[0]}, "
-            "which it does not normalise over, must be known. Give the input layer that size, or "
-            f"take axis {unknown[0]} into axes."
+            f"BatchNormLayer needs specified input sizes for all axes that it does not normalise "
+            f"over; its input has the shape {shape}. Give the input layer the size of axis "
+            f"{unknown[0]}, or take axis {unknown[0]} into axes."
         )
     return found
 
@@ -230,7 +230,8 @@ def batch_norm(layer: Any, **kwargs: Any) -> Any:
         A convolution or a dense layer.
     **kwargs
         Arguments of `BatchNormLayer`. The new layers are called
-        ``<name>_bn`` and ``<name>_nonlin`` unless ``name`` is given.
+        ``<name>_bn`` and ``<name>_bn_nonlin``; ``name``, where it is given, takes the place of
+        the first.
 
     Returns
     -------
@@ -243,7 +244,7 @@ def batch_norm(layer: Any, **kwargs: Any) -> Any:
     >>> from convnet_features.layers import batch_norm
     >>> maps = batch_norm(Conv2DLayer(InputLayer((None, 1, 8, 8)), 16, 3, name="conv"))
     >>> maps.name, maps.input_layer.name, maps.input_layer.input_layer.b
-    ('conv_nonlin', 'conv_bn', None)
+    ('conv_bn_nonlin', 'conv_bn', None)
     """
     nonlinearity = getattr(layer, "nonlinearity", None)
     if nonlinearity is not None:
@@ -251,8 +252,9 @@ def batch_norm(layer: Any, **kwargs: Any) -> Any:
     if getattr(layer, "b", None) is not None:
         del layer.params[layer.b]
         layer.b = None
-    name = kwargs.pop("name", None) or (layer.name and f"{layer.name}_bn")
+    own = getattr(layer, "name", None)
+    name = kwargs.pop("name", None) or (own and f"{own}_bn")
     normalised = BatchNormLayer(layer, name=name, **kwargs)
     if nonlinearity is None or nonlinearity is identity:
         return normalised
-    return NonlinearityLayer(normalised, nonlinearity, name=layer.name and f"{layer.name}_nonlin")
+    return NonlinearityLayer(normalised, nonlinearity, name=name and f"{name}_nonlin")

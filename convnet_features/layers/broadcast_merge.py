@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import lasagne
 from theano import tensor
+
+from ..theano_facade.lasagne_modules import original
 
 __all__ = ["BroadcastMergeLayer"]
 
 
-class BroadcastMergeLayer(lasagne.layers.ElemwiseMergeLayer):
+_ElemwiseMerge: Any = original("lasagne.layers.merge", "ElemwiseMergeLayer")
+
+
+class BroadcastMergeLayer(_ElemwiseMerge):
     """Lasagne's ``ElemwiseMergeLayer``, with axes of size 1 broadcast to the others' size.
 
     Maps of shape (n_samples, n_channels, height, width) times gates of shape

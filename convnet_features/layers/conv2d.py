@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import lasagne
 from lasagne.init import Constant, GlorotUniform
 from lasagne.nonlinearities import rectify
 from theano import tensor
 
+from ..theano_facade.lasagne_modules import original
 from .base_conv import BaseConvLayer
 
 __all__ = ["Conv2DLayer"]
 
+_Conv2D: Any = original("lasagne.layers.conv", "Conv2DLayer")
 
-class Conv2DLayer(BaseConvLayer, lasagne.layers.Conv2DLayer):
+
+class Conv2DLayer(BaseConvLayer, _Conv2D):
     """Lasagne's convolution, with groups of channels and dilated filters too.
 
     With ``num_groups=g`` the channels are divided into g groups, in order, and so are

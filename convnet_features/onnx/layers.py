@@ -175,6 +175,8 @@ def _network_in_network(graph: GraphBuilder, layer: Any, inputs: Sequence[str], 
 @_writes("DenseLayer")
 def _dense(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     (x,) = inputs
+    if getattr(layer, "num_leading_axes", 1) != 1:
+        raise _unsupported(layer, f"num_leading_axes={layer.num_leading_axes}")
     if len(layer.input_shape) > 2:
         x = graph.add("Flatten", x, axis=1)
     operands = [x, graph.constant(_value(layer.W), f"{layer.name}.W")]
@@ -196,7 +198,12 @@ def _nonlinearity(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output
 def _parametric_rectifier(
     graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str
 ) -> str:
-    slopes = _value(layer.alpha).reshape(-1, *[1] * (len(layer.input_shape) - 2))
+    if 0 not in layer.shared_axes:
+        raise _unsupported(layer, f"shared_axes={layer.shared_axes}")
+    sizes = [
+        1 if axis in layer.shared_axes else size for axis, size in enumerate(layer.input_shape)
+    ]
+    slopes = _value(layer.alpha).reshape(sizes[1:])
     return graph.add(
         "PRelu", inputs[0], graph.constant(slopes, f"{layer.name}.alpha"), output=output
     )
@@ -293,13 +300,20 @@ def _reduced(graph: GraphBuilder, layer: Any, x: str, axis: int, output: str) ->
     raise _unsupported(layer, f"pool_function={getattr(function, '__name__', function)}")
 
 
+def _check_cropping(layer: Any) -> None:
+    if getattr(layer, "cropping", None) is not None:
+        raise _unsupported(layer, f"cropping={layer.cropping}")
+
+
 @_writes("ConcatLayer")
 def _concatenation(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    _check_cropping(layer)
     return graph.add("Concat", *inputs, output=output, axis=layer.axis)
 
 
 @_writes("ElemwiseSumLayer")
 def _sum(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    _check_cropping(layer)
     terms = [
         x if factor == 1 else graph.add("Mul", x, graph.constant(np.float32(factor), "factor"))
         for x, factor in zip(inputs, layer.coeffs, strict=True)
@@ -310,6 +324,8 @@ def _sum(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) ->
 @_writes("BroadcastMergeLayer", "ElemwiseMergeLayer")
 def _merge(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     from theano import tensor
+
+    _check_cropping(layer)
 
     function = layer.merge_function
     operators = (

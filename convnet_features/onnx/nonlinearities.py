@@ -15,6 +15,7 @@ from ..nonlinearities import (
     Elu,
     HardSigmoid,
     Power,
+    ScaledTanH,
     Selu,
     SoftmaxAlong,
     erf,
@@ -142,6 +143,8 @@ def _writer(layer: Any) -> Writer:
         if type(function) is kind:
             given = {to: float(getattr(function, name)) for name, (to, _) in arguments.items()}
             return _node(operator, **given)
+    if type(function) is ScaledTanH:
+        return lambda graph, x, output: _write_scaled_tanh(graph, x, output, function)
     if type(function) is Clip:
         return lambda graph, x, output: _write_clip(graph, x, output, function)
     for product, write in _PRODUCTS.items():
@@ -152,6 +155,16 @@ def _writer(layer: Any) -> Writer:
         f"{getattr(function, '__name__', function)!r}, for which ONNX has no operator here; there "
         f"are {', '.join(sorted([*_OPERATORS, 'softmax']))}, LeakyRectify, identity, and those of "
         "convnet_features.nonlinearities."
+    )
+
+
+def _write_scaled_tanh(graph: GraphBuilder, x: str, output: str, function: ScaledTanH) -> str:
+    factors = [
+        graph.constant(np.float32(factor), "factor")
+        for factor in (function.scale_in, function.scale_out)
+    ]
+    return graph.add(
+        "Mul", graph.add("Tanh", graph.add("Mul", x, factors[0])), factors[1], output=output
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .config import config
 from .finder import install, uninstall
+from .lasagne_import import import_lasagne_again
 from .scope import theano_scope
 
-__all__ = ["config", "install", "theano_scope", "uninstall"]
+__all__ = ["config", "import_lasagne_again", "install", "theano_scope", "uninstall"]

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from .lasagne_import import lasagne_spec
+from .lasagne_modules import later_module_spec
 from .modules import FacadeModule
 from .nolearn_import import NolearnFinder
 from .scope import unpatch
@@ -37,6 +38,8 @@ class FacadeFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname == "lasagne":
             return lasagne_spec(path)
+        if fullname.startswith("lasagne."):
+            return later_module_spec(fullname)
         if fullname.partition(".")[0] != "theano":
             return None
         if fullname not in TABLE:

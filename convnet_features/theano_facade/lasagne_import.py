@@ -4,6 +4,7 @@
   longer has that module, and an old one's is slow and warns. A stand-in that
   stayed would be found by setuptools and by PyTensor.
 - Its ``get_output`` is silent about keywords that no layer takes; later Lasagne's warns.
+- It lacks what public code of 2016 to 2018 was written against (`lasagne_names`).
 - Its docstrings hold invalid escape sequences, and Python warns of
   them when it compiles the files. Users cannot change them.
 """
@@ -19,9 +20,10 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import version
 from types import ModuleType, SimpleNamespace
 
+from .lasagne_modules import serve_later_names
 from .unused_keywords import with_unused_keywords_named
 
-__all__ = ["lasagne_spec"]
+__all__ = ["import_lasagne_again", "lasagne_spec"]
 
 
 class LasagneLoader(SourceFileLoader):
@@ -35,6 +37,7 @@ class LasagneLoader(SourceFileLoader):
             warnings.simplefilter("ignore", DeprecationWarning)
             super().exec_module(module)
         _announce_unused_keywords()
+        serve_later_names()
 
 
 def lasagne_spec(path: Sequence[str] | None) -> ModuleSpec | None:
@@ -43,6 +46,39 @@ def lasagne_spec(path: Sequence[str] | None) -> ModuleSpec | None:
     if spec is not None and isinstance(spec.loader, SourceFileLoader):
         spec.loader = LasagneLoader(spec.loader.name, spec.loader.path)
     return spec
+
+
+def import_lasagne_again() -> None:
+    """Import Lasagne by our loader, where its own import is under way and has asked for Theano.
+
+    What has begun runs to its end and is forgotten: Python gives the importer what is in
+    ``sys.modules`` by then.
+    """
+    begun = sys.modules.get("lasagne")
+    if begun is None or not getattr(begun.__spec__, "_initializing", False):
+        return
+    del sys.modules["lasagne"]
+    importlib.import_module("lasagne")
+    _stand_in_once()
+
+
+def _stand_in_once() -> None:
+    """A ``pkg_resources`` that is gone once it has been asked for a version."""
+    previous = sys.modules.get("pkg_resources")
+
+    def get_distribution(name: str) -> SimpleNamespace:
+        _put_back(previous)
+        return SimpleNamespace(version=version(name))
+
+    stand_in = ModuleType("pkg_resources")
+    stand_in.get_distribution = get_distribution  # type: ignore[attr-defined]
+    sys.modules["pkg_resources"] = stand_in
+
+
+def _put_back(previous: ModuleType | None) -> None:
+    del sys.modules["pkg_resources"]
+    if previous is not None:
+        sys.modules["pkg_resources"] = previous
 
 
 def _announce_unused_keywords() -> None:
@@ -66,6 +102,4 @@ def _pkg_resources() -> Iterator[None]:
     try:
         yield
     finally:
-        del sys.modules["pkg_resources"]
-        if previous is not None:
-            sys.modules["pkg_resources"] = previous
+        _put_back(previous)

@@ -15,7 +15,9 @@ __all__ = [
     "DEFAULT_LOSS",
     "Objective",
     "TargetVariable",
+    "binary_accuracy",
     "binary_hinge_loss",
+    "categorical_accuracy",
     "for_evaluation",
     "huber_loss",
     "multiclass_hinge_loss",
@@ -45,24 +47,42 @@ _UNIT_BY_UNIT = ("binary_crossentropy", "squared_error", "binary_hinge_loss", "h
 # Objectives that Lasagne gained after 0.1.
 
 
-def binary_hinge_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
-    """max(0, delta - (2t - 1) · p) for targets t of 0 and 1 and predictions p of any size.
+def binary_hinge_loss(
+    predictions: Any,
+    targets: Any,
+    delta: float = 1.0,
+    log_odds: bool | None = None,
+    binary: bool = True,
+) -> Any:
+    """max(0, delta - s · p) for predictions p of any size, where s is 1 or -1.
 
     Parameters
     ----------
     predictions : tensor
         Scores, as a layer without nonlinearity gives them.
     targets : tensor of the same shape
+        1 or 0 for s of 1 or -1; or a vector, for predictions of one column.
     delta : float, default=1
         The margin.
+    log_odds : bool, optional
+        False says that predictions are probabilities, of which scores are to be made:
+        log(p / (1 - p)).
+    binary : bool, default=True
+        False says that targets are s itself: 1 and -1.
 
     Returns
     -------
     tensor of the same shape
     """
-    from pytensor.tensor import maximum
+    from pytensor.tensor import cast, log, maximum
 
-    return maximum(0, np.float32(delta) - (2 * targets - 1) * predictions)
+    if log_odds is not None and not log_odds:
+        predictions = log(predictions / (1 - predictions))
+    targets = _beside(predictions, targets)
+    signs = 2 * targets - 1 if binary else targets
+    # Whole numbers times float32 would be float64.
+    signs = cast(signs, predictions.dtype)
+    return maximum(0, np.float32(delta) - signs * predictions)
 
 
 def multiclass_hinge_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
@@ -79,9 +99,15 @@ def multiclass_hinge_loss(predictions: Any, targets: Any, delta: float = 1.0) ->
     Returns
     -------
     vector of shape (n_samples,)
+
+    Raises
+    ------
+    TypeError
+        If the targets have another number of dimensions.
     """
     from pytensor.tensor import maximum
 
+    _check_ranks(predictions, targets)
     right = one_hot(targets, predictions) if targets.ndim == 1 else targets
     score = (right * predictions).sum(axis=1)
     # No score is as low as this one, so the right class is never the largest of the wrong.
@@ -95,6 +121,7 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
     Parameters
     ----------
     predictions, targets : tensors of the same shape
+        Or a vector of targets, for predictions of one column.
     delta : float, default=1
 
     Returns
@@ -104,9 +131,77 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
     from pytensor.tensor import maximum, minimum
 
     limit = np.float32(delta)
-    size = abs(predictions - targets)
+    size = abs(predictions - _beside(predictions, targets))
     inside, outside = minimum(size, limit), maximum(size - limit, 0)
     return np.float32(0.5) * inside * inside + limit * outside
+
+
+def binary_accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> Any:
+    """Whether a probability is on the right side of the threshold.
+
+    Parameters
+    ----------
+    predictions : tensor
+        Probabilities.
+    targets : tensor of the same shape
+        Ones and zeros; or a vector, for predictions of one column.
+    threshold : float, default=0.5
+        From here on a prediction is a 1.
+
+    Returns
+    -------
+    tensor of booleans of the same shape
+    """
+    from pytensor.tensor import eq, ge
+
+    return eq(ge(predictions, threshold), _beside(predictions, targets))
+
+
+def categorical_accuracy(predictions: Any, targets: Any, top_k: int = 1) -> Any:
+    """Whether the right class is among the `top_k` likeliest.
+
+    Parameters
+    ----------
+    predictions : tensor of shape (..., n_classes)
+        Probabilities or scores.
+    targets : integer tensor of shape (...,), or tensor of the shape of `predictions`
+        Classes, or a row of ones and zeros for each.
+    top_k : int, default=1
+        How many classes may be named.
+
+    Returns
+    -------
+    tensor of booleans of shape (...,)
+
+    Raises
+    ------
+    TypeError
+        If the targets have another number of dimensions.
+    """
+    from pytensor.tensor import any as any_of
+    from pytensor.tensor import argmax, argsort, eq, shape_padright
+
+    _check_ranks(predictions, targets)
+    if targets.ndim == predictions.ndim:
+        targets = argmax(targets, axis=-1)
+    if top_k == 1:
+        return eq(argmax(predictions, axis=-1), targets)
+    likeliest = argsort(predictions, axis=-1)[..., -top_k:]
+    return any_of(eq(likeliest, shape_padright(targets)), axis=-1)
+
+
+def _check_ranks(predictions: Any, targets: Any) -> None:
+    if targets.ndim not in (predictions.ndim, predictions.ndim - 1):
+        raise TypeError(
+            f"rank mismatch between targets and predictions: the targets have {targets.ndim} "
+            f"dimensions, and the predictions {predictions.ndim}."
+        )
+
+
+def _beside(predictions: Any, targets: Any) -> Any:
+    """`targets`, as a column where predictions are one: a vector would be taken for a row."""
+    is_column = getattr(predictions, "broadcastable", None) == (False, True)
+    return targets.dimshuffle(0, "x") if is_column and targets.ndim == 1 else targets
 
 
 _LATER = {each.__name__: each for each in (binary_hinge_loss, multiclass_hinge_loss, huber_loss)}

@@ -29,6 +29,7 @@ __all__ = [
     "Updater",
     "adamax",
     "adamw",
+    "amsgrad",
     "make_updater",
     "resolve_update",
     "update_arguments",
@@ -147,17 +148,75 @@ def adamax(
     return updates
 
 
+def amsgrad(
+    loss_or_grads: Any,
+    params: Sequence[Any],
+    learning_rate: float = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> OrderedDict[Any, Any]:
+    """Adam whose steps never grow because large gradients are forgotten.
+
+    With t the step's number and g the gradient::
+
+        m := beta1 · m + (1 - beta1) · g
+        v := beta2 · v + (1 - beta2) · g²
+        u := max(u, v)
+        a := learning_rate · sqrt(1 - beta2ᵗ) / (1 - beta1ᵗ)
+        param := param - a · m / (sqrt(u) + epsilon)
+
+    Parameters
+    ----------
+    loss_or_grads : symbolic expression or list of expressions
+        A scalar loss, or the gradients of `params`.
+    params : list of shared variables
+    learning_rate, beta1, beta2, epsilon : float or scalar expressions
+        As in ``lasagne.updates.adam``.
+
+    Returns
+    -------
+    OrderedDict
+        From each parameter, and each value that the rule remembers, to its update.
+
+    References
+    ----------
+    Reddi, Kale and Kumar (2018), "On the convergence of Adam and beyond".
+    """
+    import theano
+    from lasagne.updates import get_or_compute_grads
+    from lasagne.utils import floatX
+    from theano.tensor import maximum, sqrt
+
+    gradients = get_or_compute_grads(loss_or_grads, params)
+    previous = theano.shared(floatX(0.0))
+    t = previous + 1
+    rate = learning_rate * sqrt(1 - beta2**t) / (1 - beta1**t)
+    updates: OrderedDict[Any, Any] = OrderedDict()
+    for param, gradient in zip(params, gradients, strict=True):
+        zeros = np.zeros_like(param.get_value(borrow=True))
+        mean, square, largest = (
+            theano.shared(zeros.copy(), broadcastable=param.broadcastable) for _ in range(3)
+        )
+        updates[mean] = beta1 * mean + (1 - beta1) * gradient
+        updates[square] = beta2 * square + (1 - beta2) * gradient**2
+        updates[largest] = maximum(largest, updates[square])
+        updates[param] = param - rate * updates[mean] / (sqrt(updates[largest]) + epsilon)
+    updates[previous] = t
+    return updates
+
+
 def _rules() -> dict[str, Callable[..., Any]]:
     """Every rule that has a name."""
     import_for_networks()
     import lasagne.updates
 
     named = {name: getattr(lasagne.updates, name) for name in _LASAGNE_RULES}
-    return named | {"adamw": adamw, "adamax": adamax}
+    return named | {"adamw": adamw, "adamax": adamax, "amsgrad": amsgrad}
 
 
 def resolve_update(update: str | Callable[..., Any]) -> Callable[..., Any]:
-    """An update rule by its name (Lasagne's, 'adamw' or 'adamax'), or itself.
+    """An update rule by its name (Lasagne's, 'adamw', 'adamax' or 'amsgrad'), or itself.
 
     Raises
     ------

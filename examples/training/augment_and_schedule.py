@@ -81,7 +81,7 @@ augment = [RandomFlip(), RandomShift(1)] if FASHION else [RandomRotation(10), Ra
 
 net = ConvNetClassifier(
     network,
-    feature_layer="dense_nonlin",
+    feature_layer="dense_bn_nonlin",
     max_epochs=1 if QUICK else 15 if FASHION else 10,
     batch_size=128,
     l2=1e-4,

@@ -284,7 +284,7 @@ def normalised(incoming):
 def test_the_default_is_the_last_convolution_with_what_completes_it(colours):
     X, y = colours
     net = ConvNetClassifier(normalised, max_epochs=1, random_state=0).fit(X, y)
-    assert GradCAMDisplay.from_estimator(net, X[:1]).layer_name == "conv2_nonlin"
+    assert GradCAMDisplay.from_estimator(net, X[:1]).layer_name == "conv2_bn_nonlin"
     for name, size in (
         ("conv1", (9, 13)),
         ("pool1", (4, 6)),

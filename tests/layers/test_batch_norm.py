@@ -185,7 +185,7 @@ def digits():
 
 
 def make_net(**params):
-    defaults = {"feature_layer": "dense_nonlin", "max_epochs": 4, "random_state": 0}
+    defaults = {"feature_layer": "dense_bn_nonlin", "max_epochs": 4, "random_state": 0}
     return ConvNetClassifier(network, **(defaults | params))
 
 
@@ -253,9 +253,9 @@ class TestLayer:
     @pytest.mark.parametrize(("shape", "axes", "axis"), [((2, None), "auto", 1), ((None, 2), 1, 0)])
     def test_axes_of_unknown_size(self, shape, axes, axis):
         text = (
-            f"BatchNormLayer: its input has the shape {shape}; the size of axis {axis}, which it "
-            "does not normalise over, must be known. Give the input layer that size, or take axis "
-            f"{axis} into axes."
+            "BatchNormLayer needs specified input sizes for all axes that it does not normalise "
+            f"over; its input has the shape {shape}. Give the input layer the size of axis {axis}, "
+            f"or take axis {axis} into axes."
         )
         with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
             BatchNormLayer(shape, axes=axes)

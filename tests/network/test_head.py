@@ -65,7 +65,7 @@ OUTPUT = ("output", layers.DenseLayer)
         ([("dropout", layers.DropoutLayer), OUTPUT], ["output"], None),
         (unnamed, ["output"], "dense1"),
         (logits_first, ["fc8", "prob"], "fc7"),
-        (normalised_output, ["output", "output_bn", "output_nonlin"], "hidden"),
+        (normalised_output, ["output", "output_bn", "output_bn_nonlin"], "hidden"),
         (fully_convolutional, ["scores", "mean", "prob"], "maps"),
         (branches, ["output"], "both"),
         (lambda images: layers.GlobalPoolLayer(images), ["output"], None),

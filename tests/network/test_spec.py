@@ -130,7 +130,8 @@ class TestSpecs:
 
 class TestParameters:
     def test_arguments_of_a_class_and_its_bases(self):
-        assert layer_arguments(DenseLayer) == ["num_units", "W", "b", "nonlinearity"]
+        of_dense = ["num_units", "W", "b", "nonlinearity", "num_leading_axes"]
+        assert layer_arguments(DenseLayer) == of_dense
         assert "num_filters" in layer_arguments(Conv2DLayer)
         assert "incoming" not in layer_arguments(Conv2DLayer)
 
@@ -138,7 +139,7 @@ class TestParameters:
             def __init__(self, incoming, sparsity=0.1, **kwargs):
                 super().__init__(incoming, **kwargs)
 
-        assert layer_arguments(Own) == ["sparsity", "num_units", "W", "b", "nonlinearity"]
+        assert layer_arguments(Own) == ["sparsity", *of_dense]
 
     def test_the_longest_name_wins(self):
         spec, argument = split_parameter("conv_deep_num_filters", SPECS)

@@ -234,6 +234,10 @@ def cubed(x):
         (ll.ElemwiseMergeLayer, {"merge_function": cubed}, "merge_function=cubed"),
         (ll.ReshapeLayer, {"shape": (-1, 3)}, "mixes samples"),
         (ll.SliceLayer, {"indices": 0, "axis": 0}, "axis=0, the samples'"),
+        (ll.DenseLayer, {"num_units": 2, "num_leading_axes": 2}, "num_leading_axes=2"),
+        (ll.ConcatLayer, {"cropping": [None, None, "lower"]}, "cropping="),
+        (ll.ElemwiseSumLayer, {"cropping": [None, None, "lower"]}, "cropping="),
+        (ll.ParametricRectifierLayer, {"shared_axes": 1}, "shared_axes="),
     ],
 )
 def test_unsupported_arguments_are_named(layer, params, match, pretrained):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from convnet_features.theano_facade import install
 from convnet_features.theano_facade.finder import FacadeFinder
 
@@ -48,6 +50,39 @@ except ImportError as error:
     assert "'/somewhere/theano/__init__.py'. Import convnet_features before" in message
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import lasagne",
+        "import lasagne.layers",
+        "from lasagne.layers import batch_norm",
+        "import theano",
+        "import theano.tensor as T",
+        "import theano, lasagne, convnet_features",
+    ],
+)
+def test_any_import_may_come_first(first, in_new_process):
+    code = f"""
+{first}
+import sys, lasagne, theano, theano.tensor
+from convnet_features.layers import Conv2DLayer
+print(lasagne.__version__, type(theano).__name__, lasagne.layers.Conv2DLayer is Conv2DLayer)
+print([name for name in sys.modules if name.partition('.')[0] == 'pkg_resources'])
+print(lasagne is sys.modules['lasagne'], lasagne.layers is sys.modules['lasagne.layers'])
+"""
+    lines = in_new_process(code, whole=True).splitlines()
+    assert lines == ["0.1 FacadeModule True", "[]", "True True"]
+
+
+def test_a_real_theano_comes_before_the_module_of_that_name(tmp_path, in_new_process):
+    """Of a folder and a file of one name, Python takes the folder."""
+    (tmp_path / "theano").mkdir()
+    (tmp_path / "theano" / "__init__.py").write_text("real = True")
+    (tmp_path / "theano.py").write_text("real = False")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import theano; print(theano.real)"
+    assert in_new_process(code, whole=True) == "True"
+
+
 def test_lasagne_imports_without_noise_and_leaves_nothing_behind(in_new_process):
     code = """
 import lasagne
@@ -77,23 +112,23 @@ print(sys.modules['pkg_resources'] is mine)
     assert in_new_process(code) == "True"
 
 
-def test_layers_for_cuda_are_absent_cleanly(in_new_process):
+def test_layers_for_cuda_are_computed_here_or_absent_cleanly(in_new_process):
     code = """
 import lasagne, theano
 from theano.sandbox.cuda import dnn
 print(dnn.dnn_available(), theano.config.device)
-for name in ('dnn', 'corrmm', 'cuda_convnet'):
-    try:
-        __import__('lasagne.layers.' + name)
-    except ImportError as error:
-        print(name, 'ImportError')
+try:
+    import lasagne.layers.cuda_convnet
+except ImportError as error:
+    print('cuda_convnet', 'ImportError')
+import lasagne.layers.dnn, lasagne.layers.corrmm
+print(sorted(set(dir(lasagne.layers.dnn)) & {'Conv2DDNNLayer', 'Pool2DDNNLayer'}))
 """
     lines = in_new_process(code).splitlines()
     assert lines == [
         "False cpu",
-        "dnn ImportError",
-        "corrmm ImportError",
         "cuda_convnet ImportError",
+        "['Conv2DDNNLayer', 'Pool2DDNNLayer']",
     ]
 
 

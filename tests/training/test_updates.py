@@ -84,6 +84,16 @@ def adamax(theta, gradients, learning_rate, beta1, beta2, epsilon):
     return theta
 
 
+def amsgrad(theta, gradients, learning_rate, beta1, beta2, epsilon):
+    m, v, u = (np.zeros_like(theta) for _ in range(3))
+    for t, g in enumerate(gradients, start=1):
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        u = np.maximum(u, v)
+        rate = learning_rate * np.sqrt(1 - beta2**t) / (1 - beta1**t)
+        theta = theta - rate * m / (np.sqrt(u) + epsilon)
+    return theta
+
+
 MOMENTS = {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6}
 RULES = {
     "sgd": (sgd, {"learning_rate": 0.1}),
@@ -95,6 +105,7 @@ RULES = {
     "adam": (adam, {"learning_rate": 0.1, **MOMENTS}),
     "adamw": (adam, {"learning_rate": 0.1, "weight_decay": 0.2, **MOMENTS}),
     "adamax": (adamax, {"learning_rate": 0.1, **MOMENTS}),
+    "amsgrad": (amsgrad, {"learning_rate": 0.1, **MOMENTS}),
 }
 
 
