@@ -182,7 +182,9 @@ def fuse_global_average(fgraph: FunctionGraph, node: Apply) -> Variable | None:
         return None
     window = (height, width)
     stage = PoolStage(Pool2DSpec(window, window, mode="average_exc_pad"))
-    return _extended(fgraph, images, flattening, stage).flatten(2)
+    pooled = _extended(fgraph, images, flattening, stage)
+    # The number of channels stays known, or newer PyTensor asserts it in a node of its own.
+    return pooled.reshape((pooled.shape[0], n_channels), ndim=2)
 
 
 def _counts(count: Variable, pixels: Variable) -> bool:

@@ -122,24 +122,46 @@ def from_onnx(
     >>> bool(abs(again.transform(X) - extractor.transform(X)).max() < 1e-4)
     True
     """
+    natively = partial(_natively, source, output, feature_layer, input_shape, engine)
     by_runtime = partial(runtime_extractor, source, output, feature_layer, input_shape)
-    if engine == ENGINE:
-        return by_runtime(f"engine={ENGINE!r}")
+    return _WAYS.get(engine, _only_natively)(natively, by_runtime)
+
+
+Natively = Callable[[], PretrainedExtractor]
+#: Is given why it is asked.
+ByRuntime = Callable[[str], PretrainedExtractor]
+
+
+def _only_natively(natively: Natively, by_runtime: ByRuntime) -> PretrainedExtractor:
+    return natively()
+
+
+def _only_by_runtime(natively: Natively, by_runtime: ByRuntime) -> PretrainedExtractor:
+    return by_runtime(f"engine={ENGINE!r}")
+
+
+def _either(natively: Natively, by_runtime: ByRuntime) -> PretrainedExtractor:
     try:
-        graph = read_graph(source)
-        value = output if output is not None else _readable_output(graph)
-        reader = Reader(graph, input_shape, value)
-        last = reader.read(value)
+        return natively()
     except NetworkError as error:
-        if engine != "auto":
-            raise
         return _fallen_back(by_runtime, error)
-    return _extractor(reader, last, feature_layer, engine)
 
 
-def _fallen_back(
-    by_runtime: Callable[[str], PretrainedExtractor], error: NetworkError
+#: By the names of engines; the others read natively, or not at all.
+_WAYS = {"auto": _either, ENGINE: _only_by_runtime}
+
+
+def _natively(
+    source: Any, output: str | None, feature_layer: Any, input_shape: Any, engine: str
 ) -> PretrainedExtractor:
+    """What layers of ours compute."""
+    graph = read_graph(source)
+    value = output if output is not None else _readable_output(graph)
+    reader = Reader(graph, input_shape, value)
+    return _extractor(reader, reader.read(value), feature_layer, engine)
+
+
+def _fallen_back(by_runtime: ByRuntime, error: NetworkError) -> PretrainedExtractor:
     """What onnxruntime computes, with a warning that names the node that cannot be read."""
     unread = str(error).partition(";")[0].removeprefix("from_onnx: ").rstrip(".")
     try:
