@@ -12,6 +12,7 @@ from typing import Any
 
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
+from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from ..kernels.contract import ElementwiseStage
@@ -60,6 +61,8 @@ def function_of(
     if len(arguments) != 1:
         return None
     (x,) = arguments
+    if x.type.ndim != node.outputs[0].type.ndim:  # numbers with more axes
+        return None
     inner = [x, *(each.outputs[0] for each in tree if each is not node)]
     if any(client not in tree for value in inner for client, _ in fgraph.clients[value]):
         return None
@@ -68,7 +71,13 @@ def function_of(
 
 
 def _is_elementwise(node: Apply) -> bool:
-    return isinstance(node.op, Elemwise | DimShuffle) and len(node.outputs) == 1
+    """Whether each number stays at its place; numbers may get axes, and casts may not round."""
+    if isinstance(node.op, DimShuffle):
+        return bool(node.inputs[0].type.ndim == 0)
+    if not isinstance(node.op, Elemwise) or len(node.outputs) != 1:
+        return False
+    is_cast = isinstance(node.op.scalar_op, Cast)
+    return not is_cast or node.outputs[0].type.dtype in ("float32", "float64")
 
 
 def formula(value: Variable, x: Variable) -> Any:

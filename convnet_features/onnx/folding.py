@@ -228,6 +228,12 @@ def _evaluated(node: Node, inputs: list[np.ndarray], budget: Budget, opset: int)
         largest = math.prod(np.broadcast_shapes(*(each.shape for each in inputs)))
     # It computes in float64 here and there.
     budget.spend(3 * 8 * largest, node.label)
+    if node.operator == "Softmax" and opset < 13:  # of all axes from the one on
+        rank, axis = inputs[0].ndim, int(node.attributes.get("axis", 1))
+        if axis % max(1, rank) != rank - 1:
+            flat = inputs[0].reshape(math.prod(inputs[0].shape[: axis % rank]), -1)
+            shares = np.exp(flat - flat.max(axis=1, keepdims=True))
+            return np.asarray((shares / shares.sum(axis=1, keepdims=True)).reshape(inputs[0].shape))
     names = [f"x{place}" if name else "" for place, name in enumerate(node.inputs)]
     given = [name for name in names if name]
     attributes = {key: node.attributes[key] for key in _ATTRIBUTES & node.attributes.keys()}
@@ -300,7 +306,7 @@ def _cast(node: Node, values: np.ndarray, budget: Budget) -> np.ndarray:
     if dtype.kind not in "biuf" or values.dtype.kind in "OSU":
         raise ValueError(f"{values.dtype} as {dtype}")
     if _holds_samples(values) and not (dtype.kind == "i" and dtype.itemsize >= 4):
-        raise ValueError(f"the number of samples as {dtype}")
+        raise DependsOnSamplesError(f"the number of samples as {dtype}")
     budget.spend(values.size * dtype.itemsize, node.label)
     return values.astype(dtype)
 

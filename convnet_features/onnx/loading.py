@@ -23,6 +23,7 @@ from ..validation import Targets
 from .folding import FOLDED, SAMPLES, DependsOnSamplesError, fold
 from .operators import OPERATORS, supported_operators
 from .operators.axes import seen_through
+from .operators.nodes import unsupported
 from .plan import LayerPlan, PlannedLayer
 from .reading import Node, ReadGraph, read_graph
 from .runtime.extractor import runtime_extractor
@@ -232,6 +233,7 @@ class Reader:
                 f"from_onnx: the input {graph.input_name!r} is declared with the shape "
                 f"{graph.input_shape}; give input_shape=(channels, height, width)."
             )
+        self.input_sizes = sizes
         self.declared_samples = graph.input_shape[0] if graph.input_shape else None
         self.plan = LayerPlan(graph.input_name, sizes, graph.budget, graph.layers)
         self.values = {graph.input_name: self.plan.input}
@@ -270,7 +272,9 @@ class Reader:
 
     def _note_shape(self, node: Node) -> None:
         """The shape of a layer's result, as a constant."""
-        sizes = (SAMPLES, *self.values[node.inputs[0]].shape)
+        is_input = node.inputs[0] == self.graph.input_name  # whose layer may be reshaped by now
+        own = self.input_sizes if is_input else self.values[node.inputs[0]].shape
+        sizes = (SAMPLES, *own)
         start, end = node.attributes.get("start", 0), node.attributes.get("end")
         try:
             part = sizes[start:end]
@@ -295,6 +299,8 @@ class Reader:
             raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error}") from error
 
     def _read_node(self, node: Node) -> None:
+        if self.graph.opset < 7 and "axis" in node.attributes and "broadcast" in node.attributes:
+            raise unsupported(node, "broadcasting from an axis")
         try:
             # Numbers that overflow are not finite, and are refused for that.
             with np.errstate(all="ignore"):
@@ -382,6 +388,10 @@ class Reader:
         names = [name for name in node.inputs if self._computes(name, planned)]
         if len(names) != 1 or self._uses[names[0]] != n_uses:
             return False
+        if n_uses > 1 and any(
+            self._uses[other] for other, source in self._sources.items() if source == names[0]
+        ):
+            return False  # one of the uses passes it on under another name
         name = self._sources.get(names[0])
         while name is not None:
             if self._uses[name] != 1:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from ..network.inputs import Inputs, InputShape, check_input_names
 from ..network.on_demand import ImagesOnDemand
@@ -66,15 +67,20 @@ def check_samples(
 
 def _alone(X: Any, declared: Any) -> Any:
     """The array of a dictionary that holds one, where the network has one input."""
-    if not isinstance(X, Mapping) or len(X) != 1:
+    if not _is_mapping(X) or len(X) != 1:
         return X
     names = list(declared) if isinstance(declared, Mapping) else ["input"]
     return X[names[0]] if list(X) == names else X
 
 
+def _is_mapping(X: Any) -> bool:
+    """Whether X holds arrays by name; SciPy's dictionaries of keys are matrices."""
+    return isinstance(X, Mapping) and not issparse(X)
+
+
 def _takes_inputs(X: Any, declared: Any) -> bool:
     """Whether X is not to be read as images: layers of several inputs, or of another rank."""
-    if isinstance(X, Inputs) or (isinstance(X, Mapping) and len(X) > 1):
+    if isinstance(X, Inputs) or (_is_mapping(X) and len(X) > 1):
         return True
     shapes = list(declared.values()) if isinstance(declared, Mapping) else [declared]
     return len(shapes) > 1 or any(each is not None and len(each) != _IMAGE for each in shapes)
@@ -83,7 +89,7 @@ def _takes_inputs(X: Any, declared: Any) -> bool:
 def _arrays(name: str, X: Any, shapes: Mapping[str, Any]) -> dict[str, np.ndarray]:
     names = list(shapes)
     given: Mapping[str, Any]
-    if isinstance(X, Mapping | Inputs):
+    if _is_mapping(X) or isinstance(X, Inputs):
         given = X.arrays if isinstance(X, Inputs) else X
         if len(names) == 1 and shapes[names[0]] is None and names[0] not in given:
             names = list(given)  # layers that are a function say nothing of inputs

@@ -346,6 +346,28 @@ class TestWhatMustNotMatch:
         (stage,) = self.check(new, [pt.tanh(y), y.sum(axis=(2, 3))], [1])
         assert stage.activation == "linear"
 
+    @pytest.mark.parametrize("order", [(0, 1, 3, 2), (0, 2, 3, 1)])
+    def test_functions_of_numbers_at_other_places(self, new, order):
+        y = conv2d(new(2, 3, 6, 6), new(5, 3, 2, 2))
+        turned = y.dimshuffle(*order)
+        self.check(new, pt.minimum(pt.maximum(turned, 0), 6), [1])
+        self.check(new, pt.switch(turned > 0, turned, np.float32(0.1) * turned), [1])
+
+    def test_a_gate_of_the_transposed(self, new):
+        y = conv2d(new(2, 3, 6, 6), new(5, 3, 2, 2))
+        self.check(new, y * pt.sigmoid(y.dimshuffle(0, 1, 3, 2)), [1])
+
+    def test_a_function_of_what_gets_axes(self, new):
+        y = pt.dot(new(2, 3), new(3, 7))
+        self.check(new, pt.clip(y.dimshuffle(0, 1, "x", "x"), 0, 6), [1])
+        bound = np.full((1, 1, 1), 6, np.float32)
+        self.check(new, pt.minimum(pt.maximum(y, 0), bound), [1])
+
+    def test_a_function_of_rounded_numbers(self, new):
+        y = pt.dot(new(2, 3), new(3, 7))
+        rounded = pt.cast(pt.cast(y, "int32"), "float32")
+        self.check(new, pt.minimum(pt.maximum(rounded, -1), 2), [1])
+
     def test_a_result_that_is_an_output_too(self, new):
         y = conv2d(new(2, 3, 7, 7), new(5, 3, 2, 2)) + channel(new(5))
         (stage,) = self.check(new, [half_rectify(y), y], [1])

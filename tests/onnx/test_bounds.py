@@ -54,6 +54,18 @@ REFUSED = {
         "AveragePool",
         "would have the shape",
     ),
+    "taps that lie apart": (
+        lambda f: f("MaxPool", kernel_shape=[2, 1], dilations=[1 << 40, 1]),
+        "MaxPool",
+        "cannot be read.",
+    ),
+    "numbers of a group": (
+        lambda f: f(
+            "GroupNormalization", f.weights(1 << 16), f.weights(1 << 16), num_groups=1, axis=1
+        ),
+        "GroupNormalization",
+        "65536 numbers for 2 channels",
+    ),
     "a negative window": (
         lambda f: f("MaxPool", kernel_shape=[-1, 1]),
         "MaxPool",
@@ -265,6 +277,28 @@ def test_refused(name, foreign):
     assert time.perf_counter() - began < 5
     assert re.match(rf"from_onnx: node \S+ \({operator}\)", str(caught.value))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spoil"),
+    [
+        ((1, 1 << 20, 1), lambda f: f("MaxPool", kernel_shape=[4096, 1], dilations=[1, 2])),
+        ((1, 1 << 20, 1), lambda f: f("MaxPool", kernel_shape=[1 << 15, 1], dilations=[2, 1])),
+        (
+            (1, 1 << 20, 1),
+            lambda f: f("Resize", "", "", integers(f, 1, 1, (1 << 20) + 1, 1), mode="linear"),
+        ),
+    ],
+)
+def test_images_of_many_rows(rng, shape, spoil):
+    """Neither taps nor weights of a resizing are written down for them."""
+    foreign = Foreign(rng, shape)
+    spoil(foreign)
+    tracemalloc.start()
+    with pytest.raises((FileFormatError, NetworkError), match="from_onnx"):
+        from_onnx(foreign.model(opset=18), engine="portable")
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
 
 
 def all_needed(foreign, names):

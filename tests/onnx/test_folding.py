@@ -156,6 +156,13 @@ def test_every_operator_is_tested():
     assert {operator for operator, _, _ in NODES.values()} == FOLDED
 
 
+def test_softmax_of_old_is_of_all_axes_from_one_on():
+    x = np.float32(np.arange(12).reshape(1, 2, 3, 2) / 7)
+    node = Node("Softmax", "node", ["x"], ["y"], {"axis": 2})
+    shares = np.exp(x) / np.exp(x).sum(axis=(2, 3), keepdims=True)
+    np.testing.assert_allclose(fold(node, [x], Budget(0), 11), shares, rtol=1e-6)
+
+
 def test_the_number_of_samples_is_none_that_is_to_be_found():
     """What PyTorch's exporter asks of a shape that it expands to."""
     shape = np.int64([SAMPLES, 3, -1])

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from convnet_features import nonlinearities as own
-from convnet_features.exceptions import FileFormatError, NetworkError
+from convnet_features.exceptions import EngineWarning, FileFormatError, NetworkError
 from convnet_features.layers import BiasLayer, BroadcastMergeLayer, ScaleLayer
 from convnet_features.onnx import from_onnx, to_onnx
 from convnet_features.onnx import reading as reading_module
@@ -256,6 +256,87 @@ def test_what_does_nothing_hides_no_other_use(idle, joined, foreign, assert_read
     foreign(joined, *[foreign.weights(*shape, positive=True) for shape in shapes])
     foreign("Sub", raw)
     assert_reads(foreign.model())
+
+
+def test_a_gate_does_not_join_what_is_used_under_another_name(foreign, assert_reads):
+    """Swish is no part of the convolution where the sum reads the convolution too."""
+    raw = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    again = foreign("Identity")
+    foreign("Sigmoid")
+    foreign("Mul", raw)
+    foreign("Add", again)
+    assert_reads(foreign.model())
+
+
+def test_the_shape_of_the_input_is_that_of_what_is_given(rng, assert_reads):
+    """Rows that become images keep their own length."""
+    foreign = Foreign(rng, (18,))
+    foreign("Reshape", foreign.constant([-1, 2, 3, 3]))
+    images = foreign("Conv", foreign.weights(4, 2, 2, 2))
+    foreign("Shape", first="input.1")
+    foreign("Gather", foreign.constant(1))
+    foreign("Cast", to=TensorProto.FLOAT)
+    foreign("Mul", images)
+    assert_reads(foreign.model(), np.float32(rng.normal(size=(5, 18))))
+
+
+def test_several_values_that_were_expanded(foreign, assert_reads):
+    """Their sum has the size that they were expanded to."""
+    sizes = foreign.constant([1, 1, 1, 11])
+    foreign("ReduceMax", axes=[3])
+    one = foreign("Expand", sizes)
+    foreign("ReduceMin", axes=[3], first="input.1")
+    other = foreign("Expand", sizes)
+    foreign("ReduceMean", axes=[2, 3], first="input.1")
+    foreign("Sum", one, other)
+    assert_reads(foreign.model())
+
+
+def test_nearest_pixels_where_corners_are_aligned(rng, assert_reads):
+    """Positions that are whole numbers are not rounded below them."""
+    foreign = Foreign(rng, (1, 2, 2))
+    sizes = foreign.constant([5, 1, 42, 56])
+    foreign(
+        "Resize",
+        "",
+        "",
+        sizes,
+        mode="nearest",
+        coordinate_transformation_mode="align_corners",
+        nearest_mode="floor",
+    )
+    assert_reads(foreign.model(batch=5), np.float32(rng.normal(size=(5, 1, 2, 2))))
+
+
+def test_the_number_of_samples_as_a_divisor(foreign, images, run):
+    """No layer knows it: onnxruntime computes the model."""
+    foreign("Shape")
+    foreign("Gather", foreign.constant(0))
+    count = foreign("Cast", to=TensorProto.FLOAT)
+    foreign("Div", count, first="input.1")
+    model = foreign.model()
+    with pytest.warns(EngineWarning, match="onnxruntime computes the model instead"):
+        extractor = from_onnx(model)
+    (expected,) = run(model, images).values()
+    assert_close(extractor.transform(images), expected.reshape(len(images), -1), "float32")
+
+
+def test_what_cannot_be_read_rightly(foreign):
+    """Broadcasting of old from an axis; a bias of each sample; samples behind one another."""
+    foreign("Add", foreign.weights(2), axis=1, broadcast=1)
+    with pytest.raises(NetworkError, match="broadcasting from an axis cannot be read"):
+        from_onnx(foreign.model(opset=6), engine="portable")
+    foreign = Foreign(foreign.rng)
+    foreign("Flatten")
+    foreign("Gemm", foreign.weights(198, 3), foreign.weights(3, 1))
+    with pytest.raises(NetworkError, match=r"a bias of shape \(3, 1\)"):
+        from_onnx(foreign.model(batch=3), engine="portable")
+    foreign = Foreign(foreign.rng)
+    one = foreign("Transpose", perm=[0, 2, 3, 1])
+    foreign("Transpose", perm=[0, 2, 3, 1], first="input.1")
+    foreign("Concat", one, axis=0)
+    with pytest.raises(NetworkError, match="samples put behind one another"):
+        from_onnx(foreign.model(), engine="portable")
 
 
 @pytest.mark.parametrize("operator", ["Mul", "Div"])

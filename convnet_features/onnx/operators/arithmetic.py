@@ -48,6 +48,8 @@ def _dense(reader: Any, node: Node) -> PlannedLayer:
         weights = weights.T
     bias = reader.optional_constant(node, 2)
     if bias is not None:
+        if bias.ndim > 1 and bias.size != bias.shape[-1]:
+            raise unsupported(node, f"a bias of shape {bias.shape}")
         beta = np.float32(number(node, "beta", 1.0))
         bias = beta * np.broadcast_to(bias.reshape(-1), (weights.shape[1],))
     return reader.plan.add(
@@ -319,7 +321,8 @@ def _merge(reader: Any, node: Node, inputs: list[PlannedLayer]) -> PlannedLayer:
     """The inputs merged from left to right."""
     from theano import tensor
 
-    inputs = [_unexpanded(each, inputs) for each in inputs]
+    if len(inputs) == 2:
+        inputs = [_unexpanded(each, inputs) for each in inputs]
     same = all(each.shape == inputs[0].shape for each in inputs)
     if same and node.operator in ("Sum", "Add"):
         return reader.plan.add(node.outputs[0], ElemwiseSumLayer, inputs)

@@ -24,13 +24,13 @@ def _concatenation(reader: Any, node: Node) -> PlannedLayer:
 
     inputs = reader.layers(node)
     axis = axis_of(node, int(node.attributes.get("axis", 1)), 1 + len(inputs[0].shape))
+    if axis == 0:
+        raise unsupported(node, "samples put behind one another")
     order = seen_through(inputs[0])[1]
     if order != tuple(range(len(order))) and all(seen_through(x)[1] == order for x in inputs):
         sources = [seen_through(x)[0] for x in inputs]
         y = reader.plan.add(node.outputs[0], ConcatLayer, sources, axis=order[axis])
         return transposed(reader, f"{node.outputs[0]}_turned", y, order)
-    if axis == 0:
-        raise unsupported(node, "samples put behind one another")
     if len(inputs) == 1:
         return inputs[0]
     others = [[size for i, size in enumerate(each.shape, 1) if i != axis] for each in inputs]

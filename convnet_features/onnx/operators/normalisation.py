@@ -44,9 +44,10 @@ def _group_normalisation(reader: Any, node: Node) -> PlannedLayer:
 def _scaled_by_channel(reader: Any, node: Node, x: PlannedLayer, repeats: int = 1) -> PlannedLayer:
     numbers = []
     for position in (1, 2):
-        constant = np.repeat(reader.constant(node, position).ravel(), repeats)
-        if constant.shape != x.shape[:1]:
+        constant = reader.constant(node, position).ravel()
+        if constant.size * repeats != x.shape[0]:  # before memory is taken
             raise unsupported(node, f"{constant.size} numbers for {x.shape[0]} channels")
+        constant = np.repeat(constant, repeats)
         numbers.append(constant.reshape(1, -1, *[1] * (len(x.shape) - 1)))
     return scaled_and_moved(reader, node, x, *numbers)
 

@@ -93,6 +93,8 @@ def _dilated(
     for axis, (size, extent, taps, apart, step) in enumerate(
         zip(sizes, extents, window, dilations, strides, strict=True), 2
     ):
+        count = ((size - extent) // step + 1) * taps
+        check_activations((*x.shape[: axis - 1], count, *x.shape[axis:]), node.outputs[0])
         firsts = np.arange(0, size - extent + 1, step)
         places = (firsts[:, None] + apart * np.arange(taps)).ravel()
         x = taken(reader, node, x, places, axis)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import ResizeLayer
-from ..plan import PlannedLayer, check_activations
+from ..plan import MAX_ACTIVATIONS, PlannedLayer, check_activations
 from ..reading import Node
 from .arrangement import taken
 from .nodes import axes_of, integers, number, reads, unsupported
@@ -50,6 +50,9 @@ def _resize(reader: Any, node: Node) -> PlannedLayer:
     odd = (attributes.get("antialias", 0) and shrinks) or attributes.get("exclude_outside", 0)
     if mode not in _MODES or places not in _ALIGNMENTS or odd:
         raise unsupported(node, f"mode={mode!r}, coordinate_transformation_mode={places!r}")
+    # Weights are a matrix along each axis.
+    if any(own * size > MAX_ACTIVATIONS for own, size in zip(x.shape[1:], sizes[1:], strict=True)):
+        raise unsupported(node, f"values of shape {x.shape} resized to {sizes}")
     # PyTorch takes the first pixel where there is one in the result.
     ratios = tuple(
         1.0 if size == 1 and places == "pytorch_half_pixel" else float(1 / scale)
@@ -120,7 +123,7 @@ def _nearest(
             case "asymmetric":
                 wanted = targets / scale
             case "align_corners":
-                wanted = targets * np.float32((own - 1) / max(1, size - 1))
+                wanted = targets * np.float32(own - 1) / np.float32(max(1, size - 1))
             case "tf_half_pixel_for_nn":
                 wanted = (targets + np.float32(0.5)) / scale
             case "half_pixel" | "pytorch_half_pixel":
