@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exceptions import FileFormatError
+from ..exceptions import FileFormatError, NetworkError
 from ..network.sketch import without_values
 from ..network.spec import LayerSpec
 from .budget import Budget
@@ -195,7 +195,14 @@ class LayerPlan:
 
 
 def check_activations(shape: Sequence[int], name: str) -> None:
-    """Raise FileFormatError for a result that is empty, or too large to be meant."""
+    """Raise FileFormatError for a result that is empty, or too large to be meant.
+
+    One number a sample, without an axis, makes sense, but no layer: it is a NetworkError.
+    """
+    if not shape:
+        raise NetworkError(
+            f"from_onnx: the value {name!r} is one number a sample, without an axis."
+        )
     size = math.prod(shape)
     if min(shape, default=0) < 1 or size > MAX_ACTIVATIONS or len(shape) > MAX_DIMENSIONS:
         raise FileFormatError(

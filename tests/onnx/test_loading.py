@@ -321,6 +321,23 @@ def test_the_number_of_samples_as_a_divisor(foreign, images, run):
     assert_close(extractor.transform(images), expected.reshape(len(images), -1), "float32")
 
 
+def test_one_number_a_sample_is_left_to_onnxruntime(foreign, images, run):
+    mean = foreign("ReduceMean", axes=[1, 2, 3], keepdims=0)
+    foreign("Unsqueeze", foreign.constant([1, 2, 3]), first=mean)
+    foreign("Sub", foreign.last, first="input.1")
+    model = foreign.model()
+    with pytest.warns(EngineWarning, match="onnxruntime computes the model instead"):
+        extractor = from_onnx(model)
+    (expected,) = run(model, images).values()
+    assert_close(extractor.transform(images), expected.reshape(len(images), -1), "float32")
+
+
+def test_dropout_that_is_always_on(foreign):
+    foreign("Dropout", foreign.constant(np.float32(0.5)), foreign.constant(True))
+    with pytest.raises(NetworkError, match="dropout outside of training cannot be read"):
+        from_onnx(foreign.model(), engine="portable")
+
+
 def test_what_cannot_be_read_rightly(foreign):
     """Broadcasting of old from an axis; a bias of each sample; samples behind one another."""
     foreign("Add", foreign.weights(2), axis=1, broadcast=1)

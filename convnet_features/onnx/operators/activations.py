@@ -139,4 +139,8 @@ def _response_normalisation(reader: Any, node: Node) -> PlannedLayer:
 def _nothing(reader: Any, node: Node) -> PlannedLayer:
     if node.operator == "Cast" and node.attributes.get("to") not in (1, 10, 11):
         raise unsupported(node, "a conversion to integers")
+    if node.operator == "Dropout":
+        training = reader.optional_constant(node, 2)
+        if training is not None and np.any(training):
+            raise unsupported(node, "dropout outside of training")
     return reader.layer(node, 0)
