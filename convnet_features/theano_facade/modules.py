@@ -20,6 +20,8 @@ class FacadeModule(ModuleType):
 
     def __init__(self, name: str, entries: Mapping[str, Entry]) -> None:
         super().__init__(name, f"{name}, as convnet_features supplies it.")
+        # As `theano.py` belongs to our distribution, setuptools asks whether this lies in it.
+        self.__dict__["__file__"] = __file__
         self.__dict__["_entries"] = entries
 
     def __getattr__(self, name: str) -> Any:
