@@ -32,7 +32,7 @@ from ..validation import (
     automatic_input_scale,
     largest_pixel,
 )
-from .taking_over import network_to_take_over
+from .taking_over import check_pixels, network_to_take_over
 from .transfer import load_pretrained, plain_classes
 
 __all__ = [
@@ -67,6 +67,7 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
     _check_scaled(estimator, data, model.input_scale)
     check_feature_layer(model.network, estimator.feature_layer)
     settings = _settings(estimator, data, model.network)
+    check_pixels(estimator, data.images)
     report = load_pretrained(estimator, model)
     frozen = check_frozen(model.network, estimator.freeze or ())
     if report is not None:

@@ -128,7 +128,8 @@ class Fitting(CallbackSupportMixin):
         if classes is not None:
             classes = np.unique(np.asarray(classes))
             known = None if like is None else like.known_classes
-            if like is not None and not np.array_equal(classes, np.asarray(known)):
+            # Those of others' networks are in the order of the outputs.
+            if like is not None and not np.array_equal(classes, np.unique(np.asarray(known))):
                 raise ValueError(
                     f"classes={classes.tolist()} is not the same as on last call to partial_fit, "
                     f"was: {np.asarray(known).tolist()}."

@@ -142,7 +142,8 @@ class LayerParameters(BaseEstimator):
 
         None leaves the shape to X. Layers that are a function say nothing.
         """
-        specs = None if self.layers is None else _readable(self.layers)
+        layers = self._declared_layers()
+        specs = None if layers is None else _readable(layers)
         inputs = [spec for spec in specs or [] if is_input(spec)]
         if not inputs or inputs[0] is not (specs or [])[0]:
             return {"input": None}
@@ -154,7 +155,13 @@ class LayerParameters(BaseEstimator):
 
     def _takes_sequences(self) -> bool:
         """Whether the first layer reads rows of words or of steps, so that X is no images."""
-        return bool(self.layers) and reads_sequences(_readable(self.layers) or [])
+        layers = self._declared_layers()
+        return bool(layers) and reads_sequences(_readable(layers) or [])
+
+    def _declared_layers(self) -> Any:
+        """The layers, or those of a network that is taken over; None for the default network."""
+        source = network_to_take_over(self)
+        return self.layers if source is None else source.layers
 
     def _update_params(self) -> dict[str, Any]:
         """The arguments of the update rule, those that every rule has first."""

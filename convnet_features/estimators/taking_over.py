@@ -12,7 +12,7 @@ from ..network.head import head
 from ..network.model import Model
 from ..network.spec import LayerSpec
 
-__all__ = ["network_to_take_over", "with_new_head", "without_head"]
+__all__ = ["check_pixels", "network_to_take_over", "with_new_head", "without_head"]
 
 
 def network_to_take_over(estimator: Any) -> Model | None:
@@ -26,15 +26,31 @@ def network_to_take_over(estimator: Any) -> Model | None:
     -------
     Model or None
     """
-    source = estimator.pretrained
-    if isinstance(source, FrozenEstimator):
-        source = source.estimator
+    source = _source(estimator)
     model = getattr(source, "_model", None)
     if estimator.layers is not None or not isinstance(model, Model):
         return None
     # None is the default network, whose layers the estimator has as well.
     declared = isinstance(model.layers, list) and getattr(source, "layers", None) is not None
     return model if declared else None
+
+
+def check_pixels(estimator: Any, images: Any) -> None:
+    """Warn of pixels that were scaled before a network that is taken over, and scales them itself.
+
+    Parameters
+    ----------
+    estimator : BaseConvNet
+    images : ndarray, ImagesOnDemand or Inputs
+    """
+    preprocessing = getattr(_source(estimator), "preprocessing", None)
+    if preprocessing is not None and network_to_take_over(estimator) is not None:
+        preprocessing.check_pixels(type(estimator).__name__, images)
+
+
+def _source(estimator: Any) -> Any:
+    source = estimator.pretrained
+    return source.estimator if isinstance(source, FrozenEstimator) else source
 
 
 def with_new_head(model: Model) -> list[LayerSpec]:

@@ -137,7 +137,7 @@ class TransferableParameters:
                 "its network is for: fit first, or give pretrained=source, or "
                 "input_shape=(channels, height, width)."
             )
-        known = _checked(described)
+        known = _checked(described, self._reads_images())
         layers = self._network_layers(known["input_shape"])  # type: ignore[attr-defined]
         try:
             return sketched(layers, **known)
@@ -149,22 +149,30 @@ class TransferableParameters:
                 f"which this network cannot be built: {error}"
             ) from error
 
+    def _reads_images(self) -> bool:
+        """Whether the layers say nothing else than that X is images."""
+        inputs = self._declared_inputs()  # type: ignore[attr-defined]
+        if len(inputs) > 1 or self._takes_sequences():  # type: ignore[attr-defined]
+            return False
+        return all(shape is None or len(shape) == _IMAGE for shape in inputs.values())
+
     def _declared_shape(self) -> tuple[int, int, int] | None:
         """The shape of images that the parameters of the estimator say."""
         shape = self.input_shape  # type: ignore[attr-defined]
         return None if shape is None else tuple(shape)
 
 
-def _checked(described: dict[str, Any]) -> dict[str, Any]:
+def _checked(described: dict[str, Any], of_images: bool) -> dict[str, Any]:
     """The description that a source gives of its network, as `parameter_shapes` takes it."""
     shape, n_outputs = described.get("input_shape"), described.get("n_outputs")
     target = described.get("target")
-    sizes = [*shape] if isinstance(shape, list | tuple) else []
-    if len(sizes) != 3 or not all(_is_size(each) for each in sizes):
-        raise ValueError(
-            f"it says that its images have the shape {shape!r:.80}; that is (channels, height, "
-            f"width), each from 1 to {_MAX_SIZE}."
-        )
+    checked: Any
+    if of_images:
+        checked = _shape_of_images(shape)
+    elif isinstance(shape, Mapping):
+        checked = {name: _shape_of_sample(each) for name, each in shape.items()}
+    else:
+        checked = _shape_of_sample(shape)
     if n_outputs is not None and not _is_size(n_outputs):
         raise ValueError(
             f"it says that its network has {n_outputs!r:.80} outputs; that is a number from 1 to "
@@ -174,11 +182,35 @@ def _checked(described: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"it says that its network is for {target!r:.80}; that is one of {', '.join(_TARGETS)}."
         )
-    return {"input_shape": tuple(sizes), "n_outputs": n_outputs, "target": target}
+    return {"input_shape": checked, "n_outputs": n_outputs, "target": target}
+
+
+def _shape_of_images(shape: Any) -> tuple[int, ...]:
+    sizes = [*shape] if isinstance(shape, list | tuple) else []
+    if len(sizes) != _IMAGE or not all(_is_size(each) for each in sizes):
+        raise ValueError(
+            f"it says that its images have the shape {shape!r:.80}; that is (channels, height, "
+            f"width), each from 1 to {_MAX_SIZE}."
+        )
+    return tuple(sizes)
+
+
+def _shape_of_sample(shape: Any) -> tuple[int | None, ...]:
+    """That of one input among several, or of a sequence, of which a size may be any."""
+    sizes = [*shape] if isinstance(shape, list | tuple) else []
+    if not 1 <= len(sizes) <= _MAX_AXES or not all(e is None or _is_size(e) for e in sizes):
+        raise ValueError(
+            f"it says that its samples have the shape {shape!r:.80}; that is 1 to {_MAX_AXES} "
+            f"sizes, each from 1 to {_MAX_SIZE}, or none."
+        )
+    return tuple(sizes)
 
 
 _TARGETS = ("classes", "numbers", "labels")
 _MAX_SIZE = 2**31 - 1
+_MAX_AXES = 8
+#: (channels, height, width)
+_IMAGE = 3
 
 
 def _is_size(value: Any) -> bool:
@@ -194,12 +226,14 @@ def load_pretrained(estimator: Any, model: Model) -> LoadReport | None:
         arrays, described = parameters_of(source)
         strict = is_state_dict(arrays)
     taken_over = network_to_take_over(estimator)
+    remedy = "strict=False takes those that fit"
     if taken_over is not None and arrays is not None:
-        arrays = without_head(taken_over, arrays)
+        arrays, strict = without_head(taken_over, arrays), True
+        remedy = "give images of the same size; or layers, which take of pretrained what fits"
     if arrays is None:
         return None
     with errors_naming(source):
-        report = _load(model, arrays, _apart(model, described, "pretrained"), strict)
+        report = _load(model, arrays, _apart(model, described, "pretrained"), strict, remedy)
     if not report.loaded:
         raise ValueError(f"None of the parameters to begin with belongs to this network.\n{report}")
     return report
@@ -216,13 +250,17 @@ def load_whole(model: Model, source: Any, arrays: Mapping[str, np.ndarray]) -> N
 
 
 def _load(
-    model: Model, arrays: Mapping[str, np.ndarray], apart: list[str], strict: bool
+    model: Model,
+    arrays: Mapping[str, np.ndarray],
+    apart: list[str],
+    strict: bool,
+    remedy: str = "strict=False takes those that fit",
 ) -> LoadReport:
     """Load what fits; with `strict`, everything or nothing."""
 
     def check(report: LoadReport) -> None:
         if strict:
-            check_complete(report, model.network)
+            check_complete(report, model.network, remedy=remedy)
 
     return load_values(model, _by_name(arrays, model.network), apart, check)
 

@@ -46,7 +46,7 @@ def of_network(arrays: Mapping[str, np.ndarray], network: Network) -> dict[str, 
     """The arrays of a state dict under the names, and in the layouts, of a network's parameters.
 
     Dense layers multiply from the other side, so their weights are transposed; some convolutions
-    turn their filters; normalisations keep 1 / sqrt(variance + epsilon).
+    turn their filters, or have other axes first; normalisations keep 1 / sqrt(variance + epsilon).
 
     Parameters
     ----------
@@ -106,7 +106,12 @@ def _leaves_outputs_open(layers: Any) -> bool:
     return issubclass(layers[-1].layer_class, DenseLayer) and "num_units" not in layers[-1].params
 
 
-def check_complete(report: LoadReport, network: Network, of_head: bool = False) -> None:
+def check_complete(
+    report: LoadReport,
+    network: Network,
+    of_head: bool = False,
+    remedy: str = "strict=False takes those that fit",
+) -> None:
     """That a source has what the network has, and nothing else.
 
     Parameters
@@ -115,6 +120,7 @@ def check_complete(report: LoadReport, network: Network, of_head: bool = False) 
     network : Network
     of_head : bool, default=False
         Whether the layers that predict must agree, too.
+    remedy : str, default="strict=False takes those that fit"
 
     Raises
     ------
@@ -139,8 +145,8 @@ def check_complete(report: LoadReport, network: Network, of_head: bool = False) 
     if report.unused:
         lines.append(f"not in the network: {', '.join(report.unused)}")
     raise ValueError(
-        "the parameters are not those of this network, which has been left as it was (strict=False "
-        "takes those that fit):\n" + "\n".join(lines)
+        "the parameters are not those of this network, which has been left as it was "
+        f"({remedy}):\n" + "\n".join(lines)
     )
 
 
@@ -160,13 +166,26 @@ def _parameter(layer: Any, end: str, array: np.ndarray) -> tuple[str, np.ndarray
 
 
 def _weights(layer: Any, array: np.ndarray) -> np.ndarray:
-    """Filters of a convolution, or the matrix of a dense layer."""
-    if layer.W.ndim == 2 and array.ndim >= 2:
+    """Filters of a convolution, the matrix of a dense layer, or the rows of an embedding."""
+    from lasagne.layers import EmbeddingLayer
+
+    from ..layers import DilatedConv2DLayer, TransposedConv2DLayer
+
+    n_axes = layer.W.ndim
+    if isinstance(layer, EmbeddingLayer):
+        return array
+    if n_axes == 2 and array.ndim >= 2:
         return array.reshape(len(array), -1).T
-    if layer.W.ndim == 4 and array.ndim == 2:
+    if n_axes == 4 and array.ndim == 2:
         array = array[:, :, None, None]
-    if layer.W.ndim == 4 and array.ndim == 4 and layer.flip_filters:
-        return array[:, :, ::-1, ::-1]
+    if array.ndim != n_axes:
+        return array
+    if isinstance(layer, DilatedConv2DLayer):  # it has the maps that it reads first
+        return array.swapaxes(0, 1)
+    # A transposed convolution is a convolution's gradient, which turns the filters once more.
+    turned = bool(getattr(layer, "flip_filters", False))
+    if turned != isinstance(layer, TransposedConv2DLayer):
+        return np.flip(array, tuple(range(2, n_axes)))
     return array
 
 

@@ -63,8 +63,14 @@ class PretrainedExtractor(ConvNetFeatureExtractor):
 
     def _take_own_model(self) -> None:
         """Have weights that are no clone's, so that they may change."""
-        if self._shares_model:
-            self._model, self._shares_model = copy.deepcopy(self._model), False
+        if not self._shares_model:
+            return
+        if "_trainer" in vars(self):  # it trains the model that it holds
+            trainer = copy.deepcopy(vars(self)["_trainer"])
+            self._trainer, self._model = trainer, trainer.model
+        else:
+            self._model = copy.deepcopy(self._model)
+        self._shares_model = False
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **ignored: Any) -> Self:
         """Check that X holds images of the network's size; nothing is trained.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..caller import users_level
 from ..estimators.fitted_state import set_fitted_state
 from ..estimators.transfer import load_whole, parameters_of, plain_classes
+from ..exceptions import ConvNetFeaturesWarning
 from ..network.features import check_feature_layer
 from ..network.first_use import import_for_networks
 from ..network.model import Model
@@ -106,6 +109,7 @@ def pretrained_extractor(
     arrays, described = parameters_of(source)
     n_outputs = (described or {}).get("n_outputs")
     if is_state_dict(arrays):
+        _check_origin(network, arrays)
         n_outputs = number_of_outputs(arrays, specs, shape)
     model = Model(_behind(scaling, specs), shape, n_outputs, "classes", 1.0, engine)
     load_whole(model, source, arrays)
@@ -142,6 +146,22 @@ def _resolved(
         parse_layers(network),
         tuple(input_shape),
         None if preprocessing == "auto" else preprocessing,
+    )
+
+
+def _check_origin(network: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Warn of timm's names of EfficientNet-Lite, which stand for two networks."""
+    named = isinstance(network, str) and network.startswith("efficientnet_lite")
+    if not (named and "conv_stem.weight" in arrays):
+        return
+    warnings.warn(
+        f"pretrained_extractor({network!r}): by their names the weights are timm's, which has two "
+        f"networks with these names and shapes. They are taken for tf_{network}, Google's. If they "
+        f"are timm's own, {network}, its borders, epsilon and scaling are others: give "
+        f"network=presets.{network}(same_padding=False) of convnet_features.network, input_shape "
+        "and preprocessing. Layers with same_padding=True say that they are Google's.",
+        ConvNetFeaturesWarning,
+        stacklevel=users_level(),
     )
 
 

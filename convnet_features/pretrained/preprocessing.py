@@ -20,7 +20,7 @@ class Preprocessing:
     """What becomes of photographs in front of a network, as those who trained it did it.
 
     Pixels of 0 to 255 become (pixel - mean) / std, channel by channel: inside the extractor,
-    which takes pixels as they are. Size, cut and filter are those of its `image_loader`.
+    which takes pixels as they are. Size and filter are those of its `image_loader`.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ fit='crop')
         warnings.warn(
             f"{name}: X holds pixels from {smallest:g} to {largest:g}, and this network takes "
             f"those of photographs, from 0 to 255, which it scales itself; {remedy}, or give "
-            "photographs to its image_loader(), which makes the right images of them.",
+            "photographs to the extractor's image_loader(), which makes the right images of them.",
             ConvNetFeaturesWarning,
             stacklevel=users_level(),
         )

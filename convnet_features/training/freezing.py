@@ -92,22 +92,26 @@ def training_output(
     Gradients stop where everything below a layer is frozen (or has no parameters):
     nothing there would change. Where outputs of layers are `given`, nothing below is computed.
     """
-    from lasagne.layers import get_all_layers
+    from lasagne.layers import InputLayer, InverseLayer, get_all_layers
 
     if not frozen:
         return symbolic_output(network, network.output)
     layers = get_all_layers(network.output)
     still = without_learning(layers, frozen)
+
+    def needs_gradient(layer: Any, below: Any) -> bool:
+        return isinstance(below, InputLayer) or isinstance(layer, InverseLayer)
+
     outputs: dict[Any, Any] = dict(given or {})
     for layer in layers:
         if layer in outputs or (given and any(each not in outputs for each in inputs_of(layer))):
             continue
-        if layer is network.input:
+        if isinstance(layer, InputLayer):
             outputs[layer] = layer.input_var
             continue
         inputs = [
             _barrier(outputs[below])
-            if below in still and layer not in still and below is not network.input
+            if below in still and layer not in still and not needs_gradient(layer, below)
             else outputs[below]
             for below in inputs_of(layer)
         ]

@@ -56,7 +56,7 @@ def check_samples(
     if reset:
         vars(estimator).pop("n_features_in_", None)  # of an earlier fit, to images
     inputs = Inputs(_arrays(name, X, shapes))
-    if len(inputs.arrays) > 1 and estimator.layers is None:
+    if len(inputs.arrays) > 1 and len(shapes) == 1 and estimator.layers is None:
         raise ValueError(
             f"{name}: X has {len(inputs.arrays)} inputs, and the default network takes images; "
             "give layers with an InputLayer for each."

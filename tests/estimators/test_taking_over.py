@@ -7,22 +7,28 @@ import pickle
 import numpy as np
 import pytest
 from lasagne.layers import (
+    ConcatLayer,
     Conv2DLayer,
     DenseLayer,
     DropoutLayer,
+    EmbeddingLayer,
     GlobalPoolLayer,
+    GRULayer,
+    InputLayer,
     NonlinearityLayer,
 )
 from lasagne.nonlinearities import identity, softmax
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
-from convnet_features.exceptions import NetworkError
+from convnet_features.exceptions import ConvNetFeaturesWarning, NetworkError
 from convnet_features.layers import BatchNormLayer
 from convnet_features.network.model import Model
 from convnet_features.network.presets import squeezenet1_1
 from convnet_features.network.spec import parse_layers
+from convnet_features.pretrained import Preprocessing
 from convnet_features.pretrained.loading import with_network
 from convnet_features.validation import Targets
 
@@ -155,3 +161,56 @@ def test_no_features_to_freeze(data):
     net = ConvNetClassifier([("fc", DenseLayer)], freeze="features")
     with pytest.raises(NetworkError, match="no layers of features in front of those that predict"):
         net.fit(*data)
+
+
+def test_a_network_of_sequences(rng):
+    """Rows of steps and rows of words are read as the layers taken over read them."""
+    y = np.arange(20) % 2
+    steps = [("in", InputLayer), ("rnn", GRULayer, {"num_units": 4, "only_return_final": True})]
+    words = [("words", EmbeddingLayer, {"input_size": 9, "output_size": 4})]
+    dense = [("dense", DenseLayer, {"num_units": 3}), ("fc", DenseLayer)]
+    params = {"max_epochs": 1, "random_state": 0, "engine": "portable"}
+    for layers, X in (
+        ([*steps, *dense], rng.standard_normal((20, 5, 3)).astype(np.float32)),
+        ([*words, *dense], rng.integers(0, 9, (20, 6))),
+    ):
+        source = ConvNetClassifier(layers, **params).fit(X, y)
+        net = ConvNetClassifier(pretrained=source, **params).fit(X, y)
+        assert net.input_shape_ == X.shape[1:]
+        assert net.load_report_.missing == ["fc.W", "fc.b"]
+
+
+def test_a_network_of_several_inputs(rng):
+    y, X = np.arange(20) % 2, {"b": rng.standard_normal((20, 3)), "a": rng.standard_normal((20, 4))}
+    layers = [
+        ("a", InputLayer),
+        ("b", InputLayer),
+        ("both", ConcatLayer, {"incomings": ["a", "b"]}),
+        ("dense", DenseLayer, {"num_units": 3}),
+        ("fc", DenseLayer),
+    ]
+    params = {"max_epochs": 1, "random_state": 0, "engine": "portable"}
+    source = ConvNetClassifier(layers, **params).fit(X, y)
+    net = ConvNetClassifier(pretrained=source, freeze="features", **params).fit(X, y)
+    np.testing.assert_array_equal(net.get_output("dense", X), source.get_output("dense", X))
+
+
+def test_layers_that_do_not_fit_the_images(rng):
+    layers = [("dense", DenseLayer, {"num_units": 5}), ("fc", DenseLayer, {"num_units": 3})]
+    source = extractor_of(layers)
+    X, y = rng.standard_normal((20, 2, 8, 8)).astype(np.float32), np.arange(20) % 2
+    with pytest.raises(ValueError, match=r"give images of the same size; or layers") as caught:
+        ConvNetClassifier(pretrained=source, random_state=0).fit(X, y)
+    assert "dense.W has the shape (84, 5) in the source, (128, 5) in the network" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("wrap", [lambda each: each, FrozenEstimator])
+def test_pixels_that_were_scaled_already(wrap, rng):
+    source = extractor_of([*FRONT, *HEADS["dense"]])
+    source.preprocessing = Preprocessing((127.0,) * 2, (128.0,) * 2)
+    X, y = rng.integers(0, 256, (20, *SHAPE), dtype=np.uint8), np.arange(20) % 2
+    classifier(wrap(source), max_epochs=1).fit(X, y)
+    with pytest.warns(ConvNetFeaturesWarning, match="holds pixels from 0 to 1, .* multiply X by"):
+        classifier(wrap(source), max_epochs=1).fit((X / 255).astype(np.float32), y)

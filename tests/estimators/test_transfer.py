@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from lasagne.layers import ConcatLayer, DenseLayer, GRULayer, InputLayer
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -458,3 +459,36 @@ class TestAsItIs:
         net = ConvNetClassifier(max_epochs=2, random_state=0).fit(*digits)
         model = make_pipeline(FrozenEstimator(net), LogisticRegression(max_iter=500))
         assert model.fit(*few_classes).score(*few_classes) > 0.9
+
+
+class TestOtherInputs:
+    """`load_params` before `fit`, of networks of several inputs and of sequences."""
+
+    def test_several(self, rng, tmp_path):
+        layers = [
+            ("a", InputLayer),
+            ("b", InputLayer),
+            ("both", ConcatLayer, {"incomings": ["a", "b"]}),
+            ("fc", DenseLayer),
+        ]
+        X = {"a": rng.standard_normal((20, 4)), "b": rng.standard_normal((20, 3))}
+        self.check(layers, X, tmp_path / "a")
+
+    def test_sequences(self, rng, tmp_path):
+        layers = [
+            ("rnn", GRULayer, {"num_units": 3, "only_return_final": True}),
+            ("fc", DenseLayer),
+        ]
+        self.check(layers, rng.standard_normal((20, 5, 3)), tmp_path / "a")
+
+    def check(self, layers, X, path):
+        params = {"max_epochs": 1, "random_state": 0, "engine": "portable"}
+        net = ConvNetClassifier(layers, **params).fit(X, np.arange(20) % 2)
+        net.save_params(path)
+        report = ConvNetClassifier(layers, **params).load_params(path)
+        assert sorted(report.loaded) == sorted(net._model.named_values)
+        arrays, notes = read_arrays(path)
+        for shape in ([], [1] * 9, [0], ["a"], {"a": [-1]}, None):
+            write_arrays(path, arrays, {**notes, "input_shape": shape})
+            with pytest.raises(FileFormatError, match=r"it says that its samples have the shape"):
+                ConvNetClassifier(layers, **params).load_params(path)

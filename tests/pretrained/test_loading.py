@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from safetensors.numpy import save_file
 from sklearn.base import clone
 
 from convnet_features import ConvNetFeatureExtractor, pretrained_extractor
-from convnet_features.exceptions import FileFormatError
+from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
 from convnet_features.layers import Conv2DLayer
 from convnet_features.pretrained import Preprocessing
 from convnet_features.pretrained.imagenet import imagenet_classes
@@ -187,6 +188,54 @@ def test_partial_fit_trains_it_and_leaves_clones_alone(state, pixels):
     theta = copy._model.theta
     copy.partial_fit(pixels, ["c"] * 7)
     assert copy._model.theta is theta
+
+
+def test_a_clone_of_what_was_trained_trains_itself(state, pixels):
+    extractor = pretrained_extractor(
+        LAYERS,
+        state,
+        input_shape=SHAPE,
+        classes=list("dbca"),
+        preprocessing=Preprocessing((127,) * 3, (128,) * 3),
+    )
+    extractor.set_params(update="sgd", update_learning_rate=1e-3, random_state=0)
+    extractor.partial_fit(pixels, ["c"] * 7)
+    before, copy = extractor.predict_proba(pixels), clone(extractor)
+    copy.partial_fit(pixels, ["b"] * 7)
+    np.testing.assert_array_equal(extractor.predict_proba(pixels), before)
+    assert (copy.predict_proba(pixels) - before)[:, 1].min() > 0
+    again = clone(extractor).set_params(update_learning_rate=1e-12)
+    again.load_params({name: 2 * value for name, value in state.items()})
+    loaded = again.transform(pixels)
+    again.partial_fit(pixels, ["c"] * 7)
+    np.testing.assert_allclose(again.transform(pixels), loaded, rtol=1e-4)
+
+
+def test_classes_that_are_not_sorted_may_be_given_again(state, pixels):
+    extractor = pretrained_extractor(LAYERS, state, input_shape=SHAPE, classes=list("dbca"))
+    extractor.partial_fit(pixels, ["c"] * 7, classes=extractor.classes_)
+    assert extractor.classes_.tolist() == list("dbca")
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        extractor.partial_fit(pixels, ["c"] * 7, classes=list("dbc"))
+
+
+def test_names_of_two_networks(monkeypatch):
+    """timm's names of EfficientNet-Lite are those of Google's weights and of its own."""
+    from convnet_features.pretrained import loading
+
+    network = [("conv_stem", *LAYERS[0][1:]), *LAYERS[1:]]
+    weights = {
+        "conv_stem.weight": np.zeros((2, 3, 1, 1)),
+        "conv_stem.bias": np.zeros(2),
+        "fc.weight": np.zeros((4, 2)),
+        "fc.bias": np.zeros(4),
+    }
+    entry = loading.CATALOGUE["efficientnet_lite0"]
+    small = replace(entry, layers=lambda: loading.parse_layers(network), size=4)
+    monkeypatch.setitem(loading.CATALOGUE, "efficientnet_lite0", small)
+    with pytest.warns(ConvNetFeaturesWarning, match=re.escape("efficientnet_lite0(same_padding=")):
+        pretrained_extractor("efficientnet_lite0", weights)
+    pretrained_extractor(network, weights, input_shape=SHAPE)  # layers say which it is
 
 
 @pytest.mark.parametrize("std", [(1, 1), (1, 0, 1)])

@@ -6,11 +6,12 @@ import pickle
 
 import numpy as np
 import pytest
+from lasagne.layers import DenseLayer, InverseLayer, ReshapeLayer
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor
 from convnet_features.callbacks import Checkpoint
 from convnet_features.exceptions import NetworkError
-from convnet_features.layers import batch_norm
+from convnet_features.layers import Conv2DLayer, batch_norm
 
 
 def values(net):
@@ -138,3 +139,21 @@ def test_one_name_will_do(digits, make_net):
 def test_it_is_a_parameter_of_the_extractor(digits):
     extractor = ConvNetFeatureExtractor(freeze=["conv2d1"], max_epochs=1, random_state=0)
     assert extractor.fit(*digits).transform(digits[0]).shape == (240, 256)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 2**20])
+def test_the_inverse_of_a_frozen_layer(n_bytes, rng):
+    """It is a gradient, which takes what is below the frozen layer."""
+    layers = [
+        ("conv", Conv2DLayer, {"num_filters": 2, "filter_size": 3}),
+        ("dense", DenseLayer, {"num_units": 24}),
+        ("maps", ReshapeLayer, {"shape": ([0], 2, 4, 3)}),
+        ("inverse", InverseLayer, {"incoming": "maps", "layer": "conv"}),
+        ("output", DenseLayer),
+    ]
+    X, y = rng.standard_normal((20, 1, 6, 5)).astype(np.float32), np.arange(20) % 2
+    params = {"max_epochs": 2, "random_state": 0, "frozen_cache_bytes": n_bytes}
+    before = values(ConvNetClassifier(layers, **{**params, "update_learning_rate": 1e-9}).fit(X, y))
+    after = values(ConvNetClassifier(layers, freeze=["conv"], **params).fit(X, y))
+    assert {"dense.W", "output.W"} <= changed(before, after)
+    np.testing.assert_allclose(after["conv.W"], before["conv.W"], atol=1e-5)
