@@ -24,7 +24,7 @@ from .batches import Batch, Dataset, iterate_batches, processor_to_spare
 from .callbacks.base import Callback, for_one_training, in_order, listening, notify
 from .divergence import divergence
 from .evaluation import evaluate
-from .front import front_of
+from .front import KnownOutputs, known_outputs
 from .gradients import evaluation_program, gradient_program
 from .guessing import warn_of_guessing
 from .history import History
@@ -45,7 +45,7 @@ __all__ = ["Settings", "Trainer"]
 
 _TRANSIENT = (
     "_evaluations",
-    "_fronts",
+    "_outputs",
     "_step",
     "_finished",
     "updater",
@@ -99,8 +99,8 @@ class Trainer:
     epoch: int = 0
     load_report: LoadReport | None = None
 
-    #: The data of this run, and what the frozen front makes of them, where that is known.
-    _fronts: ClassVar[Sequence[tuple[Dataset, Dataset]]] = ()
+    #: What the frozen front makes of the data of this run, where that is known.
+    _outputs: ClassVar[KnownOutputs | None] = None
 
     def __post_init__(self) -> None:
         self.order, self._seeds = _streams(self.seed)
@@ -259,7 +259,7 @@ class Trainer:
             If a callback is in use by another training that has not ended.
         """
         self.prepare()
-        self._fronts = self._computed_fronts([training, validation], n_epochs)  # type: ignore[misc]
+        self._outputs = self._outputs_of_front([training, validation], n_epochs)  # type: ignore[misc]
         self._prepare_step(training.weights is not None)
         self.training, self.validation = training, validation
         self.callbacks = in_order(callbacks)
@@ -275,7 +275,7 @@ class Trainer:
                 raise
         finally:
             del self.training, self.validation, self._finished
-            del self._fronts
+            del self._outputs
         if interrupted:
             warnings.warn(
                 f"Training was interrupted in epoch {self.epoch} of {self.last_epoch}; the network "
@@ -286,30 +286,32 @@ class Trainer:
         elif not open_ended:
             warn_of_guessing(self, training)
 
-    def _computed_fronts(
+    def _outputs_of_front(
         self, sets: Sequence[Dataset | None], n_epochs: int
-    ) -> list[tuple[Dataset, Dataset]]:
-        """The data of a run, and the outputs of the frozen front for them, where it has one.
+    ) -> KnownOutputs | None:
+        """The outputs of the frozen front for the data of a run, where it has one.
 
         Augmented images differ in every epoch, and a single epoch looks at each once.
         """
         settings = self.settings
-        if settings.augment is not None or n_epochs < 2:
-            return []
-        front = front_of(self.model, settings.front_bytes)
         known = [each for each in sets if each is not None and len(each)]
+        if settings.augment is not None or n_epochs < 2:
+            return None
         if any(isinstance(each.images, Inputs) for each in known):
-            return []
-        return [] if front is None else [(each, front.activations(each)) for each in known]
+            return None
+        return known_outputs(self.model, settings.front_bytes, known)
 
     @property
     def _front(self) -> str | None:
         """The last layer of the front that is computed already."""
-        return self._fronts[0][1].layer if self._fronts else None
+        return None if self._outputs is None else self._outputs.front.layer
 
     def _without_front(self, data: Dataset) -> Dataset:
         """`data` with the outputs of the front in the images' place, where they are known."""
-        return next((outputs for images, outputs in self._fronts if images is data), data)
+        if self._outputs is None:
+            return data
+        self._outputs.renew()
+        return self._outputs.of(data)
 
     def _run_epochs(self) -> bool:
         """The run itself; whether the user interrupted it."""

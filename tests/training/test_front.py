@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 from lasagne.layers import (
@@ -15,7 +17,8 @@ from lasagne.layers import (
 from convnet_features import ConvNetClassifier
 from convnet_features.augmentation import RandomFlip
 from convnet_features.callbacks import Callback
-from convnet_features.layers import BatchNormLayer
+from convnet_features.exceptions import ConvNetFeaturesWarning
+from convnet_features.layers import BatchNormLayer, ExpressionLayer
 from convnet_features.network.model import Model
 from convnet_features.network.spec import parse_layers
 from convnet_features.training.front import front_of
@@ -141,3 +144,48 @@ def test_a_loss_that_is_not_finite(data):
 
     with pytest.raises(DivergenceError, match="training diverged"):
         net(engine="portable", update_learning_rate=1e30).fit(*data)
+
+
+def test_layers_that_draw_are_computed_anew():
+    """Whatever draws, frozen or not; and a function of the user's, which may do anything."""
+    from theano.sandbox.rng_mrg import MRG_RandomStreams
+
+    stream = MRG_RandomStreams(3)
+    layers = [
+        ("conv", Conv2DLayer, CONV),
+        ("noise", ExpressionLayer, {"function": lambda x: x + stream.normal(x.shape)}),
+        ("output", DenseLayer),
+    ]
+    model = Model(parse_layers(layers), SHAPE, 3, "classes", engine="portable")
+    for frozen in (["conv"], ["conv", "noise"]):
+        model.freeze(frozen)
+        assert front_of(model, 1000).layer == "conv"
+
+
+class Zeros(Callback):
+    """Gives a frozen layer other values in the second epoch."""
+
+    def on_epoch_begin(self, trainer):
+        if trainer.epoch == 2:
+            weights = trainer.model.network.layers["conv1"].W
+            weights.set_value(np.zeros_like(weights.get_value()))
+
+
+def test_frozen_values_that_a_callback_sets(data):
+    kept, computed = (
+        net(engine="portable", frozen_cache_bytes=n_bytes, callbacks=[Zeros()]).fit(*data)
+        for n_bytes in (2**20, 0)
+    )
+    np.testing.assert_allclose(kept.loss_curve_, computed.loss_curve_, rtol=1e-4)
+    assert kept.validation_scores_ == computed.validation_scores_
+
+
+def test_a_full_disk(data, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.warns(ConvNetFeaturesWarning, match="frozen_cache_bytes=100: .* has no room for"):
+        kept = net(engine="portable", frozen_cache_bytes=100).fit(*data)
+    computed = net(engine="portable", frozen_cache_bytes=0).fit(*data)
+    assert kept.loss_curve_ == computed.loss_curve_
