@@ -115,6 +115,11 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], An
     except (OSError, MemoryError):
         raise
     except Exception as error:  # safetensors and NumPy differ in what they raise
+        if "bfloat16" in str(error):
+            raise FileFormatError(
+                f"{path}: it holds numbers of bfloat16, which NumPy does not have; save them as "
+                "float32 where they were made, in PyTorch with tensor.float()."
+            ) from error
         raise FileFormatError(
             f"{path}: this is no readable safetensors file ({error}); write one with save_params."
         ) from error

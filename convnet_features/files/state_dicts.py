@@ -30,6 +30,7 @@ _OLD_START = pickle.dumps(_MAGIC, protocol=2)
 _OLD_VERSION = 1001
 _ARCHIVE_START = b"PK\x03\x04"
 _PICKLE = "data.pkl"
+_ENDINGS = (".pth", ".pt", ".bin")
 #: Some forty reads a tensor, of which there are thousands at most.
 _MAX_READS = 1_000_000
 _MAX_DIMENSIONS = 8
@@ -60,7 +61,7 @@ def looks_like_state_dict(path: str | os.PathLike[str]) -> bool:
         with zipfile.ZipFile(path) as archive:
             return any(_is_pickle(name) for name in archive.namelist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        return False
+        return os.fspath(path).endswith(_ENDINGS)  # it was cut off, perhaps
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -92,7 +93,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         tensors = dict(_tensors(_network(found)))
         _check_sizes(tensors.values(), len(contents))
         arrays = {name: tensor.array(numbers) for name, tensor in tensors.items()}
-    except (*FAULTS, zipfile.BadZipFile, NotImplementedError, RecursionError) as fault:
+    except (*FAULTS, zipfile.BadZipFile, RuntimeError) as fault:  # that of an encrypted archive
         raise FileFormatError(
             f"{os.fspath(path)}: no state dict of PyTorch, or damaged ({type(fault).__name__}: "
             f"{fault}). Expected a file of torch.save(model.state_dict(), ...): names and tensors. "
@@ -280,7 +281,8 @@ def _read_row(contents: bytes) -> tuple[Any, _Numbers]:
     reader = BoundedReader(stream, len(contents), _MAX_READS)
     if _unpickled(reader) != _MAGIC or _unpickled(reader) != _OLD_VERSION:
         raise ValueError("it does not begin as PyTorch's files do")
-    about = dict(_unpickled(reader).pairs())
+    # Tuples within tuples may take for ever to be hashed.
+    about = {key: value for key, value in _unpickled(reader).pairs() if isinstance(key, str)}
     if about.get("little_endian") is not True:
         raise ValueError("its numbers have their first byte first; save it on another machine")
     found, keys = _unpickled(reader), _unpickled(reader)
@@ -289,7 +291,7 @@ def _read_row(contents: bytes) -> tuple[Any, _Numbers]:
     for key in keys:
         count = int.from_bytes(reader.read(8), "little")
         # A storage that no tensor of the network needs is of no known type.
-        if key not in sizes or sizes[key].n_numbers != count:
+        if not isinstance(key, str) or key not in sizes or sizes[key].n_numbers != count:
             raise ValueError(f"a storage of {count} numbers that no tensor has")
         numbers[key] = reader.read(sizes[key].n_bytes)
     return found, numbers.__getitem__
@@ -311,8 +313,10 @@ def _network(found: Any) -> RecordedDict:
 def _tensors(found: RecordedDict) -> Iterable[tuple[str, _Tensor]]:
     for name, value in found.pairs():
         if not isinstance(name, str) or not isinstance(value, _Tensor):
+            # Tuples within tuples may take for ever to be written out.
+            shown = repr(name[:40]) if isinstance(name, str) else f"a {type(name).__name__}"
             raise pickle.UnpicklingError(
-                f"{name!r:.40} stands for something else than a tensor, in a dictionary of them"
+                f"{shown} stands for something else than a tensor, in a dictionary of them"
             )
         yield name, value
 

@@ -176,3 +176,11 @@ class TestSameBytes:
         for name in "abcdefgh":
             fitted.save_params(tmp_path / name)
         assert len({(tmp_path / name).read_bytes() for name in "abcdefgh"}) == 1
+
+
+def test_bfloat16_is_said(tmp_path):
+    header = b'{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    header = header.ljust(-(-len(header) // 8) * 8)
+    (tmp_path / "a").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(FileFormatError, match="it holds numbers of bfloat16, which NumPy does not"):
+        read_arrays(tmp_path / "a")

@@ -209,3 +209,53 @@ def test_numbers_with_the_first_byte_first(tmp_path):
 def test_no_file_of_that_name(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_state_dict(tmp_path / "none.pth")
+
+
+def nested(depth):
+    """The instructions of a tuple that holds another twice, which holds another twice, ..."""
+    made = b")q\x00"
+    for i in range(depth):
+        made += b"h" + bytes([i]) + b"\x86q" + bytes([i + 1])
+    return made
+
+
+@pytest.mark.parametrize("place", ["names", "names of the old format", "keys of storages"])
+def test_tuples_within_tuples(place, tmp_path):
+    """Nobody writes them out, or hashes them: that would take 2 ** 60 steps."""
+    head = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
+    entries = b"\x80\x02}" + nested(60) + b"K\x01s."
+    little = pickle.dumps({"little_endian": True}, 2)
+    content = {
+        "names": archive(nested(60) + b"K\x01s"),
+        "names of the old format": head + entries,
+        "keys of storages": head
+        + little
+        + pickle.dumps({}, 2)
+        + b"\x80\x02]"
+        + nested(60)
+        + b"a."
+        + bytes(8),
+    }[place]
+    (tmp_path / "nested.pth").write_bytes(content)
+    with pytest.raises(FileFormatError, match="no state dict of PyTorch, or damaged"):
+        read_state_dict(tmp_path / "nested.pth")
+
+
+def test_an_encrypted_archive(tmp_path):
+    content = bytearray(archive(entry("a", tensor())))
+    for mark, place in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        found = content.find(mark)
+        while found >= 0:
+            content[found + place] |= 1
+            found = content.find(mark, found + 1)
+    (tmp_path / "secret.pth").write_bytes(content)
+    with pytest.raises(FileFormatError, match="is encrypted"):
+        read_state_dict(tmp_path / "secret.pth")
+
+
+@pytest.mark.parametrize("name", ["cut.pth", "cut.pt", "pytorch_model.bin"])
+def test_a_file_that_was_cut_off_is_still_pytorchs(name, tmp_path):
+    (tmp_path / name).write_bytes(archive(entry("a", tensor()))[:-30])
+    assert looks_like_state_dict(tmp_path / name)
+    with pytest.raises(FileFormatError, match="no state dict of PyTorch, or damaged"):
+        read_state_dict(tmp_path / name)
