@@ -78,7 +78,7 @@ def binary_hinge_loss(
 
     if log_odds is not None and not log_odds:
         predictions = log(predictions / (1 - predictions))
-    targets = _beside(predictions, targets)
+    predictions, targets = _beside(predictions, targets)
     signs = 2 * targets - 1 if binary else targets
     # Whole numbers times float32 would be float64.
     signs = cast(signs, predictions.dtype)
@@ -131,7 +131,8 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
     from pytensor.tensor import maximum, minimum
 
     limit = np.float32(delta)
-    size = abs(predictions - _beside(predictions, targets))
+    predictions, targets = _beside(predictions, targets)
+    size = abs(predictions - targets)
     inside, outside = minimum(size, limit), maximum(size - limit, 0)
     return np.float32(0.5) * inside * inside + limit * outside
 
@@ -154,7 +155,8 @@ def binary_accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> A
     """
     from pytensor.tensor import eq, ge
 
-    return eq(ge(predictions, threshold), _beside(predictions, targets))
+    predictions, targets = _beside(predictions, targets)
+    return eq(ge(predictions, threshold), targets)
 
 
 def categorical_accuracy(predictions: Any, targets: Any, top_k: int = 1) -> Any:
@@ -198,10 +200,20 @@ def _check_ranks(predictions: Any, targets: Any) -> None:
         )
 
 
-def _beside(predictions: Any, targets: Any) -> Any:
-    """`targets`, as a column where predictions are one: a vector would be taken for a row."""
-    is_column = getattr(predictions, "broadcastable", None) == (False, True)
-    return targets.dimshuffle(0, "x") if is_column and targets.ndim == 1 else targets
+def _beside(predictions: Any, targets: Any) -> tuple[Any, Any]:
+    """Both, with `targets` as a column where predictions are one: a vector would be a row.
+
+    Of the output of a layer nobody knows the width until it is computed; it is checked then.
+    """
+    from pytensor.tensor import as_tensor_variable, specify_broadcastable
+
+    predictions, targets = as_tensor_variable(predictions), as_tensor_variable(targets)
+    if predictions.ndim != 2 or targets.ndim != 1:
+        return predictions, targets
+    width = predictions.type.shape[1]
+    if width is None:
+        predictions = specify_broadcastable(predictions, 1)
+    return predictions, targets.dimshuffle(0, "x") if width in (None, 1) else targets
 
 
 _LATER = {each.__name__: each for each in (binary_hinge_loss, multiclass_hinge_loss, huber_loss)}

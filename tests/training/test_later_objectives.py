@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import theano
 from lasagne import objectives, updates
+from lasagne.layers import DenseLayer, InputLayer, get_output
+from lasagne.nonlinearities import sigmoid
 from theano import tensor as T
+
+from convnet_features.exceptions import NetworkError
 
 from ..helpers import assert_close
 
@@ -112,3 +116,21 @@ def test_update_rule(name):
             u = np.maximum(u, v)
             x = x - rate * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(u) + eps)
         np.testing.assert_allclose(param.get_value(), x, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["huber_loss", "binary_hinge_loss", "binary_accuracy"])
+def test_a_vector_of_targets_beside_a_layer_of_one_unit(name, rng):
+    """Of whose output nobody knows that it is a column; several columns are an error."""
+    objective = getattr(objectives, name)
+    p, t = rng.random((9, 1)).astype("float32"), rng.integers(0, 2, 9).astype("float32")
+    x, y = T.matrix("x"), T.vector("y")
+    found = theano.function([x, y], objective(x, y))
+    expected = theano.function([x, y], objective(x[:, 0], y))(p, t)
+    np.testing.assert_array_equal(found(p, t)[:, 0], expected)
+    layer = DenseLayer(InputLayer((None, 3)), 1, nonlinearity=sigmoid)
+    loss = theano.function([x, y], objective(get_output(layer, x), y))
+    assert loss(rng.random((9, 3)).astype("float32"), t).shape == (9, 1)
+    with pytest.raises(
+        NetworkError, match=r"of shape \(9, 9\) came where \(None, 1\) was specified"
+    ):
+        found(rng.random((9, 9)).astype("float32"), t)
