@@ -19,7 +19,7 @@ from convnet_features.theano_facade.lasagne_modules import original
 from convnet_features.theano_facade.lasagne_names import LATER, NEW_MODULES, OF_GRAPHICS_CARDS
 
 NAMES = [(module, name) for module, names in LATER.items() for name in names]
-GUIDE = Path(convnet_features.__file__).parents[1] / "docs" / "migration.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "migration.md"
 #: Names that Lasagne 0.1 has, whose later versions take more arguments.
 SUBCLASSES = {
     "lasagne.layers.conv": ["Conv1DLayer", "Conv2DLayer"],
