@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import theano
 
-import convnet_features
 from convnet_features import layers as ours
 from convnet_features.theano_facade.lasagne_modules import original
 from convnet_features.theano_facade.lasagne_names import LATER, NEW_MODULES, OF_GRAPHICS_CARDS
