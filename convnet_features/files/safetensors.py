@@ -116,19 +116,26 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], An
         raise
     except Exception as error:  # safetensors and NumPy differ in what they raise
         if "bfloat16" in str(error):
-            raise FileFormatError(
-                f"{path}: it holds numbers of bfloat16, which NumPy does not have; save them as "
-                "float32 where they were made, in PyTorch with tensor.float()."
-            ) from error
+            raise _no_bfloat16(path) from error
         raise FileFormatError(
             f"{path}: this is no readable safetensors file ({error}); write one with save_params."
         ) from error
+    # JAX gives NumPy this type in the processes that import it.
+    if any(array.dtype.name == "bfloat16" for array in arrays.values()):
+        raise _no_bfloat16(path)
     if metadata.get(_CHECKSUM) not in (None, _checksum(arrays, text)):
         raise FileFormatError(
             f"{path}: its contents are not those that its checksum was made of: it was damaged, or "
             "changed by another program. Fetch it again, or write it anew."
         )
     return arrays, notes
+
+
+def _no_bfloat16(path: str | os.PathLike[str]) -> FileFormatError:
+    return FileFormatError(
+        f"{path}: it holds numbers of bfloat16, which NumPy does not have; save them as "
+        "float32 where they were made, in PyTorch with tensor.float()."
+    )
 
 
 def _contents(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

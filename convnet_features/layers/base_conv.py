@@ -113,7 +113,7 @@ class BaseConvLayer(Layer):
             self.b = self.add_param(b, shape, name="b", regularizable=False)
 
     def get_W_shape(self) -> tuple[int, ...]:  # noqa: N802  (Lasagne's name)
-        """The shape of the filters: (num_filters, n_channels / num_groups, *filter_size)."""
+        """The shape of the filters: ``(num_filters, n_channels / num_groups, *filter_size)``."""
         return (self.num_filters, self.input_shape[1] // self.num_groups, *self.filter_size)
 
     def get_output_shape_for(self, input_shape: Any) -> tuple[Any, ...]:

@@ -178,7 +178,11 @@ class TestSameBytes:
         assert len({(tmp_path / name).read_bytes() for name in "abcdefgh"}) == 1
 
 
-def test_bfloat16_is_said(tmp_path):
+@pytest.mark.parametrize("known", [False, True])
+def test_bfloat16_is_said(known, tmp_path):
+    """Whether or not something has given NumPy the type, as JAX does."""
+    if known:
+        pytest.importorskip("ml_dtypes", reason="comes with JAX")
     header = b'{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
     header = header.ljust(-(-len(header) // 8) * 8)
     (tmp_path / "a").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
