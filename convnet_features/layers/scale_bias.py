@@ -10,6 +10,7 @@ from lasagne.init import Constant
 
 from ..ops.batch_norm import channel_affine
 from ..theano_facade import theano_scope
+from .shared_axes import own_shape, spread
 
 __all__ = ["BiasLayer", "ScaleLayer"]
 
@@ -22,20 +23,12 @@ class _SharedAxesLayer(lasagne.layers.Layer):
         self.shared_axes = _axes(type(self).__name__, shared_axes, self.input_shape)
 
     def _add_shared(self, spec: Any, name: str) -> Any:
-        shape = [size for axis, size in enumerate(self.input_shape) if axis not in self.shared_axes]
-        if None in shape:
-            raise ValueError(
-                f"{type(self).__name__}: its input has the shape {self.input_shape}; the sizes of "
-                f"all axes but shared_axes={self.shared_axes} must be known."
-            )
+        shape = own_shape(type(self).__name__, self.input_shape, self.shared_axes)
         return self.add_param(spec, shape, name, regularizable=False)
 
     def _spread(self, parameter: Any) -> Any:
         """`parameter` with axes of size 1 where it is shared."""
-        own = iter(range(parameter.ndim))
-        return parameter.dimshuffle(
-            *("x" if axis in self.shared_axes else next(own) for axis in range(self._n_axes))
-        )
+        return spread(parameter, self._n_axes, self.shared_axes)
 
     @property
     def _n_axes(self) -> int:
