@@ -9,6 +9,7 @@ there. What was not computed then shows.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DEBUG_VARIABLE", "empty", "empty_like", "spoilt"]
+__all__ = ["DEBUG_VARIABLE", "empty", "empty_like", "require", "spoilt"]
 
 #: An environment variable; ``nan`` fills new memory with NaN.
 DEBUG_VARIABLE = "CONVNET_FEATURES_DEBUG"
@@ -31,6 +32,27 @@ def empty(shape: int | Sequence[int], dtype: Any = np.float32) -> np.ndarray:
 def empty_like(array: np.ndarray, dtype: Any = None) -> np.ndarray:
     """`numpy.empty_like`, but NaN in debug mode."""
     return spoilt(np.empty_like(array, dtype))
+
+
+def require(n_bytes: int, purpose: str) -> None:
+    """Check that the system would give this process `n_bytes` of memory now.
+
+    For libraries that end the process where there is none. Nothing is kept, or
+    even touched, so that another thread may still take the memory first.
+
+    Raises
+    ------
+    MemoryError
+        It would not.
+    """
+    try:
+        # Pages that are private and may be written to are what limits of memory count.
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
+        mmap.mmap(-1, n_bytes, **private).close()
+    except OSError:
+        raise MemoryError(
+            f"{purpose} needs up to {n_bytes >> 20} MiB of memory, and the system gives no more"
+        ) from None
 
 
 def spoilt(array: np.ndarray) -> np.ndarray:

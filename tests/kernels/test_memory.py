@@ -75,3 +75,13 @@ def test_scratch_is_filled_each_time_it_is_lent(debugging):
         with borrowed((10, 10), np.dtype(np.float32)) as scratch:
             assert np.isnan(scratch).all()
             scratch.fill(0)
+
+
+class TestRequired:
+    def test_what_the_system_gives_is_no_error(self):
+        memory.require(1 << 20, "A test")
+
+    def test_what_it_does_not_give_is(self):
+        text = r"^A test needs up to \d+ MiB of memory, and the system gives no more$"
+        with pytest.raises(MemoryError, match=text):
+            memory.require(1 << 60, "A test")

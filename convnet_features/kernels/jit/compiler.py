@@ -6,11 +6,16 @@ from contextlib import suppress
 from typing import Any
 
 from ...locks import new_lock, wait_at_fork
+from ..memory import require
 
 __all__ = ["CompiledModule", "can_compile", "dispose"]
 
 #: What is compiled once, to see whether anything can be.
 TRIAL = "define void @trial(ptr %result) {\n  store float 1.0, ptr %result\n  ret void\n}"
+
+#: LLVM ends the process where it gets no memory. The first module and the library itself take
+#: 20 MiB, large modules 4 MiB; bytes.
+HEADROOM = 32 << 20
 
 _lock = new_lock()
 _features: Any = None
@@ -38,10 +43,13 @@ class CompiledModule:
     ------
     OSError, RuntimeError
         The system does not let this process make code.
+    MemoryError
+        There is no memory for it.
     """
 
     def __init__(self, text: str, cpu: str = "") -> None:
         with _lock:
+            require(HEADROOM, "Compiling a kernel")
             # Under the lock: a child must not find a module half imported.
             import llvmlite.binding as llvm
 
@@ -92,11 +100,15 @@ def can_compile() -> bool:
 
 def _try() -> bool:
     try:
+        require(HEADROOM, "Compiling a kernel")
         import llvmlite.binding as llvm
 
         # Without executable memory LLVM would end the process.
         llvm.check_jit_execution()
         return bool(_host().get("fma")) and CompiledModule(TRIAL).address("trial") != 0
+    except MemoryError:
+        # Says nothing of the processor: to be tried again.
+        raise
     except Exception:
         # Whatever it is: nothing depends on this code but speed.
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 
 import pytest
 
@@ -67,6 +68,35 @@ cycle.append((cycle, CompiledModule({DOUBLE!r})))
 """
         done = run_kernels(code)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
+class TestNoMemory:
+    """LLVM would end the process."""
+
+    LIMITED = f"""
+import resource
+from convnet_features.kernels.jit.compiler import CompiledModule, can_compile
+def limited(do):
+    held = int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) << 10
+    resource.setrlimit(resource.RLIMIT_DATA, (held + (24 << 20), resource.RLIM_INFINITY))
+    try:
+        do()
+    except MemoryError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)
+limited(can_compile)
+assert can_compile()
+limited(lambda: CompiledModule({DOUBLE!r}))
+assert CompiledModule({DOUBLE!r}).address("double")
+"""
+
+    @pytest.mark.skipif(not can_compile(), reason="nothing is compiled on this machine")
+    def test_it_is_an_error_and_later_modules_are_compiled(self):
+        done = run_kernels(self.LIMITED)
+        assert done.returncode == 0, done.stderr
+        message = "Compiling a kernel needs up to 32 MiB of memory, and the system gives no more"
+        assert done.stdout.splitlines() == [message] * 2
 
 
 class TestTrial:
