@@ -155,7 +155,7 @@ def test_layers_of_graphics_cards_compute_here(rng):
 
 def test_the_guide_lists_every_name():
     text = GUIDE.read_text(encoding="utf-8")
-    section = text.partition("## Later Lasagne")[2].partition("\n## ")[0]
+    section = text.partition("## Names of later Lasagne versions")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(lasagne[^`]*)` \| (.*) \|$", section, re.MULTILINE)
     listed = {module: re.findall(r"`([^`]+)`", names) for module, names in rows}
     in_table = {
