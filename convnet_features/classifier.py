@@ -43,8 +43,8 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         What else happens while training.
     tta
         How else images are looked at to predict.
-    warm_start, pretrained, freeze, frozen_cache_bytes
-        What training begins with, and what it leaves as it is.
+    warm_start, pretrained, freeze, learning_rate_scale, frozen_cache_bytes
+        What training begins with, and how far it moves each layer.
     engine, random_state
         What computes, and every seed.
     **layer_params

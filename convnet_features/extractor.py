@@ -124,6 +124,12 @@ class ConvNetFeatureExtractor(BaseConvNet):
         or those of `pretrained`. A warning says which of them it did not fill.
         "features" is all layers in front of those that predict. Frozen layers
         compute as in inference: normalisations use and keep their averages.
+    learning_rate_scale : dict of str to float, default=None
+        What the learning rate of a layer is multiplied by, by the layer's name; of others it is
+        1. "features" stands for all layers in front of those that predict, as for `freeze`;
+        layers named beside it have factors of their own. 0 freezes a layer. A layer's steps
+        are multiplied, so that it works with every update rule: decay of `adamw`, which is part
+        of the step, is multiplied as well, and averages of normalisations are not.
     frozen_cache_bytes : int, default=268435456
         What a frozen front makes of each sample is computed once for all epochs,
         unless `augment` changes the images: in memory up to so many bytes, in a

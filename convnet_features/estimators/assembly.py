@@ -21,6 +21,7 @@ from ..training.batches import Dataset
 from ..training.defaults import automatic_batch_size, automatic_epochs, automatic_learning_rate
 from ..training.freezing import check_frozen, warn_of_random
 from ..training.history import History
+from ..training.learning_rates import check_scales, no_rate
 from ..training.objectives import Objective, resolve_loss, takes_shares
 from ..training.settings import Penalty, Settings
 from ..training.split import split_rows
@@ -69,11 +70,24 @@ def new_trainer(estimator: Any, data: TrainingData) -> Trainer:
     settings = _settings(estimator, data, model.network)
     check_pixels(estimator, data.images)
     report = load_pretrained(estimator, model)
-    frozen = check_frozen(model.network, estimator.freeze or ())
+    frozen = _frozen(estimator, model.network, settings)
     if report is not None:
         warn_of_random(model.network, frozen, report.loaded)
     model.freeze(frozen)
     return Trainer(model, settings, seed, load_report=report)
+
+
+def _frozen(estimator: Any, network: Network, settings: Settings) -> tuple[str, ...]:
+    """The layers that keep their parameters: those of `freeze`, and those of no learning rate."""
+    frozen = _frozen_by_name(estimator, network)
+    unmoved = [name for name in no_rate(settings.scales or {}) if name not in frozen]
+    if not unmoved:
+        return frozen
+    return check_frozen(network, (*frozen, *unmoved), "freeze, and learning_rate_scale of 0")
+
+
+def _frozen_by_name(estimator: Any, network: Network) -> tuple[str, ...]:
+    return check_frozen(network, estimator.freeze or ())
 
 
 def _scale_of_new(estimator: Any, data: TrainingData) -> float:
@@ -106,7 +120,7 @@ def resumed_trainer(estimator: Any, trainer: Trainer, data: TrainingData) -> Tra
     _check_same_network(estimator, model, data)
     _check_scaled(estimator, data, model.input_scale)
     settings = _settings(estimator, data, model.network, trainer.settings.batch_size)
-    trainer.freeze(check_frozen(model.network, estimator.freeze or ()))
+    trainer.freeze(_frozen(estimator, model.network, settings))
     trainer.reconfigure(settings)
     return trainer
 
@@ -263,6 +277,7 @@ def _settings(
         label_smoothing=float(estimator.label_smoothing),
         augment=augment,
         front_bytes=int(estimator.frozen_cache_bytes),
+        scales=_scales(estimator, network),
     )
 
 
@@ -287,6 +302,12 @@ def _penalty(name: str, value: Any, network: Network) -> Penalty:
         return 0.0
     layer_names(network, list(value), name)
     return {layer: float(strength) for layer, strength in value.items()}
+
+
+def _scales(estimator: Any, network: Network) -> dict[str, float] | None:
+    """The factors of `learning_rate_scale` by layer."""
+    given = estimator.learning_rate_scale
+    return check_scales(network, given, _frozen_by_name(estimator, network)) if given else None
 
 
 def _relative(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

@@ -56,6 +56,7 @@ class BaseConvNet(Fitting, Features, Predictions, TransferableParameters, LayerP
         warm_start: bool = False,
         pretrained: Any = None,
         freeze: str | Sequence[str] | None = None,
+        learning_rate_scale: Mapping[str, float] | None = None,
         frozen_cache_bytes: int = 2**28,
         engine: str = "auto",
         random_state: Any = None,
@@ -90,6 +91,7 @@ class BaseConvNet(Fitting, Features, Predictions, TransferableParameters, LayerP
         self.warm_start = warm_start
         self.pretrained = pretrained
         self.freeze = freeze
+        self.learning_rate_scale = learning_rate_scale
         self.frozen_cache_bytes = frozen_cache_bytes
         self.engine = engine
         self.random_state = random_state

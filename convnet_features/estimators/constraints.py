@@ -25,7 +25,8 @@ class NumbersByLayer(Number):
 
 
 _AUTO = StrOptions({"auto"})
-_PENALTY = [NOT_NEGATIVE, NumbersByLayer(numbers.Real, 0, None, closed="left")]
+_BY_LAYER = NumbersByLayer(numbers.Real, 0, None, closed="left")
+_PENALTY = [NOT_NEGATIVE, _BY_LAYER]
 
 CONSTRAINTS: dict[str, Any] = {
     "layers": "no_validation",  # read by whoever builds them, who names the layer
@@ -56,6 +57,7 @@ CONSTRAINTS: dict[str, Any] = {
     "warm_start": ["boolean"],
     "pretrained": "no_validation",
     "freeze": [str, list, tuple, None],
+    "learning_rate_scale": [_BY_LAYER, None],
     "frozen_cache_bytes": [Number(numbers.Integral, 0, None, closed="left")],
     "engine": [str],
     "random_state": ["random_state"],

@@ -36,7 +36,7 @@ class PretrainedExtractor(ConvNetFeatureExtractor):
     target, update, update_learning_rate, update_momentum, loss, l1, l2, class_weight, max_epochs, \
             batch_size, shuffle, validation_fraction, early_stopping, n_iter_no_change, tol, \
             max_grad_norm, label_smoothing, augment, callbacks, warm_start, pretrained, freeze, \
-            frozen_cache_bytes, random_state, verbose
+            learning_rate_scale, frozen_cache_bytes, random_state, verbose
         About training, which only `partial_fit` does.
     **layer_params
         Not used: the layers are there.

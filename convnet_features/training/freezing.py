@@ -13,20 +13,24 @@ from ..network.head import head, last_features
 from ..network.outputs import symbolic_output
 
 __all__ = [
+    "FEATURES",
     "check_frozen",
     "frozen_positions",
     "inputs_of",
+    "layers_of_features",
     "training_output",
     "warn_of_random",
     "without_learning",
 ]
 
-#: What `freeze` calls everything in front of the layers that predict.
+#: What `freeze` and `learning_rate_scale` call everything in front of the layers that predict.
 FEATURES = "features"
 
 
-def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
+def check_frozen(network: Network, frozen: Sequence[str], asked: str = "freeze") -> tuple[str, ...]:
     """The names of layers as a tuple; "features" is all up to the last layer of features.
+
+    Errors begin with the parameter that `asked`.
 
     Raises
     ------
@@ -35,26 +39,32 @@ def check_frozen(network: Network, frozen: Sequence[str]) -> tuple[str, ...]:
     """
     names = (frozen,) if isinstance(frozen, str) else tuple(frozen)
     if names == (FEATURES,) and FEATURES not in network.layers:
-        names = _of_features(network)
+        names = layers_of_features(network, f"{asked}={FEATURES!r}")
     for name in names:
         if name not in network.layers:
             raise NetworkError(
-                f"freeze: there is no layer {name!r}; the network has {', '.join(network.layers)}."
+                f"{asked}: there is no layer {name!r}; the network has {', '.join(network.layers)}."
             )
     held = {id(param) for name in names for param in network.layers[name].params}
     if all(id(param) in held for param in network.params_tagged(trainable=True)):
         raise NetworkError(
-            f"freeze={list(names)}: no layer with parameters is left to train; leave one out."
+            f"{asked}={list(names)}: no layer with parameters is left to train; leave one out."
         )
     return names
 
 
-def _of_features(network: Network) -> tuple[str, ...]:
-    """The layers up to the last that computes features: dropout behind them belongs to the head."""
+def layers_of_features(network: Network, asked: str) -> tuple[str, ...]:
+    """The layers up to the last that computes features: dropout behind them belongs to the head.
+
+    Raises
+    ------
+    NetworkError
+        If there is none; the text begins with what was `asked` for.
+    """
     names, last = list(network.layers), last_features(network)
     if last is None:
         raise NetworkError(
-            f"freeze={FEATURES!r}: the network has no layers of features in front of those that "
+            f"{asked}: the network has no layers of features in front of those that "
             f"predict, {', '.join(map(repr, head(network)))}."
         )
     ends = head(network)

@@ -119,9 +119,10 @@ def _step_program(
 ) -> Callable[..., Any]:
     """The step, from the cache where a fit of such a network has left it: it takes JAX seconds."""
     function, shapes = updater.rule.function, tuple(updater.shapes)
+    scaled = tuple((part.start, part.stop, factor) for part, factor in updater.scaled)
     return cached_program(
-        ("step", gradients, function, shapes, layout, max_norm),
-        lambda: _compiled_step(gradients, function, shapes, layout, max_norm),
+        ("step", gradients, function, shapes, layout, max_norm, scaled),
+        lambda: _compiled_step(gradients, function, shapes, layout, max_norm, scaled),
     )
 
 
@@ -131,6 +132,7 @@ def _compiled_step(
     shapes: Sequence[tuple[int, ...]],
     layout: Layout,
     max_norm: float | None,
+    scaled: Sequence[tuple[int, int, float]],
 ) -> Callable[..., Any]:
     import jax
     import jax.numpy as jnp
@@ -149,6 +151,9 @@ def _compiled_step(
         trained = split_vector(theta[: len(gradient)], shapes)
         new = rule(*trained, *state, *split_vector(gradient, shapes), *arguments)
         moved = jnp.concatenate([jnp.ravel(each) for each in new[: len(trained)]])
+        for start, stop, factor in scaled:
+            old = theta[start:stop]
+            moved = moved.at[start:stop].set(old + factor * (moved[start:stop] - old))
         updated = theta.at[: len(gradient)].set(moved)
         for position, value in zip(gradients.updated, results[n_gradients:], strict=True):
             start, shape = layout[position]

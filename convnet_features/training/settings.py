@@ -40,6 +40,10 @@ class Settings:
         The share of each target that is spread over all classes.
     augment : Augmentation or None
         Changes batches of training.
+    front_bytes : int
+        How much of what a frozen front computes is kept in memory.
+    scales : dict of str to float, or None
+        What steps are multiplied by, layer by layer.
     """
 
     objective: Objective
@@ -53,6 +57,7 @@ class Settings:
     label_smoothing: float = 0.0
     augment: Augmentation | None = None
     front_bytes: int = 0
+    scales: Mapping[str, float] | None = None
 
     def mixes_classes(self, target: Target) -> bool:
         """Whether classes reach the loss as rows of probabilities."""

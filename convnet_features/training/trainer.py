@@ -29,6 +29,7 @@ from .gradients import evaluation_program, gradient_program
 from .guessing import warn_of_guessing
 from .history import History
 from .interruption import Interruption, ends_the_whole, interruptible
+from .learning_rates import factors_of
 from .objectives import (
     Objective,
     TargetVariable,
@@ -134,9 +135,10 @@ class Trainer:
         shapes = [param.get_value(borrow=True).shape for param in model.trainable]
         names = [param.name for param in model.trainable]
         trained = self.theta[: model.n_trainable]
+        factors = factors_of(model.network, settings.scales or {}, model.trainable)
         rules = get_engine(model.engine).rules
         self.updater = make_updater(
-            settings.rule, settings.arguments, trained, shapes, names, rules
+            settings.rule, settings.arguments, trained, shapes, names, rules, factors
         )
         if self._optimiser is not None:
             self.updater.load_state(self._optimiser)

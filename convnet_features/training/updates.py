@@ -13,7 +13,7 @@ import inspect
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
@@ -326,15 +326,25 @@ class Updater:
         The rule's arguments; they may change between steps.
     state : list of ndarray
         What the rule remembers: velocities, accumulated squares, the step count.
+    scaled : list of (slice, float)
+        Parts of the vector that take longer or shorter steps, and how many times the rule's.
     """
 
     rule: _Rule
     shapes: list[tuple[int, ...]]
     arguments: dict[str, float]
     state: list[np.ndarray]
+    scaled: list[tuple[slice, float]] = field(default_factory=list)
 
     def apply(self, theta: np.ndarray, gradient: np.ndarray) -> None:
         """Update `theta` in place by one step against `gradient`, both float32 vectors."""
+        before = [theta[part].copy() for part, _ in self.scaled]
+        self._apply(theta, gradient)
+        for (part, factor), old in zip(self.scaled, before, strict=True):
+            theta[part] = old + np.float32(factor) * (theta[part] - old)
+
+    def _apply(self, theta: np.ndarray, gradient: np.ndarray) -> None:
+        """The rule's own step."""
         values = [np.float32(self.arguments[name]) for name in self.rule.arguments]
         values += [variable.get_value(borrow=True) for variable in self.rule.live]
         if self.rule.in_place:
@@ -370,6 +380,7 @@ def make_updater(
     shapes: Sequence[tuple[int, ...]],
     names: Sequence[str | None] | None = None,
     engine: str = "portable",
+    factors: Sequence[float] | None = None,
 ) -> Updater:
     """Set `rule` up for parameters of `shapes` that follow each other in the vector `theta`.
 
@@ -386,12 +397,16 @@ def make_updater(
         The parameters' names, for rules that look at them.
     engine : str, default='portable'
         What the rule is compiled for.
+    factors : sequence of float, optional
+        How many times the rule's step each parameter takes. Every rule that has a name takes
+        steps in proportion to its learning rate: so these are learning rates of their own.
 
     Returns
     -------
     Updater
     """
     shapes = list(shapes)
+    scaled = _scaled_parts(shapes, factors or [])
     elementwise = _is_elementwise(rule, arguments)
     if elementwise:
         compiled = _compiled_elementwise(rule, tuple(arguments), engine)
@@ -402,7 +417,23 @@ def make_updater(
         np.broadcast_to(value, theta.shape).copy() if elementwise and value.ndim else value.copy()
         for value in compiled.initial
     ]
-    return Updater(compiled, shapes, dict(arguments), state)
+    return Updater(compiled, shapes, dict(arguments), state, scaled)
+
+
+def _scaled_parts(
+    shapes: Sequence[tuple[int, ...]], factors: Sequence[float]
+) -> list[tuple[slice, float]]:
+    """Where the parameters lie whose factor is not 1; neighbours with the same are one part."""
+    parts: list[tuple[slice, float]] = []
+    start = 0
+    for shape, factor in zip(shapes, factors, strict=False):
+        stop = start + math.prod(shape)
+        if parts and parts[-1][0].stop == start and parts[-1][1] == factor:
+            parts[-1] = (slice(parts[-1][0].start, stop), factor)
+        elif factor != 1:
+            parts.append((slice(start, stop), factor))
+        start = stop
+    return parts
 
 
 def _is_elementwise(rule: Callable[..., Any], arguments: Mapping[str, Any]) -> bool:

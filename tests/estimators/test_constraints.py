@@ -76,6 +76,7 @@ BAD = [
     ("augment", 3),
     ("tta", True),
     ("freeze", 3),
+    ("learning_rate_scale", 0.1),
     ("target", "regression"),
     ("data_format", "NHWC"),
     ("class_weight", "even"),
