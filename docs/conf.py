@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import convnet_features
@@ -10,6 +12,7 @@ from convnet_features.datasets import load_mnist
 from convnet_features.exceptions import DatasetNotFoundError
 
 os.environ.setdefault("MPLBACKEND", "agg")
+sys.path.insert(0, str(Path(__file__).parent))  # for the extension `results`
 
 project = "convnet_features"
 author = "The convnet_features developers"
@@ -19,6 +22,7 @@ version = release = convnet_features.__version__
 extensions = [
     "myst_parser",
     "numpydoc",
+    "results",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",

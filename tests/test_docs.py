@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import inspect
 import json
 import os
@@ -143,16 +144,17 @@ def blocks_of(page):
 
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=lambda page: str(page.relative_to(DOCS)))
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, request):
-    if page.name == "data.md":
-        folder = request.getfixturevalue("data_folder")
-        monkeypatch.setenv("CONVNET_FEATURES_DATA", str(folder))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     # Classes of a page are found by name, as those of a script are.
     script = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", script)
     namespace = vars(script)
     try:
         for number, code in enumerate(blocks_of(page), start=1):
+            if "load_mnist(" in code:
+                folder = request.getfixturevalue("data_folder")
+                monkeypatch.setenv("CONVNET_FEATURES_DATA", str(folder))
             exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
     except ImportError as error:
         if not absent_extra(error):
@@ -181,6 +183,32 @@ def test_pages_link_to_files_that_exist():
     assert not broken
 
 
+def anchors_of(page):
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", each.replace("`", "").strip().lower()) for each in headings]
+    return {each.replace(" ", "-") for each in plain}
+
+
+def test_pages_link_to_headings_that_exist():
+    links = [
+        (page, (page.parent / target).resolve() if target else page, anchor)
+        for page in PAGES
+        for target, anchor in re.findall(
+            r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")
+        )
+    ]
+    assert len(links) > 20
+    # The headings of api.md are names with points, which Sphinx makes its own anchors of.
+    broken = [
+        (page.name, target.name, anchor)
+        for page, target, anchor in links
+        if target in PAGES and target.name != "api.md" and anchor not in anchors_of(target)
+    ]
+    assert not broken
+
+
 def test_every_page_is_reached_from_the_index():
     entries = {DOCS / "index.md"}
     for page in PAGES:
@@ -201,6 +229,65 @@ def test_the_notebook_is_in_step_with_the_tutorial():
         sys.path.remove(str(DOCS))
     written = (ROOT / "examples" / "tutorial.ipynb").read_text(encoding="utf-8")
     assert json.loads(written) == json.loads(tutorial_notebook()), "run: python docs/notebook.py"
+
+
+# The results on the pages
+
+
+@pytest.fixture
+def results(monkeypatch):
+    """The extension that runs the pages' code."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    monkeypatch.setitem(sys.modules, "page", ModuleType("page"))
+    yield importlib.import_module("results")
+    sys.modules.pop("results")
+
+
+PAGE_WITH_RESULTS = """Before.
+
+```python
+n = 2
+print("twice:")
+n * 21
+```
+
+```python
+n += 1
+```
+
+```{code-block} python
+never()
+```
+"""
+
+
+def test_results_stand_behind_the_code(results, tmp_path):
+    text = results.with_results(PAGE_WITH_RESULTS, "guide/a", tmp_path)
+    printed = "```{code-block} text\n:class: result\n\ntwice:\n42\n```\n"
+    assert text == PAGE_WITH_RESULTS.replace("n * 21\n```\n", "n * 21\n```\n" + printed)
+
+
+def test_figures_stand_behind_the_code(results, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("agg")
+    page = "```python\nfrom matplotlib import pyplot\npyplot.figure(figsize=(4, 3))\nNone\n```\n"
+    text = results.with_results(page, "guide/a", tmp_path)
+    assert text.startswith(page + "```{image} /generated/results/guide-a-1.png\n")
+    assert ":width: 288px\n" in text
+    assert (tmp_path / "guide-a-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_code_that_fails_ends_the_build(results, tmp_path):
+    page = "```python\n1\n```\n```python\n1 / 0\n```\n"
+    with pytest.raises(RuntimeError, match=r"guide/a, block 2: ZeroDivisionError"):
+        results.with_results(page, "guide/a", tmp_path)
+
+
+def test_a_data_set_that_is_not_there_has_no_result(results, tmp_path):
+    page = (
+        "```python\nfrom convnet_features.exceptions import DatasetNotFoundError\n"
+        "raise DatasetNotFoundError('none here')\n```\n"
+    )
+    assert results.with_results(page, "guide/a", tmp_path) == page
 
 
 # The site
