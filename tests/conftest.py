@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +19,10 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "5")
 import numpy as np
 
 _COULD_NOT_IMPORT = re.compile("could not import '([^']+)'")
+
+# Machine code is kept in a folder of this run alone, also by the processes that tests start.
+_CODE_FOLDER = tempfile.mkdtemp(prefix="convnet_features_code_")
+os.environ["CONVNET_FEATURES_CODE_CACHE"] = _CODE_FOLDER
 
 # Read before any test can change it.
 _DATA_FOLDER = os.environ.get("CONVNET_FEATURES_DATA")
@@ -57,6 +63,10 @@ def _missing_modules(config, skipped):
         match[1] for report in skipped if (match := _COULD_NOT_IMPORT.search(str(report.longrepr)))
     }
     return names - set(allowed.split(","))
+
+
+def pytest_unconfigure():
+    shutil.rmtree(_CODE_FOLDER, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter, config):

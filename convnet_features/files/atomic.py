@@ -19,7 +19,7 @@ wait_at_fork(_reading_umask)
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], is_cache: bool = False) -> Iterator[Path]:
     """An empty file beside `path`, which replaces the one at `path` if the block succeeds.
 
     Its bytes go to the disk, and only then under the final name: whenever the
@@ -31,6 +31,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     ----------
     path : str or path-like
         In a folder that exists.
+    is_cache : bool, default=False
+        Of a cache's file: it is the user's alone, and nothing is waited for until it is on the
+        disk. If the machine stops, the name may stand for a part: whoever reads it compares a
+        checksum.
 
     Yields
     ------
@@ -51,15 +55,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            _flush_to_disk(temporary)
-            # `tempfile` makes files that are private to the user, and a rename keeps that.
-            os.chmod(temporary, 0o666 & ~_umask())
+            if not is_cache:
+                _flush_to_disk(temporary)
+                # `tempfile` makes files that are private to the user, and a rename keeps that.
+                os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
-        _sync_folder(path.parent)
+        if not is_cache:
+            _sync_folder(path.parent)
     except OSError as error:
         # A full disk is reported without a name, other things with the temporary one.
         name = Path(error.filename or prefix).name
@@ -69,15 +75,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def atomic_file(path: str | os.PathLike[str], is_cache: bool = False) -> Iterator[IO[bytes]]:
     """A binary file to write to, which becomes the one at `path` (see `atomic_path`)."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+    with atomic_path(path, is_cache) as temporary, open(temporary, "wb") as file:
         yield file
 
 
-def write_atomically(path: str | os.PathLike[str], contents: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], contents: bytes, is_cache: bool = False) -> None:
     """Replace the file at `path` by `contents`, or leave it as it is (see `atomic_path`)."""
-    with atomic_file(path) as file:
+    with atomic_file(path, is_cache) as file:
         file.write(contents)
 
 

@@ -10,15 +10,31 @@ from collections.abc import Sequence
 
 from .code import Code
 
-__all__ = ["broadcast", "declarations", "fused", "greatest", "rectified", "share", "taken"]
+__all__ = [
+    "N_THREADS",
+    "THREAD_NUMBER",
+    "broadcast",
+    "declarations",
+    "fused",
+    "greatest",
+    "rectified",
+    "share",
+    "taken",
+]
+
+#: What functions call OpenMP's ``omp_get_thread_num`` and ``omp_get_num_threads`` by: addresses
+#: differ in each process, and other libraries bring OpenMPs of their own.
+THREAD_NUMBER, N_THREADS = "convnet_features.thread_number", "convnet_features.n_threads"
 
 
 def declarations(lanes: int) -> list[str]:
-    """What functions use of LLVM's own."""
+    """What functions use of LLVM's own and of OpenMP."""
     vector = f"<{lanes} x float>"
     return [
         f"declare {vector} @llvm.fma.v{lanes}f32({vector}, {vector}, {vector})",
         "declare i64 @llvm.smin.i64(i64, i64)",
+        f"declare i32 @{THREAD_NUMBER}()",
+        f"declare i32 @{N_THREADS}()",
     ]
 
 
@@ -32,14 +48,11 @@ def taken(code: Code, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def share(code: Code, openmp: tuple[int, int], total: str | int) -> tuple[str, str, str]:
-    """This thread's number, and the beginning and end of its share of range(total).
-
-    `openmp` are the addresses of ``omp_get_thread_num`` and ``omp_get_num_threads``.
-    """
+def share(code: Code, total: str | int) -> tuple[str, str, str]:
+    """This thread's number, and the beginning and end of its share of range(total)."""
     number, count = (
-        code.let(f"sext i32 {code.let(f'call i32 inttoptr (i64 {address} to ptr)()')} to i64")
-        for address in openmp
+        code.let(f"sext i32 {code.let(f'call i32 @{name}()')} to i64")
+        for name in (THREAD_NUMBER, N_THREADS)
     )
     begin, end = (
         code.let(f"sdiv i64 {code.mul(total, each)}, {count}")

@@ -51,8 +51,6 @@ class PooledConvolution:
         Whether to note, in a byte for each maximum, which pixel of its window it was.
     registers : int
         Vectors of ``geometry.lanes`` numbers that a processor has registers for.
-    openmp : (int, int)
-        Addresses of OpenMP's ``omp_get_thread_num`` and ``omp_get_num_threads``.
     """
 
     def __init__(
@@ -62,13 +60,11 @@ class PooledConvolution:
         rectify: bool,
         training: bool,
         registers: int,
-        openmp: tuple[int, int],
     ) -> None:
         self.geometry = geometry
         self._pooled = pooled
         self._rectify = rectify
         self._training = training
-        self._openmp = openmp
         self._vector = f"<{geometry.lanes} x float>"
         results = registers - OTHER_REGISTERS
         n_blocks = geometry.filters[0] // geometry.lanes
@@ -108,7 +104,7 @@ class PooledConvolution:
     def _forward(self, code: Code) -> None:
         channels, height, width = self.geometry.image
         a = taken(code, ARGUMENTS)
-        number, first, last = share(code, self._openmp, a["n_samples"])
+        number, first, last = share(code, a["n_samples"])
         room = code.at(a["scratch"], code.mul(number, self._padded_size))
         if self._is_padded:
             with code.loop(0, self._padded_size) as place:

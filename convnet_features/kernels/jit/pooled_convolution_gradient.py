@@ -41,8 +41,6 @@ class PooledConvolutionGradient:
     geometry : Geometry
     registers : int
         Vectors of ``geometry.lanes`` numbers that a processor has registers for.
-    openmp : (int, int)
-        Addresses of OpenMP's ``omp_get_thread_num`` and ``omp_get_num_threads``.
 
     Notes
     -----
@@ -51,9 +49,8 @@ class PooledConvolutionGradient:
     between them, so that results do not depend on how many there are.
     """
 
-    def __init__(self, geometry: Geometry, registers: int, openmp: tuple[int, int]) -> None:
+    def __init__(self, geometry: Geometry, registers: int) -> None:
         self.geometry = geometry
-        self._openmp = openmp
         _, rows, columns = geometry.filters
         self._most = registers - 5
         self._group = max(
@@ -195,7 +192,7 @@ class PooledConvolutionGradient:
     def _filters(self, code: Code) -> None:
         geometry = self.geometry
         a = taken(code, FILTERS_ARGUMENTS)
-        _, first, last = share(code, self._openmp, geometry.filters[0])
+        _, first, last = share(code, geometry.filters[0])
         size = geometry.filter_size
         self._clear(code, code.at(a["gw"], code.mul(first, size)), first, last, size)
         with code.loop(first, last) as k:
@@ -288,7 +285,7 @@ class PooledConvolutionGradient:
     def _images_function(self, code: Code) -> None:
         geometry = self.geometry
         a = taken(code, IMAGES_ARGUMENTS)
-        number, first, last = share(code, self._openmp, a["n_samples"])
+        number, first, last = share(code, a["n_samples"])
         scratch = code.at(a["scratch"], code.mul(number, self._images_scratch()), "i8")
         size = geometry.x.sample
         self._clear(code, code.at(a["gx"], code.mul(first, size)), first, last, size)

@@ -46,8 +46,6 @@ class Winograd:
         block of filters; if they are transposed, as [channel][block][row][column][lane].
     registers : int
         Vectors of ``tiling.lanes`` numbers that a processor has registers for.
-    openmp : (int, int)
-        Addresses of OpenMP's ``omp_get_thread_num`` and ``omp_get_num_threads``.
 
     Notes
     -----
@@ -57,9 +55,8 @@ class Winograd:
     nor on the other images.
     """
 
-    def __init__(self, tiling: Tiling, registers: int, openmp: tuple[int, int]) -> None:
+    def __init__(self, tiling: Tiling, registers: int) -> None:
         self.tiling = tiling
-        self._openmp = openmp
         self._tiles = tiles = Tiles(tiling, NEAR)
         self._blocks = 2 if tiles.count // tiling.lanes % 2 == 0 else 1
         most = min(TILES_AT_ONCE, (registers - self._blocks - 1) // self._blocks)
@@ -101,7 +98,7 @@ class Winograd:
         _, rows, columns = self.tiling.filters
         a = taken(code, FILTERS_ARGUMENTS)
         n_blocks, taps = tiles.count // lanes, rows * columns
-        _, first, last = share(code, self._openmp, n_blocks * tiles.channels)
+        _, first, last = share(code, n_blocks * tiles.channels)
         with code.loop(first, last) as each:
             if self.tiling.transposed:
                 channel, block = tiles.divided(code, each.index, n_blocks)
@@ -126,7 +123,7 @@ class Winograd:
         tiles = self._tiles
         a = taken(code, ARGUMENTS)
         total = code.mul(a["n_samples"], tiles.bands)
-        number, first, last = share(code, self._openmp, total)
+        number, first, last = share(code, total)
         v = code.at(a["scratch"], code.mul(number, self._room))
         m = code.at(v, tiles.n_products * tiles.plane)
         band = code.at(m, tiles.n_products * self._m_plane)

@@ -40,16 +40,11 @@ class WinogradGradient:
         depend on it by their rounding.
     registers : int
         Vectors of ``tiling.lanes`` numbers that a processor has registers for.
-    openmp : (int, int)
-        Addresses of OpenMP's ``omp_get_thread_num`` and ``omp_get_num_threads``.
     """
 
-    def __init__(
-        self, tiling: Tiling, n_parts: int, registers: int, openmp: tuple[int, int]
-    ) -> None:
+    def __init__(self, tiling: Tiling, n_parts: int, registers: int) -> None:
         self.tiling = tiling
         self._n_parts = n_parts
-        self._openmp = openmp
         self._tiles = tiles = Tiles(tiling, NEAR)
         self._blocks = 2 if tiles.count // tiling.lanes % 2 == 0 else 1
         most = min(CHANNELS_AT_ONCE, (registers - self._blocks - 1) // self._blocks)
@@ -94,7 +89,7 @@ class WinogradGradient:
         a = taken(code, ACCUMULATE_ARGUMENTS)
         total = code.mul(a["n_samples"], tiles.bands)
         # A thread's share of as many parts as there are threads is one; fewer threads take more.
-        number, first, last = share(code, self._openmp, self._n_parts)
+        number, first, last = share(code, self._n_parts)
         v = code.at(a["scratch"], code.mul(number, self._room))
         w = code.at(v, tiles.n_products * tiles.plane)
         band = code.at(w, tiles.n_products * self._w_plane)
@@ -228,7 +223,7 @@ class WinogradGradient:
         _, rows, columns = self.tiling.filters
         a = taken(code, FINISH_ARGUMENTS)
         n_blocks = tiles.count // lanes
-        _, first, last = share(code, self._openmp, n_blocks * tiles.channels)
+        _, first, last = share(code, n_blocks * tiles.channels)
         with code.loop(first, last) as each:
             block, channel = tiles.divided(code, each.index, tiles.channels)
             place = code.add(code.mul(channel, tiles.count), code.mul(block, lanes))
@@ -242,7 +237,7 @@ class WinogradGradient:
                 for row, value in enumerate(down):
                     tap = (row * columns + column) * lanes
                     code.store(tiles.vector, value, code.at(target, tap))
-        _, first, last = share(code, self._openmp, n_blocks)
+        _, first, last = share(code, n_blocks)
         with code.loop(first, last) as of_block:
             place = code.add(code.mul(of_block.index, lanes), tiles.n_products * self._s_plane)
             total = self._added(code, a["sums"], place)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from convnet_features.kernels.jit import compiler
 from convnet_features.kernels.jit.code import Code
+from convnet_features.kernels.jit.code_folder import CODE_VARIABLE
 from convnet_features.kernels.jit.compiler import CompiledModule, can_compile, dispose
 
 from ..processes import run_kernels
@@ -97,6 +100,99 @@ assert CompiledModule({DOUBLE!r}).address("double")
         assert done.returncode == 0, done.stderr
         message = "Compiling a kernel needs up to 32 MiB of memory, and the system gives no more"
         assert done.stdout.splitlines() == [message] * 2
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where this test's code is kept."""
+    monkeypatch.setenv(CODE_VARIABLE, str(tmp_path / "code"))
+    monkeypatch.setattr(compiler, "made", compiler.Made())
+    return tmp_path / "code"
+
+
+def doubled(module, number):
+    return ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)(module.address("double"))(number)
+
+
+class TestCodeOnDisk:
+    def test_it_is_generated_once_and_read_from_then_on(self, folder):
+        for _ in range(3):
+            assert doubled(CompiledModule(DOUBLE), 1.25) == 2.5
+        assert compiler.made == compiler.Made(generated=1, read=2)
+        assert len(os.listdir(folder)) == 1
+
+    def test_none_is_kept_where_the_user_wants_none(self, folder, monkeypatch):
+        monkeypatch.setenv(CODE_VARIABLE, "0")
+        for _ in range(2):
+            assert doubled(CompiledModule(DOUBLE), 1.25) == 2.5
+        assert compiler.made == compiler.Made(generated=2, read=0)
+        assert not folder.exists()
+
+    def test_the_trial_is_not_kept(self, folder, monkeypatch):
+        monkeypatch.setattr(compiler, "_works", None)
+        assert can_compile() == bool(compiler._host().get("fma"))
+        assert compiler.made == compiler.Made()
+        assert not folder.exists()
+
+    def test_what_is_no_module_is_not_kept(self, folder):
+        with pytest.raises(RuntimeError, match="parsing error"):
+            CompiledModule("define float @double(float %a) {")
+        assert not folder.exists()
+        assert compiler.made == compiler.Made()
+
+    @pytest.mark.parametrize("damage", [lambda code: code[:-1], lambda code: b"\x7fELF" + code[4:]])
+    def test_what_is_damaged_is_generated_and_written_anew(self, folder, damage):
+        CompiledModule(DOUBLE)
+        (file,) = folder.iterdir()
+        whole = file.read_bytes()
+        file.write_bytes(damage(whole))
+        assert doubled(CompiledModule(DOUBLE), 1.25) == 2.5
+        assert compiler.made == compiler.Made(generated=2, read=0)
+        assert file.read_bytes() == whole
+
+    @pytest.mark.parametrize(
+        "another",
+        [
+            lambda patch: patch.setattr(compiler, "__version__", "another"),
+            lambda patch: patch.setattr("llvmlite.__version__", "another"),
+            lambda patch: patch.setattr("llvmlite.binding.llvm_version_info", (1, 2, 3)),
+            lambda patch: patch.setattr("llvmlite.binding.get_host_cpu_name", lambda: "x86-64"),
+            lambda patch: patch.setattr(compiler._host(), "flatten", lambda: "+sse2"),
+        ],
+        ids=["version", "llvmlite", "LLVM", "processor", "features"],
+    )
+    def test_code_for_other_circumstances_is_other_code(self, folder, monkeypatch, another):
+        CompiledModule(DOUBLE)
+        another(monkeypatch)
+        CompiledModule(DOUBLE)
+        assert compiler.made == compiler.Made(generated=2, read=0)
+        assert len(os.listdir(folder)) == 2
+
+    def test_code_for_a_limited_processor_is_other_code(self, folder):
+        for cpu in ("", "x86-64-v3", "x86-64-v3"):
+            CompiledModule(DOUBLE, cpu)
+        assert compiler.made == compiler.Made(generated=2, read=1)
+
+    def test_functions_of_others_are_found_by_their_addresses_in_each_process(self, folder):
+        """What is kept has the name alone: the address of this process stands for it."""
+        text = """declare i32 @test.answer()
+define void @ask(ptr %a) {
+  %b = call i32 @test.answer()
+  %c = sext i32 %b to i64
+  store i64 %c, ptr %a, align 8
+  ret void
+}"""
+        for answer in (42, 43):
+            function = ctypes.CFUNCTYPE(ctypes.c_int)(lambda answer=answer: answer)
+            symbols = {"test.answer": ctypes.cast(function, ctypes.c_void_p).value}
+            assert call(CompiledModule(text, "", symbols), "ask", 0) == [answer]
+        assert compiler.made == compiler.Made(generated=1, read=1)
+
+    def test_threads_that_want_the_same_at_once(self, folder):
+        with ThreadPoolExecutor(8) as threads:
+            modules = list(threads.map(CompiledModule, [DOUBLE] * 16))
+        assert [doubled(module, 1.25) for module in modules] == [2.5] * 16
+        assert len(os.listdir(folder)) == 1
 
 
 class TestTrial:

@@ -123,16 +123,16 @@ def _overlaps_images(case: Case) -> bool:
 
 
 def _needs_little_memory(case: Case) -> bool:
-    return Winograd(case.tiling, case.machine.registers, (0, 0)).scratch(1) <= thresholds.SCRATCH
+    return Winograd(case.tiling, case.machine.registers).scratch(1) <= thresholds.SCRATCH
 
 
 def _filters_stay_near(case: Case) -> bool:
-    kernel = Winograd(case.tiling, case.machine.registers, (0, 0))
+    kernel = Winograd(case.tiling, case.machine.registers)
     return 4 * kernel.u_size <= thresholds.FILTERS
 
 
 def _sums_stay_near(case: Case) -> bool:
-    kernel = WinogradGradient(case.tiling, 1, case.machine.registers, (0, 0))
+    kernel = WinogradGradient(case.tiling, 1, case.machine.registers)
     return kernel.scratch(1) <= thresholds.SCRATCH and 4 * kernel.sums_size <= thresholds.SUMS
 
 

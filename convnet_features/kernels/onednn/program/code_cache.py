@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from ...jit.compiler import CompiledModule, dispose
-from ...machine import Machine
-from ..binding.library import Library
+from ...jit.function import N_THREADS, THREAD_NUMBER
+from ..binding.primitives import Primitives
 from .lru_cache import LRUCache
 
-__all__ = ["clear_compiled", "compiled", "openmp"]
+__all__ = ["clear_compiled", "compiled"]
 
 #: Modules that are kept.
 MODULES = 64
@@ -28,22 +28,24 @@ class Compilable(Protocol):
 C = TypeVar("C", bound=Compilable)
 
 
-def compiled(machine: Machine, make: Callable[..., C], *key: object) -> tuple[C, CompiledModule]:
-    """``make(*key)`` and its code for a machine: the same ones for the same key."""
+def compiled(
+    primitives: Primitives, make: Callable[..., C], *key: object
+) -> tuple[C, CompiledModule]:
+    """``make(*key)`` and its code for the machine at hand: the same ones for the same key."""
+    library, cpu = primitives.library, primitives.machine.cpu
 
     def compile_it() -> tuple[C, CompiledModule]:
         kernel = make(*key)
-        return kernel, CompiledModule(kernel.text(), machine.cpu)
+        openmp = {
+            THREAD_NUMBER: library.address("omp_get_thread_num"),
+            N_THREADS: library.address("omp_get_num_threads"),
+        }
+        return kernel, CompiledModule(kernel.text(), cpu, openmp)
 
-    return _compiled.get((machine.cpu, make, *key), compile_it)  # type: ignore[return-value]
+    return _compiled.get((cpu, make, *key), compile_it)  # type: ignore[return-value]
 
 
 def clear_compiled() -> None:
     """Forget all generated code that no program uses."""
     _compiled.clear()
     dispose()
-
-
-def openmp(library: Library) -> tuple[int, int]:
-    """Where OpenMP's functions are that tell a thread its number, and how many there are."""
-    return library.address("omp_get_thread_num"), library.address("omp_get_num_threads")

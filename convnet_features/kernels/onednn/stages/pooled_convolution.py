@@ -26,7 +26,7 @@ from ..binding.objects import MemoryDesc
 from ..binding.primitives import Primitives
 from ..plan.activations import pooled_activation
 from ..plan.case import Case
-from ..program.code_cache import compiled, openmp
+from ..program.code_cache import compiled
 from ..program.routine import Routine
 from ..program.storage import Value
 from .backward import BackwardEmitter
@@ -88,14 +88,13 @@ def _routine(
         return None
     library, machine = primitives.library, primitives.machine
     kernel, module = compiled(
-        machine,
+        primitives,
         PooledConvolution,
         geometry,
         layout,
         rectify,
         training,
         machine.registers,
-        openmp(library),
     )
     return Routine(
         library,
@@ -178,11 +177,10 @@ def gradient(primitives: Primitives, case: Case, pooling: Record) -> PooledGradi
     if not _blocked(primitives, pooling, geometry.lanes):
         return None
     kernels, module = compiled(
-        primitives.machine,
+        primitives,
         PooledConvolutionGradient,
         geometry,
         primitives.machine.registers,
-        openmp(primitives.library),
     )
     return PooledGradient(
         primitives,

@@ -20,7 +20,7 @@ from ..plan.activations import (
     undone_activation,
 )
 from ..plan.case import Case
-from ..program.code_cache import compiled, openmp
+from ..program.code_cache import compiled
 from ..program.routine import Routine
 from ..program.storage import Value
 from .backward import BackwardEmitter
@@ -170,12 +170,11 @@ def filter_gradient(emit: BackwardEmitter, case: Case, record: Record) -> Filter
         return None
     library = primitives.library
     kernel, module = compiled(
-        primitives.machine,
+        primitives,
         WinogradGradient,
         tiling,
         num_threads,
         primitives.machine.registers,
-        openmp(library),
     )
     what = f"of {x.shape} with {case.w_shape}, {case.spec}"
     accumulate = Routine(
@@ -220,9 +219,7 @@ def _transformed(
 ) -> TransformedConvolution:
     """The routines of a tiling."""
     library = primitives.library
-    kernel, module = compiled(
-        primitives.machine, Winograd, tiling, primitives.machine.registers, openmp(library)
-    )
+    kernel, module = compiled(primitives, Winograd, tiling, primitives.machine.registers)
     what = f"of {(n_samples, *tiling.image)} with {tiling.filters}, padding {tiling.padding}"
     routine = Routine(
         library,

@@ -632,7 +632,7 @@ class TestCode:
     def test_it_is_generated_once_for_all_sizes_of_batches(self, forgotten, monkeypatch):
         texts, used = [], []
         monkeypatch.setattr(
-            code, "CompiledModule", lambda text, cpu: texts.append(text) or compiled(text, cpu)
+            code, "CompiledModule", lambda text, *args: texts.append(text) or compiled(text, *args)
         )
         compiled = compiler.CompiledModule
         for n_samples in (1, 2, 7):
