@@ -17,6 +17,7 @@ from .build import Network, Target, build_network
 from .functions import Program, output_program
 from .inputs import Inputs, InputShape
 from .laid_out import LaidOut
+from .loans import Loans, next_number
 from .on_demand import ImagesOnDemand, in_order
 from .spec import LayerSpec
 
@@ -29,6 +30,21 @@ View = Callable[[np.ndarray], np.ndarray]
 #: parameters within these bounds. Parameters are read once for each slice, so few images a slice
 #: cost more, and many leave the cache (docs/design/performance.md, "Slices of images").
 SLICE_BYTES = (8 << 20, 64 << 20)
+
+
+class _Vector:
+    """The attribute `theta`, which numbers its loans: whoever reads it may write to it."""
+
+    def __get__(self, model: Model | None, owner: Any = None) -> np.ndarray | None:
+        if model is None:  # the default of the dataclass
+            return None
+        theta: np.ndarray | None = vars(model)["theta"]
+        model._lent = next_number()
+        return theta
+
+    def __set__(self, model: Model, theta: np.ndarray | None) -> None:
+        vars(model)["theta"] = theta
+        model._lent = next_number()
 
 
 @dataclass(eq=False)
@@ -68,24 +84,26 @@ class Model:
     target: Target
     input_scale: float = 1.0
     engine: str = "auto"
-    theta: np.ndarray | None = None
+    theta: _Vector = _Vector()
     seed: int | None = 0
     frozen: tuple[str, ...] = ()
     classes: list[Any] | None = None
     _network: Network | None = field(default=None, repr=False)
-    _params: list[tuple[Any, np.ndarray]] = field(default_factory=list, repr=False)
+    _loans: Loans | None = field(default=None, repr=False)
     _programs: dict[Any, Program] = field(default_factory=dict, repr=False)
     _laid_out: LaidOut | None = field(default=None, repr=False)
+    #: The number of the last loan of `theta`, or of views of it.
+    _lent: int = field(default=0, init=False, repr=False)
     _building: Any = field(default_factory=new_lock, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         self.sync_values()
-        hidden = ("_network", "_params", "_programs", "_laid_out", "_building")
+        hidden = ("_network", "_loans", "_lent", "_programs", "_laid_out", "_building")
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _network=None, _params=[], _programs={}, _laid_out=None)
-        self._building = new_lock()
+        vars(self).update(state, _network=None, _loans=None, _programs={}, _laid_out=None)
+        self._lent, self._building = 0, new_lock()
 
     @property
     def network(self) -> Network:
@@ -108,11 +126,12 @@ class Model:
         _check_types(network)
         if self.theta is None:
             self.theta = _joined([param.get_value(borrow=True) for param in params])
-        if not self.theta.flags.writeable:  # of a file that joblib has mapped
-            self.theta = self.theta.copy()
-        self._params = list(zip(network.params, self._values_in(network, self.theta), strict=True))
-        for param, view in self._params:
+        self.theta = _owned(self.theta)
+        views = self._values_in(network, self.theta)
+        values = list(zip(network.params, views, strict=True))
+        for param, view in values:
             param.set_value(view, borrow=True)
+        self._loans = Loans(self.theta, values)
 
     def _values_in(self, network: Network, theta: np.ndarray) -> list[np.ndarray]:
         """Each parameter's value, in the order of ``network.params``: views of any `theta`."""
@@ -123,11 +142,8 @@ class Model:
 
     def sync_values(self) -> None:
         """Copy into `theta` what somebody gave a parameter with ``set_value``."""
-        for param, view in self._params:
-            value = param.get_value(borrow=True)
-            if value is not view:
-                view[...] = value
-                param.set_value(view, borrow=True)
+        if self._loans is not None:
+            self._loans.take_in()
 
     def compute_by(self, engine: str) -> None:
         """Let an engine compute from now on.
@@ -153,7 +169,8 @@ class Model:
     @property
     def named_values(self) -> dict[str, np.ndarray]:
         """Each parameter's value by ``<layer>.<parameter>``: views of `theta`."""
-        self.values  # noqa: B018  (so that they are views)
+        self.network  # noqa: B018  (building it makes the views)
+        self.sync_values()
         params = self.network.named_params
         return {name: param.get_value(borrow=True) for name, param in params.items()}
 
@@ -169,8 +186,11 @@ class Model:
     def values(self) -> list[np.ndarray]:
         """Each parameter's value, in the order of ``network.params``: views of `theta`."""
         self.network  # noqa: B018  (building it makes the views)
-        self.sync_values()
-        return [view for _, view in self._params]
+        assert self._loans is not None
+        self._loans.take_in()
+        values = [view for _, view in self._loans.params]
+        self._lent = next_number()
+        return values
 
     def program(self, names: Sequence[str]) -> Program:
         """The compiled function from images and parameters to the outputs of layers."""
@@ -251,16 +271,30 @@ class Model:
 
     def _function_of_images(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
         """From (images, *generators) to the outputs of layers, for the parameters of now."""
-        program, values = self.program(names), self.values
-        if not get_kernels(self.engine).lays_out_parameters:
-            n_data = len(self.network.inputs)
-            return lambda *given: program.function(*given[:n_data], *values, *given[n_data:])
-        kept, theta = self._laid_out, self.theta
-        assert theta is not None  # once there is a network
-        if kept is None or not kept.is_for(theta):
-            theta = theta.copy()
+        program = self.program(names)
+        if get_kernels(self.engine).lays_out_parameters:
+            return self._parameters_laid_out().function(program)
+        n_data, values = len(self.network.inputs), self.values
+        return lambda *given: program.function(*given[:n_data], *values, *given[n_data:])
+
+    def _parameters_laid_out(self) -> LaidOut:
+        """The parameters of now: looked at only where somebody may have written to them."""
+        kept, lent = self._laid_out, self._numbers_of_loans()
+        if kept is not None and kept.known_for == lent:
+            return kept
+        self.sync_values()
+        assert self._loans is not None
+        may_change = None in lent or self._loans.are_open()
+        if kept is None or not kept.is_for(self._loans.theta):
+            theta = self._loans.theta.copy()
             kept = self._laid_out = LaidOut(theta, self._values_in(self.network, theta))
-        return kept.function(program)
+        kept.known_for = None if may_change else lent
+        return kept
+
+    def _numbers_of_loans(self) -> list[int | None]:
+        self.network  # noqa: B018  (building it makes the values that are lent)
+        assert self._loans is not None
+        return [self._lent, *self._loans.numbers()]
 
     def _row_shape(self, name: str) -> tuple[int, ...]:
         """The shape of one sample's output of a layer."""
@@ -280,7 +314,7 @@ class Model:
         """How many images a slice has: few enough for the cache, and enough for the parameters."""
         shapes = (layer.output_shape[1:] for layer in self.network.layers.values())
         largest = max(int(np.prod([size or 1 for size in shape])) for shape in shapes)
-        n_bytes = np.clip(sum(value.nbytes for value in self.values), *SLICE_BYTES)
+        n_bytes = np.clip(vars(self)["theta"].nbytes, *SLICE_BYTES)
         return int(np.clip(n_bytes // (4 * largest), 1, 4096))
 
     def to_network(self, images: Any) -> np.ndarray:
@@ -300,6 +334,12 @@ class Model:
         """What the network takes of `images`, or of several inputs: scaled float32, integers."""
         given = images.arrays if isinstance(images, Inputs) else images
         return self.network.data(given, self.input_scale)
+
+
+def _owned(theta: np.ndarray) -> np.ndarray:
+    """`theta` in memory of its own: not a pickle's, nor a file's that joblib has mapped."""
+    is_owned = type(theta) is np.ndarray and theta.flags.owndata and theta.flags.writeable
+    return theta if is_owned else np.array(theta, dtype=np.float32)
 
 
 def _check_types(network: Network) -> None:

@@ -277,7 +277,7 @@ class Trainer:
                 raise
         finally:
             del self.training, self.validation, self._finished
-            del self._outputs
+            del self._outputs, self._step  # which holds the parameters
         if interrupted:
             warnings.warn(
                 f"Training was interrupted in epoch {self.epoch} of {self.last_epoch}; the network "

@@ -50,9 +50,15 @@ def test_gradients_of_the_others_are_what_they_were(digits, make_net):
         np.testing.assert_allclose(frozen[name], free[name], rtol=1e-4, atol=1e-7)
 
 
+def gradients_of(net):
+    """The program of the gradients, which a trainer holds as long as it trains."""
+    net._trainer._prepare_step(weighted=False)
+    return net._trainer._step.gradients.function
+
+
 def operations(net):
     """The names of what the gradient program computes."""
-    return net._trainer._step.gradients.function.source
+    return gradients_of(net).source
 
 
 def test_frozen_convolutions_have_no_gradient_work(digits, make_net):
@@ -61,7 +67,7 @@ def test_frozen_convolutions_have_no_gradient_work(digits, make_net):
     frozen = make_net(freeze=["conv2d1", "conv2d2"], **params).fit(*digits)
     assert operations(free).count("StagesGrad") >= operations(frozen).count("StagesGrad") >= 1
     images = np.zeros((4, 1, 8, 8), np.float32)
-    graph = frozen._trainer._step.gradients.function
+    graph = gradients_of(frozen)
     data = images, np.zeros(4, np.int32)
     _, *gradients = graph(*data, *frozen._model.values, *frozen._trainer.generators)
     assert len(gradients) == 4  # W and b of dense and output
