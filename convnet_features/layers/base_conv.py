@@ -11,11 +11,10 @@ from lasagne.layers import Layer
 from lasagne.layers.conv import conv_output_length
 from lasagne.nonlinearities import identity, rectify
 from lasagne.utils import as_tuple
-from theano import tensor
 
 from ..theano_facade import theano_scope
 
-__all__ = ["BaseConvLayer", "conv_input_length", "zero_padded"]
+__all__ = ["BaseConvLayer", "conv_input_length"]
 
 
 class BaseConvLayer(Layer):
@@ -195,18 +194,6 @@ def _pads(pad: Any, extents: Sequence[int]) -> tuple[tuple[int, int], ...]:
     if pad == "same":
         return tuple((extent // 2, (extent - 1) // 2) for extent in extents)
     return tuple((each, each) for each in pad)
-
-
-def zero_padded(input: Any, pads: Sequence[tuple[int, int]]) -> Any:
-    """`input` with zeros before and behind its axes from the third on, in its own dtype."""
-    if not any(map(any, pads)):
-        return input
-    sizes = [input.shape[axis] for axis in range(2, 2 + len(pads))]
-    around = [size + sum(pad) for size, pad in zip(sizes, pads, strict=True)]
-    rest = [input.shape[axis] for axis in range(2 + len(pads), input.ndim)]
-    zeros = tensor.zeros((input.shape[0], input.shape[1], *around, *rest), dtype=input.dtype)
-    inner = [slice(pad[0], pad[0] + size) for size, pad in zip(sizes, pads, strict=True)]
-    return tensor.set_subtensor(zeros[(slice(None), slice(None), *inner)], input)
 
 
 def conv_input_length(

@@ -10,7 +10,8 @@ from lasagne.theano_extensions import conv as implementations
 from theano import tensor
 
 from ..theano_facade.lasagne_modules import original
-from .base_conv import BaseConvLayer, zero_padded
+from ..theano_facade.windows import padded
+from .base_conv import BaseConvLayer
 
 __all__ = ["Conv1DLayer"]
 
@@ -128,7 +129,7 @@ class Conv1DLayer(BaseConvLayer, _Conv1D):
         (pad,) = self._pads
         length = self.input_shape[2]
         return self.convolution(
-            zero_padded(input, [pad]),
+            padded(input, [pad]),
             self.W if self.flip_filters else self.W[:, :, ::-1],
             subsample=self.stride,
             image_shape=(*self.input_shape[:2], None if length is None else length + sum(pad)),

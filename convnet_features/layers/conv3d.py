@@ -6,10 +6,9 @@ from typing import Any
 
 from lasagne.init import Constant, GlorotUniform
 from lasagne.nonlinearities import rectify
-from theano import tensor
+from theano.tensor import nnet
 
-from ..ops import conv2d
-from .base_conv import BaseConvLayer, zero_padded
+from .base_conv import BaseConvLayer
 
 __all__ = ["Conv3DLayer"]
 
@@ -101,28 +100,12 @@ class Conv3DLayer(BaseConvLayer):
 
     def convolve(self, input: Any, **kwargs: Any) -> Any:
         """`input` convolved with `W`, without biases."""
-        slices, rows, columns = self._pads
-        input = zero_padded(input, [slices])
-        (taps, *taps_of_images), (step, *steps) = self.filter_size, self.stride
-        apart, apart_rows, apart_columns = self.dilation
-        n_samples, _, depth, height, width = (input.shape[axis] for axis in range(5))
-        n_slices = (depth - (taps - 1) * apart - 1) // step + 1
-        # Flipped filters read the slices backwards.
-        order = range(taps - 1, -1, -1) if self.flip_filters else range(taps)
-        last = (n_slices - 1) * step + 1
-        read = [input[:, :, k * apart : k * apart + last : step] for k in order]
-        # The slices of the result beside the samples, and those that a filter reads beside the
-        # channels.
-        images = tensor.stack(read, axis=2).dimshuffle(0, 3, 1, 2, 4, 5)
-        n_channels = self.input_shape[1] * taps
-        convolved = conv2d(
-            images.reshape((n_samples * n_slices, n_channels, height, width), ndim=4),
-            self.W.reshape((self.num_filters, -1, *taps_of_images), ndim=4),
-            stride=tuple(steps),
-            padding=(rows, columns),
-            flip_filters=self.flip_filters,
-            groups=self.num_groups,
-            dilation=(apart_rows, apart_columns),
+        return nnet.conv3d(
+            input,
+            self.W,
+            border_mode=self._pads,
+            subsample=self.stride,
+            filter_flip=self.flip_filters,
+            filter_dilation=self.dilation,
+            num_groups=self.num_groups,
         )
-        shape = (n_samples, n_slices, self.num_filters, convolved.shape[2], convolved.shape[3])
-        return convolved.reshape(shape, ndim=5).dimshuffle(0, 2, 1, 3, 4)

@@ -7,7 +7,8 @@ from typing import Any
 from lasagne.init import Constant, GlorotUniform
 from lasagne.nonlinearities import rectify
 
-from .base_conv import BaseConvLayer, zero_padded
+from ..theano_facade.windows import padded
+from .base_conv import BaseConvLayer
 
 __all__ = ["LocallyConnected2DLayer"]
 
@@ -121,7 +122,7 @@ class LocallyConnected2DLayer(BaseConvLayer):
         """`input` times the filters of each pixel, without biases: a sum over their taps."""
         height, width = self.input_shape[2:]
         rows, columns = self.filter_size
-        surrounded = zero_padded(input, self._pads)
+        surrounded = padded(input, self._pads)
         total: Any = 0
         for i in range(rows):
             for j in range(columns):

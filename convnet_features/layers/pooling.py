@@ -9,7 +9,7 @@ from lasagne.layers import Layer
 from lasagne.layers.pool import pool_output_length
 from lasagne.utils import as_tuple
 from theano import tensor
-from theano.tensor.signal.pool import pool_2d
+from theano.tensor.signal.pool import pool_2d, pool_3d
 
 from ..theano_facade import theano_scope
 
@@ -58,17 +58,6 @@ class _PoolLayer(Layer):
             )
         )
         return (*input_shape[:2], *sizes)
-
-    def _pooled(self, images: Any, axes: slice) -> Any:
-        """`images` pooled over their last two axes, by this layer's numbers for `axes`."""
-        return pool_2d(
-            images,
-            ws=self.pool_size[axes],
-            stride=self.stride[axes],
-            pad=self.pad[axes],
-            ignore_border=self.ignore_border,
-            mode=self.mode,
-        )
 
 
 class Pool1DLayer(_PoolLayer):
@@ -148,19 +137,14 @@ class Pool3DLayer(_PoolLayer):
     def get_output_for(self, input: Any, **kwargs: Any) -> Any:
         """The symbolic output for the symbolic `input`, of shape `output_shape`."""
         with theano_scope():
-            images = self._pooled(tensor.as_tensor_variable(input), slice(1, 3))
-            n_samples, channels, depth, height, width = (images.shape[axis] for axis in range(5))
-            rows = images.reshape((n_samples, channels, depth, height * width), ndim=4)
-            pooled = pool_2d(
-                rows,
-                ws=(self.pool_size[0], 1),
-                stride=(self.stride[0], 1),
-                pad=(self.pad[0], 0),
+            return pool_3d(
+                tensor.as_tensor_variable(input),
+                ws=self.pool_size,
+                stride=self.stride,
+                pad=self.pad,
                 ignore_border=self.ignore_border,
                 mode=self.mode,
             )
-            shape = (n_samples, channels, pooled.shape[2], height, width)
-            return pooled.reshape(shape, ndim=5)
 
 
 class MaxPool3DLayer(Pool3DLayer):

@@ -16,6 +16,7 @@ from pytensor.tensor.type import TensorType
 
 from .config import config
 from .loops import without_deprecation
+from .meanings import fitting_updates
 from .recipe import Recipe, independent
 from .scope import theano_scope
 
@@ -34,6 +35,7 @@ def compiled(
 ) -> CompiledFunction:
     """Compile what ``pytensor.function`` compiles; a mode of None is the facade's own."""
     mode = options["mode"] or evaluation_mode()
+    updates = fitting_updates(updates)
     with theano_scope(), without_deprecation("The no_default_updates parameter"):
         function = pytensor.function(
             list(inputs), outputs, updates=updates, givens=givens, **(options | {"mode": mode})

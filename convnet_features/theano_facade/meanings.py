@@ -3,7 +3,7 @@
 - A variable is true, as most Python objects are: ``if W:`` asks whether there is one. The result
   of a comparison has no truth value before it is computed, and says so.
 - ``(x > 0) + (x < 5)`` counts; PyTensor's booleans add up to a boolean.
-- A ``default_update`` may know more of its shape than the variable does.
+- An update, or a ``default_update``, may know more of its shape than the variable does.
 
 Each function here makes the layer that `scope.patch` puts in front of PyTensor's own. Only
 variables that descend from the facade see it; everyone else's mean what they did.
@@ -15,7 +15,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["counting", "default_update_of", "truth_of"]
+__all__ = ["counting", "default_update_of", "fitting_updates", "truth_of"]
 
 _NO_TRUTH = (
     "A comparison of symbolic variables is neither true nor false before a function computes it. "
@@ -81,13 +81,27 @@ def default_update_of(own: property, descends: Callable[[Any], bool]) -> propert
             self._default_update = None
             return
         update = self.type.filter_variable(value, allow_convert=True)
-        self._default_update = update if update.type == self.type else _as_type(update, self.type)
+        self._default_update = _as_type(update, self.type)
 
     return property(own.fget, set_value, own.fdel, own.__doc__)
 
 
+def fitting_updates(updates: Any) -> list[tuple[Any, Any]]:
+    """Updates as pairs, whose values know no more of their shapes than their variables do."""
+    from pytensor.graph.basic import Variable
+
+    pairs = [] if updates is None else updates
+    pairs = pairs.items() if hasattr(pairs, "items") else pairs
+    return [
+        (variable, _as_type(value, variable.type) if isinstance(value, Variable) else value)
+        for variable, value in pairs
+    ]
+
+
 def _as_type(variable: Any, type_: Any) -> Any:
-    """`variable`, with no more known of its shape than `type_` says."""
+    """`variable`, with no more known of its shape than `type_` says; others as they are."""
     from ..ops.view import Loosened
 
+    if variable.type == type_ or not type_.is_super(variable.type):
+        return variable
     return Loosened(type_)(variable)

@@ -1,160 +1,39 @@
-"""``theano.tensor.nnet``: convolution, nonlinearities and losses."""
+"""``theano.tensor.nnet``: nonlinearities and losses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytensor.tensor as pt
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
 
 from .. import ops
-from ..ops.base import pair_of
 from .scope import within_scope
 
 __all__ = [
-    "batch_normalization",
     "binary_crossentropy",
     "categorical_crossentropy",
-    "conv2d",
+    "confusion_matrix",
+    "crossentropy_categorical_1hot",
+    "crossentropy_softmax_1hot",
+    "crossentropy_softmax_1hot_with_bias",
+    "crossentropy_softmax_argmax_1hot_with_bias",
     "elu",
+    "h_softmax",
     "hard_sigmoid",
     "logsoftmax",
+    "prepend_0_to_each_row",
+    "prepend_1_to_each_row",
+    "prepend_scalar_to_each_row",
     "relu",
     "selu",
     "sigmoid_binary_crossentropy",
     "softmax",
+    "softmax_with_bias",
     "softplus",
+    "softsign",
     "ultra_fast_sigmoid",
 ]
-
-#: What Theano's conv2d took to choose among its own implementations.
-_CONV2D_HINTS = set(
-    """
-    bsize direction_hint imshp imshp_logical kshp kshp_logical kshp_logical_top_aligned
-    logical_img_hw logical_kern_hw nkern num_threads openmp unroll_batch unroll_kern unroll_patch
-    verbose version
-    """.split()  # noqa: SIM905
-)
-
-
-@within_scope
-def conv2d(
-    input: Any,
-    filters: Any,
-    input_shape: Sequence[Any] | None = None,
-    filter_shape: Sequence[Any] | None = None,
-    border_mode: Any = "valid",
-    subsample: Sequence[int] = (1, 1),
-    filter_flip: bool = True,
-    image_shape: Sequence[Any] | None = None,
-    filter_dilation: Sequence[int] = (1, 1),
-    num_groups: int = 1,
-    unshared: bool = False,
-    **kwargs: Any,
-) -> Variable:
-    """Convolve images with filters, by either of Theano's signatures.
-
-    Parameters
-    ----------
-    input : tensor of shape (n_samples, n_channels, height, width)
-        Symbolic images.
-    filters : tensor of shape (n_filters, n_channels / num_groups, rows, columns)
-        Symbolic filters.
-    input_shape, image_shape : tuple of 4 int or None, optional
-        A hint that is not needed here.
-    filter_shape : tuple of 4 int or None, optional
-        The shape of `filters`.
-    border_mode : {'valid', 'full', 'half'}, int, or pair of int or of pairs of int
-        No zeros around the image; as many as give every overlap; as many as
-        give the image's size with odd filters; or so many rows and columns.
-    subsample : (int, int), default=(1, 1)
-        Rows and columns from one output to the next.
-    filter_flip : bool, default=True
-        Convolve; False correlates.
-    filter_dilation : (int, int), default=(1, 1)
-        Pixels from one row of a filter to the next, and from one column to the next.
-    num_groups : int, default=1
-        Groups of channels and filters; a filter reads the channels of its own group.
-    unshared : bool, default=False
-        Filters of its own for each pixel: not supported.
-
-    Returns
-    -------
-    tensor of shape (n_samples, n_filters, out_height, out_width)
-
-    Raises
-    ------
-    NotImplementedError
-        For unshared convolution.
-    ValueError
-        For an unknown border mode.
-    """
-    _refuse_what_is_missing(unshared, kwargs)
-    filters = pt.as_tensor_variable(filters)
-    dilation = pair_of(filter_dilation, 1, "conv2d: filter_dilation")
-
-    def extents() -> tuple[int, ...]:
-        taps = _filter_size(filters, filter_shape)
-        return tuple((n - 1) * apart + 1 for n, apart in zip(taps, dilation, strict=True))
-
-    padding = _padding(border_mode, extents)
-    return ops.conv2d(
-        input,
-        filters,
-        stride=(int(subsample[0]), int(subsample[1])),
-        padding=padding,
-        flip_filters=filter_flip,
-        groups=num_groups,
-        dilation=dilation,
-    )
-
-
-def _refuse_what_is_missing(unshared: bool, others: dict[str, Any]) -> None:
-    unknown = sorted(set(others) - _CONV2D_HINTS)
-    if unknown:
-        raise TypeError(f"conv2d: unknown argument {unknown[0]!r}.")
-    if unshared:
-        raise NotImplementedError("conv2d: unshared=True is not supported.")
-
-
-def _padding(border_mode: Any, filter_size: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    """((top, bottom), (left, right)) of one of Theano's border modes."""
-    if border_mode == "valid":
-        sizes: tuple[Any, Any] = (0, 0)
-    elif border_mode in ("full", "half", "same"):
-        rows, columns = filter_size()
-        sizes = (rows - 1, columns - 1) if border_mode == "full" else (rows // 2, columns // 2)
-        if border_mode == "same" and not rows % 2 == columns % 2 == 1:
-            raise ValueError(f"conv2d: border_mode='same' needs odd filters; got {rows}x{columns}.")
-    elif isinstance(border_mode, int):
-        sizes = (border_mode, border_mode)
-    elif isinstance(border_mode, list | tuple) and len(border_mode) == 2:
-        sizes = (border_mode[0], border_mode[1])
-    else:
-        raise ValueError(
-            "conv2d: border_mode must be 'valid', 'full', 'half', an integer or a pair of them; "
-            f"got {border_mode!r}."
-        )
-    top, left = (tuple(size) if isinstance(size, list | tuple) else (size, size) for size in sizes)
-    if min(*top, *left) < 0:
-        raise ValueError(f"conv2d: border_mode must not be negative; got {border_mode!r}.")
-    return (int(top[0]), int(top[1])), (int(left[0]), int(left[1]))
-
-
-def _filter_size(filters: Variable, filter_shape: Sequence[Any] | None) -> tuple[int, int]:
-    """Rows and columns of `filters`, from whoever knows them."""
-    known: list[Any] = [filter_shape, filters.type.shape]
-    if isinstance(filters, SharedVariable):
-        known.append(filters.get_value(borrow=True).shape)
-    for shape in known:
-        if shape is not None and isinstance(shape[2], int) and isinstance(shape[3], int):
-            return shape[2], shape[3]
-    raise ValueError(
-        "conv2d: border_mode='full' and 'half' need the size of the filters; pass filter_shape, "
-        "or the number of rows and columns as border_mode."
-    )
 
 
 @within_scope
@@ -258,8 +137,131 @@ def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
 
 
 @within_scope
-def batch_normalization(
-    inputs: Any, gamma: Any, beta: Any, mean: Any, std: Any, mode: str = "low_mem"
+def softsign(x: Any) -> Variable:
+    """x / (1 + |x|)."""
+    x = pt.as_tensor_variable(x)
+    return x / (1.0 + abs(x))
+
+
+@within_scope
+def h_softmax(
+    x: Any,
+    batch_size: Any,
+    n_outputs: int,
+    n_classes: int,
+    n_outputs_per_class: int,
+    W1: Any,
+    b1: Any,
+    W2: Any,
+    b2: Any,
+    target: Any = None,
 ) -> Variable:
-    """(inputs - mean) / std · gamma + beta."""
-    return (pt.as_tensor_variable(inputs) - mean) * (gamma / std) + beta
+    """The hierarchical softmax of two levels: classes, and outputs within each.
+
+    Parameters
+    ----------
+    x : tensor of shape (batch_size, n_features)
+    batch_size : int or scalar variable
+    n_outputs : int
+        At most ``n_classes * n_outputs_per_class``.
+    n_classes, n_outputs_per_class : int
+    W1 : tensor of shape (n_features, n_classes)
+    b1 : tensor of shape (n_classes,)
+    W2 : tensor of shape (n_classes, n_features, n_outputs_per_class)
+    b2 : tensor of shape (n_classes, n_outputs_per_class)
+    target : integer tensor of shape (batch_size,) or (batch_size, 1), optional
+        Outputs whose probabilities are wanted.
+
+    Returns
+    -------
+    tensor of shape (batch_size,), or (batch_size, n_outputs) without `target`
+        Probabilities.
+    """
+    x, W1, b1, W2, b2 = map(pt.as_tensor_variable, (x, W1, b1, W2, b2))
+    classes = ops.softmax(pt.dot(x, W1) + b1)
+    if target is None:
+        every = pt.tensordot(x, W2, (1, 1)) + b2.dimshuffle("x", 0, 1)
+        within = ops.softmax(every.reshape((-1, n_outputs_per_class), ndim=2))
+        within = within.reshape((batch_size, n_classes, n_outputs_per_class), ndim=3)
+        outputs = classes.dimshuffle(0, 1, "x") * within
+        return outputs.reshape((batch_size, -1), ndim=2)[:, :n_outputs]
+    target = pt.as_tensor_variable(target).flatten()
+    number, place = target // n_outputs_per_class, target % n_outputs_per_class
+    own = pt.matmul(x.dimshuffle(0, "x", 1), W2[number])[:, 0] + b2[number]
+    rows = pt.arange(x.shape[0])
+    return classes[rows, number] * ops.softmax(own)[rows, place]
+
+
+@within_scope
+def softmax_with_bias(x: Any, b: Any) -> Variable:
+    """`softmax` of the rows of x + b."""
+    return ops.softmax(pt.as_tensor_variable(x) + b)
+
+
+@within_scope
+def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Variable:
+    """-log(p[t]) for each row p of `coding_dist` and its label t."""
+    return categorical_crossentropy(coding_dist, true_one_of_n)
+
+
+@within_scope
+def crossentropy_softmax_1hot(x: Any, y_idx: Any, **kwargs: Any) -> tuple[Variable, Variable]:
+    """(-log p[t] of each row, probabilities p) of the softmax of `x`."""
+    probabilities = ops.softmax(pt.as_tensor_variable(x))
+    return categorical_crossentropy(probabilities, y_idx), probabilities
+
+
+@within_scope
+def crossentropy_softmax_1hot_with_bias(
+    x: Any, b: Any, y_idx: Any, **kwargs: Any
+) -> tuple[Variable, Variable]:
+    """`crossentropy_softmax_1hot` of x + b."""
+    return crossentropy_softmax_1hot(pt.as_tensor_variable(x) + b, y_idx)
+
+
+@within_scope
+def crossentropy_softmax_argmax_1hot_with_bias(
+    x: Any, b: Any, y_idx: Any, **kwargs: Any
+) -> tuple[Variable, Variable, Variable]:
+    """(-log p[t], probabilities p, the most probable class) of each row of the softmax of x + b."""
+    losses, probabilities = crossentropy_softmax_1hot_with_bias(x, b, y_idx)
+    return losses, probabilities, pt.argmax(probabilities, axis=-1)
+
+
+@within_scope
+def confusion_matrix(actual: Any, pred: Any) -> list[Variable]:
+    """[counts, classes]: how often class i was predicted as class j, both in order.
+
+    Parameters
+    ----------
+    actual, pred : integer vectors
+
+    Returns
+    -------
+    list of (matrix of shape (n_classes, n_classes), vector of shape (n_classes,))
+    """
+    actual, pred = map(pt.as_tensor_variable, (actual, pred))
+    if actual.ndim != 1 or pred.ndim != 1:
+        raise ValueError("confusion_matrix: actual and pred must be vectors.")
+    classes = pt.unique(pt.concatenate([actual, pred]))
+    of_actual = pt.eq(actual.dimshuffle(0, "x"), classes).astype("int64")
+    of_pred = pt.eq(pred.dimshuffle(0, "x"), classes).astype("int64")
+    return [pt.dot(of_actual.T, of_pred), classes]
+
+
+@within_scope
+def prepend_scalar_to_each_row(val: Any, mat: Any) -> Variable:
+    """A matrix with a first column of `val`."""
+    mat = pt.as_tensor_variable(mat)
+    column = pt.alloc(pt.cast(val, mat.dtype), mat.shape[0], 1)
+    return pt.concatenate([column, mat], axis=1)
+
+
+def prepend_0_to_each_row(mat: Any) -> Variable:
+    """A matrix with a first column of zeros."""
+    return prepend_scalar_to_each_row(0, mat)
+
+
+def prepend_1_to_each_row(mat: Any) -> Variable:
+    """A matrix with a first column of ones."""
+    return prepend_scalar_to_each_row(1, mat)

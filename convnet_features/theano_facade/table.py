@@ -197,39 +197,39 @@ _TENSOR: dict[str, Entry] = {
 # theano.tensor.nnet and theano.tensor.signal
 
 _NNET_FUNCTIONS = """
-binary_crossentropy categorical_crossentropy conv2d elu hard_sigmoid logsoftmax relu selu
-sigmoid_binary_crossentropy softmax softplus ultra_fast_sigmoid
+binary_crossentropy categorical_crossentropy confusion_matrix crossentropy_categorical_1hot
+crossentropy_softmax_1hot crossentropy_softmax_1hot_with_bias
+crossentropy_softmax_argmax_1hot_with_bias elu h_softmax hard_sigmoid logsoftmax
+prepend_0_to_each_row prepend_1_to_each_row prepend_scalar_to_each_row relu selu
+sigmoid_binary_crossentropy softmax softmax_with_bias softplus softsign ultra_fast_sigmoid
+"""
+_BN_FUNCTIONS = "batch_normalization batch_normalization_test batch_normalization_train"
+_CONVOLUTIONS = """
+causal_conv1d conv2d_grad_wrt_inputs conv2d_grad_wrt_weights conv3d conv3d_grad_wrt_inputs
+conv3d_grad_wrt_weights separable_conv2d separable_conv3d
 """
 
-_NO_CONV3D = "only two-dimensional convolution is supplied; write it as conv2d over slices"
+_NO_OP_CLASS = "it was Theano's own implementation; use the function"
+_NO_BLOCKS = "products of blocks are not supplied; use theano.tensor.batched_dot"
 
 _NNET: dict[str, Entry] = {
-    **_modules("abstract_conv bn conv nnet sigm"),
+    **_modules("abstract_conv bn conv conv3d2d neighbours nnet sigm"),
     **_ours("nnet", _NNET_FUNCTIONS),
+    **_ours("bn", _BN_FUNCTIONS),
+    **_ours("convolution", f"conv2d conv2d_transpose {_CONVOLUTIONS}"),
+    "abstract_conv2d": Ours("convolution", "of_2015"),
     "sigmoid": PyTensor("pytensor.tensor"),
-    "batch_normalization": Ours("nnet"),
-    **_unsupported("conv3d conv3D conv3d2d", _NO_CONV3D),
-    **_unsupported(
-        "neighbours images2neibs neibs2images",
-        "Theano's sliding windows are not supplied; use pool_2d, or slices and stack",
-    ),
-    **_unsupported("h_softmax", "it is not supplied; use softmax"),
+    "softmax_graph": Ours("nnet", "softmax"),
+    **_unsupported("conv3D", "its order of axes was for one implementation; use conv3d"),
     **_unsupported("ctc", _NO_C),
-    **_unsupported("confusion_matrix", "it is not supplied; use sklearn.metrics.confusion_matrix"),
-    **_unsupported(
-        "crossentropy_softmax_1hot crossentropy_softmax_argmax_1hot_with_bias softmax_with_bias "
-        "crossentropy_categorical_1hot",
-        "what they fuse is fused here by itself; write categorical_crossentropy of softmax",
-    ),
+    **_unsupported("blocksparse sparse_block_dot", _NO_BLOCKS),
+    **_unsupported("spatialtf", "use lasagne.layers.TransformerLayer"),
+    **_unsupported("ConvOp CorrMM LogSoftmax Softmax SoftmaxWithBias", _NO_OP_CLASS),
 }
 
 _SIGNAL: dict[str, Entry] = {
     **_modules("conv downsample pool"),
 }
-
-_NO_SIGNAL_CONV = "convolution without channels is not supplied; use theano.tensor.nnet.conv2d"
-_NO_OP_CLASS = "it was Theano's own implementation; use the function"
-_NO_SAME_SIZE = "it is not supplied; use pool_2d"
 
 #: Every module that can be imported, and its names.
 TABLE: Mapping[str, Mapping[str, Entry]] = {
@@ -299,7 +299,7 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_modules("rng_mrg cuda"),
         **_unsupported("gpuarray", _NO_GPU),
         **_unsupported("linalg", "it moved to theano.tensor.nlinalg"),
-        **_unsupported("neighbours", "Theano's sliding windows are not supplied"),
+        "neighbours": Module("theano.tensor.nnet.neighbours"),
     },
     "theano.sandbox.cuda": {
         "cuda_available": Value(False),
@@ -352,11 +352,37 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         "matrix_dot": Ours("tensor"),
     },
     "theano.tensor.nnet": _NNET,
-    "theano.tensor.nnet.abstract_conv": {"conv2d": Ours("nnet")},
-    "theano.tensor.nnet.bn": {"batch_normalization": Ours("nnet")},
+    "theano.tensor.nnet.abstract_conv": {
+        **_ours(
+            "abstract_conv",
+            """
+            AbstractConv2d AbstractConv2d_gradInputs AbstractConv2d_gradWeights AbstractConv3d
+            AbstractConv3d_gradInputs AbstractConv3d_gradWeights get_conv_gradinputs_shape
+            get_conv_gradinputs_shape_1axis get_conv_gradweights_shape
+            get_conv_gradweights_shape_1axis get_conv_output_shape get_conv_shape_1axis
+            """,
+        ),
+        **_ours("convolution", _CONVOLUTIONS),
+        **_ours("upsampling", "bilinear_kernel_1D bilinear_kernel_2D bilinear_upsampling"),
+        "conv2d": Ours("convolution", "of_2015"),
+        **_unsupported(
+            "frac_bilinear_upsampling",
+            "ratios that are no integers are not supplied; use lasagne.layers.TransformerLayer",
+        ),
+        **_unsupported(
+            "AbstractConv AbstractConv_gradInputs AbstractConv_gradWeights BaseAbstractConv",
+            "it was Theano's own implementation; use AbstractConv2d or AbstractConv3d",
+        ),
+    },
+    "theano.tensor.nnet.bn": {**_ours("bn", _BN_FUNCTIONS)},
     "theano.tensor.nnet.conv": {
-        "conv2d": Ours("nnet"),
+        **_ours("convolution", "conv2d"),
         **_unsupported("ConvOp", _NO_OP_CLASS),
+    },
+    "theano.tensor.nnet.conv3d2d": {"conv3d": Ours("convolution", "video_conv3d")},
+    "theano.tensor.nnet.neighbours": {
+        **_ours("neighbours", "images2neibs neibs2images"),
+        **_unsupported("Images2Neibs", _NO_OP_CLASS),
     },
     "theano.tensor.nnet.nnet": {
         **_ours("nnet", _NNET_FUNCTIONS),
@@ -372,20 +398,12 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         "shared": Ours("functions"),
     },
     "theano.tensor.signal": _SIGNAL,
-    "theano.tensor.signal.conv": _unsupported("conv2d", _NO_SIGNAL_CONV),
+    "theano.tensor.signal.conv": {"conv2d": Ours("convolution", "signal_conv2d")},
     "theano.tensor.signal.downsample": {
-        **_ours("signal", "max_pool_2d"),
-        **_unsupported("max_pool_2d_same_size", _NO_SAME_SIZE),
-        **_unsupported(
-            "DownsampleFactorMax", "it was Theano's own implementation; use max_pool_2d"
-        ),
+        **_ours("signal", "DownsampleFactorMax max_pool_2d max_pool_2d_same_size"),
     },
     "theano.tensor.signal.pool": {
-        **_ours("signal", "pool_2d"),
-        "max_pool_2d": Ours("signal"),
-        **_unsupported("max_pool_2d_same_size", _NO_SAME_SIZE),
-        **_unsupported("pool_3d", "only two-dimensional pooling is supplied; use pool_2d twice"),
-        **_unsupported("Pool", _NO_OP_CLASS),
+        **_ours("signal", "Pool max_pool_2d max_pool_2d_same_size pool_2d pool_3d"),
     },
     "theano.tensor.slinalg": {
         **_pytensor("pytensor.tensor.linalg", "cholesky expm kron solve solve_triangular"),
@@ -411,7 +429,6 @@ MISSING_MODULES: Mapping[str, str] = {
     "theano.sandbox.cuda": _NO_GPU,
     "theano.sandbox.gpuarray": _NO_GPU,
     "theano.sparse": "PyTensor's own sparse tensors are at pytensor.sparse",
-    "theano.tensor.nnet.conv3d2d": _NO_CONV3D,
-    "theano.tensor.nnet.Conv3D": _NO_CONV3D,
-    "theano.tensor.nnet.neighbours": "Theano's sliding windows are not supplied",
+    "theano.tensor.nnet.Conv3D": "its order of axes was for one implementation; use conv3d",
+    "theano.tensor.nnet.blocksparse": _NO_BLOCKS,
 }

@@ -152,3 +152,21 @@ class TestDefaultUpdates:
         with pytest.warns(DeprecationWarning, match="Setting default_update is deprecated"):
             s.default_update = s + 1
         assert refused(pt.vector() > 0).startswith("TensorVariable cannot be converted")
+
+
+@pytest.mark.parametrize("as_mapping", [True, False])
+def test_an_update_may_know_more_of_its_shape(as_mapping):
+    """Theano wanted `unbroadcast` around it, which scripts have."""
+    row = theano.shared(np.zeros((1, 3), "float32"))
+    x = T.matrix("x")
+    mean = x.mean(axis=0, keepdims=True)
+    for update in (mean, T.unbroadcast(mean, 0), T.patternbroadcast(mean, (False, False))):
+        row.set_value(np.zeros((1, 3), "float32"))
+        updates = {row: update} if as_mapping else [(row, update)]
+        theano.function([x], [], updates=updates)(np.array([[1, 2, 3], [3, 4, 5]], "float32"))
+        assert row.get_value().tolist() == [[2, 3, 4]]
+
+
+def test_an_update_of_another_type_is_still_refused():
+    with pytest.raises(TypeError, match="update of type Vector"):
+        theano.function([], [], updates=[(theano.shared(np.zeros((2, 3))), T.dvector())])

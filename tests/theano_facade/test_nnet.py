@@ -116,77 +116,66 @@ def test_binary_crossentropy_of_probabilities():
     assert_close(value, -np.log([0.75, 0.5]), "float32")
 
 
-BORDER_MODES = [
-    ("valid", ((0, 0), (0, 0))),
-    ("full", ((2, 2), (1, 1))),
-    ("half", ((1, 1), (1, 1))),
-    (1, ((1, 1), (1, 1))),
-    ((2, 0), ((2, 2), (0, 0))),
-    (((0, 1), (2, 0)), ((0, 1), (2, 0))),
-]
+def test_softmax_with_a_bias_and_its_crossentropy(rng):
+    x, b, y = T.matrix("x"), T.vector("b"), T.ivector("y")
+    logits, bias = rng.normal(size=(3, 5)).astype("float32"), rng.normal(size=5).astype("float32")
+    classes = np.array([4, 0, 2], "int32")
+    given = {x: logits, b: bias, y: classes}
+    expected = special.softmax(np.float64(logits) + bias, axis=1)
+    losses = -np.log(expected[[0, 1, 2], classes])
+    computed = T.nnet.crossentropy_softmax_argmax_1hot_with_bias(x, b, y)
+    function = theano.function([x, b, y], computed)
+    loss, probabilities, best = function(logits, bias, classes)
+    assert_close(loss, losses, "float32")
+    assert_close(probabilities, expected, "float32")
+    np.testing.assert_array_equal(best, expected.argmax(axis=1))
+    assert_close(T.nnet.softmax_with_bias(x, b).eval({x: logits, b: bias}), expected, "float32")
+    (loss, probabilities) = T.nnet.crossentropy_softmax_1hot(x + b, y)
+    assert_close(loss.eval(given), losses, "float32")
+    one_hot = T.nnet.crossentropy_categorical_1hot(probabilities, y)
+    assert_close(one_hot.eval(given), losses, "float32")
 
 
-@pytest.mark.parametrize(("border_mode", "padding"), BORDER_MODES)
-@pytest.mark.parametrize("known", ["static", "argument", "shared"])
-def test_conv2d_border_modes(border_mode, padding, known, rng):
-    x = T.tensor4("x")
-    images = rng.normal(size=(2, 3, 7, 11)).astype("float32")
-    filters = rng.normal(size=(5, 3, 3, 2)).astype("float32")
-    w = {
-        "static": T.constant(filters),
-        "argument": T.tensor4("w"),
-        "shared": theano.shared(filters),
-    }[known]
-    shape = filters.shape if known == "argument" else None
-    y = T.nnet.conv2d(x, w, None, shape, border_mode, subsample=(2, 1))
-    given = {x: images, w: filters} if known == "argument" else {x: images}
-    padded = np.pad(images.astype("float64"), ((0, 0), (0, 0), *padding))
-    assert_close(y.eval(given), slow_convolution(padded, filters, (2, 1)), "float32")
+def test_crossentropies_of_large_logits_have_finite_gradients():
+    x, y = T.matrix("x"), T.ivector("y")
+    loss, _ = T.nnet.crossentropy_softmax_1hot(x, y)
+    gradient = theano.function([x, y], T.grad(loss.sum(), x))
+    values = np.array([[1000, -1000, 0]], "float32")
+    np.testing.assert_allclose(gradient(values, np.int32([1])), [[1, -1, 0]], atol=1e-6)
 
 
-def slow_convolution(x, w, stride):
-    """Theano's convolution of padded images, by its definition."""
-    rows, columns = (1 + (x.shape[i] - w.shape[i]) // stride[i - 2] for i in (2, 3))
-    y = np.zeros((x.shape[0], w.shape[0], rows, columns))
-    for i in range(rows):
-        for j in range(columns):
-            top, left = i * stride[0], j * stride[1]
-            window = x[:, :, top : top + w.shape[2], left : left + w.shape[3]]
-            y[:, :, i, j] = np.einsum("ncab,kcab->nk", window, w[:, :, ::-1, ::-1])
-    return y
+def test_hierarchical_softmax(rng):
+    """Against the product of two softmaxes, by NumPy."""
+    n_classes, per_class, n_outputs = 3, 4, 11
+    x, target = T.matrix("x"), T.ivector("target")
+    W1, b1, W2, b2 = (
+        rng.normal(size=size).astype("float32")
+        for size in [(5, n_classes), n_classes, (n_classes, 5, per_class), (n_classes, per_class)]
+    )
+    X, wanted = rng.normal(size=(2, 5)).astype("float32"), np.array([10, 3], "int32")
+    classes = special.softmax(np.float64(X) @ W1 + b1, axis=1)
+    within = special.softmax(np.einsum("nf,cfo->nco", np.float64(X), W2) + b2, axis=2)
+    expected = (classes[:, :, None] * within).reshape(2, -1)[:, :n_outputs]
+    sizes = (x.shape[0], n_outputs, n_classes, per_class)
+    every = T.nnet.h_softmax(x, *sizes, W1, b1, W2, b2)
+    chosen = T.nnet.h_softmax(x, *sizes, W1, b1, W2, b2, target)
+    assert_close(every.eval({x: X}), expected, "float32")
+    assert_close(chosen.eval({x: X, target: wanted}), expected[[0, 1], wanted], "float32")
 
 
-def test_conv2d_by_its_old_name_and_arguments(rng):
-    x, w = T.tensor4("x"), T.tensor4("w")
-    images, filters = rng.normal(size=(2, 3, 7, 11)), rng.normal(size=(5, 3, 3, 2))
-    new = T.nnet.conv2d(x, w)
-    old = T.nnet.conv.conv2d(x, w, image_shape=(2, 3, 7, 11), filter_shape=(5, 3, 3, 2), nkern=5)
-    flipped = T.nnet.conv2d(x, w[:, :, ::-1, ::-1], filter_flip=False)
-    given = {x: images.astype("f"), w: filters.astype("f")}
-    for other in (old, flipped):
-        assert_close(other.eval(given), new.eval(given), "float32")
+def test_confusion_matrix():
+    actual, predicted = T.ivector("actual"), T.ivector("predicted")
+    counts, classes = T.nnet.confusion_matrix(actual, predicted)
+    given = {actual: np.int32([2, 0, 2, 5]), predicted: np.int32([2, 2, 5, 5])}
+    assert counts.eval(given).tolist() == [[0, 1, 0], [0, 1, 1], [0, 0, 1]]
+    assert classes.eval(given).tolist() == [0, 2, 5]
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "text"),
-    [
-        ({"filter_dilation": (0, 2)}, ValueError, r"filter_dilation must be .*; got \(0, 2\)"),
-        ({"num_groups": 0}, ValueError, "groups must be an integer of at least 1; got 0"),
-        ({"unshared": True}, NotImplementedError, "unshared=True is not supported"),
-        ({"border_mode": "reflect"}, ValueError, "border_mode must be .*; got 'reflect'"),
-        ({"border_mode": (1, 2, 3)}, ValueError, r"border_mode must be .*; got \(1, 2, 3\)"),
-        ({"border_mode": -1}, ValueError, "must not be negative; got -1"),
-        ({"border_mode": "full"}, ValueError, "need the size of the filters; pass filter_shape"),
-        ({"padding": 1}, TypeError, "unknown argument 'padding'"),
-    ],
-)
-def test_conv2d_refuses(options, error, text):
-    with pytest.raises(error, match=f"conv2d: .*{text}"):
-        T.nnet.conv2d(T.tensor4(), T.tensor4(), **options)
-
-
-def test_batch_normalization(rng):
-    x, values = T.matrix("x"), rng.normal(size=(3, 2)).astype("float32")
-    y = T.nnet.bn.batch_normalization(x, 2.0, 1.0, x.mean(axis=0), x.std(axis=0))
-    expected = (values - values.mean(0)) / values.std(0) * 2 + 1
-    assert_close(y.eval({x: values}), expected, "float32")
+def test_softsign_and_prepended_columns():
+    x = T.matrix("x")
+    values = np.array([[-3, 0], [1, 2]], "float32")
+    np.testing.assert_allclose(
+        T.nnet.softsign(x).eval({x: values}), [[-0.75, 0], [0.5, 2 / 3]], rtol=1e-6
+    )
+    assert T.nnet.prepend_0_to_each_row(x).eval({x: values}).tolist() == [[0, -3, 0], [0, 1, 2]]
+    assert T.nnet.prepend_1_to_each_row(x).eval({x: values}).tolist() == [[1, -3, 0], [1, 1, 2]]

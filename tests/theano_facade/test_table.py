@@ -36,7 +36,7 @@ def test_every_name_of_the_table_is_there(module):
 def test_a_module_lists_what_it_has():
     listed = set(dir(T.nnet))
     assert {"conv2d", "softmax", "relu"} <= listed
-    assert "neighbours" not in listed
+    assert "blocksparse" not in listed
     assert set(T.nnet.__all__) <= listed
 
 
@@ -46,7 +46,7 @@ def test_a_module_lists_what_it_has():
         ("theano.tensor", "matirx", "the nearest name is theano.tensor.matrix"),
         ("theano.tensor.nnet", "conv2D", "the nearest name is theano.tensor.nnet.conv2d"),
         ("theano", "fucntion", "the nearest name is theano.function"),
-        ("theano.tensor.nnet", "neighbours", "because Theano's sliding windows are not supplied"),
+        ("theano.tensor.nnet", "ctc", "because nothing here is compiled by a C compiler"),
         ("theano.printing", "pydotprint", "because it needs Graphviz"),
     ],
 )
