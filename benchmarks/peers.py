@@ -1,13 +1,15 @@
 """This library against PyTorch and skorch, interleaved in one run.
 
     python benchmarks/peers.py [--rounds 5] [--only training transform ...] [--baseline CHECKOUT]
+                               [--json FILE]
 
 Every contestant lives in a process of its own and is asked in turn, round by
 round; the table shows medians and how many times as fast this library is. A
 baseline is this library too, as another checkout of it has it (``git worktree add
 CHECKOUT COMMIT``): so a change is measured against what was before. The
 extra ``bench`` installs the peers (on a machine without a GPU, with
-``torch==2.13.0``, whose build needs none).
+``torch==2.13.0``, whose build needs none). ``--json`` keeps the seconds of every round, which
+``python docs/pictures.py`` draws.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -152,12 +155,25 @@ def report_fresh(title, values, unit):
         print(f"  {name:<15} {statistics.median(each):>10,.2f} {unit}{ratio}")
 
 
+def record(path, times):
+    """Write the seconds of every round, with the machine and the command."""
+    work = {
+        name: {"title": WORK[name][0], "images": WORK[name][2] or 1, "seconds": by_contestant}
+        for name, by_contestant in times.items()
+    }
+    found = {"machine": machine(), "command": shlex.join(["python", *sys.argv]), "work": work}
+    Path(path).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=[*WORK, *FRESH, "second fit"])
     parser.add_argument("--contestants", nargs="+", default=list(ALL), choices=ALL)
     parser.add_argument("--baseline", metavar="CHECKOUT")
+    parser.add_argument(
+        "--json", metavar="FILE", help="where the seconds of all rounds are written"
+    )
     options = parser.parse_args()
     contestants = list(options.contestants)
     if options.baseline:
@@ -168,7 +184,10 @@ def main():
     if work or "second fit" in chosen:
         processes = [Process(name, options.baseline) for name in contestants]
         if work:
-            report_times(measure(work, processes, options.rounds))
+            times = measure(work, processes, options.rounds)
+            report_times(times)
+            if options.json:
+                record(options.json, times)
         if "second fit" in chosen:
             before = [processes[0].ask("second_fit") for _ in range(options.rounds)]
             milliseconds = statistics.median(before) * 1e3

@@ -162,6 +162,30 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, request):
         pytest.skip(f"could not import {error.name!r}, needed from block {number} on")
 
 
+@pytest.mark.slow
+def test_the_readmes_example_scores_what_is_printed_below_it(capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code, printed) = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", text, re.S).groups()
+    exec(compile(code, "README.md", "exec"), {})
+    # Other processors add up in other orders: three digits of 450, more or less.
+    assert float(capsys.readouterr().out) == pytest.approx(float(printed), abs=3 / 450)
+
+
+def test_the_first_page_and_the_readme_show_the_same_figures():
+    """And the picture of the benchmark is drawn from a file that has all of its bars."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \|$", readme, re.MULTILINE)
+    assert len(rows) > 4
+    assert [row for row in rows if row not in index] == []
+    assert (DOCS / "_static" / "features.png").is_file()
+    assert (DOCS / "_static" / "speed.svg").is_file()
+    measured = json.loads((ROOT / "benchmarks" / "results" / "peers.json").read_text("utf-8"))
+    assert measured["command"] in readme
+    for work in measured["work"].values():
+        assert {"ours", "PyTorch tuned", "PyTorch eager", "skorch"} <= set(work["seconds"])
+
+
 def source_of(path):
     """The file that a page is made from: those of the gallery are made from examples."""
     if "auto_examples" not in path.parts:
