@@ -171,9 +171,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=[*WORK, *FRESH, "second fit"])
     parser.add_argument("--contestants", nargs="+", default=list(ALL), choices=ALL)
     parser.add_argument("--baseline", metavar="CHECKOUT")
-    parser.add_argument(
-        "--json", metavar="FILE", help="where the seconds of all rounds are written"
-    )
+    parser.add_argument("--json", metavar="FILE", help="where all rounds are written")
     options = parser.parse_args()
     contestants = list(options.contestants)
     if options.baseline:

@@ -1,7 +1,7 @@
 """Write the pictures of the first page into ``docs/_static``: ``python docs/pictures.py``.
 
 ``features.png`` shows digits in the plane, by their pixels and by their features.
-``speed.svg`` shows what ``python benchmarks/peers.py --json benchmarks/results/peers.json`` measured.
+``speed.svg`` shows ``benchmarks/results/peers.json``, which ``benchmarks/peers.py --json`` writes.
 """
 
 from __future__ import annotations

@@ -33,9 +33,16 @@ PIXELS_PER_INCH = 72
 def with_results(text: str, name: str, folder: Path) -> str:
     """The page's text, with the result of each block behind the block."""
     run = Script(name)
+    close_figures()
     with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
         pictures = (folder / f"{name.replace('/', '-')}-{number}.png" for number in range(1, 1000))
         return BLOCK.sub(lambda block: block[0] + shown(run(block[1]), pictures), text)
+
+
+def close_figures() -> None:
+    """Close what was drawn, here or before."""
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 class Script:
@@ -97,7 +104,7 @@ def figures(pictures: Iterator[Path]) -> list[str]:
             f"```{{image}} /{FIGURES}/{path.name}\n:class: result\n:width: {width}px\n"
             ":alt: The figure that the code above draws\n```\n"
         )
-    pyplot.close("all")
+    close_figures()
     return directives
 
 
