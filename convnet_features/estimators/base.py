@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from ..kernels.registry import EngineName
 from .constraints import CONSTRAINTS
 from .diagram import Block, estimator_block, network_block
 from .features import Features
@@ -30,19 +31,19 @@ class BaseConvNet(Fitting, Features, Predictions, TransferableParameters, LayerP
         layers: Any = None,
         *,
         feature_layer: str | Sequence[str] | None = None,
-        target: str = "auto",
+        target: Literal["auto", "classes", "numbers", "labels"] = "auto",
         input_shape: tuple[int, int, int] | None = None,
-        data_format: str = "auto",
-        input_scale: float | str = "auto",
+        data_format: Literal["auto", "channels_first", "channels_last"] = "auto",
+        input_scale: float | Literal["auto"] = "auto",
         update: str | Callable[..., Any] = "nesterov_momentum",
-        update_learning_rate: float | str = "auto",
+        update_learning_rate: float | Literal["auto"] = "auto",
         update_momentum: float = 0.9,
         loss: str | Callable[..., Any] = "auto",
         l1: float | Mapping[str, float] = 0.0,
         l2: float | Mapping[str, float] = 0.0,
-        class_weight: Mapping[Any, float] | str | None = None,
-        max_epochs: int | str = "auto",
-        batch_size: int | str = "auto",
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
         shuffle: bool = True,
         validation_fraction: float | None = 0.2,
         early_stopping: bool = False,
@@ -58,7 +59,7 @@ class BaseConvNet(Fitting, Features, Predictions, TransferableParameters, LayerP
         freeze: str | Sequence[str] | None = None,
         learning_rate_scale: Mapping[str, float] | None = None,
         frozen_cache_bytes: int = 2**28,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         random_state: Any = None,
         verbose: int = 0,
         **layer_params: Any,

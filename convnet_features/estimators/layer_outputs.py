@@ -14,11 +14,14 @@ from ..kernels.magnitude import are_finite, magnitude
 from ..network.explanation import Explanation, explain_model
 from ..network.features import layer_names
 from ..network.model import Model
-from ..network.summary import network_summary
+from ..network.summary import Layers, network_summary
+from ..network.transfer import LoadReport
 from ..training.augmentation.seeding import views
+from ..training.history import History
 from ..validation import LARGEST_NUMBER, check_samples, check_scaled_images
 from ..validation.layout import channels_first, describe
 from .assembly import check_changeable
+from .declared import declared_summary
 
 __all__ = ["LayerOutputs"]
 
@@ -42,6 +45,19 @@ class LayerOutputs:
     tta: Any
     _model: Model
 
+    # What `fit` sets: see `fitted_state`.
+    classes_: np.ndarray
+    feature_names_in_: np.ndarray
+    history_: History
+    input_scale_: float
+    input_shape_: tuple[int, ...]
+    load_report_: LoadReport
+    loss_: float
+    loss_curve_: list[float]
+    n_features_in_: int
+    n_iter_: int
+    validation_scores_: list[float] | None
+
     @property
     def network_(self) -> Any:
         """The output layer, a Lasagne layer."""
@@ -50,7 +66,7 @@ class LayerOutputs:
     @property
     def layers_(self) -> dict[str, Any]:
         """Every Lasagne layer by name, inputs first."""
-        return dict(self._fitted_model("layers_").network.layers)
+        return Layers(self._fitted_model("layers_").network.layers)
 
     def get_output(self, layer: str, X: Any) -> np.ndarray:
         """The activations of any layer for X as it is, in their own shape.
@@ -169,8 +185,26 @@ class LayerOutputs:
         )
 
     def summary(self) -> str:
-        """The layers, their sizes and parameters, as a table of text."""
-        return network_summary(self._fitted_model("summary").network)
+        """The layers, their sizes and numbers of parameters, as a table of text.
+
+        It needs no `fit` where the size of the images is known, by ``input_shape`` or by the
+        input layer: an output layer that takes its number of units from y is marked then.
+
+        Returns
+        -------
+        str
+            It shows itself line by line, also at a prompt.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``, where nothing says how large the images are.
+        NetworkError
+            If the layers do not fit each other or the images.
+        """
+        if "_model" not in vars(self):
+            return declared_summary(self)
+        return network_summary(self._model.network)
 
     def _fitted_model(self, wanted: str) -> Model:
         if "_model" not in vars(self):

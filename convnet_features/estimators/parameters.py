@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ..exceptions import NetworkError
+from ..network.layer_parameters import LayerParameterTable, list_parameters
 from ..network.presets import default_network
 from ..network.sequences import is_input, reads_sequences
 from ..network.spec import (
@@ -136,6 +137,61 @@ class LayerParameters(BaseEstimator):
         else:
             specs = parse_layers(layers)
         return with_parameters(specs, params, self._settings())
+
+    def layer_params(self) -> LayerParameterTable:
+        """List what may be set of each layer: every ``<layer>_<argument>``, and what it means.
+
+        It needs no `fit`. Of ``layers=None`` the default network of images of `input_shape`
+        is listed, and without an `input_shape` that of the largest images, which has the
+        layers of all. An estimator reads these names as attributes too, so that they complete
+        at a prompt: ``extractor.conv2d1_num_filters``.
+
+        Returns
+        -------
+        LayerParameterTable
+            A list of records (name, layer, argument, value, default, meaning) that shows
+            itself as a table. It has a ``to_frame()``.
+
+        Raises
+        ------
+        NetworkError
+            `layers` is a function, whose layers nobody knows before it is called, or cannot be
+            read; or a parameter belongs to no layer.
+
+        Examples
+        --------
+        >>> from convnet_features import ConvNetFeatureExtractor
+        >>> extractor = ConvNetFeatureExtractor(dense_num_units=64, input_shape=(1, 28, 28))
+        >>> [each] = [p for p in extractor.layer_params() if p.name == "dense_num_units"]
+        >>> each.value, each.meaning
+        (64, 'Numbers for each sample.')
+        """
+        layers = self._network_layers(self.input_shape or _LARGEST)
+        if callable(layers):
+            raise NetworkError(
+                "layer_params: layers is a function, whose layers are not known before it is "
+                "called; what it returns is in layers_ after fit."
+            )
+        return list_parameters(layers)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(each.name for each in self._listed())]
+
+    def __getattr__(self, name: str) -> Any:
+        """A layer's parameter that was not set: what the network is built with."""
+        if not name.startswith("_") and not name.endswith("_") and "layers" in vars(self):
+            for each in self._listed():
+                if each.name == name and each.value is not inspect.Parameter.empty:
+                    return each.value
+        # Once more, for the error of a property or of a method that is not there now.
+        return object.__getattribute__(self, name)
+
+    def _listed(self) -> LayerParameterTable:
+        """`layer_params`; nothing where they cannot be read."""
+        try:
+            return self.layer_params() if self._takes_layer_params() else LayerParameterTable()
+        except (AttributeError, NetworkError, ValueError):
+            return LayerParameterTable()
 
     def _declared_inputs(self) -> dict[str, tuple[int | None, ...] | None]:
         """What the layers say of their inputs: the shape of a sample by the layer's name.

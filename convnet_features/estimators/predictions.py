@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
@@ -16,8 +16,11 @@ from .layer_outputs import LayerOutputs
 __all__ = ["Predictions"]
 
 
-def _learnt(*kinds: str) -> Callable[[Any], bool]:
-    """Whether an estimator was fitted to, or is bound to, one of these targets."""
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _where_learnt(*kinds: str) -> Callable[[Method], Method]:
+    """A method of estimators that were fitted to, or are bound to, one of these targets."""
 
     def check(self: Any) -> bool:
         model = getattr(self, "_model", None)
@@ -27,7 +30,7 @@ def _learnt(*kinds: str) -> Callable[[Any], bool]:
             raise AttributeError(f"{type(self).__name__} with target={kind!r} {what}.")
         return True
 
-    return check
+    return available_if(check)
 
 
 #: The targets that have probabilities, or may turn out to have them.
@@ -55,7 +58,7 @@ class Predictions(LayerOutputs):
         outputs = self._outputs(X)
         return self._targets_like.predictions(outputs)
 
-    @available_if(_learnt(*_PROBABLE))
+    @_where_learnt(*_PROBABLE)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities; with `tta`, their mean over X and each view of it.
 
@@ -71,7 +74,7 @@ class Predictions(LayerOutputs):
         outputs = self._outputs(X)
         return self._targets_like.scores(outputs)
 
-    @available_if(_learnt(*_PROBABLE))
+    @_where_learnt(*_PROBABLE)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of probabilities.
 
@@ -87,7 +90,7 @@ class Predictions(LayerOutputs):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    @available_if(_learnt("labels"))
+    @_where_learnt("labels")
     def decision_function(self, X: Any) -> np.ndarray:
         """Each label's probability, less one half: positive where the label is predicted.
 

@@ -16,16 +16,24 @@ if TYPE_CHECKING:
     from ..training.trainer import Trainer
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:  # before scikit-learn 1.9
-    Method = TypeVar("Method", bound=Callable[..., Any])
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing: this scikit-learn has no callbacks."""
 
-    def with_callbacks(method: Method) -> Method:
+    def _with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         """`method` itself: this scikit-learn has no callbacks."""
         return method
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_callbacks(method: Method) -> Method:
+    """`fit`, which calls scikit-learn's callbacks where this scikit-learn has them."""
+    return _with_callbacks(method)
 
 
 __all__ = ["CallbackSupportMixin", "EpochTasks", "with_callbacks"]

@@ -7,9 +7,9 @@ import numbers
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -54,6 +54,14 @@ class _Method:
 
     def __set__(self, instance: Any, value: Any) -> None:
         vars(instance)[self.name] = value
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _beside_parameter(function: F) -> F:
+    """A `_Method`, for type checkers the function that it is made of."""
+    return _Method(function)  # type: ignore[return-value]
 
 
 class ImageLoader(  # type: ignore[call-arg]
@@ -165,7 +173,7 @@ class ImageLoader(  # type: ignore[call-arg]
     ) -> None:
         self.size = size
         self.mode = mode
-        self.fit = fit
+        self.fit = fit  # type: ignore[method-assign, assignment]
         self.resample = resample
         self.background = background
         self.on_error = on_error
@@ -182,7 +190,7 @@ class ImageLoader(  # type: ignore[call-arg]
         if not isinstance(method, _Method):
             own = _Method(method)
             own.name = "fit"
-            cls.fit = own  # type: ignore[method-assign]
+            cls.fit = own  # type: ignore[method-assign, assignment]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name.
@@ -198,8 +206,8 @@ class ImageLoader(  # type: ignore[call-arg]
         """
         return {name: vars(self)[name] for name in self._get_param_names()}
 
-    @_Method
-    def fit(self, X: Any, y: Any = None) -> ImageLoader:
+    @_beside_parameter
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters; nothing is learnt, and no image is opened.
 
         Parameters
@@ -215,6 +223,10 @@ class ImageLoader(  # type: ignore[call-arg]
         self._decoder()
         pictures(type(self).__name__, X)
         return self
+
+    if TYPE_CHECKING:  # scikit-learn's, which has no types
+
+        def fit_transform(self, X: Any, y: Any = None) -> np.ndarray | LazyImages: ...
 
     def transform(self, X: Any) -> np.ndarray | LazyImages:
         """Decode the images.

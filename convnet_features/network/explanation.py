@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import html
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from .build import Network
 from .functions import live_variables, without_shared_variables
 from .model import Model
 from .outputs import symbolic_output
+from .tables import RecordTable
 
 __all__ = [
     "ExplainedStep",
@@ -71,59 +71,37 @@ class ExplainedStep(NamedTuple):
     milliseconds: float | None = None
 
 
-class Explanation(list[ExplainedStep]):
+class Explanation(RecordTable[ExplainedStep]):
     """A list of `ExplainedStep`, in the order in which they run, that shows itself as a table."""
 
-    def to_frame(self) -> Any:
-        """A pandas DataFrame of shape (n_steps, n_attributes)."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self), columns=ExplainedStep._fields)
-
-    def __str__(self) -> str:
-        rows = [HEAD, *map(_cells, self)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-        lines = []
-        for row in rows:
-            cells = [
-                cell.rjust(width) if column in NUMBERS else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
-        lines.insert(
-            1, "  ".join("-" * width for width in widths[:-1]) + "  " + "-" * len(HEAD[-1])
-        )
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        def row(cells: Iterable[str], tag: str) -> str:
-            inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-            return f"<tr>{inner}</tr>"
-
-        body = "".join(row(_cells(step), "td") for step in self)
-        return f"<table><thead>{row(HEAD, 'th')}</thead><tbody>{body}</tbody></table>"
-
-
-HEAD = ("layers", "step", "kernel", "in", "out", "layout", "million products", "MB", "ms", "why")
-#: The columns that hold numbers.
-NUMBERS = (6, 7, 8)
-
-
-def _cells(step: ExplainedStep) -> tuple[str, ...]:
-    return (
-        step.layers,
-        step.step,
-        step.kernel,
-        ", ".join(map(_size, step.input_shapes)),
-        _size(step.output_shape),
-        step.layout,
-        f"{step.multiplications / 1e6:.2f}" if step.multiplications else "",
-        f"{step.bytes / 1e6:.2f}",
-        "" if step.milliseconds is None else f"{step.milliseconds:.3f}",
-        step.why,
+    HEAD = (
+        "layers",
+        "step",
+        "kernel",
+        "in",
+        "out",
+        "layout",
+        "million products",
+        "MB",
+        "ms",
+        "why",
     )
+    NUMBERS = (6, 7, 8)
+    FIELDS = ExplainedStep._fields
+
+    def cells(self, record: ExplainedStep) -> tuple[str, ...]:
+        return (
+            record.layers,
+            record.step,
+            record.kernel,
+            ", ".join(map(_size, record.input_shapes)),
+            _size(record.output_shape),
+            record.layout,
+            f"{record.multiplications / 1e6:.2f}" if record.multiplications else "",
+            f"{record.bytes / 1e6:.2f}",
+            "" if record.milliseconds is None else f"{record.milliseconds:.3f}",
+            record.why,
+        )
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -228,12 +228,13 @@ def with_network(
         layers = [(spec.name, spec.layer_class, dict(spec.params)) for spec in layers]
     given: Any = model.input_shape
     channels, height, width = given
+    engine: Any = model.engine
     extractor = PretrainedExtractor(
         layers,
         feature_layer=feature_layer,
         input_shape=(channels, height, width),
         input_scale=model.input_scale,
-        engine=model.engine,
+        engine=engine,
     )
     features_in = {"n_features_in_": channels}
     set_fitted_state(extractor, model, targets, History(), features_in)

@@ -201,7 +201,7 @@ def test_summary():
     text = network_summary(Model(seed_network((1, 28, 28)), (1, 28, 28), 10, "classes").network)
     assert text.splitlines()[0] == "Neural network with 160,362 learnable parameters"
     rows = {line.split()[1]: line.split()[2:] for line in text.splitlines()[4:]}
-    assert rows["conv2d1"] == ["32x24x24", "832"]
-    assert rows["dropout1"] == ["32x4x4"]
-    assert rows["dense"] == ["256", "131,328"]
+    assert rows["conv2d1"] == ["32x24x24", "832", "Conv2DLayer"]
+    assert rows["dropout1"] == ["32x4x4", "DropoutLayer"]
+    assert rows["dense"] == ["256", "131,328", "DenseLayer"]
     assert repr(text) == str(text)

@@ -34,7 +34,9 @@ def test_the_tutorials_table(digits, make_net, capfd):
     lines = out.splitlines()
     n_params = sum(p.get_value().size for p in net._model.trainable)
     assert lines[0] == f"Neural network with {n_params:,} learnable parameters"
-    assert re.fullmatch(r"1 +conv2d1 +4x8x8 +40", " ".join(lines[5].split())) is not None
+    assert (
+        re.fullmatch(r"1 +conv2d1 +4x8x8 +40 +Conv2DLayer", " ".join(lines[5].split())) is not None
+    )
     header = next(i for i, line in enumerate(lines) if "train loss" in line)
     titles = [title.strip() for title in re.split(r"  +", lines[header].strip())]
     assert titles == ["epoch", "train loss", "valid loss", "train/val", "valid acc", "dur"]
