@@ -32,6 +32,8 @@ PIXELS_PER_INCH = 72
 
 def with_results(text: str, name: str, folder: Path) -> str:
     """The page's text, with the result of each block behind the block."""
+    if "matplotlib.pyplot" in sys.modules:  # figures that others left open are not this page's
+        sys.modules["matplotlib.pyplot"].close("all")
     run = Script(name)
     close_figures()
     with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
