@@ -32,10 +32,8 @@ PIXELS_PER_INCH = 72
 
 def with_results(text: str, name: str, folder: Path) -> str:
     """The page's text, with the result of each block behind the block."""
-    if "matplotlib.pyplot" in sys.modules:  # figures that others left open are not this page's
-        sys.modules["matplotlib.pyplot"].close("all")
     run = Script(name)
-    close_figures()
+    close_figures()  # those that others left open are not this page's
     with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
         pictures = (folder / f"{name.replace('/', '-')}-{number}.png" for number in range(1, 1000))
         return BLOCK.sub(lambda block: block[0] + shown(run(block[1]), pictures), text)
