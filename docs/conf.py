@@ -80,6 +80,13 @@ html_title = "convnet_features"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+# Pages without pages below them have no navigation of their own: no empty side bar for these.
+html_sidebars = {
+    name: []
+    for name in (
+        "changelog cheat_sheet index install migration pitfalls quickstart security".split()
+    )
+}
 html_theme_options = {
     "logo": {"text": "convnet_features"},
     "navbar_align": "left",
