@@ -81,12 +81,17 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 # Pages without pages below them have no navigation of their own: no empty side bar for these.
-html_sidebars = {
-    name: []
-    for name in (
-        "changelog cheat_sheet index install migration pitfalls quickstart security".split()
-    )
-}
+WITHOUT_NAVIGATION = (
+    "changelog",
+    "cheat_sheet",
+    "index",
+    "install",
+    "migration",
+    "pitfalls",
+    "quickstart",
+    "security",
+)
+html_sidebars = {name: [] for name in WITHOUT_NAVIGATION}
 html_theme_options = {
     "logo": {"text": "convnet_features"},
     "navbar_align": "left",
