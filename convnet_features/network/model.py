@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,12 +22,17 @@ from .inputs import Inputs, InputShape
 from .laid_out import LaidOut
 from .loans import Loans, next_number
 from .on_demand import ImagesOnDemand, in_order
+from .sketch import without_values
 from .spec import LayerSpec
 
 __all__ = ["Model"]
 
 #: From images of shape (n_samples, n_channels, height, width) to as many, to look at them again.
 View = Callable[[np.ndarray], np.ndarray]
+
+#: Rows and columns of a part of a matrix.
+_TILE = 256
+_NONE_GIVEN: Mapping[str, np.ndarray] = MappingProxyType({})
 
 #: Bytes that the largest layer's activations of one slice of images take: as many as the network's
 #: parameters within these bounds. Parameters are read once for each slice, so few images a slice
@@ -88,6 +96,8 @@ class Model:
     seed: int | None = 0
     frozen: tuple[str, ...] = ()
     classes: list[Any] | None = None
+    #: The parameters that were never drawn, as `build` got their values: ``<layer>.<parameter>``.
+    undrawn: frozenset[str] = frozenset()
     _network: Network | None = field(default=None, repr=False)
     _loans: Loans | None = field(default=None, repr=False)
     _programs: dict[Any, Program] = field(default_factory=dict, repr=False)
@@ -113,25 +123,48 @@ class Model:
                 self._network = self._build()
             return self._network
 
+    def build(self, values: Mapping[str, np.ndarray]) -> None:
+        """Build the network with these values of parameters; the others are drawn.
+
+        Parameters
+        ----------
+        values : mapping of str to ndarray
+            By ``<layer>.<parameter>``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or it is of another shape.
+        """
+        with self._building:
+            self.undrawn = frozenset(values)
+            network = self._built()
+            self._lay_out(network, values)
+            self._network = network
+
     def _build(self) -> Network:
-        network = build_network(
-            self.layers, self.input_shape, self.n_outputs, self.target, self.seed
-        )
+        network = self._built()
         self._lay_out(network)
         return network
 
-    def _lay_out(self, network: Network) -> None:
+    def _built(self) -> Network:
+        with without_values(self.undrawn) if self.undrawn else nullcontext():
+            return build_network(
+                self.layers, self.input_shape, self.n_outputs, self.target, self.seed
+            )
+
+    def _lay_out(self, network: Network, values: Mapping[str, np.ndarray] = _NONE_GIVEN) -> None:
         """Let the parameters hold views of `theta`, which is made of their values if it is None."""
         params = _by_trainability(network, self.frozen)
         _check_types(network)
         if self.theta is None:
-            self.theta = _joined([param.get_value(borrow=True) for param in params])
+            self.theta = _joined(_values(params, values))
         self.theta = _owned(self.theta)
         views = self._values_in(network, self.theta)
-        values = list(zip(network.params, views, strict=True))
-        for param, view in values:
+        laid_out = list(zip(network.params, views, strict=True))
+        for param, view in laid_out:
             param.set_value(view, borrow=True)
-        self._loans = Loans(self.theta, values)
+        self._loans = Loans(self.theta, laid_out)
 
     def _values_in(self, network: Network, theta: np.ndarray) -> list[np.ndarray]:
         """Each parameter's value, in the order of ``network.params``: views of any `theta`."""
@@ -370,10 +403,36 @@ def _by_trainability(network: Network, frozen: Sequence[str]) -> list[Any]:
     return [*trained, *(param for param in ordered if id(param) not in front)]
 
 
+def _values(params: Sequence[Any], given: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The values of parameters: those that are given, and otherwise their own."""
+    own = [(param.name, param.get_value(borrow=True)) for param in params]
+    if unknown := given.keys() - dict(own).keys():
+        raise ValueError(f"the network has no parameter {min(unknown)!r}.")
+    for name, value in own:
+        if name in given and given[name].shape != value.shape:
+            raise ValueError(
+                f"parameter {name!r} is of shape {given[name].shape}, and the network's is of "
+                f"shape {value.shape}."
+            )
+    return [given.get(name, value) for name, value in own]
+
+
 def _joined(values: Sequence[np.ndarray]) -> np.ndarray:
     """One vector of all numbers; an empty one for a network without parameters."""
-    none = np.zeros(0, dtype=np.float32)
-    return np.concatenate([none, *(np.ravel(value) for value in values)], dtype=np.float32)
+    theta = empty(sum(value.size for value in values))
+    for view, value in zip(_views(theta, values), values, strict=True):
+        _copy(view, value)
+    return theta
+
+
+def _copy(into: np.ndarray, value: np.ndarray) -> None:
+    """Copy a value, by tiles that stay in the cache where its rows are columns in memory."""
+    if value.ndim != 2 or value.flags.c_contiguous:
+        into[...] = value
+        return
+    for row, column in product(*(range(0, size, _TILE) for size in value.shape)):
+        place = slice(row, row + _TILE), slice(column, column + _TILE)
+        into[place] = value[place]
 
 
 def _views(theta: np.ndarray, values: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,16 +60,24 @@ def sketched(
 
 
 @contextmanager
-def without_values() -> Iterator[None]:
-    """Let the parameters that Lasagne creates in this thread be zeros that share one number."""
+def without_values(names: Container[str] | None = None) -> Iterator[None]:
+    """Let the parameters that Lasagne creates in this thread be zeros that share one number.
+
+    Parameters
+    ----------
+    names : collection of str, optional
+        ``<layer>.<parameter>`` of those parameters; by default all. The others are drawn.
+    """
     import lasagne.utils
     import theano
 
     here = threading.get_ident()
 
     def create_param(spec: Any, shape: Sequence[int], name: str | None = None) -> Any:
-        drawn = callable(spec) and all(size > 0 for size in shape)
-        if threading.get_ident() != here or not drawn:
+        # Other arrays, and empty shapes, are errors.
+        fits = spec.shape == tuple(shape) if isinstance(spec, np.ndarray) else callable(spec)
+        named = names is None or name in names
+        if threading.get_ident() != here or not (named and fits and min(shape, default=1) > 0):
             return create(spec, shape, name)
         zeros = np.broadcast_to(np.zeros((), theano.config.floatX), tuple(shape))
         return theano.shared(zeros, name=name, borrow=True)

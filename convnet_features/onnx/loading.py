@@ -6,8 +6,9 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -429,15 +430,15 @@ def _extractor(
             f"from_onnx: the input is multiplied by {reader.input_scale}, which is no scale."
         )
     features = last.name if feature_layer is None else feature_layer
-    extractor = pretrained_extractor(
-        plan.specs(), (channels, height, width), reader.input_scale, features, engine
+    weights = {
+        f"{planned.name}.{name}": value
+        for planned in plan.layers
+        for name, value in planned.weights.items()
+        if value is not None
+    }
+    return pretrained_extractor(
+        plan.specs(), (channels, height, width), reader.input_scale, features, engine, weights
     )
-    layers = extractor.layers_
-    for planned in plan.layers:
-        for name, value in planned.weights.items():
-            if value is not None:
-                getattr(layers[planned.name], name).get_value(borrow=True)[...] = value
-    return extractor
 
 
 def pretrained_extractor(
@@ -446,9 +447,11 @@ def pretrained_extractor(
     input_scale: float,
     feature_layer: str | Sequence[str],
     engine: str,
+    weights: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> PretrainedExtractor:
-    """An extractor that counts as fitted, with the weights that the specs give or draw."""
+    """An extractor that counts as fitted; weights by ``<layer>.<parameter>``, others are drawn."""
     model = Model(list(specs), input_shape, None, "numbers", input_scale, engine)
+    model.build(weights)
     n_outputs = math.prod(model.network.output.output_shape[1:])
     targets = Targets("numbers", None, n_outputs, one_dimensional=False)
     return with_network(model, feature_layer, targets)

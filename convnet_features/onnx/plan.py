@@ -214,7 +214,7 @@ def check_activations(shape: Sequence[int], name: str) -> None:
 def finite_weights(array: np.ndarray, value: str) -> np.ndarray:
     """`array` as float32; a FileFormatError for anything but finite floats."""
     with np.errstate(over="ignore"):
-        weights = np.asarray(array, np.float32, order="C") if array.dtype.kind == "f" else array
+        weights = np.asarray(array, np.float32) if array.dtype.kind == "f" else array
     if array.dtype.kind != "f" or not np.isfinite(weights).all():
         raise FileFormatError(
             f"from_onnx: the weights of {value!r} must be finite floats; they are {array.dtype}"

@@ -110,7 +110,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
         `MAX_OPERANDS` or `wire.MAX_FIELDS`, lies about its weights, keeps them
         in files that are not in its folder, or gives two values one name.
     """
-    model, external = open_model(source)
+    model, n_bytes, external = open_model(source)
     graph = model.graph
     for tensor in graph.initializer:
         external.find(tensor)
@@ -120,7 +120,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
             if attribute.type == onnx.AttributeProto.TENSOR and is_external(attribute.t):
                 with _errors_of(label_of(node, position)):
                     external.find(attribute.t)
-    budget = Budget(model.ByteSize() + external.n_bytes)
+    budget = Budget(n_bytes + external.n_bytes)
     constants: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
         if tensor.name in constants:
@@ -155,7 +155,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Read
 
 def open_model(
     source: str | os.PathLike[str] | bytes | onnx.ModelProto,
-) -> tuple[onnx.ModelProto, ExternalData]:
+) -> tuple[onnx.ModelProto, int, ExternalData]:
     """Parse a model, and count what it has, before any of it is looked at.
 
     Parameters
@@ -165,6 +165,8 @@ def open_model(
     Returns
     -------
     onnx.ModelProto
+    int
+        Its bytes.
     ExternalData
         The files beside it.
 
@@ -175,7 +177,7 @@ def open_model(
     FileFormatError
         If it is not an ONNX model, or has too much of something.
     """
-    model = _parsed(source)
+    model, n_bytes = _parsed(source)
     external = ExternalData(Path(source) if isinstance(source, str | os.PathLike) else None)
     graph = model.graph
     for what, found, limit in (
@@ -191,7 +193,7 @@ def open_model(
             raise FileFormatError(
                 f"from_onnx: the model has {len(found)} {what}; at most {limit} are read."
             )
-    return model, external
+    return model, n_bytes, external
 
 
 def _layer_names(model: onnx.ModelProto) -> dict[str, str]:
@@ -221,9 +223,10 @@ def _check_names(taken: set[str], nodes: Sequence[Node]) -> None:
                 taken.add(name)
 
 
-def _parsed(source: Any) -> onnx.ModelProto:
+def _parsed(source: Any) -> tuple[onnx.ModelProto, int]:
+    """A model and its bytes, which protobuf counts by writing all of them."""
     if isinstance(source, onnx.ModelProto):
-        return source
+        return source, source.ByteSize()
     data = source if isinstance(source, bytes) else _contents(Path(source))
     check_fields(data)
     try:
@@ -232,7 +235,7 @@ def _parsed(source: Any) -> onnx.ModelProto:
         raise FileFormatError(f"from_onnx: this is not an ONNX model: {error}") from error
     if not model.HasField("graph"):
         raise FileFormatError("from_onnx: this is not an ONNX model: it holds no graph.")
-    return model
+    return model, len(data)
 
 
 def _contents(path: Path) -> bytes:

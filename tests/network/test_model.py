@@ -12,11 +12,12 @@ import convnet_features  # noqa: F401  (makes `import lasagne` work)
 from convnet_features.exceptions import NetworkError
 from convnet_features.network.model import SLICE_BYTES, Model
 from convnet_features.network.presets import seed_network
-from convnet_features.network.spec import parse_layers
+from convnet_features.network.spec import LayerSpec, parse_layers
 from convnet_features.network.summary import network_summary
 
 from ..helpers import assert_close, frozen
 
+from lasagne.init import GlorotUniform  # isort: skip
 from lasagne.layers import DenseLayer, DimshuffleLayer, DropoutLayer  # isort: skip
 
 
@@ -205,3 +206,48 @@ def test_summary():
     assert rows["dropout1"] == ["32x4x4", "DropoutLayer"]
     assert rows["dense"] == ["256", "131,328", "DenseLayer"]
     assert repr(text) == str(text)
+
+
+class TestParametersThatAreGiven:
+    SHAPE = (1, 4, 4)
+
+    def layers(self):
+        return [
+            LayerSpec("hidden", DenseLayer, {"num_units": 300}),
+            LayerSpec("output", DenseLayer, {"num_units": 270}),
+        ]
+
+    def built(self, values, seed=0):
+        model = Model(self.layers(), self.SHAPE, None, "numbers", seed=seed)
+        model.build(values)
+        return model
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_are_not_drawn(self, order, rng, monkeypatch):
+        drawn, sample = [], GlorotUniform.sample
+        monkeypatch.setattr(
+            GlorotUniform, "sample", lambda self, shape: drawn.append(shape) or sample(self, shape)
+        )
+        W = rng.standard_normal((300, 270)).astype("float32")
+        model = self.built({"output.W": np.asarray(W, order=order)})
+        assert drawn == [(16, 300)]
+        np.testing.assert_array_equal(model.named_values["output.W"], W)
+        assert model.named_values["output.W"].flags.c_contiguous
+        assert not model.named_values["output.b"].any()
+
+    def test_the_others_are_drawn_alike_wherever_the_model_is_built(self, rng):
+        W = rng.standard_normal((16, 300)).astype("float32")
+        model = self.built({"hidden.W": W}, seed=3)
+        assert model.named_values["output.W"].std() > 0
+        again = pickle.loads(pickle.dumps(model))
+        for name, value in model.named_values.items():
+            np.testing.assert_array_equal(again.named_values[name], value)
+
+    def test_must_be_there(self, rng):
+        with pytest.raises(ValueError, match=r"^the network has no parameter 'outputs.W'\.$"):
+            self.built({"outputs.W": rng.standard_normal((300, 270))})
+
+    def test_must_have_the_shape(self, rng):
+        words = r"parameter 'output.W' is of shape \(3, 2\), and .* of shape \(300, 270\)\."
+        with pytest.raises(ValueError, match=words):
+            self.built({"output.W": rng.standard_normal((3, 2))})

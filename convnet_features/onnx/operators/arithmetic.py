@@ -52,11 +52,12 @@ def _dense(reader: Any, node: Node) -> PlannedLayer:
             raise unsupported(node, f"a bias of shape {bias.shape}")
         beta = np.float32(number(node, "beta", 1.0))
         bias = beta * np.broadcast_to(bias.reshape(-1), (weights.shape[1],))
+    alpha = np.float32(number(node, "alpha", 1.0))
     return reader.plan.add(
         node.outputs[0],
         DenseLayer,
         x,
-        {"W": np.float32(number(node, "alpha", 1.0)) * weights, "b": bias},
+        {"W": weights if alpha == 1 else alpha * weights, "b": bias},
         num_units=weights.shape[1],
         nonlinearity=nonlinearities.identity,
     )

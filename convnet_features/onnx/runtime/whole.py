@@ -44,7 +44,7 @@ def whole_model(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> onn
     NetworkError
         If an operator is of a domain that onnxruntime does not have.
     """
-    found, external = open_model(source)
+    found, n_bytes, external = open_model(source)
     model = onnx.ModelProto()
     model.CopyFrom(found)
     model.ClearField("training_info")
@@ -52,7 +52,7 @@ def whole_model(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> onn
     tensors = [each for each in messages(model) if isinstance(each, onnx.TensorProto)]
     for tensor in tensors:
         external.find(tensor)
-    budget, n_bytes = Budget(model.ByteSize() + external.n_bytes), model.ByteSize()
+    budget = Budget(n_bytes + external.n_bytes)
     for tensor in filter(is_external, tensors):
         tensor.CopyFrom(external.whole(tensor))
         budget.spend(len(tensor.raw_data), f"constant {tensor.name!r:.80}")
