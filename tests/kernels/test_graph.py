@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from convnet_features.kernels.contract import (
     NormStage,
     Pool2DSpec,
     PoolStage,
+    ProductStage,
     StageGraph,
     SumStage,
 )
@@ -26,6 +29,9 @@ from ..helpers import assert_close, assert_derivative
 CONV = ConvStage(Conv2DSpec((1, 1), ((1, 1), (1, 1))), activation="rectify")
 LINEAR = ConvStage(Conv2DSpec((1, 1), ((1, 1), (1, 1))), bias=False)
 POOL = PoolStage(Pool2DSpec((2, 2), (2, 2)))
+#: The means of maps of six rows and five columns.
+GLOBAL = PoolStage(Pool2DSpec((6, 5), (6, 5), mode="average_exc_pad"))
+PIXEL = ConvStage(Conv2DSpec())
 
 
 def graph_of(n_inputs, outputs, *nodes):
@@ -160,6 +166,72 @@ GRAPHS = {
         [(2, 16, 5, 6)],
         [(16, 16, 3, 3), (16,), (16, 16, 3, 3), (16, 16, 3, 3), (8, 16, 3, 3), (8,)],
     ),
+    "squeeze and excitation": (
+        graph_of(
+            1,
+            (6,),
+            (CONV, 0),
+            (GLOBAL, 1),
+            (DenseStage(True, "rectify"), 2),
+            (DenseStage(True, "sigmoid"), 3),
+            (ProductStage(), 1, 4),
+            (LINEAR, 5),
+        ),
+        [(3, 2, 6, 5)],
+        [(16, 2, 3, 3), (16,), (16, 3), (3,), (3, 16), (16,), (7, 16, 3, 3)],
+    ),
+    "squeeze and excitation of odd channels": (
+        graph_of(
+            1,
+            (8,),
+            (CONV, 0),
+            (GLOBAL, 1),
+            (PIXEL, 2),
+            (SWISH, 3),
+            (PIXEL, 4),
+            (HARD_SIGMOID, 5),
+            (ProductStage(), 6, 1),
+            (SumStage("rectify"), 7, 1),
+        ),
+        [(3, 2, 6, 5)],
+        [(5, 2, 3, 3), (5,), (3, 5, 1, 1), (3,), (5, 3, 1, 1), (5,)],
+    ),
+    "attention to pixels": (
+        graph_of(
+            1, (5,), (CONV, 0), (LINEAR, 1), (HARD_SIGMOID, 2), (ProductStage("tanh"), 1, 3), (POOL, 4)
+        ),
+        [(2, 3, 6, 4)],
+        [(16, 3, 3, 3), (16,), (1, 16, 3, 3)],
+    ),
+    "a product of two branches, squared": (
+        graph_of(1, (4,), (CONV, 0), (LINEAR, 0), (ProductStage(), 1, 2), (ProductStage(), 3, 3)),
+        [(2, 3, 6, 5)],
+        [(5, 3, 3, 3), (5,), (5, 3, 3, 3)],
+    ),
+    "inputs that are multiplied": (
+        graph_of(3, (4,), (ProductStage("rectify"), 0, 1), (SumStage("sigmoid"), 2, 3)),
+        [(3, 5, 4, 2), (3, 5), (3, 5, 1, 1)],
+        [],
+    ),
+    "sums of one number a channel or a pixel": (
+        graph_of(
+            1,
+            (6,),
+            (CONV, 0),
+            (GLOBAL, 1),
+            (DenseStage(False), 2),
+            (LINEAR, 1),
+            (SumStage("tanh"), 3, 1, 4, 2),
+            (POOL, 5),
+        ),
+        [(2, 2, 6, 5)],
+        [(16, 2, 3, 3), (16,), (16, 16), (1, 16, 3, 3)],
+    ),
+    "a product of rows": (
+        graph_of(1, (3,), (DenseStage(), 0), (DenseStage(True, "sigmoid"), 0), (ProductStage(), 1, 2)),
+        [(4, 7)],
+        [(7, 5), (5,), (7, 5), (5,)],
+    ),
     "masks in a branch": (
         graph_of(
             1, (4,), (DenseStage(), 0), (MaskStage(), 1), (SumStage(), 2, 1), (DenseStage(), 3)
@@ -186,8 +258,11 @@ def expected(case, xs, params):
         given = [values[value] for value in node.inputs]
         own, remaining = remaining[: node.stage.n_params], remaining[node.stage.n_params :]
         match node.stage:
-            case SumStage():
-                y = reference.activation(sum(given), node.stage.activation)
+            case SumStage() | ProductStage():
+                ndim = max(value.ndim for value in given)
+                given = [value.reshape(value.shape + (1,) * (ndim - value.ndim)) for value in given]
+                join = np.add if isinstance(node.stage, SumStage) else np.multiply
+                y = reference.activation(reduce(join, given), node.stage.activation)
             case ConcatStage():
                 y = np.concatenate(given, axis=1)
             case _:
@@ -298,6 +373,10 @@ def test_the_statistics_are_in_the_order_of_the_nodes(kernels, rng):
     ("stage", "shapes"),
     [
         (SumStage(), [(2, 3, 4, 5), (2, 3, 4, 6)]),
+        (SumStage(), [(2, 3, 4, 5), (1, 3, 4, 5)]),
+        (ProductStage(), [(2, 3, 4, 5), (2, 4, 1, 1)]),
+        (ProductStage(), [(2, 3, 4, 5), (2, 4)]),
+        (ProductStage(), [(2, 3, 4, 5), (1, 3)]),
         (ConcatStage(), [(2, 3, 4, 5), (2, 3, 5, 5)]),
     ],
 )
@@ -326,6 +405,7 @@ def test_sizes_that_are_not_known():
         (NormStage(1e-4), [(3,), (3,)], 2 * 11 * 13, False),
         (MaskStage(2.0), [(2, 3, 11, 13)], 1, False),
         (SumStage(), [], 1, False),
+        (ProductStage(), [], 1, False),
         (ConcatStage(), [], 1, True),
         (SWISH, [], 1, False),
     ],

@@ -23,9 +23,11 @@ from ...kernels.contract import (
     NormStage,
     Pool2DSpec,
     PoolStage,
+    ProductStage,
     Stage,
     StageGraph,
     SumStage,
+    columns,
 )
 
 __all__ = ["activated", "convolve", "gradients_of", "normalise", "pool", "run_graph", "spread"]
@@ -156,7 +158,17 @@ def _mask(stage: MaskStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[A
 
 
 def _sum(stage: SumStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
-    return (functools.reduce(jnp.add, xs),)
+    return (functools.reduce(jnp.add, _joined(xs)),)
+
+
+def _product(stage: ProductStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
+    return (functools.reduce(jnp.multiply, _joined(xs)),)
+
+
+def _joined(xs: Sequence[Any]) -> list[Any]:
+    """Values with as many axes."""
+    ndim = max(x.ndim for x in xs)
+    return [columns(x, ndim) for x in xs]
 
 
 def _concatenation(stage: ConcatStage, xs: Sequence[Any], params: Sequence[Any]) -> tuple[Any]:
@@ -199,6 +211,7 @@ STAGES: dict[type[Stage], Callable[..., tuple[Any, ...]]] = {
     NormStage: _normalisation,
     MaskStage: _mask,
     ElementwiseStage: _elementwise,
+    ProductStage: _product,
     SumStage: _sum,
     ConcatStage: _concatenation,
 }

@@ -31,6 +31,7 @@ from .kernels import (
     Kernels,
     Pool2DKernel,
 )
+from .joins import check_joined, columns, columns_shape
 from .specs import (
     Conv2DSpec,
     Pair,
@@ -49,6 +50,7 @@ from .stages import (
     MaskStage,
     NormStage,
     PoolStage,
+    ProductStage,
     Stage,
     SumStage,
 )
@@ -76,11 +78,15 @@ __all__ = [
     "Pool2DSpec",
     "PoolMode",
     "PoolStage",
+    "ProductStage",
     "SizedNode",
     "Stage",
     "StageGraph",
     "StaticShape",
     "SumStage",
     "check_gradient",
+    "check_joined",
     "check_product",
+    "columns",
+    "columns_shape",
 ]

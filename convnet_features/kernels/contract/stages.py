@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from .joins import joined_shape
 from .specs import Conv2DSpec, Pool2DSpec, StaticShape
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "MaskStage",
     "NormStage",
     "PoolStage",
+    "ProductStage",
     "Stage",
     "SumStage",
 ]
@@ -57,8 +59,9 @@ class Stage:
     multiplies: ClassVar[bool] = False
     #: Whether its result is of known size, whatever its input's is: it divides by that.
     normalises: ClassVar[bool] = False
-    #: Whether it adds its inputs to each other.
+    #: Whether it adds its inputs to each other, or multiplies them.
     adds_inputs: ClassVar[bool] = False
+    multiplies_inputs: ClassVar[bool] = False
     #: Whether each sample is computed from that sample alone.
     by_sample: ClassVar[bool] = True
     #: The axis of the parameter w along which the result's channels or units lie; None without w.
@@ -342,10 +345,37 @@ class ElementwiseStage(Stage):
 
 @dataclass(frozen=True)
 class SumStage(Stage):
-    """activation(the sum of two or more inputs of one shape); takes no parameters."""
+    """activation(the sum of two or more inputs); takes no parameters.
+
+    Axes of size 1 count for all; rows of (n_samples, n_channels) are images of one pixel.
+    """
 
     activation: Activation = "linear"
     adds_inputs: ClassVar[bool] = True
+
+    def output_shape(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> StaticShape:
+        """See `Stage.output_shape`."""
+        return joined_shape(x_shapes)
+
+
+@dataclass(frozen=True)
+class ProductStage(Stage):
+    """activation(the product of two inputs), of shapes as those of `SumStage`; no parameters.
+
+    Images times one number a channel are squeeze-and-excitation.
+    """
+
+    activation: Activation = "linear"
+    multiplies_inputs: ClassVar[bool] = True
+    gradient_reads_input: ClassVar[bool] = True
+
+    def output_shape(
+        self, x_shapes: Sequence[StaticShape], param_shapes: Sequence[StaticShape]
+    ) -> StaticShape:
+        """See `Stage.output_shape`."""
+        return joined_shape(x_shapes)
 
 
 @dataclass(frozen=True)

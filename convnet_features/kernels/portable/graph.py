@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,9 +16,12 @@ from ..contract import (
     Gradients,
     GraphKernel,
     NormStage,
+    ProductStage,
     Stage,
     StageGraph,
     SumStage,
+    check_joined,
+    columns,
 )
 from ..steps import KernelStep
 from .elementwise import activate, activation_gradient
@@ -189,13 +193,11 @@ class Sum:
     """A `SumStage`."""
 
     def __init__(self, stages: Sequence[SumStage]) -> None:
-        self._activation = stages[0].activation
+        (self._stage,) = stages
 
     def forward(self, xs: Arrays, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
-        y = xs[0] + xs[1]
-        for x in xs[2:]:
-            y += x
-        return activate(y, self._activation), None
+        y = reduce(np.add, _joined(self._stage, xs))
+        return activate(y, self._stage.activation), None
 
     def statistics(self, saved: Any) -> list[np.ndarray]:
         return []
@@ -209,8 +211,55 @@ class Sum:
         gy: np.ndarray,
         input_grads: Sequence[bool],
     ) -> Gradients:
-        gy = activation_gradient(gy, y, self._activation)
-        return [gy if needed else None for needed in input_grads], []
+        gy = activation_gradient(gy, y, self._stage.activation)
+        return [
+            _summed(gy, x.shape) if needed else None
+            for x, needed in zip(xs, input_grads, strict=True)
+        ], []
+
+
+class Product:
+    """A `ProductStage`."""
+
+    def __init__(self, stages: Sequence[ProductStage]) -> None:
+        (self._stage,) = stages
+
+    def forward(self, xs: Arrays, params: Arrays, training: bool) -> tuple[np.ndarray, Any]:
+        x, other = _joined(self._stage, xs)
+        return activate(x * other, self._stage.activation), None
+
+    def statistics(self, saved: Any) -> list[np.ndarray]:
+        return []
+
+    def backward(
+        self,
+        saved: Any,
+        xs: Arrays,
+        params: Arrays,
+        y: np.ndarray,
+        gy: np.ndarray,
+        input_grads: Sequence[bool],
+    ) -> Gradients:
+        gy = activation_gradient(gy, y, self._stage.activation)
+        others = reversed(_joined(self._stage, xs))
+        return [
+            _summed(gy * other, x.shape) if needed else None
+            for x, other, needed in zip(xs, others, input_grads, strict=True)
+        ], []
+
+
+def _joined(stage: Stage, xs: Arrays) -> Arrays:
+    """The values that a stage joins, with as many axes."""
+    check_joined(stage, [x.shape for x in xs])
+    ndim = max(x.ndim for x in xs)
+    return [columns(x, ndim) for x in xs]
+
+
+def _summed(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The gradient of a value of `shape`, of that of what it was spread to."""
+    sizes = (*shape, *[1] * (gradient.ndim - len(shape)))
+    axes = [axis for axis, size in enumerate(sizes) if size == 1 != gradient.shape[axis]]
+    return gradient.sum(axis=tuple(axes)).reshape(shape) if axes else gradient.reshape(shape)
 
 
 class Concat:
@@ -244,6 +293,7 @@ class Concat:
 #: What computes the stages that stand between runs.
 BETWEEN: dict[type[Stage], Callable[..., Computation]] = {
     NormStage: Normalisation,
+    ProductStage: Product,
     SumStage: Sum,
     ConcatStage: Concat,
 }

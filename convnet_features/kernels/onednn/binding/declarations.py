@@ -184,6 +184,8 @@ BINARY_MUL = 0x1FFF1
 SOFTMAX = 0x30000
 LOG_SOFTMAX = 0x30001
 ELTWISE = {"rectify": 0x20, "tanh": 0x21, "sigmoid": 0x29}
+#: Multiples of each number.
+LINEAR = 0x26
 #: Of `ElementFunction`; each one's derivative is computed from what it is applied to.
 FUNCTIONS = {
     "clip": 0x2E,
@@ -221,6 +223,7 @@ NAMED_NUMBERS = (
     ("dnnl_alg_kind2str", ELTWISE["rectify"], "eltwise_relu"),
     ("dnnl_alg_kind2str", ELTWISE["tanh"], "eltwise_tanh"),
     ("dnnl_alg_kind2str", ELTWISE["sigmoid"], "eltwise_logistic"),
+    ("dnnl_alg_kind2str", LINEAR, "eltwise_linear"),
     ("dnnl_alg_kind2str", FUNCTIONS["clip"], "eltwise_clip"),
     ("dnnl_alg_kind2str", FUNCTIONS["elu"], "eltwise_elu"),
     ("dnnl_alg_kind2str", FUNCTIONS["gelu"], "eltwise_gelu_erf"),

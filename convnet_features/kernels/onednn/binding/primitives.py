@@ -133,6 +133,12 @@ class Primitives:
         )
         return MemoryDesc(self.library, pointer[0], shape)
 
+    def like(self, shape: tuple[int, ...], desc: MemoryDesc) -> MemoryDesc:
+        """A shape laid out as another array is."""
+        if shape == desc.shape:
+            return desc
+        return self.laid_out(shape, self.layout_of(desc))
+
     def flat(self, desc: MemoryDesc) -> MemoryDesc:
         """All numbers of an array one after the other, its layout's padding included."""
         return self.strided((desc.size // 4,))
@@ -290,6 +296,10 @@ class Primitives:
             *self._eltwise_forward(function.algorithm, desc, function.alpha, function.beta),
         )
 
+    def multiple(self, factor: float, desc: MemoryDesc) -> Primitive:
+        """factor · x, element by element; may work in place."""
+        return self.function_forward(PostOp(dnnl.LINEAR, factor), desc)
+
     def function_backward(self, function: PostOp, desc: MemoryDesc) -> Primitive:
         """gy times the derivative at the function's input; may work in place."""
         return self._describe(
@@ -379,15 +389,28 @@ class Primitives:
             self._attribute(activation, then),
         )
 
-    def multiplication(self, desc: MemoryDesc) -> Primitive:
-        """x · y, element by element; may work in place of x."""
-        return self._binary("multiplication", dnnl.BINARY_MUL, desc, "linear")
+    def multiplication(
+        self,
+        desc: MemoryDesc,
+        activation: str = "linear",
+        then: tuple[PostOp, ...] = (),
+        other: MemoryDesc | None = None,
+    ) -> Primitive:
+        """activation(x · y), and what comes `then`, element by element; may work in place of x.
+
+        y is of x's layout, or of another that is spread to it: one number a channel or a pixel.
+        """
+        return self._binary("multiplication", dnnl.BINARY_MUL, desc, activation, then, other)
 
     def addition(
-        self, desc: MemoryDesc, activation: str = "linear", then: tuple[PostOp, ...] = ()
+        self,
+        desc: MemoryDesc,
+        activation: str = "linear",
+        then: tuple[PostOp, ...] = (),
+        other: MemoryDesc | None = None,
     ) -> Primitive:
-        """activation(x + y), and what comes `then`, element by element; may work in place of x."""
-        return self._binary("addition", dnnl.BINARY_ADD, desc, activation, then)
+        """activation(x + y), and what comes `then`: as `multiplication`."""
+        return self._binary("addition", dnnl.BINARY_ADD, desc, activation, then, other)
 
     def _binary(
         self,
@@ -395,15 +418,17 @@ class Primitives:
         algorithm: int,
         desc: MemoryDesc,
         activation: str,
-        then: tuple[PostOp, ...] = (),
+        then: tuple[PostOp, ...],
+        other: MemoryDesc | None,
     ) -> Primitive:
+        other = other or desc
         return self._describe(
-            f"{name} of {desc.shape}",
+            f"{name} of {desc.shape} and {other.shape}",
             "binary",
             self.library.engine,
             algorithm,
             desc.pointer,
-            desc.pointer,
+            other.pointer,
             desc.pointer,
             self._attribute(activation, then),
         )

@@ -20,7 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ...contract import SizedNode, StageGraph
+from ...contract import SizedNode, Stage, StageGraph
 
 __all__ = ["LIMIT", "LOOKS", "Growth", "Measuring", "growths", "largest_input", "stays_finite"]
 
@@ -43,10 +43,9 @@ class Growth(NamedTuple):
     first_param, n_params : int
     terms : int
         What it adds up for each result; of a normalisation, how many numbers a channel has.
-    normalises, adds, keeps, saturates : bool
-        Whether it is a normalisation; whether it adds its inputs; whether its
-        results are as large as its inputs; and whether an activation makes them
-        at most 1.
+    normalises, adds, multiplies, keeps, saturates : bool
+        Whether it is a normalisation; whether it adds its inputs, or multiplies them; whether
+        its results are as large as its inputs; and whether an activation makes them at most 1.
     slope, offset : float
         What the last that it does makes of a number x is at most slope · abs(x) + offset.
     """
@@ -57,6 +56,7 @@ class Growth(NamedTuple):
     terms: int
     normalises: bool
     adds: bool
+    multiplies: bool
     keeps: bool
     saturates: bool
     slope: float
@@ -70,6 +70,11 @@ def growths(
     return tuple([_growth(node) for node in graph.walk(x_shapes, param_shapes)])
 
 
+def _saturates(stage: Stage) -> bool:
+    """Whether no number of a stage's result is larger than 1."""
+    return stage.activation in ("sigmoid", "tanh")
+
+
 def _growth(node: SizedNode) -> Growth:
     stage = node.stage
     return Growth(
@@ -79,8 +84,9 @@ def _growth(node: SizedNode) -> Growth:
         stage.terms(node.x_shapes, node.param_shapes),
         normalises=stage.normalises,
         adds=stage.adds_inputs,
+        multiplies=stage.multiplies_inputs,
         keeps=stage.keeps_size,
-        saturates=stage.activation in ("sigmoid", "tanh"),
+        saturates=_saturates(stage),
         slope=stage.growth[0],
         offset=stage.growth[1],
     )
@@ -105,10 +111,13 @@ class Measuring:
 
     def wants(self, node: SizedNode, can_look: bool) -> bool:
         """Whether to look at a node's result; if `can_look`, that is somewhere in memory."""
-        products = max(self._products[value] for value in node.inputs)
+        behind = [self._products[value] for value in node.inputs]
+        products = sum(behind) if node.stage.multiplies_inputs else max(behind)
         if node.stage.normalises:
             products = 0
         products += node.stage.multiplies
+        if _saturates(node.stage):
+            products = 0
         wanted = (
             can_look
             and products >= self._enough
@@ -145,10 +154,11 @@ def stays_finite(
         return False
     values = list(xs)
     for growth in growths:
-        inputs, first, n_params, terms, normalises, adds, keeps, saturates, slope, offset = growth
+        inputs, first, n_params, terms = growth[:4]
+        normalises, adds, multiplies, keeps, saturates, slope, offset = growth[4:]
         given = [values[value] for value in inputs]
         own = params[first : first + n_params]
-        x = sum(given) if adds else max(given)
+        x = sum(given) if adds else math.prod(given) if multiplies else max(given)
         if normalises:
             # The variance is a mean of squares, and nothing lies more than √terms deviations away.
             passing = terms * x * x

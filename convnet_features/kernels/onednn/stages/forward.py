@@ -161,9 +161,15 @@ class ForwardEmitter:
         (number,), value = others, self.values[others[0]]
         if number in self.graph.outputs or value.storage.kind != TEMPORARY:
             return None
+        if not value.desc.shape == first.y_shape == node.y_shape:
+            return None
         done = (self.nodes[each].value in self.values for each in self.readers[number])
         # The sum itself is the only reader that is not done.
         return value if list(done).count(False) == 1 and value.storage.size else None
+
+    def place(self, value: Value) -> Value | str:
+        """Where a gradient finds a value: what was saved, or the name of the caller's own array."""
+        return value.storage.name or value
 
     def check_alike(self, node: SizedNode, sizes: Sequence[Shape]) -> None:
         """Raise ValueError unless what a node joins has the same sizes."""
@@ -271,8 +277,8 @@ class ForwardEmitter:
                 undo,
                 x_descs or (x.desc,),
                 y.desc,
-                x.storage.name or x,
-                y.storage.name or y,
+                self.place(x),
+                self.place(y),
                 **details,
             )
         )

@@ -33,7 +33,8 @@ class Record:
 
     `inputs` and `value` number what the node reads and makes. `x` and `y` are
     where the node's first input and its result are: what the program saved, or
-    the name of the caller's own array. `undo` is the activation whose
+    the name of the caller's own array; `others` are its further inputs, where its gradient reads
+    them. `undo` is the activation whose
     derivative the gradient of `y` is multiplied by. `w` and `b` name the
     stage's parameters, of a normalisation its gamma and beta; `number` counts
     the normalisations.
@@ -47,6 +48,7 @@ class Record:
     y_desc: MemoryDesc
     x: Value | str
     y: Value | str
+    others: tuple[Value | str, ...] = ()
     hint: Primitive | None = None
     workspace: Value | None = None
     w_shape: Shape = ()

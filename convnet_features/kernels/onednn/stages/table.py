@@ -12,6 +12,7 @@ from ...contract import (
     MaskStage,
     NormStage,
     PoolStage,
+    ProductStage,
     SizedNode,
     Stage,
     SumStage,
@@ -24,6 +25,7 @@ from . import (
     dense,
     elementwise,
     mask,
+    multiplication,
     normalisation,
     pooling,
 )
@@ -51,6 +53,7 @@ STAGES: dict[type[Stage], StageModule] = {
     NormStage: normalisation,
     MaskStage: mask,
     ElementwiseStage: elementwise,
+    ProductStage: multiplication,
     SumStage: addition,
     ConcatStage: concatenation,
 }
