@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from pytensor.graph.basic import Apply, Variable
@@ -94,8 +95,17 @@ def formula(value: Variable, x: Variable) -> Any:
         return arguments[0]
     name = type(node.op.scalar_op).__name__
     name = _NAMES.get(name, name)
-    if name == "Cast":
-        return arguments[0]
+    match name, *arguments:
+        case "Cast", argument:
+            return argument
+        case "Clip", argument, float(low), float(high):
+            return _ordered("Minimum", [high, _ordered("Maximum", [low, argument])])
+        case "TrueDiv", argument, float(divisor) if divisor:
+            return _ordered("Mul", [1 / divisor, argument])
+        case "Sub", argument, float(other):
+            return _ordered("Add", [-other, argument])
+        case ("Log1p", ("Exp", argument)) | ("Log", ("Add", 1.0, ("Exp", argument))):
+            return ("Softplus", argument)
     return _ordered(name, arguments) if name in _WHOLES else (name, *arguments)
 
 
@@ -127,12 +137,6 @@ def _stage(found: Any) -> ElementwiseStage | None:
             return ElementwiseStage("clip", -math.inf, high)
         case ("Maximum", float(low), "x"):
             return ElementwiseStage("clip", low, math.inf)
-        case (
-            "Minimum",
-            1.0,
-            ("Maximum", 0.0, ("Add", float(shift), ("Mul", float(slope), "x"))),
-        ):
-            return ElementwiseStage("hard_sigmoid", slope, shift)
         case ("Add", ("Mul", float(odd), ("Abs", "x")), ("Mul", float(even), "x")):
             return _leaky(even, odd)
         case ("Add", ("Mul", float(even), "x"), ("Mul", float(odd), ("Abs", "x"))):
@@ -148,6 +152,49 @@ def _stage(found: Any) -> ElementwiseStage | None:
             return ElementwiseStage("elu", alpha)
         case ("Switch", ("GT", "x", 0.0), "x", ("Expm1", ("Minimum", 0.0, "x"))):
             return ElementwiseStage("elu", 1.0)
+    return _ramp(found)
+
+
+def _ramp(found: Any) -> ElementwiseStage | None:
+    """min(max(a · x + b, 0), 1), or x times that, with factors wherever they stand."""
+    factors = list(found[1:]) if isinstance(found, tuple) and found[0] == "Mul" else [found]
+    is_gate = X in factors
+    if is_gate:
+        factors.remove(X)
+    number = math.prod(each for each in factors if isinstance(each, float))
+    others = [each for each in factors if not isinstance(each, float)]
+    if len(others) != 1:
+        return None
+    match others[0]:
+        case ("Minimum", float(high), ("Maximum", 0.0, inner)):
+            line = _line(inner)
+        case ("Maximum", 0.0, ("Minimum", float(high), inner)):
+            line = _line(inner)
+        case _:
+            return None
+    if line is None or not math.isclose(number * high, 1.0, rel_tol=1e-6):
+        return None
+    slope, shift = (_unrounded(number * each) for each in line)
+    return ElementwiseStage("hard_swish" if is_gate else "hard_sigmoid", slope, shift)
+
+
+def _unrounded(number: float) -> float:
+    """The simple fraction that a number was before it became float32, if it was one."""
+    fraction = float(Fraction(number).limit_denominator(100))
+    return fraction if math.isclose(number, fraction, rel_tol=1e-6) else number
+
+
+def _line(found: Any) -> tuple[float, float] | None:
+    """(a, b) of a · x + b."""
+    match found:
+        case "x":
+            return 1.0, 0.0
+        case ("Mul", float(factor), inner):
+            line = _line(inner)
+            return None if line is None else (factor * line[0], factor * line[1])
+        case ("Add", float(shift), inner):
+            line = _line(inner)
+            return None if line is None else (line[0], line[1] + shift)
     return None
 
 
@@ -179,7 +226,6 @@ def _sum(*terms: Any) -> Any:
     return _ordered("Add", list(terms))
 
 
-_LINE = _sum(0.5, _product(1 / 6, X))
 _CUBIC = _sum(X, _product(0.044715, X, X, X))
 #: Functions without parameters.
 KNOWN: tuple[tuple[Any, ElementwiseStage], ...] = (
@@ -190,10 +236,6 @@ KNOWN: tuple[tuple[Any, ElementwiseStage], ...] = (
     (
         _product(0.5, X, _sum(1.0, ("Tanh", _product(math.sqrt(2 / math.pi), _CUBIC)))),
         ElementwiseStage("gelu_tanh"),
-    ),
-    (
-        _product(X, ("Minimum", 1.0, ("Maximum", 0.0, _LINE))),
-        ElementwiseStage("hard_swish", 1 / 6, 0.5),
     ),
     (_product(X, ("Tanh", ("Softplus", X))), ElementwiseStage("mish")),
     (_product(X, ("Sigmoid", X)), ElementwiseStage("swish")),

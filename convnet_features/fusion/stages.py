@@ -16,10 +16,9 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.basic import Join, constant, make_vector
-from pytensor.tensor.elemwise import DimShuffle, Elemwise
-from pytensor.tensor.math import Dot, Sum
+from pytensor.tensor.elemwise import DimShuffle
+from pytensor.tensor.math import Dot
 from pytensor.tensor.shape import Reshape, Shape, Shape_i
-from pytensor.tensor.subtensor import Subtensor
 
 from ..kernels.contract import (
     Activation,
@@ -33,6 +32,7 @@ from ..kernels.contract import (
     NormStage,
     Pool2DSpec,
     PoolStage,
+    ProductStage,
     Stage,
     StageGraph,
     SumStage,
@@ -42,10 +42,12 @@ from ..ops.conv2d import Conv2D
 from ..ops.pool2d import Pool2D
 from ..ops.random import Bernoulli, Draw
 from ..ops.stages import Stages
-from ..ops.static import static_int, static_vector
+from ..ops.static import static_vector
+from .averages import averaged_maps
 from .functions import function_of
 from .naming import layers_of
-from .patterns import constant_value, joined_arrays, only_client, rectified, split_by
+from .patterns import joined_arrays, only_client, rectified, split_by
+from .views import seen_through
 
 __all__ = ["OF_STAGES"]
 
@@ -60,6 +62,8 @@ def fuse_convolution(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     if not _float32(node):
         return None
     x, w = node.inputs
+    # Averages of maps come as rows: here they are images of one pixel again.
+    x = seen_through(x, lambda value: value.type.ndim == 4 and _is_of_stages(value))
     return _extended(fgraph, x, node, ConvStage(node.op.spec, bias=False), w)
 
 
@@ -91,6 +95,7 @@ def fuse_dense(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     images = _flattened_images(fgraph, x, node)
     if images is not None:
         return _extended(fgraph, images, x.owner, DenseStage(bias=False), w)
+    x = seen_through(x, _is_of_stages)
     return _extended(fgraph, x, node, DenseStage(bias=False), w)
 
 
@@ -161,44 +166,17 @@ def _affine_alone(fgraph: FunctionGraph, node: Apply) -> Variable | None:
 
 def fuse_global_average(fgraph: FunctionGraph, node: Apply) -> Variable | None:
     """The mean of each channel of a graph's result, as a pooling of one window."""
-    total, count = node.inputs
-    reduction = total.owner
-    if reduction is None or not isinstance(reduction.op, Sum) or not _float32(node):
+    found = averaged_maps(node, _is_of_stages) if _float32(node) else None
+    if found is None:
         return None
-    pixels = reduction.inputs[0]
-    flattening = pixels.owner
-    if tuple(reduction.op.axis or ()) != (2,) or flattening is None or pixels.type.ndim != 3:
-        return None
-    images = flattening.inputs[0]
-    if not isinstance(flattening.op, Reshape) or not _is_of_stages(images):
-        return None
-    if images.type.ndim != 4 or None in images.type.shape[1:]:
-        return None
-    _, n_channels, height, width = images.type.shape
-    flat = static_vector(flattening.inputs[1], 3)[1:]
-    if flat[0] != n_channels or flat[1] not in (-1, height * width):
-        return None
-    if constant_value(count) != height * width and not _counts(count, pixels):
-        return None
-    window = (height, width)
+    images, reader = found
+    window = images.type.shape[2:]
     stage = PoolStage(Pool2DSpec(window, window, mode="average_exc_pad"))
-    pooled = _extended(fgraph, images, flattening, stage)
+    pooled = _extended(fgraph, images, reader, stage)
+    if node.outputs[0].type.ndim == 4:
+        return pooled
     # The number of channels stays known, or newer PyTensor asserts it in a node of its own.
-    return pooled.reshape((pooled.shape[0], n_channels), ndim=2)
-
-
-def _counts(count: Variable, pixels: Variable) -> bool:
-    """Whether `count` is the last size of `pixels`, as PyTensor's mean asks for it."""
-    while count.owner is not None and isinstance(count.owner.op, DimShuffle):
-        (count,) = count.owner.inputs
-    size = count.owner
-    if size is None or not isinstance(size.op, Subtensor) or len(size.inputs) != 2:
-        return False
-    sizes = size.inputs[0].owner
-    if sizes is not None and isinstance(sizes.op, Elemwise):
-        sizes = sizes.inputs[0].owner
-    of_pixels = sizes is not None and isinstance(sizes.op, Shape) and sizes.inputs[0] is pixels
-    return of_pixels and static_int(size.inputs[1]) == 2
+    return pooled.reshape((pooled.shape[0], images.type.shape[1]), ndim=2)
 
 
 def fuse_normalisation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -273,10 +251,45 @@ def fuse_mask(fgraph: FunctionGraph, node: Apply) -> Variable | None:
 
 
 def fuse_sum(fgraph: FunctionGraph, node: Apply) -> Variable | None:
-    """a + b + ... of results of graphs, as a stage: the join of a residual block, say."""
-    if not _joined(node.inputs) or len({value.type.shape for value in node.inputs}) > 1:
+    """a + b + ... of results of graphs, as a stage: the join of a residual block, say.
+
+    Some may be one number a channel or a pixel.
+    """
+    values = _spread(node)
+    return None if values is None else _stages(_join(SumStage(), len(values)), node)(*values)[0]
+
+
+def fuse_product(fgraph: FunctionGraph, node: Apply) -> Variable | None:
+    """a · b · ... of results of graphs, as stages: images and their channels' gates, say."""
+    values = _spread(node)
+    if values is None:
         return None
-    return _stages(_join(SumStage(), len(node.inputs)), node)(*node.inputs)[0]
+    first, *others = values
+    for other in others:
+        first = _stages(_join(ProductStage(), 2), node)(first, other)[0]
+    return first
+
+
+def _spread(node: Apply) -> list[Variable] | None:
+    """The values that a node joins, those first that are as large as its result; None for others.
+
+    They are graphs' results or inputs, rows among them where they are one number a channel.
+    """
+    whole = node.outputs[0].type.shape[1:]
+    if len(whole) not in (1, 3) or len(node.inputs) < 2 or None in whole:
+        return None
+    if len({value.type.broadcastable[0] for value in node.inputs}) > 1:
+        return None
+    parts = {whole}
+    if len(whole) == 3:
+        parts |= {(whole[0], 1, 1), (1, *whole[1:])}
+    shapes = [value.type.shape[1:] for value in node.inputs]
+    if whole not in shapes or not set(shapes) <= parts:
+        return None
+    values = [seen_through(value, _is_of_stages) for value in node.inputs]
+    if not _joined(values):
+        return None
+    return sorted(values, key=lambda value: value.type.shape[1:] != whole)
 
 
 def fuse_concatenation(fgraph: FunctionGraph, node: Apply) -> Variable | None:
@@ -382,17 +395,14 @@ def _flattened_images(fgraph: FunctionGraph, x: Variable, client: Apply) -> Vari
     node = x.owner
     if node is None or not isinstance(node.op, Reshape) or not only_client(fgraph, x, client):
         return None
-    images = node.inputs[0]
-    made_by = images.owner
-    if images.type.ndim != 4 or made_by is None or not isinstance(made_by.op, Stages):
-        return None
-    return images if _is_flat(node.inputs[1], images) else None
+    images = seen_through(node.inputs[0], _is_of_stages)
+    return images if _is_of_stages(images) and _is_flat(node.inputs[1], images) else None
 
 
 def _is_flat(target: Variable, images: Variable) -> bool:
     columns = static_vector(target, 2)[1]
     sizes = images.type.shape[1:]
-    return columns == -1 or (None not in sizes and columns == sizes[0] * sizes[1] * sizes[2])
+    return columns == -1 or (None not in sizes and columns == math.prod(sizes))
 
 
 #: What is tried on which Ops (or, of element-wise nodes, scalar operations), in this order.
@@ -415,13 +425,16 @@ OF_STAGES: Sequence[tuple[tuple[type, ...], Callable[[FunctionGraph, Apply], Var
     (
         (
             scalar.Add,
+            scalar.Clip,
             scalar.Maximum,
             scalar.Minimum,
             scalar.Mul,
             scalar.ScalarMaximum,
             scalar.ScalarMinimum,
             scalar.Switch,
+            scalar.TrueDiv,
         ),
         fuse_function,
     ),
+    ((scalar.Mul,), fuse_product),
 )

@@ -35,6 +35,7 @@ from convnet_features.theano_facade import theano_scope
 
 from ..fresh_import import after_importing
 from ..helpers import assert_close
+from ..kernels.test_graph import GRAPHS, arguments, expected
 from ..onnx.networks import NETWORKS
 
 jax = pytest.importorskip("jax")
@@ -170,6 +171,18 @@ def test_a_stack_with_a_mask():
     )
     for quick, plain in zip(one, other, strict=True):
         assert_close(quick, plain, "float32")
+
+
+@pytest.mark.parametrize(
+    "case", ["squeeze and excitation of odd channels", "sums of one number a channel or a pixel"]
+)
+def test_joins_of_several_sizes(case, rng):
+    from convnet_features.compilation.jax.images import run_graph
+
+    xs, params = arguments(case, rng, "float32")
+    (y,), _ = run_graph(GRAPHS[case][0], xs, params)
+    (right,) = expected(case, xs, params)
+    assert_close(np.asarray(y), right, "float32")
 
 
 def test_a_stack_with_normalisations():

@@ -7,7 +7,7 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.gradient import grad
 
-from convnet_features.kernels.contract import ConcatStage, SumStage
+from convnet_features.kernels.contract import ConcatStage, ProductStage, SumStage
 from convnet_features.network.build import build_network
 from convnet_features.network.functions import without_shared_variables
 from convnet_features.network.outputs import symbolic_output
@@ -71,7 +71,7 @@ def test_one_node_forwards_and_one_backwards(network, engine, new):
 def test_several_results(new):
     """What others read is handed to them."""
     y = convolution(new, new(2, 3, 6, 7), 4, 2)
-    outputs = [pool2d(y, window=(2, 2)), y.mean(axis=(2, 3)), pt.dot(y.flatten(2), new(120, 5)), y]
+    outputs = [pool2d(y, window=(2, 2)), y.max(axis=(2, 3)), pt.dot(y.flatten(2), new(120, 5)), y]
     graph = fused(new.inputs, outputs)
     (node,) = [each for each in graph.apply_nodes if isinstance(each.op, Stages)]
     assert len(node.op.graph.outputs) == 3
@@ -141,19 +141,85 @@ def test_a_small_residual_network_is_one_program():
 
 
 def test_of_other_shapes_nothing_is_joined(new):
-    """Broadcasting is no sum of results, and neither is a scaled one."""
+    """What is the same for all rows, or spread both ways, is no sum of results."""
     y = conv2d(new(2, 3, 6, 7), new(4, 3, 2, 2))
-    one = conv2d(new(2, 3, 6, 7), new(1, 3, 2, 2))
-    outputs = [y + one, pt.concatenate([y, pt.exp(y)], axis=1), pt.concatenate([y, y], axis=2)]
+    row = conv2d(new(2, 3, 2, 7), new(4, 3, 2, 2))
+    one, column = conv2d(new(2, 3, 6, 7), new(1, 3, 2, 2)), conv2d(new(2, 3, 2, 2), new(4, 3, 2, 2))
+    outputs = [
+        y + row,
+        one * column,
+        y * row,
+        pt.concatenate([y, pt.exp(y)], axis=1),
+        pt.concatenate([y, y], axis=2),
+    ]
     kinds = [
         type(stage)
         for node in fused(new.inputs, outputs).apply_nodes
         if isinstance(node.op, Stages)
         for stage in node.op.graph.stages
     ]
-    assert SumStage not in kinds
-    assert ConcatStage not in kinds
+    assert not {SumStage, ConcatStage, ProductStage} & set(kinds)
     assert_same_fused(new.inputs, outputs, new.values)
+
+
+def squeezed(new, x, spelling):
+    """The means of maps, as (n, c) or (n, c, 1, 1), in the ways in which people write them."""
+    n_channels = x.type.shape[1]
+    match spelling:
+        case "flattened":
+            return x.flatten(3).mean(axis=2)
+        case "flattened to columns":
+            return x.flatten(3).mean(axis=2).reshape((x.shape[0], n_channels, 1, 1))
+        case "over both":
+            return x.mean(axis=(2, 3))
+        case "kept":
+            return x.mean(axis=(2, 3), keepdims=True)
+    return pt.sum(x, axis=(3, 2)) / np.float32(30)
+
+
+SPELLINGS = ["flattened", "flattened to columns", "over both", "kept", "of a sum"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("branch", ["dense", "convolutions"])
+def test_squeeze_and_excitation_is_one_node(spelling, branch, engine, new):
+    x = convolution(new, new(2, 3, 6, 7), 16, 2)
+    means = squeezed(new, x, spelling)
+    if branch == "dense":
+        rows = means if means.type.ndim == 2 else means.flatten(2)
+        hidden = half_rectify(pt.dot(rows, new(16, 3)) + new(3))
+        gates = pt.sigmoid(pt.dot(hidden, new(3, 16)) + new(16)).dimshuffle(0, 1, "x", "x")
+    else:
+        columns = means if means.type.ndim == 4 else means.reshape((2, 16, 1, 1))
+        hidden = convolution(new, columns, 3)
+        line = conv2d(hidden, new(16, 3, 1, 1)) + channel(new(16))
+        gates = pt.clip(line / 6 + 0.5, 0, 1)
+    y = conv2d(x * gates, new(5, 16, 1, 1))
+    (node,) = [each for each in fused(new.inputs, y).apply_nodes if isinstance(each.op, Stages)]
+    assert ProductStage in {type(stage) for stage in node.op.graph.stages}
+    assert_same_fused(new.inputs, y, new.values, engine)
+    gradients = grad(pt.sin(y).sum(), new.inputs)
+    plain = compute(new.inputs, gradients, new.values)
+    for one, other in zip(
+        compute(new.inputs, gradients, new.values, fuse=True, engine=engine), plain, strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=0, atol=3e-5 * max(1, np.abs(other).max()))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_attention_and_shifts_are_one_node(engine, new):
+    """One number a pixel, times and plus, and one a channel, added; three factors at once."""
+    x = convolution(new, new(2, 3, 6, 7), 16, 2)
+    pixels = pt.sigmoid(conv2d(x, new(1, 16, 1, 1)) + channel(new(1)))
+    means = x.flatten(3).mean(axis=2)
+    gates = pt.tanh(pt.dot(means, new(16, 16))).dimshuffle(0, 1, "x", "x")
+    y = conv2d(x * pixels * gates + gates + pixels, new(5, 16, 1, 1))
+    (node,) = [each for each in fused(new.inputs, y).apply_nodes if isinstance(each.op, Stages)]
+    kinds = [type(stage) for stage in node.op.graph.stages]
+    assert kinds.count(ProductStage) == 2
+    assert SumStage in kinds
+    assert_same_fused(new.inputs, y, new.values, engine)
 
 
 def test_gradients_of_some_results_only(new):

@@ -123,7 +123,36 @@ FUNCTIONS = {
         ElementwiseStage("hard_sigmoid", 0.25, 0.5),
     ),
     "hard_swish": (nonlinearities.hard_swish, ElementwiseStage("hard_swish", 1 / 6, 0.5)),
+    "hard_swish, as exports write it": (
+        lambda y: y * pt.clip(y + 3, 0, 6) / np.float32(6),
+        ElementwiseStage("hard_swish", 1 / 6, 0.5),
+    ),
+    "hard_swish, divided first": (
+        lambda y: (pt.maximum(pt.minimum(3 + y, 6), 0) / np.float32(6)) * y,
+        ElementwiseStage("hard_swish", 1 / 6, 0.5),
+    ),
+    "hard sigmoid, as exports write it": (
+        lambda y: pt.clip(y + 3, 0, 6) * np.float32(1 / 6),
+        ElementwiseStage("hard_sigmoid", 1 / 6, 0.5),
+    ),
+    "hard sigmoid, a quotient": (
+        lambda y: pt.clip(y / np.float32(5) - np.float32(-0.5), 0, 1),
+        ElementwiseStage("hard_sigmoid", 0.2, 0.5),
+    ),
+    "clip of Theano's": (lambda y: pt.clip(y, -0.5, 0.75), ElementwiseStage("clip", -0.5, 0.75)),
+    "gelu, a quotient": (
+        lambda y: y * 0.5 * (1 + pt.erf(y / np.float32(math.sqrt(2)))),
+        ElementwiseStage("gelu"),
+    ),
     "mish": (nonlinearities.mish, ElementwiseStage("mish")),
+    "mish, spelled out": (
+        lambda y: y * pt.tanh(pt.log1p(pt.exp(y))),
+        ElementwiseStage("mish"),
+    ),
+    "mish, by a logarithm": (
+        lambda y: pt.tanh(pt.log(1 + pt.exp(y))) * y,
+        ElementwiseStage("mish"),
+    ),
     "swish": (nonlinearities.swish, ElementwiseStage("swish")),
     "swish, reversed": (lambda y: pt.sigmoid(y) * y, ElementwiseStage("swish")),
 }
@@ -156,6 +185,9 @@ def test_function(kind, name, engine, new):
         lambda y: pt.switch(y > 1, y, np.float32(0.25) * y),
         lambda y: np.float32(0.5) * y + np.float32(0.25) * abs(y),
         lambda y: pt.switch(y > 0, y, pt.expm1(y)),
+        lambda y: y * pt.clip(y + 3, 0, 6) / np.float32(5),
+        lambda y: y * pt.clip(y + 3, 1, 6) / np.float32(6),
+        lambda y: pt.clip(pt.exp(y), 0, 1),
     ],
 )
 def test_what_resembles_a_function_is_none(formula, new):

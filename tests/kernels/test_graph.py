@@ -198,7 +198,13 @@ GRAPHS = {
     ),
     "attention to pixels": (
         graph_of(
-            1, (5,), (CONV, 0), (LINEAR, 1), (HARD_SIGMOID, 2), (ProductStage("tanh"), 1, 3), (POOL, 4)
+            1,
+            (5,),
+            (CONV, 0),
+            (LINEAR, 1),
+            (HARD_SIGMOID, 2),
+            (ProductStage("tanh"), 1, 3),
+            (POOL, 4),
         ),
         [(2, 3, 6, 4)],
         [(16, 3, 3, 3), (16,), (1, 16, 3, 3)],
@@ -228,7 +234,9 @@ GRAPHS = {
         [(16, 2, 3, 3), (16,), (16, 16), (1, 16, 3, 3)],
     ),
     "a product of rows": (
-        graph_of(1, (3,), (DenseStage(), 0), (DenseStage(True, "sigmoid"), 0), (ProductStage(), 1, 2)),
+        graph_of(
+            1, (3,), (DenseStage(), 0), (DenseStage(True, "sigmoid"), 0), (ProductStage(), 1, 2)
+        ),
         [(4, 7)],
         [(7, 5), (5,), (7, 5), (5,)],
     ),

@@ -502,6 +502,9 @@ def test_squeeze_and_excitation(foreign, assert_reads):
     foreign("Mul", conv, first=gates)
     extractor = assert_reads(foreign.model())
     assert type(last_of(extractor)) is BroadcastMergeLayer
+    # One program: no step is left for anything else.
+    kinds = {row.kernel for row in extractor.explain().rows}
+    assert kinds <= {"oneDNN", "portable"}, kinds
 
 
 @pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum"])

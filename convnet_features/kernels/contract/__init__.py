@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from .checks import check_gradient, check_product
 from .graph import Node, SizedNode, StageGraph
+from .joins import check_joined, columns, columns_shape
 from .kernels import (
     Arrays,
     Call,
@@ -31,7 +32,6 @@ from .kernels import (
     Kernels,
     Pool2DKernel,
 )
-from .joins import check_joined, columns, columns_shape
 from .specs import (
     Conv2DSpec,
     Pair,

@@ -1,4 +1,4 @@
-"""Shapes of values that are joined number by number, some of them one for all channels or pixels."""
+"""Shapes of values that are joined number by number, some one for all pixels or channels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .specs import StaticShape
 __all__ = ["check_joined", "columns", "columns_shape", "joined_shape"]
 
 
-def columns_shape(shape: StaticShape, ndim: int) -> StaticShape:
+def columns_shape(shape: Sequence[Any], ndim: int) -> tuple[Any, ...]:
     """A shape with `ndim` axes: rows of (n_samples, n_channels) are one pixel beside images."""
     return (*shape, *[1] * (ndim - len(shape)))
 

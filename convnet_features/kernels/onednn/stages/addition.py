@@ -25,9 +25,9 @@ def forward(emit: ForwardEmitter, node: SizedNode, stage: SumStage) -> None:
     tail = emit.take_tail(node)
     y = emit.tail_result(node, tail, desc, stage.activation)
     for number, other in enumerate(others, start=1):
-        end = (stage.activation, tail.then) if number == len(others) else ()
+        end = (stage.activation, tail.then) if number == len(others) else ("linear", ())
         emit.program.run(
-            primitives.addition(desc, *end, other=other.desc),
+            primitives.addition(desc, *end, other.desc),
             {Arg.SRC: first, Arg.SRC_1: other, Arg.DST: y},
         )
         first = y

@@ -29,9 +29,7 @@ def forward(emit: ForwardEmitter, node: SizedNode, stage: ProductStage) -> None:
     )
     descs = tuple([value.desc for value in given])
     others = tuple([emit.place(value) for value in given[1:]])
-    emit.record_with_tail(
-        node, tail, stage.activation, given[0], y, x_descs=descs, others=others
-    )
+    emit.record_with_tail(node, tail, stage.activation, given[0], y, x_descs=descs, others=others)
 
 
 def backward(emit: BackwardEmitter, record: Record, stage: ProductStage, gradient: Value) -> None:
