@@ -35,7 +35,7 @@ from convnet_features.theano_facade import theano_scope
 
 from ..fresh_import import after_importing
 from ..helpers import assert_close
-from ..kernels.test_graph import GRAPHS, arguments, expected
+from ..kernels import test_graph as graphs
 from ..onnx.networks import NETWORKS
 
 jax = pytest.importorskip("jax")
@@ -179,9 +179,9 @@ def test_a_stack_with_a_mask():
 def test_joins_of_several_sizes(case, rng):
     from convnet_features.compilation.jax.images import run_graph
 
-    xs, params = arguments(case, rng, "float32")
-    (y,), _ = run_graph(GRAPHS[case][0], xs, params)
-    (right,) = expected(case, xs, params)
+    xs, params = graphs.arguments(case, rng, "float32")
+    (y,), _ = run_graph(graphs.GRAPHS[case][0], xs, params)
+    (right,) = graphs.expected(case, xs, params)
     assert_close(np.asarray(y), right, "float32")
 
 

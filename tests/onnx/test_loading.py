@@ -492,6 +492,66 @@ def test_gelu_spelt_out(foreign, assert_reads):
     assert_reads(foreign.model())
 
 
+def hard_swish_divided_last(foreign, x):
+    foreign("Add", foreign.constant(np.float32(3)))
+    foreign("Clip", foreign.constant(np.float32(0)), foreign.constant(np.float32(6)))
+    foreign("Mul", x)
+    foreign("Div", foreign.constant(np.float32(6)))
+
+
+def hard_swish_divided_first(foreign, x):
+    foreign("Add", foreign.constant(np.float32(3)))
+    foreign("Clip", foreign.constant(np.float32(0)), foreign.constant(np.float32(6)))
+    foreign("Mul", foreign.constant(np.float32(1 / 6)))
+    foreign("Mul", foreign.last, first=x)
+
+
+def mish_of_logarithms(foreign, x):
+    foreign("Exp")
+    foreign("Add", foreign.constant(np.float32(1)))
+    foreign("Log")
+    foreign("Tanh")
+    foreign("Mul", x)
+
+
+@pytest.mark.parametrize(
+    ("spell", "function"),
+    [
+        (hard_swish_divided_last, own.hard_swish),
+        (hard_swish_divided_first, own.hard_swish),
+        (mish_of_logarithms, own.mish),
+    ],
+)
+@pytest.mark.parametrize("also", [None, "the gate", "the value"])
+def test_functions_spelt_out(spell, function, also, foreign, assert_reads):
+    """Each is one stage, behind its convolution; what others read stays as it is."""
+    conv = foreign("Conv", foreign.weights(4, 2, 3, 3))
+    spell(foreign, conv)
+    if also is not None:
+        result = foreign.last
+        other = conv if also == "the value" else foreign.nodes[2].output[0]
+        foreign("Add", other, first=result)
+    extractor = assert_reads(foreign.model())
+    if also is None:
+        kinds = [step.kernel for step in extractor.explain()]
+        assert not any("NumPy" in kind for kind in kinds), kinds
+    if also is None and function is own.hard_swish:
+        assert list(extractor.layers_.values())[1].nonlinearity is function
+
+
+@pytest.mark.parametrize("before", ["a convolution", "a pooling"])
+def test_a_hard_sigmoid_spelt_out(before, foreign, assert_reads):
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    if before == "a pooling":
+        foreign("MaxPool", kernel_shape=[2, 2])
+    foreign("Add", foreign.constant(np.float32(3)))
+    foreign("Clip", foreign.constant(np.float32(0)), foreign.constant(np.float32(6)))
+    foreign("Div", foreign.constant(np.float32(6)))
+    extractor = assert_reads(foreign.model())
+    functions = [getattr(layer, "nonlinearity", None) for layer in extractor.layers_.values()]
+    assert any(type(function) is own.HardSigmoid for function in functions)
+
+
 def test_squeeze_and_excitation(foreign, assert_reads):
     conv = foreign("Conv", foreign.weights(4, 2, 3, 3))
     foreign("GlobalAveragePool")
@@ -503,7 +563,7 @@ def test_squeeze_and_excitation(foreign, assert_reads):
     extractor = assert_reads(foreign.model())
     assert type(last_of(extractor)) is BroadcastMergeLayer
     # One program: no step is left for anything else.
-    kinds = {row.kernel for row in extractor.explain().rows}
+    kinds = {step.kernel for step in extractor.explain()}
     assert kinds <= {"oneDNN", "portable"}, kinds
 
 

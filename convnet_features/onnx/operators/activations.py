@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import ParametricRectifierLayer
-from ...nonlinearities import Clip, Power, SoftmaxAlong
+from ...layers import BiasLayer, ParametricRectifierLayer
+from ...nonlinearities import Clip, HardSigmoid, Power, SoftmaxAlong, softplus
 from ..nonlinearities import THEANO_FUNCTIONS, nonlinearity_of, readable_nonlinearities
 from ..plan import PlannedLayer
 from ..reading import Node
@@ -48,9 +48,29 @@ def _softmax(reader: Any, node: Node) -> PlannedLayer:
 def _function(reader: Any, node: Node) -> PlannedLayer:
     from theano import tensor
 
-    return applied(
-        reader, node, reader.layer(node, 0), getattr(tensor, THEANO_FUNCTIONS[node.operator])
-    )
+    x = reader.layer(node, 0)
+    if node.operator == "Log" and (inner := _one_more_than_exp(reader, node, x)) is not None:
+        return applied(reader, node, inner, softplus)
+    return applied(reader, node, x, getattr(tensor, THEANO_FUNCTIONS[node.operator]))
+
+
+def _one_more_than_exp(reader: Any, node: Node, x: PlannedLayer) -> PlannedLayer | None:
+    """The value of which x is 1 + exp, for `node` alone."""
+    from theano import tensor
+
+    if _single_shift(reader, node, x) != 1:
+        return None
+    (exp,) = x.incoming
+    is_exp = exp.params.get("nonlinearity") is tensor.exp and "num_filters" not in exp.params
+    return exp.incoming[0] if is_exp and len(exp.incoming) == 1 and not exp.weights else None
+
+
+def _single_shift(reader: Any, node: Node, x: PlannedLayer) -> float | None:
+    """The number that x adds to what it stands on, if it does only that, and for `node` alone."""
+    if x.layer_class is not BiasLayer or not reader.is_used_once(x, node):
+        return None
+    shift = x.weights["b"]
+    return float(shift.item()) if shift is not None and shift.size == 1 else None
 
 
 @reads("Pow")
@@ -85,6 +105,7 @@ def applied(
 
 @reads("Clip")
 def _clip(reader: Any, node: Node) -> PlannedLayer:
+    from lasagne.layers import ElemwiseSumLayer, NonlinearityLayer
     from lasagne.nonlinearities import rectify
 
     x = reader.layer(node, 0)
@@ -96,6 +117,13 @@ def _clip(reader: Any, node: Node) -> PlannedLayer:
         raise unsupported(node, f"the bounds {low} and {high}")
     if low == -math.inf and high == math.inf:
         return x
+    shift = _single_shift(reader, node, x)
+    if shift is not None and low == 0 < high < math.inf:
+        # A hard sigmoid, times a number that a quotient behind takes away again.
+        (inner,) = x.incoming
+        name, gate = f"{node.outputs[0]}_gate", HardSigmoid(1 / high, shift / high)
+        y = reader.plan.add(name, NonlinearityLayer, inner, nonlinearity=gate)
+        return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [y], coeffs=[high])
     return applied(reader, node, x, rectify if (low, high) == (0, math.inf) else Clip(low, high))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ...layers import (
     TakeLayer,
     TransposedConv2DLayer,
 )
+from ...nonlinearities import Clip, HardSigmoid
 from ..nonlinearities import gated
 from ..plan import PlannedLayer, finite_weights
 from ..reading import Node
@@ -250,8 +252,7 @@ def _untied(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> P
 def _multiplication(reader: Any, node: Node) -> PlannedLayer:
     found = reader.layer_and_constant(node)
     if found is None:
-        gated = _gated(reader, node) if node.operator == "Mul" else None
-        return _merged(reader, node) if gated is None else gated
+        return _product_of_values(reader, node) if node.operator == "Mul" else _merged(reader, node)
     from theano import tensor
 
     x, constant, constant_first = found
@@ -288,7 +289,51 @@ def _times(reader: Any, node: Node, x: PlannedLayer, constant: np.ndarray) -> Pl
     if constant.size != 1:
         return scaled_and_moved(reader, node, x, spread)
     # A single number is no parameter.
-    return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[float(constant.item())])
+    return _multiple(reader, node, x, float(constant.item()))
+
+
+def _multiple(reader: Any, node: Node, x: PlannedLayer, factor: float) -> PlannedLayer:
+    """factor · x; of two such factors behind each other one layer, or none."""
+    if reader.is_used_once(x, node):
+        function = x.params.get("nonlinearity")
+        if type(function) is Clip and function.low == 0 and _is_one(factor * function.high):
+            x.params["nonlinearity"] = HardSigmoid(factor, 0.0)
+            return reader.plan.rename(x, node.outputs[0])
+        inner = _factor(x)
+        if inner is not None:
+            factor *= inner
+            reader.plan.drop(x)
+            (x,) = x.incoming
+            if _is_one(factor):
+                return x
+    return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[factor])
+
+
+def _is_one(number: float) -> bool:
+    """Whether a product of float32 numbers is 1."""
+    return math.isclose(number, 1, rel_tol=1e-6)
+
+
+def _factor(x: PlannedLayer) -> float | None:
+    """The number that x is a multiple by, if it is only that."""
+    if x.layer_class is not ElemwiseSumLayer or len(x.incoming) != 1:
+        return None
+    (factor,) = x.params.get("coeffs", [1.0])
+    return float(factor)
+
+
+def _product_of_values(reader: Any, node: Node) -> PlannedLayer:
+    """The product of two values; numbers that they are multiples by go behind it."""
+    whole = 1.0
+    for name, x in zip(node.inputs, reader.layers(node), strict=True):
+        factor = _factor(x)
+        if factor is not None and reader.is_used_once(x, node):
+            whole *= factor
+            reader.plan.drop(x)
+            reader.values[name] = x.incoming[0]
+    gated = _gated(reader, node)
+    product = _merged(reader, node) if gated is None else gated
+    return product if whole == 1 else _multiple(reader, node, product, whole)
 
 
 def _gated(reader: Any, node: Node) -> PlannedLayer | None:
