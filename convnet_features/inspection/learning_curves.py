@@ -18,6 +18,11 @@ _CURVES = {
 }
 
 
+#: Of training, and of validation: told apart by line and by colours of Okabe and Ito (2008),
+#: which the colour-blind tell apart.
+_STYLES = ({"color": "#0072B2", "linestyle": "--"}, {"color": "#D55E00", "linestyle": "-"})
+
+
 class LearningCurvesDisplay(Display):
     """Loss and score, epoch by epoch.
 
@@ -25,6 +30,8 @@ class LearningCurvesDisplay(Display):
     ----------
     history : sequence of dict
         One record an epoch, as in an estimator's ``history_``.
+    score_name : str, default="score"
+        What the score of the history is: "accuracy" or "R²", say.
 
     Attributes
     ----------
@@ -45,8 +52,9 @@ class LearningCurvesDisplay(Display):
     array([0.8, 0.3])
     """
 
-    def __init__(self, history: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, history: Sequence[Mapping[str, Any]], score_name: str = "score") -> None:
         self.history = list(history)
+        self.score_name = score_name
 
     def _summary(self) -> str:
         return f"{len(self.history)} epochs"
@@ -65,7 +73,8 @@ class LearningCurvesDisplay(Display):
         LearningCurvesDisplay
             Not yet drawn.
         """
-        return cls(find_fitted_network(estimator).net.history_)
+        net = find_fitted_network(estimator).net
+        return cls(net.history_, "R²" if net._model.target == "numbers" else "accuracy")
 
     def curve(self, key: str) -> np.ndarray:
         """One value an epoch.
@@ -104,7 +113,7 @@ class LearningCurvesDisplay(Display):
         log : bool, default=False
             Whether the vertical axis is logarithmic.
         mark_best : bool, default=True
-            Whether the best epoch of validation has a dot.
+            Whether the best epoch of validation has a dot, and is named in the legend.
         figsize : (float, float), default=(6.4, 4)
             Of a new figure, in inches.
         **line_params
@@ -129,12 +138,19 @@ class LearningCurvesDisplay(Display):
             )
         self.figure_, self.axes_ = one_axes(ax, figsize)
         epochs = np.arange(1, len(self.history) + 1)
+        line_params = _full_names(line_params)
         for key in present:
             values = self.curve(key)
-            (line,) = self.axes_.plot(epochs, values, **{"label": curves[key], **line_params})
+            style = _STYLES[key.startswith("valid_")]
+            (line,) = self.axes_.plot(
+                epochs, values, **{"label": curves[key], **style, **line_params}
+            )
             if mark_best and key.startswith("valid_"):
                 best = np.nanargmin(values) if metric == "loss" else np.nanargmax(values)
-                self.axes_.plot(epochs[best], values[best], "o", color=line.get_color())
+                label = f"best: {values[best]:.4g} in epoch {epochs[best]}"
+                self.axes_.plot(
+                    epochs[best], values[best], "o", color=line.get_color(), label=label
+                )
         self._label(metric, log)
         return self
 
@@ -143,7 +159,16 @@ class LearningCurvesDisplay(Display):
 
         self.axes_.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.axes_.set_xlabel("epoch")
-        self.axes_.set_ylabel(metric.replace("_", " "))
+        name = self.score_name if metric == "score" else metric.replace("_", " ")
+        self.axes_.set_ylabel(name)
         if log:
             self.axes_.set_yscale("log")
         self.axes_.legend()
+
+
+def _full_names(line_params: dict[str, Any]) -> dict[str, Any]:
+    """Matplotlib's short names of a line's properties as the long ones: ``c`` as ``color``."""
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
+    return dict(normalize_kwargs(line_params, Line2D))

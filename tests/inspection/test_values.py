@@ -56,6 +56,36 @@ def test_filters_as_a_mosaic(shape, options, expected, rng):
     assert np.nanmax(sheet) == 1
 
 
+def test_filters_of_one_scale_are_the_weights_themselves(rng):
+    filters = rng.normal(size=(4, 1, 3, 3))
+    display = FiltersDisplay(filters).plot(same_scale=True)
+    sheet = display.axes_.images[0].get_array()
+    np.testing.assert_array_equal(sheet[:3, :3], filters[0, 0])
+    assert display.axes_.images[0].colorbar.ax.get_ylabel() == "weight"
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "title", "ticks"),
+    [
+        ((40, 32, 3, 3), {}, "the first 256 of 1,280 tiles", list(range(8))),
+        ((300, 1, 3, 3), {}, "the first 256 of 300 tiles", [16 * n for n in range(16)]),
+        ((300, 3, 3, 3), {"max_tiles": 4}, "the first 4 of 300 tiles", [0, 2]),
+        ((2, 300, 3, 3), {}, "the first 256 of 600 tiles", [0]),
+        ((6, 2, 3, 3), {}, "", [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_many_filters_are_cut_and_numbered(shape, options, title, ticks, rng):
+    axes = FiltersDisplay(rng.normal(size=shape), "conv").plot(**options).axes_
+    assert axes.get_title() == "conv" + (title and f"\n{title}")
+    assert [int(each.get_text()) for each in axes.get_yticklabels()] == ticks
+    assert axes.get_ylabel() == "filter"
+
+
+def test_no_tiles_are_refused(rng):
+    with pytest.raises(ValueError, match=r"^max_tiles must be at least 1; got 0\.$"):
+        FiltersDisplay(rng.normal(size=(4, 1, 3, 3))).plot(max_tiles=0)
+
+
 def test_a_constant_filter_is_drawn():
     assert FiltersDisplay(np.ones((2, 1, 3, 3))).plot().axes_.images
 
@@ -100,8 +130,30 @@ def test_curves_of_loss_score_and_anything_else(extractor):
     )
     drawn = display.plot().axes_.lines[0].get_ydata()
     np.testing.assert_array_equal(drawn, extractor.history_.column("train_loss"))
-    assert display.plot("score").axes_.get_ylabel() == "score"
+    assert display.plot("score").axes_.get_ylabel() == "accuracy"
     assert display.plot("learning_rate", log=True).axes_.get_yscale() == "log"
+
+
+def test_the_score_has_its_name(digits):
+    X, y = digits
+    regressor = ConvNetRegressor(max_epochs=1).fit(X[:40], y[:40] / 2)
+    display = LearningCurvesDisplay.from_estimator(regressor)
+    assert display.plot("score").axes_.get_ylabel() == "R²"
+    assert LearningCurvesDisplay([{"valid_score": 1.0}]).plot("score").axes_.get_ylabel() == "score"
+
+
+def test_the_best_epoch_is_named_in_the_legend():
+    history = [{"valid_loss": 0.5}, {"valid_loss": 0.25}, {"valid_loss": 0.3}]
+    legend = LearningCurvesDisplay(history).plot().axes_.get_legend()
+    texts = [each.get_text() for each in legend.get_texts()]
+    assert texts == ["validation", "best: 0.25 in epoch 2"]
+
+
+@pytest.mark.parametrize("options", [{"c": "red", "ls": ":"}, {"color": "red", "linestyle": ":"}])
+def test_lines_look_as_asked_for(options):
+    history = [{"train_loss": 2.0, "valid_loss": 0.5}, {"train_loss": 1.0, "valid_loss": 0.25}]
+    for line in LearningCurvesDisplay(history).plot(mark_best=False, **options).axes_.lines:
+        assert (line.get_color(), line.get_linestyle()) == ("red", ":")
 
 
 def test_the_best_epoch_has_a_dot():
