@@ -194,6 +194,7 @@ def build_network(
         else:
             network = _from_specs(layers, input_shape, n_outputs, target)
     _check_input(network, input_shape)
+    _check_input_vars(network)
     _take_integers(network)
     if n_outputs is not None:
         _check_output(network, n_outputs, target)
@@ -207,10 +208,17 @@ def is_built(layers: Any) -> bool:
     return all(hasattr(each, "output_shape") and not isinstance(each, type) for each in some)
 
 
-def _input_layer(shape: tuple[int, ...], name: str = "input", dtype: str = "float32") -> Any:
+def _input_layer(shape: tuple[int, ...], name: str = "input", variable: Any = None) -> Any:
     from lasagne.layers import InputLayer
 
-    return InputLayer((None, *shape), input_var=_input_variable(name, shape, dtype), name=name)
+    if variable is None:
+        variable = _input_variable(name, shape, "float32")
+    elif getattr(variable, "ndim", None) != 1 + len(shape):
+        raise NetworkError(
+            f"layer {name!r} (InputLayer): its input_var is {variable!r}, and its input has "
+            f"{1 + len(shape)} axes, the samples' included; give a symbolic tensor of as many."
+        )
+    return InputLayer((None, *shape), input_var=variable, name=name)
 
 
 def _input_variable(name: str, shape: tuple[int, ...], dtype: str) -> Any:
@@ -218,6 +226,31 @@ def _input_variable(name: str, shape: tuple[int, ...], dtype: str) -> Any:
 
     # Lasagne would make a variable that knows ranks only; known sizes let borders be fused.
     return tensor(f"{name}.input", dtype=dtype, shape=(None, *shape))
+
+
+def _check_input_vars(network: Network) -> None:
+    """Raise where X cannot be given for the variable of an input layer."""
+    from pytensor.compile.sharedvalue import SharedVariable
+    from pytensor.graph.basic import AtomicVariable
+
+    for name, layer in network.inputs.items():
+        variable = layer.input_var
+        if variable.owner is not None or isinstance(variable, SharedVariable | AtomicVariable):
+            remedy = (
+                "give the variable that it is computed from, and compute the rest in a layer "
+                "(ExpressionLayer)"
+                if variable.owner is not None
+                else "give a variable without a value, such as theano.tensor.matrix()"
+            )
+            raise NetworkError(
+                f"layer {name!r} (InputLayer): its input_var is {variable!r}, which X cannot take "
+                f"the place of; {remedy}."
+            )
+        if variable.dtype == "float64":
+            raise NetworkError(
+                f"layer {name!r} (InputLayer): its input_var is of float64, and networks compute "
+                "in float32; give a variable of theano.config.floatX, as theano.tensor.matrix() is."
+            )
 
 
 def _take_integers(network: Network) -> None:
@@ -323,7 +356,7 @@ def _from_specs(
                     "is one array; give several inputs as a dictionary."
                 )
             _check_declared(spec.name, spec.params.get("shape"), shape)
-            built[spec.name] = _input_layer(shape, spec.name, _declared_dtype(spec))
+            built[spec.name] = _input_layer(shape, spec.name, spec.params.get("input_var"))
             continue
         params = dict(spec.params)
         if spec is specs[-1]:
@@ -333,12 +366,6 @@ def _from_specs(
         if wrapper is not None:
             built.update(_wrapped(spec.name, layer, wrapper))
     return Network(next(reversed(built.values())), built, input_shape)
-
-
-def _declared_dtype(spec: LayerSpec) -> str:
-    """Of an input layer: the integers of its `input_var`, or float32, which networks compute in."""
-    dtype: str = getattr(spec.params.get("input_var"), "dtype", "float32")
-    return "float32" if dtype.startswith("float") else dtype
 
 
 def _wrapped(name: str, layer: Any, wrapper: Callable[[Any], Any]) -> dict[str, Any]:

@@ -95,7 +95,9 @@ class DeclaredNetwork(BaseEstimator):
         # a `get_params` that scikit-learn would take for its own.
         return type(self)(**copy.deepcopy(self.get_params()))
 
-    def _params_for(self, prefix: str) -> dict[str, Any]:
+    def _get_params_for(self, name: str) -> dict[str, Any]:
+        """The arguments of a layer, of 'update' or of 'objective', by nolearn's own name."""
+        prefix = f"{name}_"
         named = {**self.get_params(), **self._assigned(), **(self.more_params or {})}
         return {key[len(prefix) :]: named[key] for key in named if key.startswith(prefix)}
 
@@ -120,6 +122,7 @@ class DeclaredNetwork(BaseEstimator):
         """
         if "_learner" in vars(self):
             return
+        self._refuse_other_functions()
         self.initialize_layers()
         self._learner = Learner(
             self._model,
@@ -153,6 +156,37 @@ class DeclaredNetwork(BaseEstimator):
             self.train_history_ = History()
         outputs = self._model.network.outputs
         return outputs[0] if len(outputs) == 1 else list(outputs)
+
+    # nolearn's names, which scripts ask for.
+
+    @property
+    def _output_layers(self) -> list[Any]:
+        return list(self._network().outputs)
+
+    @property
+    def _output_layer(self) -> Any:
+        return self._network().output
+
+    @property
+    def _initialized(self) -> bool:
+        return "_learner" in vars(self)
+
+    def _create_iter_funcs(
+        self, layers: Any, objective: Any, update: Any, output_type: Any
+    ) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+        """(train_iter_, eval_iter_, predict_iter_), which the net makes by itself."""
+        net: Any = self
+        return net.train_iter_, net.eval_iter_, net.predict_iter_
+
+    def _refuse_other_functions(self) -> None:
+        """Raise for a subclass with functions of its own, which nothing here would call."""
+        if type(self)._create_iter_funcs is not DeclaredNetwork._create_iter_funcs:
+            raise NetworkError(
+                f"{type(self).__name__}._create_iter_funcs: a net makes these functions itself "
+                "here, and would not call others. What they minimise can be an objective=, how "
+                "they update an update= (functions), what else they return scores_train= and "
+                "scores_valid=; else write the loop yourself, over net.layers_."
+            )
 
     def _is_built(self) -> bool:
         return "_model" in vars(self)
@@ -193,7 +227,7 @@ class DeclaredNetwork(BaseEstimator):
         return shapes if len(shapes) > 1 else next(iter(shapes.values()))
 
     def _loss(self) -> Loss:
-        arguments = self._params_for("objective_")
+        arguments = self._get_params_for("objective")
         default = squared_error if self.regression else categorical_crossentropy
         arguments["loss_function"] = arguments.get("loss_function") or default
         return Loss(self.objective, arguments, self.y_tensor_type or self._default_target_type())
@@ -208,7 +242,7 @@ class DeclaredNetwork(BaseEstimator):
 
     def _update_arguments(self) -> dict[str, Any]:
         """The update rule's arguments as they are now, shared scalars by their values."""
-        given = {name: _present(value) for name, value in self._params_for("update_").items()}
+        given = {name: _present(value) for name, value in self._get_params_for("update").items()}
         return update_arguments(self._rule(), given)
 
     @property

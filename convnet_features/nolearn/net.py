@@ -191,9 +191,9 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         self.train_split = self._split_of(train_split)
         self.eval_size = eval_size
         one_score = kwargs.pop("custom_score", None)  # its name before nolearn 0.6
-        self.custom_scores = [*(custom_scores or ()), *([one_score] if one_score else ())]
-        self.scores_train = list(scores_train or ())
-        self.scores_valid = list(scores_valid or ())
+        self.custom_scores = [*_pairs(custom_scores), *_pairs(one_score)]
+        self.scores_train = _pairs(scores_train)
+        self.scores_valid = _pairs(scores_valid)
         self.X_tensor_type = X_tensor_type
         self.y_tensor_type = y_tensor_type
         self.use_label_encoder = use_label_encoder
@@ -428,6 +428,13 @@ class NeuralNet(TrainingLoop, LoadableParameters):
         ValueError
             If it has not; the text says what to give.
         """
+        if isinstance(y, Mapping):
+            raise ValueError(
+                f"{type(self).__name__}: y is a dictionary ({', '.join(map(str, y))}), and an "
+                "objective has one target. Give one array, such as np.column_stack(list("
+                "y.values())), a y_tensor_type (theano.tensor.matrix), and an objective that takes "
+                "each output's columns of the target."
+            )
         y = y.toarray() if issparse(y) else np.asarray(y)
         if not self.check_input or self.regression or self.y_tensor_type is not None:
             return y
@@ -474,6 +481,16 @@ class NeuralNet(TrainingLoop, LoadableParameters):
     def _all_classes(self) -> np.ndarray:
         return np.arange(self._network().output.output_shape[1])
 
+    @staticmethod
+    def apply_batch_func(func: Callable[..., Any], Xb: Any, yb: Any = None) -> Any:
+        """A function of a batch, `train_iter_` for instance, of Xb, and of yb if there is one.
+
+        Of a dictionary Xb, the inputs are given by name, and yb as ``y``.
+        """
+        if isinstance(Xb, Mapping):
+            return func(**(dict(Xb) if yb is None else {**Xb, "y": yb}))
+        return func(Xb) if yb is None else func(Xb, yb)
+
     @property
     def train_iter_(self) -> Callable[..., list[float]]:
         """(Xb, yb) to ``[loss, *scores_train]``, and an update of the parameters."""
@@ -510,6 +527,13 @@ class NeuralNet(TrainingLoop, LoadableParameters):
             tags.classifier_tags = ClassifierTags()
         tags.target_tags.required = True
         return tags
+
+
+def _pairs(scores: Any) -> list[Any]:
+    """Scores as a list of pairs: of none, one pair or several."""
+    if not scores:
+        return []
+    return [scores] if isinstance(scores, tuple) and isinstance(scores[0], str) else list(scores)
 
 
 #: Parameters that older pickles lack.

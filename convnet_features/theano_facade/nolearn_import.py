@@ -9,7 +9,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-__all__ = ["MODULES", "NolearnFinder"]
+__all__ = ["MISSING", "MODULES", "NolearnFinder"]
 
 #: nolearn's modules, and the module that is imported in the place of each.
 MODULES = {
@@ -21,6 +21,25 @@ MODULES = {
     "nolearn.lasagne.util": "convnet_features.nolearn.util",
     "nolearn.lasagne.visualize": "convnet_features.nolearn.visualize",
     "nolearn.metrics": "convnet_features.nolearn.metrics",
+}
+
+
+_PRETRAINED = "features of networks that others trained are convnet_features.pretrained_extractor's"
+
+#: nolearn's modules that cannot be imported, and what there is in their place.
+MISSING = {
+    "nolearn.caffe": _PRETRAINED,
+    "nolearn.cache": "joblib.Memory keeps what functions return",
+    "nolearn.console": "it was for command lines of nolearn 0.5's own",
+    "nolearn.dataset": "convnet_features.datasets and sklearn.datasets load data",
+    "nolearn.dbn": (
+        "a DBN was a network of gnumpy's, pre-trained layer by layer as Boltzmann machines. "
+        "ConvNetClassifier(layers=[DenseLayer, ...]) trains the same network without pre-training; "
+        "sklearn.neural_network.BernoulliRBM in a Pipeline pre-trains a layer"
+    ),
+    "nolearn.decaf": _PRETRAINED,
+    "nolearn.inischema": "configparser reads such files",
+    "nolearn.overfeat": _PRETRAINED,
 }
 
 
@@ -46,10 +65,9 @@ class NolearnFinder(MetaPathFinder):
         if fullname.partition(".")[0] != "nolearn" or _is_installed(fullname):
             return None
         if fullname not in MODULES:
+            why = MISSING.get(fullname, f"it has {', '.join(MODULES)}")
             raise ModuleNotFoundError(
-                f"{fullname} is not part of convnet_features' nolearn, which has "
-                f"{', '.join(MODULES)}.",
-                name=fullname,
+                f"{fullname} is not part of convnet_features' nolearn: {why}.", name=fullname
             )
         return ModuleSpec(fullname, NolearnLoader(), origin="convnet_features", is_package=True)
 

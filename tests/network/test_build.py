@@ -46,6 +46,53 @@ class TestFromSpecs:
         assert network.input.input_var.type.shape == (None, 1, 8, 8)
         assert len(network.params) == 4
 
+    def test_a_variable_of_the_users_is_the_inputs(self):
+        import theano
+        import theano.tensor as T
+
+        mine = T.tensor4("mine")
+        network = build([("in", InputLayer, {"input_var": mine}), ("output", DenseLayer)])
+        assert network.input.input_var is mine
+        output = lasagne.layers.get_output(network.output, deterministic=True)
+        compute = theano.function([mine], output)
+        assert compute(np.zeros((2, 1, 8, 8), "float32")).shape == (2, 3)
+
+    @pytest.mark.parametrize(
+        ("kind", "text"),
+        [
+            ("matrix", "its input_var is .*Matrix.*, and its input has 4 axes"),
+            ("dtensor4", "its input_var is of float64, and networks compute in float32"),
+            (
+                "computed",
+                "its input_var is .*, which X cannot take the place of; give the variable that it is computed",
+            ),
+            (
+                "shared",
+                "its input_var is .*, which X cannot take the place of; give a variable without a value",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("built", [False, True])
+    def test_a_variable_that_x_cannot_be_given_for(self, kind, text, built):
+        """It was silently left out, or X taken for what is computed from it."""
+        import theano
+        import theano.tensor as T
+
+        variable = {
+            "matrix": T.matrix,
+            "dtensor4": T.dtensor4,
+            "computed": lambda: T.tensor4() / 255,
+            "shared": lambda: theano.shared(np.zeros((2, 1, 8, 8), "float32")),
+        }[kind]()
+        if not built:
+            layers = [("in", InputLayer, {"input_var": variable}), ("output", DenseLayer)]
+            with pytest.raises(NetworkError, match=f"^layer 'in' .InputLayer.: {text}"):
+                build(layers)
+        elif kind != "matrix":  # Lasagne itself refuses that
+            entrance = InputLayer((None, 1, 8, 8), input_var=variable, name="in")
+            with pytest.raises(NetworkError, match=f"^layer 'in' .InputLayer.: {text}"):
+                build_network(DenseLayer(entrance, 3), (1, 8, 8), 3, "classes", 0)
+
     @pytest.mark.parametrize(
         ("target", "nonlinearity"),
         [("classes", softmax), ("numbers", identity), ("labels", sigmoid)],

@@ -81,6 +81,45 @@ class TestDeclaring:
         X = digits[0]
         np.testing.assert_allclose(compute(X), net.predict_proba(X), rtol=1e-4, atol=1e-6)
 
+    def test_the_users_own_input_variable(self, make_net, digits):
+        import theano.tensor as T
+        from lasagne.layers import get_output
+        from theano import function
+
+        mine = T.tensor4("mine")
+        net = make_net(input_input_var=mine).fit(*digits)
+        compute = function([mine], get_output(net.layers_["output"], deterministic=True))
+        X = digits[0][:5]
+        np.testing.assert_allclose(compute(X), net.predict_proba(X), rtol=1e-4, atol=1e-6)
+
+    def test_nolearns_own_names(self, make_net, digits):
+        net = make_net(objective_l2=0.5)
+        assert not net._initialized
+        net.fit(*digits)
+        X, y = digits[0][:5], digits[1][:5]
+        assert net._initialized
+        assert net._output_layer is net.layers_["output"]
+        assert net._output_layers == [net.layers_["output"]]
+        assert net._get_params_for("hidden") == {"num_units": 16}
+        assert net._get_params_for("objective")["l2"] == 0.5
+        train, evaluate, predict = net._create_iter_funcs(None, None, None, None)
+        np.testing.assert_array_equal(net.apply_batch_func(predict, X), net.predict_proba(X))
+        before = net.get_all_params_values()["output"][0]
+        assert len(net.apply_batch_func(train, X, y)) == 1
+        assert len(net.apply_batch_func(evaluate, X, y)) == 2
+        assert not np.array_equal(net.get_all_params_values()["output"][0], before)
+
+    def test_functions_that_would_not_be_called_are_refused(self, make_net, digits):
+        class Own(NeuralNet):
+            def _create_iter_funcs(self, layers, objective, update, output_type):
+                raise AssertionError
+
+        net = Own(**make_net().get_params())
+        with pytest.raises(
+            NetworkError, match=r"^Own._create_iter_funcs: .* would not call others"
+        ):
+            net.fit(*digits)
+
     def test_branches(self, digits):
         from lasagne import layers
 
@@ -357,6 +396,7 @@ class TestTraining:
         net = make_net(custom_score=scores[1], max_epochs=1).fit(*digits)
         assert net.train_history_[0]["one"] == 1
         assert net.custom_scores == scores[1:]
+        assert make_net(custom_scores=scores[1]).custom_scores == scores[1:]
         assert "custom_score" not in net.get_params()
 
     def test_symbolic_scores(self, make_net, digits):

@@ -56,6 +56,14 @@ def pairs():
     return X, (X["a"][:, 0] > X["b"][:, 1]).astype(np.int32)
 
 
+def test_targets_in_a_dictionary_are_refused(pairs):
+    X, y = pairs
+    with pytest.raises(
+        ValueError, match=r"NeuralNet: y is a dictionary \(a, b\), and an objective"
+    ):
+        two_inputs().fit(X, {"a": y, "b": y})
+
+
 class TestInputs:
     def test_it_learns_from_both(self, pairs):
         X, y = pairs

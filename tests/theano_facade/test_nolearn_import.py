@@ -40,8 +40,20 @@ def test_as_scripts_import_it():
 
 @needs_none
 def test_what_is_not_part_of_it():
-    with pytest.raises(ModuleNotFoundError, match=r"^nolearn.dbn is not part of convnet_features'"):
-        importlib.import_module("nolearn.dbn")
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^nolearn.model is not part .*: it has nolearn, "
+    ):
+        importlib.import_module("nolearn.model")
+
+
+@needs_none
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("dbn", "BernoulliRBM in a Pipeline"), ("decaf", "pretrained_extractor"), ("cache", "joblib")],
+)
+def test_what_there_is_instead(name, text):
+    with pytest.raises(ModuleNotFoundError, match=rf"^nolearn.{name} is not part of .*{text}"):
+        importlib.import_module(f"nolearn.{name}")
 
 
 def test_an_installed_nolearn_stays(in_new_process, tmp_path):

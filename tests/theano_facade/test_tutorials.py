@@ -174,6 +174,98 @@ def test_restricted_boltzmann_machine_by_persistent_contrastive_divergence():
     assert set(np.unique(chain.get_value())) == {0.0, 1.0}
 
 
+class RBM:
+    """Sigmoid units on both sides; its weights may be those of a sigmoid layer."""
+
+    def __init__(self, v, W, hbias, stream):
+        self.v, self.W, self.hbias, self.stream = v, W, hbias, stream
+        self.vbias = shared(np.zeros(W.get_value(borrow=True).shape[0]), "vbias")
+        self.params = [self.W, self.hbias, self.vbias]
+
+    def free_energy(self, v):
+        hidden = T.sum(T.nnet.softplus(T.dot(v, self.W) + self.hbias), axis=1)
+        return -T.dot(v, self.vbias) - hidden
+
+    def sampled(self, logits):
+        mean = T.nnet.sigmoid(logits)
+        draw = self.stream.binomial(size=mean.shape, n=1, p=mean, dtype=theano.config.floatX)
+        return logits, mean, draw
+
+    def gibbs(self, h):
+        logits, mean, v = self.sampled(T.dot(h, self.W.T) + self.vbias)
+        return [logits, mean, v, *self.sampled(T.dot(v, self.W) + self.hbias)]
+
+    def get_cost_updates(self, lr, k=1):
+        _, _, start = self.sampled(T.dot(self.v, self.W) + self.hbias)
+        (logits, _, vs, _, _, _), updates = theano.scan(
+            self.gibbs, outputs_info=[None, None, None, None, None, start], n_steps=k
+        )
+        end = vs[-1]
+        cost = T.mean(self.free_energy(self.v)) - T.mean(self.free_energy(end))
+        for param in self.params:
+            gradient = T.grad(cost, param, consider_constant=[end])
+            updates[param] = param - gradient * T.cast(lr, dtype=theano.config.floatX)
+        p = T.nnet.sigmoid(logits[-1])
+        entropy = T.sum(self.v * T.log(p) + (1 - self.v) * T.log(1 - p), axis=1)
+        return -T.mean(entropy), updates
+
+
+class DBN:
+    """Sigmoid layers and softmax on top; each layer is an RBM's too."""
+
+    def __init__(self, numpy_rng, n_ins, hidden_layers_sizes, n_outs):
+        self.theano_rng = RandomStreams(numpy_rng.randint(2**30))
+        self.x, self.y = T.matrix("x"), T.ivector("y")
+        self.params, self.rbm_layers = [], []
+        below, n_below = self.x, n_ins
+        for i, n_hidden in enumerate(hidden_layers_sizes):
+            W = shared(uniform(numpy_rng, n_below, n_hidden, factor=4), f"W{i}")
+            b = shared(np.zeros(n_hidden), f"b{i}")
+            self.rbm_layers.append(RBM(below, W, b, self.theano_rng))
+            self.params.extend([W, b])
+            below, n_below = T.nnet.sigmoid(T.dot(below, W) + b), n_hidden
+        W, b = shared(np.zeros((n_below, n_outs)), "W"), shared(np.zeros(n_outs), "b")
+        self.params.extend([W, b])
+        p_y = T.nnet.softmax(T.dot(below, W) + b)
+        self.finetune_cost = -T.mean(T.log(p_y)[T.arange(self.y.shape[0]), self.y])
+        self.errors = T.mean(T.neq(T.argmax(p_y, axis=1), self.y))
+
+    def pretraining_functions(self, train_set_x, batch_size, k):
+        index, rate = T.lscalar("index"), T.scalar("lr")
+        begin = index * batch_size
+        functions = []
+        for rbm in self.rbm_layers:
+            cost, updates = rbm.get_cost_updates(rate, k=k)
+            functions.append(
+                theano.function(
+                    inputs=[index, theano.Param(rate, default=0.1)],
+                    outputs=cost,
+                    updates=updates,
+                    givens={self.x: train_set_x[begin : begin + batch_size]},
+                )
+            )
+        return functions
+
+
+def test_deep_belief_network():
+    """Boltzmann machines from below, by CD-1, and then all of it by the labels."""
+    rng = np.random.RandomState(123)
+    dbn = DBN(numpy_rng=rng, n_ins=64, hidden_layers_sizes=[40, 30], n_outs=10)
+    data = shared(PIXELS, "data")
+    for level, pretrain in enumerate(dbn.pretraining_functions(data, batch_size=60, k=1)):
+        before = dbn.rbm_layers[level].vbias.get_value()
+        costs = [np.mean([pretrain(i, lr=0.05) for i in range(29)]) for _ in range(3)]
+        assert np.isfinite(costs).all()
+        assert costs[-1] < 0.95 * costs[0]
+        assert not np.array_equal(dbn.rbm_layers[level].vbias.get_value(), before)
+    labels = T.cast(shared(LABELS, "labels"), "int32")
+    given = [(dbn.y, labels)]
+    losses = minibatches(dbn.finetune_cost, dbn.params, dbn.x, data, 0.5, 6, givens=given)
+    assert is_learnt(losses)
+    error = theano.function([], dbn.errors, givens={dbn.x: data, dbn.y: labels})
+    assert float(error()) < 0.2
+
+
 @pytest.mark.slow
 def test_recurrent_boltzmann_machine():
     """The graph of the RNN-RBM: biases by a recurrence, samples by Gibbs steps within it."""
