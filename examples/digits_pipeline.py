@@ -1,6 +1,6 @@
 """
-Where ConvNet features matter: digits in four settings
-======================================================
+ConvNet features in a Pipeline: digits in four settings
+=======================================================
 
 The main job: a network learns features from the images, and an ordinary
 scikit-learn classifier learns from the features. The data are the 1,797
@@ -129,3 +129,5 @@ off centre   turned by up to 15 degrees, at a random place of 14x14 pixels
 extractor = fitted["ConvNet features + SVC", "off centre"][0]
 print()
 print(extractor.summary())
+
+# sphinx_gallery_thumbnail_path = '_static/features.png'

@@ -38,3 +38,5 @@ for record in net.history_:
         f"{record['epoch']:>5}{record['train_loss']:>12.5f}{record['valid_loss']:>12.5f}"
         f"{record['valid_score']:>11.5f}"
     )
+
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/mnist_ten_epochs.png'

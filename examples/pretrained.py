@@ -1,6 +1,6 @@
 """
-Features of a pretrained network
-================================
+Feature extraction with a pretrained network
+============================================
 
 A few photographs of each thing are too few to train a network on, and enough for
 a linear model on features of a network that was trained on millions of others.
@@ -119,3 +119,5 @@ tuned = make_pipeline(
     ),
 )
 print(f"fine-tuned head: {tuned.fit(*draw(SIZES[0], seed=0)).score(test, y_test):.2f}")
+
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/pretrained.png'

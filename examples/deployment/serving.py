@@ -1,6 +1,6 @@
 """
-A server for features and predictions
-=====================================
+An HTTP server for features and predictions
+===========================================
 
 Answers HTTP requests from a pickled Pipeline, with the images of requests that
 arrive together computed together. Needs the extra ``serve``: Starlette,
@@ -287,3 +287,5 @@ def main():
 
 if __name__ == "__main__":
     main()
+
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/serving.png'

@@ -1,6 +1,6 @@
 """
-Augmentation, a schedule and batch normalisation
-================================================
+Data augmentation, learning-rate schedule and batch normalisation
+=================================================================
 
 The tutorial's network reads 99 % of MNIST's digits. What came after 2015 gets
 farther with the same library: batch normalisation, a learning rate that rises
@@ -99,3 +99,5 @@ net.fit(X, y, X_val=X_val, y_val=y_val)
 
 minutes = sum(net.history_.column("duration")) / 60
 print(f"accuracy on the test images: {net.score(X_test, y_test):.4f} ({minutes:.0f} minutes)")
+
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/augment_and_schedule.png'

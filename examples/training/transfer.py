@@ -1,6 +1,6 @@
 """
-Features of some digits, used for others
-========================================
+Transfer learning: from some digits to others
+=============================================
 
 A network that learnt to tell the digits 0 to 4 apart has never seen a 5. What it
 looks for in an image is of use all the same: here its layers tell the digits 5
@@ -105,3 +105,5 @@ for name, make in CONTESTANTS.items():
             scores.append(model.score(flat(model, X_test[tested]), y_test[tested]))
         accuracies.append(np.mean(scores))
     print(f"{name:<24}" + "".join(f"{accuracy:>8.3f}" for accuracy in accuracies), flush=True)
+
+# sphinx_gallery_thumbnail_path = '_static/thumbnails/transfer.png'
