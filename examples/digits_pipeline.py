@@ -2,23 +2,20 @@
 ConvNet features in a Pipeline: digits in four settings
 =======================================================
 
-The main job: a network learns features from the images, and an ordinary
-scikit-learn classifier learns from the features. The data are the 1,797
-handwritten digits of 8×8 pixels that ship with scikit-learn, a quarter of
-them held out.
+A network learns features from the images, and a scikit-learn classifier learns from the
+features. The data are the 1,797 handwritten digits of 8×8 pixels of scikit-learn. A
+quarter of them is held out for testing.
 
-These digits are centred and upright, so a support vector machine (SVC) on
-pixels already does as well as anything. Images from elsewhere are rarely so
-tidy. The same digits therefore come in four settings: as they are, with few
-labels, off centre, and off centre among other strokes.
+These digits are centred and upright, so a support vector machine (SVC) on pixels is as
+good as any model. Other images are rarely so tidy. The example therefore uses the digits in
+four settings: as they are, with few labels, off centre, and off centre with other strokes.
 """
 
 # %%
 # Four settings
 # -------------
-# ``scatter`` turns each digit by up to 15 degrees and pastes it at a random
-# place of a black canvas of 14×14 pixels. ``add_strokes`` draws three short
-# bars across it, as bright as the digits themselves.
+# ``scatter`` rotates each digit by up to 15 degrees and pastes it at a random place of a
+# black image of 14×14 pixels. ``add_strokes`` draws three short bars, as bright as the digits.
 import os
 from time import perf_counter
 
@@ -74,9 +71,9 @@ settings = {
 # %%
 # Four models
 # -----------
-# Two classifiers, each on pixels and behind the extractor. Images are rows of
-# pixels, as scikit-learn has them. The extractor sees that 64 and 196 are square
-# numbers, and reads a row as an image of 8×8 or 14×14 pixels.
+# There are two classifiers, each with pixels and with features. Images are rows of pixels, as
+# usual in scikit-learn. The extractor reads rows of 64 and 196 pixels as square images of 8×8
+# and 14×14 pixels.
 
 
 def models():
@@ -118,14 +115,14 @@ off centre   turned by up to 15 degrees, at a random place of 14x14 pixels
 # %%
 # How to read the table
 # ---------------------
-# On centred digits, pixels are good features, and a network gains little: with
-# ten labels of each digit the SVC on pixels lies between the two pipelines with
-# features. Where a digit may be anywhere, a classifier on pixels has to learn it
-# anew for each place. Convolution and pooling learn it once for all places.
+# Pixels are good features of centred digits, and a network gains little. With ten labels of
+# each digit, the SVC on pixels lies between the two pipelines with features. If a digit can be
+# anywhere, a classifier on pixels must learn it for each place. Convolution and pooling learn
+# it once for all places.
 
 # %%
-# What the network is
-# -------------------
+# The network
+# -----------
 extractor = fitted["ConvNet features + SVC", "off centre"][0]
 print()
 print(extractor.summary())

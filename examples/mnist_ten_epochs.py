@@ -1,19 +1,19 @@
 """
-Ten epochs on MNIST, as the original stack trained
-==================================================
+Training on MNIST: the settings of the original tutorial
+========================================================
 
-The seed network on the first 40,000 digits of MNIST, validated with the next
-10,000: batches of 128, Nesterov momentum 0.9, learning rate 0.01, pixels divided
-by 256. Lasagne on Theano 1.0.5 ended such a run at a validation loss of 0.0479
-and an accuracy of 0.9845.
+This example trains the default network for ten epochs on the first 40,000 digits of MNIST,
+and validates it on the next 10,000. The settings are those of the original tutorial: batches
+of 128, Nesterov momentum 0.9, learning rate 0.01, pixels divided by 256. Lasagne on Theano
+1.0.5 ended the same training at a validation loss of 0.0479 and an accuracy of 0.9845.
 
-With ``CONVNET_FEATURES_EXAMPLES=quick`` in the environment the script takes a
-thousand images and one epoch, and proves only that everything works.
+The environment variable ``CONVNET_FEATURES_EXAMPLES=quick`` reduces the script to a thousand
+images and one epoch.
 """
 
 # %%
-# MNIST comes from the folder that ``CONVNET_FEATURES_DATA`` names, from the cache,
-# or from a mirror; see the guide's chapter on data.
+# MNIST comes from the folder that ``CONVNET_FEATURES_DATA`` names, from the cache, or from a
+# mirror: see the chapter on input data.
 import os
 from time import perf_counter
 
@@ -27,7 +27,7 @@ X, y, *_ = load_mnist(download_if_missing=not QUICK)
 training, validation = slice(n_training), slice(40_000, 40_000 + n_training // 4)
 
 # %%
-# Everything but the epochs and the batch size is at its default.
+# All other hyperparameters have their defaults.
 net = ConvNetClassifier(max_epochs=n_epochs, batch_size=128, random_state=0)
 began = perf_counter()
 net.fit(X[training], y[training], X_val=X[validation], y_val=y[validation])

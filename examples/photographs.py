@@ -2,21 +2,21 @@
 Your own photographs
 ====================
 
-From a folder of photographs to a server: what is in it, a Pipeline that reads
-files, cross-validation, a confusion matrix, the errors and what they depend on,
-a saved model that answers to uploads. Needs the extras ``images``, ``plot`` and
-``serve``.
+This example goes from a folder of image files to a server: looking at the images, a
+Pipeline that reads files, cross-validation, a confusion matrix, the misclassified
+images, Grad-CAM, and a saved model that predicts uploads. It needs the extras
+``images``, ``plot`` and ``serve``.
 
-With ``CONVNET_FEATURES_EXAMPLES=quick`` in the environment there are few
-photographs, and the network trains for two epochs only.
+The environment variable ``CONVNET_FEATURES_EXAMPLES=quick`` reduces the example to few
+photographs and two epochs.
 """
 
 # %%
-# A folder
-# --------
-# Yours is there already. This one is made of the two photographs that come with
-# scikit-learn: pieces of five things, of all sizes and brightnesses, as JPEG and as PNG.
-# Some lie on their sides, as cameras store them, and say so in their EXIF.
+# Make a folder of images
+# -----------------------
+# You have a folder already. This folder has pieces of the two photographs of scikit-learn:
+# five classes, many sizes and brightnesses, JPEG and PNG. Some pieces are stored rotated,
+# as cameras store them, with the rotation in their EXIF data.
 import os
 import tempfile
 from pathlib import Path
@@ -69,10 +69,9 @@ for thing, (picture, box) in THINGS.items():
         save(piece(picture, box, rng), folder / thing / str(number), number)
 
 # %%
-# What is in it
-# -------------
-# Each subfolder is a class. Nothing is decoded yet, and only what is shown is
-# decoded here.
+# Look at the images
+# ------------------
+# Each subfolder is a class. Only the images in the picture are decoded here.
 from convnet_features.images import ImageLoader, load_image_folder
 from convnet_features.inspection import show_images
 
@@ -82,11 +81,11 @@ print(f"{len(files)} files of {len(names)} classes: {', '.join(names)}")
 shown = show_images(files, y, display_labels=names, max_images=10)
 
 # %%
-# A Pipeline
-# ----------
-# The loader makes images of one size, the extractor learns features until they get
-# no better on a fifth of the images that it holds out, and a LogisticRegression
-# learns from these. X is a list of files.
+# Define a Pipeline
+# -----------------
+# The loader makes images of one size. The extractor learns features, with early stopping
+# on a fifth of the images. A LogisticRegression learns from the features. X is a list of
+# files.
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -102,11 +101,11 @@ model = make_pipeline(
 )
 
 # %%
-# How good is it?
-# ---------------
-# Every photograph is judged by a model that has not seen it. (Pieces of one
-# picture overlap, so these figures are kinder than photographs of your own will
-# be. Where several show the same thing, keep them together: ``GroupKFold``.)
+# Cross-validation and confusion matrix
+# -------------------------------------
+# A model that has not seen the photograph predicts it. (Pieces of one picture overlap, so
+# these scores are too good. Use ``GroupKFold`` if several of your photographs show the
+# same thing.)
 folds = StratifiedKFold(2 if QUICK else 3, shuffle=True, random_state=0)
 probabilities = cross_val_predict(model, files, y, cv=folds, method="predict_proba")
 predicted = probabilities.argmax(axis=1)
@@ -120,11 +119,11 @@ confusion = ConfusionMatrixDisplay.from_predictions(
 )
 
 # %%
-# Its errors
-# ----------
-# The most confident first: how probable the predicted class was thought, that class, and what
-# the folder says. Look at them: some errors are the folder's, as here, where a pagoda
-# stands behind the trees.
+# Misclassified images
+# --------------------
+# The most confident errors come first. The titles have the predicted class, its probability,
+# and the class of the folder. Some errors are errors of the folder: here a pagoda stands
+# behind the trees.
 from convnet_features.inspection import MisclassifiedDisplay
 
 errors = MisclassifiedDisplay.from_predictions(
@@ -136,8 +135,7 @@ errors.plot()
 # %%
 # Learning curves
 # ---------------
-# Of the network in the Pipeline, fitted to all files now. The dot is the epoch whose
-# weights are kept.
+# The Pipeline is fitted to all files now. The dot marks the epoch whose weights are kept.
 from convnet_features.inspection import LearningCurvesDisplay
 
 model.fit(files, y)
@@ -147,10 +145,10 @@ curves.plot("loss", ax=axes[0], log=True)
 curves.plot("score", ax=axes[1])
 
 # %%
-# Where it looks
-# --------------
-# Grad-CAM: where the last convolution found what speaks for the class that the
-# LogisticRegression predicts. `OcclusionDisplay` and `SaliencyDisplay` take files, too.
+# Where the network looks: Grad-CAM
+# ---------------------------------
+# Grad-CAM shows the regions that speak for the class that the LogisticRegression predicts.
+# `OcclusionDisplay` and `SaliencyDisplay` take files, too.
 from convnet_features.inspection import GradCAMDisplay
 
 some = [np.flatnonzero(y == names.index(name))[1] for name in ("flower", "pagoda", "trees")]
@@ -158,7 +156,7 @@ where = GradCAMDisplay.from_estimator(model, files[some], display_labels=names)
 where.plot()
 
 # %%
-# The features in the plane, with photographs at their points.
+# This display shows the features in two dimensions, with photographs at their points.
 from convnet_features.inspection import FeatureEmbeddingDisplay
 
 plane = FeatureEmbeddingDisplay.from_estimator(model, files, np.take(names, y), thumbnails=50).plot(
@@ -166,9 +164,9 @@ plane = FeatureEmbeddingDisplay.from_estimator(model, files, np.take(names, y), 
 )
 
 # %%
-# A saved model
-# -------------
-# A pickle takes files, as the Pipeline does, and the bytes of a file as well.
+# Save the model
+# --------------
+# A pickled Pipeline predicts files and the bytes of files.
 import joblib
 
 joblib.dump(model, folder.parent / "model.pkl")
@@ -177,12 +175,12 @@ upload = Path(files[0]).read_bytes()
 print("from bytes:", names[loaded.predict([upload])[0]], "in the folder of", names[y[0]])
 
 # %%
-# A server
-# --------
+# Serve the model
+# ---------------
 # :ref:`The server among the examples <sphx_glr_auto_examples_deployment_serving.py>`
-# answers from such a pickle: ``python deployment/serving.py model.pkl``, and
-# ``curl --data-binary @photograph.jpg http://127.0.0.1:8000/predict``. Here it runs for
-# the time of two requests. A file that is no photograph gets the reason.
+# serves the pickle: ``python deployment/serving.py model.pkl``, and
+# ``curl --data-binary @photograph.jpg http://127.0.0.1:8000/predict``. Here it answers two
+# requests. The answer to a file that is not a photograph has the reason.
 import httpx
 from deployment.serving import application, served
 

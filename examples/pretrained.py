@@ -2,18 +2,18 @@
 Feature extraction with a pretrained network
 ============================================
 
-A few photographs of each thing are too few to train a network on, and enough for
-a linear model on features of a network that was trained on millions of others.
-Needs ``pip install convnet-features[pretrained]``.
+A few photographs of each class are not enough to train a network. They are enough for a
+linear model on the features of a network that was trained on ImageNet. This is transfer
+learning. The example needs ``pip install convnet-features[pretrained]``.
 
-With ``CONVNET_FEATURES_EXAMPLES=quick`` in the environment there are few
-photographs, and the network from scratch trains for two epochs only.
+The environment variable ``CONVNET_FEATURES_EXAMPLES=quick`` reduces the example to few
+photographs and two epochs.
 """
 
 # %%
-# The network
-# -----------
-# The weights of EfficientNet-Lite0 are in a package. Nothing is downloaded here.
+# Load the pretrained network
+# ---------------------------
+# The weights of EfficientNet-Lite0 come from an installed package. Nothing is downloaded.
 import os
 import sys
 
@@ -29,10 +29,10 @@ except ImportError as error:
     sys.exit(0)
 
 # %%
-# What it knows
-# -------------
-# It names what it sees, one of ImageNet's 1,000 classes. `image_loader` cuts and sizes
-# photographs as the network wants them; it scales pixels itself.
+# Predict the classes of ImageNet
+# -------------------------------
+# The network predicts one of ImageNet's 1,000 classes. `image_loader` crops and resizes
+# the photographs for the network. The network scales the pixels itself.
 import numpy as np
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
@@ -42,10 +42,10 @@ loader = extractor.image_loader()
 print(extractor.predict(loader.transform([china, dahlia])))
 
 # %%
-# Photographs
-# -----------
-# Pieces of five things in the two photographs that come with scikit-learn, of many sizes,
-# turned, mirrored and of all brightnesses.
+# Make labelled photographs
+# -------------------------
+# The photographs are pieces of the two photographs of scikit-learn: five classes, many sizes,
+# rotated, mirrored, and of many brightnesses.
 QUICK = os.environ.get("CONVNET_FEATURES_EXAMPLES") == "quick"
 SIZES = (3,) if QUICK else (5, 10, 50)
 N_TEST = 2 if QUICK else 20
@@ -79,9 +79,10 @@ def draw(n_pieces, seed):
 test, y_test = draw(N_TEST, seed=1)
 
 # %%
-# Three models
-# ------------
-# The features, pixels, and the default network trained from the beginning.
+# Compare features, pixels and training from scratch
+# --------------------------------------------------
+# The three models use the pretrained features, the pixels, and the default network trained
+# from scratch.
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -107,11 +108,11 @@ for name, model in models.items():
     print(f"{name:28}" + "".join(f"{score:8.2f}" for score in scores))
 
 # %%
-# Trained further
-# ---------------
-# `ConvNetClassifier` takes the network over, with an output for these things. With
-# ``freeze="features"`` the front is computed once for each photograph, however many epochs
-# there are.
+# Fine-tuning
+# -----------
+# `ConvNetClassifier` continues with the pretrained network and a new output layer. With
+# ``freeze="features"`` only the output layer is trained, and the features of each photograph
+# are computed once.
 tuned = make_pipeline(
     loader,
     ConvNetClassifier(

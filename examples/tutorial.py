@@ -1,28 +1,26 @@
 """
-The tutorial of 2015, step by step
-==================================
+Tutorial: features from a ConvNet, step by step
+===============================================
 
-In 2015 a tutorial went round: train a convolutional network on MNIST with
-Lasagne, nolearn and Theano, look at its filters, compile a function up to any
-layer, and give the dense layer's activations to ordinary classifiers as
-features. This page takes the same steps on today's Python, from loading the
-digits to a support vector machine that learns from features. Every number and
-picture on it was made by the code beside it.
+This tutorial trains a convolutional network on MNIST, looks at its filters,
+compiles a function up to any layer, and uses the activations of the dense layer
+as features for ordinary classifiers. A tutorial of 2015 took the same steps with
+Lasagne, nolearn and Theano. The code on this page made all of its numbers and
+pictures.
 
-It runs on MNIST where that is at hand or can be downloaded
-(``load_mnist`` says where it looks), and
-otherwise on scikit-learn's own digits of 8×8 pixels; then the pictures are
-smaller and the accuracies others. The first lines that it prints say which.
+The tutorial uses MNIST if the files are on this machine or can be downloaded
+(``load_mnist`` lists the places). Otherwise it uses scikit-learn's digits of 8×8
+pixels, with smaller pictures and other accuracies. The first lines of its output
+say which data it uses.
 
-With the environment variable ``CONVNET_FEATURES_EXAMPLES=quick`` it takes a
-thousand images and one epoch, downloads nothing, and proves only that
-everything works: the tests run it so.
+The environment variable ``CONVNET_FEATURES_EXAMPLES=quick`` reduces the tutorial to
+a thousand images and one epoch, without a download. The tests run it in this way.
 """
 
 # %%
-# The digits
-# ----------
-# 50,000 images to train with, 10,000 to validate with, 10,000 to test with.
+# Load the data
+# -------------
+# 50,000 images are for training, 10,000 for validation, and 10,000 for testing.
 import os
 
 import matplotlib.pyplot as plt
@@ -53,8 +51,8 @@ print(f"X_train: {X_train.shape}, {X_train.dtype}")
 print(f"y_train: {y_train.shape}, {y_train.dtype}")
 
 # %%
-# A digit
-# -------
+# Look at the images
+# ------------------
 # Images have the axes (sample, channel, height, width).
 fig, ax = plt.subplots(figsize=(3, 3), layout="constrained")
 ax.imshow(X_train[0, 0], cmap="gray_r", interpolation="nearest")
@@ -62,13 +60,13 @@ ax.set_title(f"a {y_train[0]}")
 ax.set_axis_off()
 
 # %%
-# Nine layers
-# -----------
-# The network is a list of names and Lasagne's classes; their arguments follow
-# as ``<layer>_<argument>``, as nolearn had it. Two convolutions, each with a max
-# pooling behind it, then a dense layer of 256 units between two dropouts, then
-# the ten classes. (With ``layers=None`` the extractor makes this very network
-# itself.) Filters of 5×5 need images larger than 8×8.
+# Define the network
+# ------------------
+# The network is a list of names and Lasagne's classes. Their arguments are called
+# ``<layer>_<argument>``, as in nolearn. The network has two convolutions with ReLU
+# activations and a max pooling behind each, then a dense layer of 256 units between
+# two dropout layers, then the ten classes. (``layers=None`` makes the same network.)
+# Images of 8×8 are too small for filters of 5×5.
 from lasagne import layers, nonlinearities
 
 from convnet_features import ConvNetFeatureExtractor
@@ -115,14 +113,14 @@ net = ConvNetFeatureExtractor(
 )
 
 # %%
-# Training
-# --------
-# A fifth of the training images is held out, and judged after every epoch.
+# Train the network
+# -----------------
+# A fifth of the training images is validation data.
 net.fit(X_train, y_train)
 
 # %%
-# The same as curves. The training loss is that of a network with dropout, so it
-# stays above the validation loss, which is of the whole network.
+# The learning curves show the same numbers. The training loss stays above the
+# validation loss, because dropout is on in training and off in validation.
 from convnet_features.inspection import LearningCurvesDisplay
 
 curves = LearningCurvesDisplay.from_estimator(net).plot()
@@ -135,7 +133,7 @@ accuracy = np.mean(predictions == y_test)
 print(f"Accuracy on {len(X_test):,} test images: {accuracy:.4f}")
 
 # %%
-# What is taken for what: a confusion matrix is scikit-learn's.
+# scikit-learn draws the confusion matrix.
 from sklearn.metrics import ConfusionMatrixDisplay
 
 fig, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
@@ -144,30 +142,29 @@ matrix = ConfusionMatrixDisplay.from_predictions(
 )
 
 # %%
-# The filters
-# -----------
-# The 32 filters of the first convolution, each stretched from black (its least
-# weight) to white (its greatest). nolearn's
-# ``visualize.plot_conv_weights(net.layers_["conv2d1"])`` is there under the same
-# name, in ``convnet_features.inspection``.
+# Look at the filters
+# -------------------
+# These are the 32 filters of the first convolution. The smallest weight of each
+# filter is black and the largest is white. nolearn's
+# ``visualize.plot_conv_weights(net.layers_["conv2d1"])`` has the same name in
+# ``convnet_features.inspection``.
 from convnet_features.inspection import FiltersDisplay
 
 filters = FiltersDisplay.from_estimator(net, layer="conv2d1")
 filters.plot(n_columns=8, figsize=(7, 3.8))
 
 # %%
-# What these filters make of one image.
+# The activation maps show the output of these filters for one image.
 from convnet_features.inspection import ActivationMapsDisplay
 
 maps = ActivationMapsDisplay.from_estimator(net, X_test[:1], layer="conv2d1")
 maps.plot()
 
 # %%
-# Functions up to any layer
-# -------------------------
-# In 2015 one wrote an expression for a layer's output and had Theano compile
-# it. ``net.layers_`` holds real Lasagne layers, so that still works, dropout
-# switched off by ``deterministic=True``:
+# Compile a function up to any layer
+# ----------------------------------
+# ``net.layers_`` holds real Lasagne layers. Theano compiles an expression for the
+# output of a layer, as in 2015. ``deterministic=True`` switches dropout off:
 import theano
 
 dense_layer = layers.get_output(net.layers_["dense"], deterministic=True)
@@ -178,9 +175,9 @@ f_output = theano.function([input_var], output_layer)
 f_dense = theano.function([input_var], dense_layer)
 
 # %%
-# Such a function knows nothing of the estimator. If ``fit`` scaled the pixels
-# (``net.input_scale_`` is not 1), they must be scaled by hand.
-# ``layer_function`` does that, and is faster:
+# This function does not know the estimator. Scale the pixels yourself if ``fit``
+# scaled them (``net.input_scale_`` is not 1). ``layer_function`` scales them, and is
+# faster:
 instance = X_test[:1]
 scaled = instance * np.float32(net.input_scale_)
 probabilities = net.layer_function("output")
@@ -191,7 +188,7 @@ print("same output:", np.allclose(f_output(scaled), probabilities(instance), ato
 print("same activations:", np.allclose(f_dense(scaled), activations(instance), atol=1e-4))
 
 # %%
-# The time of one image, from pixels to probabilities, the best of some runs:
+# This is the time for one image, from pixels to probabilities, the best of several runs:
 import timeit
 
 runs = 3 if QUICK else 20
@@ -203,22 +200,21 @@ for name, function, image in [
     print(f"{name:<16} {1e6 * min(times) / 20:7.0f} µs an image")
 
 # %%
-# Activations of one image
-# ------------------------
-# The ten probabilities, and the 256 activations of the dense layer, which are
-# the features: many are zero, since rectified.
+# Look at the activations of one image
+# ------------------------------------
+# The bars show the ten probabilities and the 256 activations of the dense layer, which
+# are the features. Many of them are zero because of ReLU.
 from convnet_features.inspection import LayerActivationsDisplay
 
 bars = LayerActivationsDisplay.from_estimator(net, instance).plot()
 bars.figure_.suptitle(f"a {y_test[0]}")
 
 # %%
-# Features for other classifiers
-# ------------------------------
-# ``transform`` gives the dense layer's activations of any number of images. The
-# classifiers learn from the validation images: the network was not trained on
-# them, so their features are what features of new images are like. That gives
-# a few thousand samples to learn from, with pixels as well as with features.
+# Use the features in other classifiers
+# -------------------------------------
+# ``transform`` returns the activations of the dense layer. The classifiers learn from
+# the validation images. The network was not trained on these images, so their features
+# are like the features of new images.
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -238,18 +234,16 @@ for name, classifier in {
         print(f"{name:<18} on {source:<8}: {classifier.score(test, y_test):.4f}")
 
 # %%
-# And in the plane: the features of 1,000 test images, by their two principal
-# components.
+# PCA shows the features of 1,000 test images in two dimensions.
 from convnet_features.inspection import FeatureEmbeddingDisplay
 
 embedding = FeatureEmbeddingDisplay.from_estimator(net, X_test[:1000], y_test[:1000])
 embedding.plot()
 
 # %%
-# One Pipeline
-# ------------
-# The same as one estimator, which ``GridSearchCV``, ``cross_val_score``
-# and ``pickle`` take as they take any other.
+# Put everything into one Pipeline
+# --------------------------------
+# The Pipeline is one estimator for ``GridSearchCV``, ``cross_val_score`` and ``pickle``.
 model = make_pipeline(
     ConvNetFeatureExtractor(max_epochs=1 if QUICK else 3, random_state=0),
     LogisticRegression(max_iter=1000),

@@ -2,21 +2,21 @@
 An HTTP server for features and predictions
 ===========================================
 
-Answers HTTP requests from a pickled Pipeline, with the images of requests that
-arrive together computed together. Needs the extra ``serve``: Starlette,
-uvicorn, and httpx for the requests at the end.
+This server answers HTTP requests with a pickled Pipeline. It computes the images of
+simultaneous requests as one batch. It needs the extra ``serve``: Starlette, uvicorn, and
+httpx for the requests at the end.
 
-``python serving.py pipeline.pkl --port 8000`` serves a pickle of yours. Load
-only pickles that you made: whoever can change one can run anything.
+``python serving.py pipeline.pkl --port 8000`` serves your pickle. Load only pickles that
+you made, because a pickle can run any code.
 """
 
 # %%
 # Micro-batches
 # -------------
-# A network needs hardly longer for sixteen images than for one. So requests
-# wait in a queue; whoever is first waits for others, two milliseconds at most,
-# and all that came by then are one batch. While it is computed, in a thread,
-# the next one gathers.
+# A network needs hardly more time for sixteen images than for one image. Requests therefore
+# wait in a queue. The first request waits at most two milliseconds for others, and all
+# requests of that time are one batch. A thread computes the batch while the next requests
+# arrive.
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ class MicroBatcher:
 # %%
 # The application
 # ---------------
-# What comes in is checked before it meets the requests of others: the size of
-# the body, the shape of the images, that they are numbers. A request that is
-# wrong gets the reason; nobody else notices.
+# Each request is checked before it joins a batch: the size of the body, the shape of the
+# images, and that they are numbers. The answer to a wrong request has the reason. Other
+# requests are not affected.
 
 MAX_BYTES = 8 << 20
 
@@ -221,11 +221,10 @@ async def parsed(body):
 
 
 # %%
-# To try it
-# ---------
-# The server runs in a thread of this process, on a port of the loopback device
-# that the system chooses. How fast it is in a process of its own, under load,
-# is measured by ``benchmarks/serving.py``.
+# Try the server
+# --------------
+# The server runs in a thread of this process, on a free port of the loopback device.
+# ``benchmarks/serving.py`` measures the latencies of a server in its own process.
 
 
 @contextlib.contextmanager

@@ -2,16 +2,14 @@
 A network with branches
 =======================
 
-Layers need not stand in a row: a residual block adds what it was given to what
-it made of it, and parallel convolutions look at one image in several ways.
-``ArchitectureDisplay`` draws such a graph with
-its branches side by side.
+A network can have branches: a residual block adds its input to its output, and parallel
+convolutions read the same image. ``ArchitectureDisplay`` draws the branches side by side.
 """
 
 # %%
-# The network
-# -----------
-# A layer stands on the one before it, unless it names others.
+# Define the network
+# ------------------
+# A layer reads the layer before it, unless ``incoming`` or ``incomings`` names other layers.
 import matplotlib.pyplot as plt
 
 from convnet_features import ConvNetClassifier
@@ -42,19 +40,19 @@ net.fit(X, y)
 print(f"Accuracy on the validation rows after two epochs: {net.history_[-1]['valid_score']:.3f}")
 
 # %%
-# The graph
-# ---------
+# Draw the graph
+# --------------
 from convnet_features.inspection import ArchitectureDisplay
 
 architecture = ArchitectureDisplay.from_estimator(net).plot()
 
 # %%
-# ``draw_to_file``, nolearn's name for it, writes the drawing to a file.
+# ``draw_to_file`` has the arguments of nolearn's function and writes the drawing to a file.
 #
 # A residual network
 # ------------------
-# ``small_resnet`` is there without being declared: blocks of two convolutions with
-# batch normalisation, each with a way past it.
+# ``small_resnet`` returns a residual network: blocks of two convolutions with batch
+# normalisation and a skip connection.
 from convnet_features.network.presets import small_resnet
 
 resnet = ConvNetClassifier(

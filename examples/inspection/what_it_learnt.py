@@ -2,17 +2,17 @@
 What a network has learnt
 =========================
 
-Every display on one network, trained on the digits that ship with
-scikit-learn. Each works from the extractor as well as from the Pipeline it
-stands in; ``from_estimator`` computes, ``plot`` draws.
+This example shows all displays for one network, trained on scikit-learn's digits. A
+display accepts the extractor or the Pipeline that contains it. ``from_estimator``
+computes, and ``plot`` draws.
 
-With ``CONVNET_FEATURES_EXAMPLES=quick`` in the environment the network trains
-for two epochs only, and t-SNE places a hundred digits.
+The environment variable ``CONVNET_FEATURES_EXAMPLES=quick`` reduces the example to two
+epochs and a hundred digits for t-SNE.
 """
 
 # %%
-# A Pipeline
-# ----------
+# Train a Pipeline
+# ----------------
 import os
 
 import matplotlib.pyplot as plt
@@ -37,16 +37,16 @@ model.fit(X_train, y_train)
 print(f"Accuracy on {len(X_test)} other digits: {model.score(X_test, y_test):.4f}")
 
 # %%
-# The layers
-# ----------
+# Layers
+# ------
 from convnet_features.inspection import ArchitectureDisplay
 
 architecture = ArchitectureDisplay.from_estimator(model).plot()
 
 # %%
-# The learning curves
-# -------------------
-# Two displays may share a figure: each draws into the axes that it is given.
+# Learning curves
+# ---------------
+# Two displays can share a figure. Each draws into the given axes.
 from convnet_features.inspection import LearningCurvesDisplay
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
@@ -55,8 +55,8 @@ curves.plot("loss", ax=axes[0], log=True)
 curves.plot("score", ax=axes[1])
 
 # %%
-# Filters, and what they make of an image
-# ---------------------------------------
+# Filters and activation maps
+# ---------------------------
 from convnet_features.inspection import ActivationMapsDisplay, FiltersDisplay
 
 filters = FiltersDisplay.from_estimator(model)
@@ -66,11 +66,11 @@ filters.plot(n_columns=8, figsize=(7, 3.8))
 maps = ActivationMapsDisplay.from_estimator(model, X_test[:1]).plot()
 
 # %%
-# What a prediction depends on
-# ----------------------------
-# A square covers one part of the image after another, and the whole Pipeline
-# predicts anew. Red is where the probability of the true class falls, blue
-# where it rises.
+# Occlusion, saliency and Grad-CAM
+# --------------------------------
+# Occlusion: a square hides one part of the image after another, and the Pipeline predicts each
+# time. The probability of the true class falls in the red regions and rises in the blue
+# regions.
 from convnet_features.inspection import OcclusionDisplay
 
 images, labels = X_test[:3], y_test[:3]
@@ -78,41 +78,39 @@ occlusion = OcclusionDisplay.from_estimator(model, images, labels, square=3)
 occlusion.plot()
 
 # %%
-# The gradient of the network's own score with respect to the pixels asks the
-# same in one pass.
+# Saliency: the gradient of the network's own score with respect to the pixels, in one pass.
 from convnet_features.inspection import SaliencyDisplay
 
 saliency = SaliencyDisplay.from_estimator(model, images, labels).plot()
 
 # %%
-# Where the last convolution found what speaks for the class that the
-# LogisticRegression predicts: Grad-CAM.
+# Grad-CAM: the regions that speak for the class that the LogisticRegression predicts.
 from convnet_features.inspection import GradCAMDisplay
 
 where = GradCAMDisplay.from_estimator(model, images).plot()
 
 # %%
-# The errors
-# ----------
-# The most confident first: how probable the predicted class was thought, that
-# class, and the true one.
+# Misclassified images
+# --------------------
+# The most confident errors come first. The titles have the predicted class, its probability,
+# and the true class.
 from convnet_features.inspection import MisclassifiedDisplay
 
 errors = MisclassifiedDisplay.from_estimator(model, X_test, y_test, max_images=10).plot()
 
 # %%
-# The features of one image
-# -------------------------
+# Features of one image
+# ---------------------
 from convnet_features.inspection import LayerActivationsDisplay
 
 bars = LayerActivationsDisplay.from_estimator(model, X_test[:1]).plot()
 
 # %%
-# The features of many
-# --------------------
-# In the plane, by t-SNE: on the left the pixels themselves (the input layer's
-# "activations"), on the right what the network makes of them, with some digits at
-# their points. The network has seen none of these.
+# Features of many images
+# -----------------------
+# t-SNE arranges the test images in two dimensions: on the left by their pixels (the activations
+# of the input layer), on the right by their features, with some images at their points. The
+# network has not seen these images.
 from sklearn.manifold import TSNE
 
 from convnet_features.inspection import FeatureEmbeddingDisplay

@@ -2,15 +2,13 @@
 Transfer learning: from some digits to others
 =============================================
 
-A network that learnt to tell the digits 0 to 4 apart has never seen a 5. What it
-looks for in an image is of use all the same: here its layers tell the digits 5
-to 9 apart from 10, 50 and 200 labelled examples of each, against the same
-classifier on raw pixels, and against a network trained from scratch on the same
-few examples.
+This example trains a network on the digits 0 to 4 and uses its layers for the digits 5 to 9,
+with 10, 50 and 200 labelled examples of each. It compares feature extraction and
+fine-tuning with a classifier on raw pixels, and with a network that is trained from scratch
+on the same examples.
 
-MNIST comes from the folder that ``CONVNET_FEATURES_DATA`` names, from the cache,
-or from a mirror. With ``CONVNET_FEATURES_EXAMPLES=quick`` the script takes few
-images and proves only that everything works.
+MNIST comes from the folder that ``CONVNET_FEATURES_DATA`` names, from the cache, or from a
+mirror. ``CONVNET_FEATURES_EXAMPLES=quick`` reduces the script to few images.
 """
 
 # %%
@@ -34,9 +32,9 @@ if QUICK:
     X, y, X_test, y_test = X[:1500], y[:1500], X_test[:500], y_test[:500]
 
 # %%
-# The digits 0 to 4
-# -----------------
-# The seed network, as it comes.
+# Train on the digits 0 to 4
+# --------------------------
+# This is the default network.
 
 old, new, tested = y < 5, y >= 5, y_test >= 5
 extractor = ConvNetFeatureExtractor(max_epochs=1 if QUICK else 5, random_state=0)
@@ -44,12 +42,12 @@ extractor.fit(X[old], y[old])
 print(f"digits 0 to 4: validation accuracy {extractor.validation_scores_[-1]:.4f}")
 
 # %%
-# The digits 5 to 9
-# -----------------
-# Three ways with what was learnt: as it is ahead of a logistic regression (a
-# `FrozenEstimator` is not trained again), with the convolutions frozen and the
-# rest trained, or all of it as no more than a beginning. The output layer is not taken
-# over, as it is for other digits; a warning says so, once for each fit.
+# Transfer to the digits 5 to 9
+# -----------------------------
+# There are three ways of transfer learning: feature extraction for a logistic regression (a
+# `FrozenEstimator` is not trained again), fine-tuning with frozen convolutions, and
+# fine-tuning of all layers. The output layer starts from new weights, because the digits
+# differ. A warning says so in each fit.
 
 warnings.filterwarnings("ignore", message="pretrained: the parameters of 'output'")
 
@@ -90,9 +88,9 @@ def flat(model, images):
 
 
 # %%
-# The result
-# ----------
-# Accuracy on the test images of the digits 5 to 9, the mean of three draws.
+# Test accuracy
+# -------------
+# This is the accuracy on the test images of the digits 5 to 9, the mean of three draws.
 
 print(f"{'examples of each digit':<24}" + "".join(f"{n:>8}" for n in LABELLED))
 for name, make in CONTESTANTS.items():
