@@ -86,7 +86,7 @@ class FiltersDisplay(Display):
             If the layer has no filters; the text names those that have.
         """
         found = find_layer(estimator, layer, _has_filters, "filters")
-        weights = np.array(found.W.get_value())
+        weights = np.array(found.W.eval())
         # Filters along one axis are drawn as one row of pixels.
         if weights.ndim == 3:
             weights = weights[:, :, np.newaxis]
@@ -197,7 +197,7 @@ class FiltersDisplay(Display):
 
 def _has_filters(layer: Any) -> bool:
     weights = getattr(layer, "W", None)
-    return hasattr(layer, "num_filters") and hasattr(weights, "get_value")
+    return hasattr(layer, "num_filters") and hasattr(weights, "eval")
 
 
 def _stretched(tiles: np.ndarray, same_scale: bool) -> np.ndarray:

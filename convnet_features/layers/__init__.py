@@ -10,7 +10,14 @@ from .conv2d import Conv2DLayer
 from .conv3d import Conv3DLayer
 from .dense import DenseLayer
 from .dilated_conv2d import DilatedConv2DLayer
-from .dropout import DropoutLayer, dropout_channels, dropout_locations, spatial_dropout
+from .dropout import (
+    AlphaDropoutLayer,
+    DropoutLayer,
+    alpha_dropout,
+    dropout_channels,
+    dropout_locations,
+    spatial_dropout,
+)
 from .expression import ExpressionLayer
 from .inverse import InverseLayer
 from .locally_connected2d import LocallyConnected2DLayer
@@ -28,15 +35,18 @@ from .pooling import MaxPool3DLayer, Pool1DLayer, Pool3DLayer, SpatialPyramidPoo
 from .randomized_rectifier import RandomizedRectifierLayer, rrelu
 from .recurrent import CustomRecurrentLayer, GRULayer, LSTMLayer, RecurrentLayer
 from .resize import ResizeLayer
-from .scale_bias import BiasLayer, ScaleLayer
+from .scale_bias import BiasLayer, ScaleLayer, standardize
 from .standardization import StandardizationLayer, group_norm, instance_norm, layer_norm
 from .take import TakeLayer
 from .transformer import TPSTransformerLayer, TransformerLayer
+from .transposed_conv1d import Deconv1DLayer, TransposedConv1DLayer
 from .transposed_conv2d import Deconv2DLayer, TransposedConv2DLayer
+from .transposed_conv3d import Deconv3DLayer, TransposedConv3DLayer
 from .upscale import Upscale1DLayer, Upscale2DLayer, Upscale3DLayer
 
 __all__ = [
     "AdaptivePool2DLayer",
+    "AlphaDropoutLayer",
     "BaseConvLayer",
     "BatchNormLayer",
     "BiasLayer",
@@ -46,7 +56,9 @@ __all__ = [
     "Conv2DLayer",
     "Conv3DLayer",
     "CustomRecurrentLayer",
+    "Deconv1DLayer",
     "Deconv2DLayer",
+    "Deconv3DLayer",
     "DenseLayer",
     "DilatedConv2DLayer",
     "DropoutLayer",
@@ -73,10 +85,13 @@ __all__ = [
     "TPSTransformerLayer",
     "TakeLayer",
     "TransformerLayer",
+    "TransposedConv1DLayer",
     "TransposedConv2DLayer",
+    "TransposedConv3DLayer",
     "Upscale1DLayer",
     "Upscale2DLayer",
     "Upscale3DLayer",
+    "alpha_dropout",
     "autocrop",
     "autocrop_array_shapes",
     "batch_norm",
@@ -88,4 +103,5 @@ __all__ = [
     "prelu",
     "rrelu",
     "spatial_dropout",
+    "standardize",
 ]

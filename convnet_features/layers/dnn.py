@@ -221,7 +221,7 @@ class MaxPool3DDNNLayer(Pool3DDNNLayer):
 
 
 class SpatialPyramidPoolingDNNLayer(SpatialPyramidPoolingLayer):
-    """`SpatialPyramidPoolingLayer` by the paper's cells.
+    """`SpatialPyramidPoolingLayer` by windows of one size.
 
     Parameters
     ----------
@@ -238,5 +238,4 @@ class SpatialPyramidPoolingDNNLayer(SpatialPyramidPoolingLayer):
         mode: str = "max",
         **kwargs: Any,
     ) -> None:
-        known = None not in getattr(incoming, "output_shape", incoming)[2:]
-        super().__init__(incoming, pool_dims, mode, "fast" if known else "kaiming", **kwargs)
+        super().__init__(incoming, pool_dims, mode, "fast", **kwargs)

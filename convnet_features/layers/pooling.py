@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lasagne.layers import Layer
@@ -195,18 +195,20 @@ class SpatialPyramidPoolingLayer(Layer):
         Rows and columns of the grids.
     mode : {'max', 'average_inc_pad', 'average_exc_pad'}, default='max'
         How each cell is reduced.
-    implementation : {'fast', 'kaiming'}, default='fast'
+    implementation : {'fast', 'kaiming', 'stretch'}, default='fast'
         'fast' takes windows of one size, which leave pixels at the border out where the
-        sizes do not divide; it needs known sizes. 'kaiming' divides each image as the paper
-        does, into cells that may differ in size and overlap.
+        sizes do not divide; images must not be smaller than the grids. 'kaiming' divides each
+        image as the paper does, into cells that may differ in size and overlap. 'stretch'
+        enlarges images by repeating pixels, so that cells of one size fit: its maxima are those of
+        'kaiming', and in its averages a pixel counts by its share in a cell.
     **kwargs
         Further arguments of ``lasagne.layers.Layer``, such as ``name``.
 
     Raises
     ------
     ValueError
-        If the input has not four dimensions, if 'fast' is to pool images of unknown size, or
-        for another mode or implementation.
+        If the input has not four dimensions, if 'fast' is to pool images that are known to be
+        smaller than a grid, or for another mode or implementation.
 
     References
     ----------
@@ -239,14 +241,17 @@ class SpatialPyramidPoolingLayer(Layer):
             raise ValueError(
                 f"{who}: mode must be 'max', 'average_inc_pad' or 'average_exc_pad'; got {mode!r}."
             )
-        if implementation not in ("fast", "kaiming"):
+        if implementation not in ("fast", "kaiming", "stretch"):
             raise ValueError(
-                f"{who}: implementation must be 'fast' or 'kaiming'; got {implementation!r}."
+                f"{who}: implementation must be 'fast', 'kaiming' or 'stretch'; got "
+                f"{implementation!r}."
             )
-        if implementation == "fast" and None in self.input_shape[2:]:
+        known = [size for size in self.input_shape[2:] if size is not None]
+        if implementation == "fast" and known and min(known) < max(pool_dims):
             raise ValueError(
-                f"{who}: its input has the shape {tuple(self.input_shape)}; images of unknown size "
-                "need implementation='kaiming'."
+                f"{who}: its input has the shape {tuple(self.input_shape)}, smaller than the grid "
+                f"of {max(pool_dims)}x{max(pool_dims)} cells; use implementation='kaiming', or "
+                "fewer cells in pool_dims."
             )
         self.pool_dims = pool_dims
         self.mode = mode
@@ -259,26 +264,40 @@ class SpatialPyramidPoolingLayer(Layer):
     def get_output_for(self, input: Any, **kwargs: Any) -> Any:
         """The symbolic output for the symbolic `input`, of shape `output_shape`."""
         with theano_scope():
-            grid: Callable[..., Any] = self._fast if self.implementation == "fast" else self._even
-            return tensor.concatenate([grid(input, n) for n in self.pool_dims], axis=2)
+            images = tensor.as_tensor_variable(input)
+            return tensor.concatenate([self._grid(images, n) for n in self.pool_dims], axis=2)
 
-    def _fast(self, input: Any, count: int) -> Any:
-        sizes = self.input_shape[2:]
-        window = tuple((size + count - 1) // count for size in sizes)
-        stride = tuple(size // count for size in sizes)
-        pooled = pool_2d(input, ws=window, stride=stride, ignore_border=True, mode=self.mode)
+    def _grid(self, images: Any, count: int) -> Any:
+        """`images` reduced to `count` cells along both axes, one behind the other."""
+        sizes = [
+            images.shape[axis] if self.input_shape[axis] is None else self.input_shape[axis]
+            for axis in (2, 3)
+        ]
+        if self.implementation == "fast":
+            return self._windows(images, count, sizes)
+        if self.implementation == "stretch":
+            images = images.repeat(count, axis=2).repeat(count, axis=3)
+            sizes = [size * count for size in sizes]
+        return self._cells(images, count, sizes, _part)
+
+    def _windows(self, images: Any, count: int, sizes: list[Any]) -> Any:
+        """By pooling, where it can be told beforehand how large its windows are."""
+        if not all(isinstance(size, int) for size in sizes):
+            return self._cells(images, count, sizes, _window)
+        pooled = pool_2d(
+            images,
+            ws=tuple(-(-size // count) for size in sizes),
+            stride=tuple(size // count for size in sizes),
+            ignore_border=True,
+            mode=self.mode,
+        )
         return pooled[:, :, :count, :count].flatten(3)
 
-    def _even(self, input: Any, count: int) -> Any:
+    def _cells(self, images: Any, count: int, sizes: list[Any], part: Any) -> Any:
         reduce = tensor.max if self.mode == "max" else tensor.mean
-        height, width = (
-            input.shape[axis] if self.input_shape[axis] is None else self.input_shape[axis]
-            for axis in (2, 3)
-        )
+        rows, columns = ([part(size, i, count) for i in range(count)] for size in sizes)
         cells = [
-            reduce(input[:, :, _part(height, i, count), _part(width, j, count)], axis=(2, 3))
-            for i in range(count)
-            for j in range(count)
+            reduce(images[:, :, row, column], axis=(2, 3)) for row in rows for column in columns
         ]
         return tensor.stack(cells, axis=2)
 
@@ -286,3 +305,9 @@ class SpatialPyramidPoolingLayer(Layer):
 def _part(size: Any, number: int, count: int) -> slice:
     """One of `count` parts of an axis, from the pixel that it begins in to that it ends in."""
     return slice(size * number // count, -((-size * (number + 1)) // count))
+
+
+def _window(size: Any, number: int, count: int) -> slice:
+    """One of `count` windows of one size along an axis."""
+    start = size // count * number
+    return slice(start, start - (-size // count))

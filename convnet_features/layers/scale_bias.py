@@ -6,13 +6,14 @@ from typing import Any
 
 import lasagne
 import numpy as np
+import theano
 from lasagne.init import Constant
 
 from ..ops.batch_norm import channel_affine
 from ..theano_facade import theano_scope
 from .shared_axes import own_shape, spread
 
-__all__ = ["BiasLayer", "ScaleLayer"]
+__all__ = ["BiasLayer", "ScaleLayer", "standardize"]
 
 
 class _SharedAxesLayer(lasagne.layers.Layer):
@@ -172,3 +173,41 @@ def _axes(name: str, axes: Any, shape: tuple[int | None, ...]) -> tuple[int, ...
             f"or integers from {-n_axes} to {n_axes - 1}."
         )
     return tuple(sorted({int(each) % n_axes for each in given}))
+
+
+def standardize(layer: Any, offset: Any, scale: Any, shared_axes: Any = "auto") -> ScaleLayer:
+    """(x - offset) / scale, with numbers that are known and not trained.
+
+    Parameters
+    ----------
+    layer : Layer, or tuple
+        What is standardised.
+    offset, scale : ndarray or shared variable
+        Of the shape of the input without `shared_axes`: means and standard deviations, say.
+    shared_axes : 'auto', int, or tuple of int, default='auto'
+        The axes along which all have the same. 'auto' is all but the second.
+
+    Returns
+    -------
+    ScaleLayer
+        On a `BiasLayer`; the parameters of both are not ``trainable``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convnet_features.layers import standardize
+    >>> layer = standardize((1, 2), np.float32([1, 2]), np.float32([2, 4]))
+    >>> layer.get_params(trainable=True), layer.scales.get_value().tolist()
+    ([], [0.5, 0.25])
+    """
+    shifted = BiasLayer(layer, _value(offset) * -1, shared_axes)
+    divided = ScaleLayer(shifted, 1 / _value(scale), shared_axes)
+    shifted.params[shifted.b].discard("trainable")
+    divided.params[divided.scales].discard("trainable")
+    return divided
+
+
+def _value(given: Any) -> Any:
+    """The numbers of an array or a shared variable, as floats."""
+    value = given.get_value() if hasattr(given, "get_value") else given
+    return np.asarray(value, dtype=theano.config.floatX)

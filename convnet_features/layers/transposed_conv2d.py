@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lasagne.init import Constant, GlorotUniform
-from lasagne.nonlinearities import rectify
-from lasagne.utils import as_tuple
-from pytensor.graph.basic import Variable
 from theano import tensor
 
 from ..ops import transposed_conv2d
 from ..ops.conv2d import Conv2DGradInput, checked_spec
-from .base_conv import BaseConvLayer, conv_input_length
+from .base_transposed_conv import BaseTransposedConvLayer
 
-__all__ = ["Deconv2DLayer", "TransposedConv2DLayer"]
+__all__ = ["Deconv2DLayer", "TransposedConv2DLayer", "spread"]
 
 
-class TransposedConv2DLayer(BaseConvLayer):
+class TransposedConv2DLayer(BaseTransposedConvLayer):
     """Spread each pixel over the filters: the backward pass of a convolution, run forwards.
 
     With stride s, an image of h by w pixels becomes one of
@@ -84,65 +80,7 @@ class TransposedConv2DLayer(BaseConvLayer):
     (None, 4, 14, 14)
     """
 
-    def __init__(
-        self,
-        incoming: Any,
-        num_filters: int,
-        filter_size: Any,
-        stride: Any = (1, 1),
-        crop: Any = 0,
-        untie_biases: bool = False,
-        W: Any = GlorotUniform(),  # noqa: B008  (as Lasagne writes defaults)
-        b: Any = Constant(0.0),  # noqa: B008
-        nonlinearity: Any = rectify,
-        flip_filters: bool = False,
-        output_size: Any = None,
-        num_groups: int = 1,
-        dilation: Any = (1, 1),
-        **kwargs: Any,
-    ) -> None:
-        is_same = isinstance(crop, str) and crop == "same"
-        if is_same and any(taps % 2 == 0 for taps in as_tuple(filter_size, 2)):
-            raise NotImplementedError(
-                f"{type(self).__name__}: crop='same' requires odd filter size; got {filter_size}."
-            )
-        symbolic = isinstance(output_size, Variable)
-        whole = symbolic or output_size is None
-        self.output_size = output_size if whole else as_tuple(output_size, 2, int)
-        super().__init__(
-            incoming,
-            num_filters,
-            filter_size,
-            stride,
-            crop,
-            untie_biases,
-            W,
-            b,
-            nonlinearity,
-            flip_filters,
-            num_groups,
-            dilation,
-            n=2,
-            **kwargs,
-        )
-        self._check_output_size()
-
-    @property
-    def crop(self) -> Any:
-        """What is cut off the result: the padding of the convolution."""
-        return self.pad
-
-    def get_W_shape(self) -> tuple[int, ...]:  # noqa: N802  (Lasagne's name)
-        """The shape of the filters: (n_channels, num_filters / num_groups, rows, columns)."""
-        return (self.input_shape[1], self.num_filters // self.num_groups, *self.filter_size)
-
-    def get_output_shape_for(self, input_shape: Any) -> tuple[Any, ...]:
-        """The shape of the result for an input of `input_shape`."""
-        if isinstance(self.output_size, Variable):
-            return (input_shape[0], self.num_filters, None, None)
-        if self.output_size is None:
-            return (input_shape[0], self.num_filters, *self._smallest(input_shape[2:]))
-        return (input_shape[0], self.num_filters, *self.output_size)
+    n = 2
 
     def convolve(self, input: Any, **kwargs: Any) -> Any:
         """`input` spread over the filters, without biases."""
@@ -153,42 +91,20 @@ class TransposedConv2DLayer(BaseConvLayer):
             "groups": self.num_groups,
             "dilation": self.dilation,
         }
-        extra = self.extra
-        if extra is not None:
-            return transposed_conv2d(input, self.W, extra=extra, **geometry)
-        # A size that only the run knows: images of that size lend it.
-        spec, _ = checked_spec(self._kind, **geometry)
-        sizes = (self.output_size[0], self.output_size[1])
-        images = tensor.zeros((input.shape[0], self.num_filters, *sizes), dtype=input.dtype)
-        return Conv2DGradInput(spec)(images, self.W, input)
-
-    @property
-    def extra(self) -> tuple[int, int] | None:
-        """Rows and columns beyond the smallest result; None if only the run knows."""
-        if self.output_size is None:
-            return (0, 0)
-        rows, columns = self._smallest(self.input_shape[2:])
-        if isinstance(self.output_size, Variable) or rows is None or columns is None:
-            return None
-        return self.output_size[0] - rows, self.output_size[1] - columns
-
-    def _smallest(self, sizes: Any) -> tuple[int | None, ...]:
-        return tuple(
-            conv_input_length(size, extent, step, before)
-            for size, extent, step, (before, _) in zip(
-                sizes, self._extents, self.stride, self._pads, strict=True
+        if self.extra is not None:
+            return transposed_conv2d(
+                input, self.W, extra=(self.extra[0], self.extra[1]), **geometry
             )
-        )
+        rows, columns = self._sizes(input)
+        return spread(input, self.W, (self.num_filters, rows, columns), geometry)
 
-    def _check_output_size(self) -> None:
-        extra = self.extra or (0, 0)
-        if any(not 0 <= more < step for more, step in zip(extra, self.stride, strict=True)):
-            smallest = self._smallest(self.input_shape[2:])
-            raise ValueError(
-                f"{self._kind}: output_size={self.output_size} does not fit: its input gives "
-                f"{smallest[0]}x{smallest[1]} pixels, and with stride={self.stride} an "
-                "output_size may exceed them by less than a stride."
-            )
+
+def spread(input: Any, filters: Any, shape: tuple[Any, Any, Any], geometry: Any) -> Any:
+    """`transposed_conv2d` to a shape (channels, height, width) that only the run knows."""
+    # Images of that shape lend it.
+    images = tensor.zeros((input.shape[0], *shape), dtype=input.dtype)
+    spec, _ = checked_spec("transposed_conv2d", **geometry)
+    return Conv2DGradInput(spec)(images, filters, input)
 
 
 Deconv2DLayer = TransposedConv2DLayer

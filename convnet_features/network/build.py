@@ -115,7 +115,7 @@ class Network:
         named: dict[str, Any] = {}
         seen: set[int] = set()
         for name, layer in self.layers.items():
-            for position, param in enumerate(layer.params):
+            for position, param in enumerate(layer.get_params()):
                 if id(param) in seen:  # shared by two layers: the first one's
                     continue
                 seen.add(id(param))

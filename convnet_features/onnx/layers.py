@@ -70,6 +70,8 @@ def _unsupported(layer: Any, what: str) -> NetworkError:
 
 
 def _value(parameter: Any) -> np.ndarray:
+    if not hasattr(parameter, "get_value"):  # computed from another layer's
+        return np.asarray(parameter.eval())
     return np.asarray(parameter.get_value(borrow=True))
 
 

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from types import ModuleType, SimpleNamespace
 
 from .lasagne_modules import serve_later_names
+from .lasagne_parameters import with_shared_variables
 from .unused_keywords import with_unused_keywords_named
 
 __all__ = ["import_lasagne_again", "lasagne_spec"]
@@ -37,6 +38,7 @@ class LasagneLoader(SourceFileLoader):
             warnings.simplefilter("ignore", DeprecationWarning)
             super().exec_module(module)
         _announce_unused_keywords()
+        _let_expressions_be_parameters()
         serve_later_names()
 
 
@@ -90,6 +92,12 @@ def _announce_unused_keywords() -> None:
     checked = with_unused_keywords_named(layers.get_output)
     for module in (layers, sys.modules["lasagne.objectives"]):
         module.get_output = checked  # type: ignore[attr-defined]
+
+
+def _let_expressions_be_parameters() -> None:
+    """Let layers say which shared variables their parameters are computed from."""
+    layer = sys.modules["lasagne.layers"].Layer
+    layer.get_params = with_shared_variables(layer.get_params)
 
 
 @contextmanager

@@ -50,14 +50,16 @@ _CONV = {
     **_layers("conv2d", "Conv2DLayer"),
     **_layers("conv3d", "Conv3DLayer"),
     **_layers("dilated_conv2d", "DilatedConv2DLayer"),
+    **_layers("transposed_conv1d", "Deconv1DLayer TransposedConv1DLayer"),
     **_layers("transposed_conv2d", "Deconv2DLayer TransposedConv2DLayer"),
+    **_layers("transposed_conv3d", "Deconv3DLayer TransposedConv3DLayer"),
 }
 _SPECIAL = {
     **_layers("expression", "ExpressionLayer"),
     **_layers("inverse", "InverseLayer"),
     **_layers("parametric_rectifier", "ParametricRectifierLayer prelu"),
     **_layers("randomized_rectifier", "RandomizedRectifierLayer rrelu"),
-    **_layers("scale_bias", "BiasLayer ScaleLayer"),
+    **_layers("scale_bias", "BiasLayer ScaleLayer standardize"),
     **_layers("transformer", "TPSTransformerLayer TransformerLayer"),
     "NonlinearityLayer": Later("lasagne.layers.dense", "NonlinearityLayer"),
 }
@@ -65,10 +67,15 @@ _DNN = """
 BatchNormDNNLayer Conv2DDNNLayer Conv3DDNNLayer MaxPool2DDNNLayer MaxPool3DDNNLayer Pool2DDNNLayer
 Pool3DDNNLayer SpatialPyramidPoolingDNNLayer batch_norm_dnn
 """
+_CUDA_CONVNET = """
+CCLayer Conv2DCCLayer MaxPool2DCCLayer NINLayer_c01b ShuffleBC01ToC01BLayer ShuffleC01BToBC01Layer
+bc01_to_c01b c01b_to_bc01
+"""
 
 _LAYERS: dict[str, dict[str, Later]] = {
     "conv": _CONV,
     "corrmm": _layers("dnn", "Conv2DMMLayer"),
+    "cuda_convnet": _layers("cuda_convnet", _CUDA_CONVNET),
     "dense": _layers("dense", "DenseLayer"),
     "dnn": _layers("dnn", _DNN),
     "local": _layers("locally_connected2d", "LocallyConnected2DLayer"),
@@ -78,7 +85,8 @@ _LAYERS: dict[str, dict[str, Later]] = {
         "concat": Later("layers.merging", "ConcatLayer"),
     },
     "noise": {
-        **_layers("dropout", "DropoutLayer dropout_channels dropout_locations spatial_dropout"),
+        **_layers("dropout", "AlphaDropoutLayer DropoutLayer alpha_dropout dropout_channels"),
+        **_layers("dropout", "dropout_locations spatial_dropout"),
         "dropout": Later("layers.dropout", "DropoutLayer"),
     },
     "normalization": {
@@ -95,7 +103,7 @@ _LAYERS: dict[str, dict[str, Later]] = {
 
 #: Modules that want a graphics card in Lasagne, and compute here.
 OF_GRAPHICS_CARDS = frozenset(
-    f"lasagne.layers.{module}" for module in ("corrmm", "cuda_convnet", "dnn") if module in _LAYERS
+    f"lasagne.layers.{module}" for module in ("corrmm", "cuda_convnet", "dnn")
 )
 #: Modules that Lasagne 0.1 does not have, or does not let anyone import without such a card.
 NEW_MODULES = OF_GRAPHICS_CARDS | {"lasagne.layers.local", "lasagne.layers.special"}
@@ -119,8 +127,12 @@ LATER: Mapping[str, Mapping[str, Later]] = {
     },
     "lasagne.objectives": _of(
         "training.objectives",
-        "binary_accuracy binary_hinge_loss categorical_accuracy huber_loss multiclass_hinge_loss",
+        "binary_accuracy binary_crossentropy binary_hinge_loss categorical_accuracy huber_loss "
+        "multiclass_hinge_loss squared_error",
     ),
     "lasagne.updates": _of("training.updates", "adamax amsgrad"),
-    "lasagne.utils": _of("theano_facade.lasagne_utils", "collect_shared_vars inspect_kwargs"),
+    "lasagne.utils": {
+        **_of("theano_facade.lasagne_parameters", "create_param"),
+        **_of("theano_facade.lasagne_utils", "collect_shared_vars inspect_kwargs"),
+    },
 }

@@ -32,8 +32,8 @@ def collect_shared_vars(expressions: Any) -> list[Any]:
     from pytensor.graph.traversal import graph_inputs
 
     several: Iterable[Any] = expressions if isinstance(expressions, list | tuple) else [expressions]
-    inputs = dict.fromkeys(graph_inputs(list(several)))
-    return [each for each in inputs if isinstance(each, SharedVariable)]
+    inputs = [each for expression in several for each in graph_inputs([expression])]
+    return [each for each in dict.fromkeys(inputs) if isinstance(each, SharedVariable)]
 
 
 def inspect_kwargs(func: Callable[..., Any]) -> list[str]:

@@ -101,7 +101,7 @@ def first_divergence(model: Model, images: Any = None) -> str:
     if not all(np.isfinite(each).all() for each in data):
         return "The images themselves hold NaN or infinity (after augmentation)."
     for name, layer in model.network.layers.items():
-        for param in layer.params:
+        for param in layer.get_params():
             if not np.isfinite(param.get_value(borrow=True)).all():
                 return f"Layer {name!r} was the first: its parameter {param.name!r} is not finite."
     if images is None:

@@ -45,7 +45,7 @@ def check_frozen(network: Network, frozen: Sequence[str], asked: str = "freeze")
             raise NetworkError(
                 f"{asked}: there is no layer {name!r}; the network has {', '.join(network.layers)}."
             )
-    held = {id(param) for name in names for param in network.layers[name].params}
+    held = {id(param) for name in names for param in network.layers[name].get_params()}
     if all(id(param) in held for param in network.params_tagged(trainable=True)):
         raise NetworkError(
             f"{asked}={list(names)}: no layer with parameters is left to train; leave one out."
@@ -90,7 +90,7 @@ def warn_of_random(network: Network, frozen: Sequence[str], loaded: Collection[s
 
 def frozen_positions(network: Network, frozen: Sequence[str]) -> frozenset[int]:
     """Which of ``network.params`` belong to frozen layers."""
-    held = {id(param) for name in frozen for param in network.layers[name].params}
+    held = {id(param) for name in frozen for param in network.layers[name].get_params()}
     return frozenset(i for i, param in enumerate(network.params) if id(param) in held)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Objective",
     "TargetVariable",
     "binary_accuracy",
+    "binary_crossentropy",
     "binary_hinge_loss",
     "categorical_accuracy",
     "for_evaluation",
@@ -26,6 +27,7 @@ __all__ = [
     "resolve_loss",
     "sample_losses",
     "smoothed",
+    "squared_error",
     "takes_shares",
     "target_variable",
     "training_loss",
@@ -44,7 +46,59 @@ DEFAULT_LOSS: dict[Target, str] = {
 _UNIT_BY_UNIT = ("binary_crossentropy", "squared_error", "binary_hinge_loss", "huber_loss")
 
 
-# Objectives that Lasagne gained after 0.1.
+# Objectives that Lasagne gained after 0.1, or that put targets beside predictions since.
+
+
+def squared_error(a: Any, b: Any) -> Any:
+    """(a - b)², number by number.
+
+    Parameters
+    ----------
+    a, b : tensors of the same shape
+        Or a vector and a matrix of one column, which the vector becomes as well.
+
+    Returns
+    -------
+    tensor of the same shape
+
+    Raises
+    ------
+    ValueError
+        If the matrix beside a vector is known to have more than one column; where that is known
+        only when the compiled function is called, it raises an AssertionError.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convnet_features.training.objectives import squared_error
+    >>> squared_error(np.array([[1.0], [2.0]]), np.array([1.0, 4.0])).eval().tolist()
+    [[0.0], [4.0]]
+    """
+    return _original("squared_error")(*_beside("squared_error", a, b))
+
+
+def binary_crossentropy(predictions: Any, targets: Any) -> Any:
+    """-t · log(p) - (1 - t) · log(1 - p), number by number.
+
+    Parameters
+    ----------
+    predictions : tensor
+        Probabilities between 0 and 1, as sigmoids give them.
+    targets : tensor of the same shape
+        Numbers from 0 to 1; or a vector, for predictions of one column.
+
+    Returns
+    -------
+    tensor of the same shape
+
+    Raises
+    ------
+    ValueError
+        If the matrix beside a vector is known to have more than one column; where that is known
+        only when the compiled function is called, it raises an AssertionError.
+    """
+    predictions, targets = _beside("binary_crossentropy", predictions, targets)
+    return _original("binary_crossentropy")(predictions, targets)
 
 
 def binary_hinge_loss(
@@ -78,7 +132,7 @@ def binary_hinge_loss(
 
     if log_odds is not None and not log_odds:
         predictions = log(predictions / (1 - predictions))
-    predictions, targets = _beside(predictions, targets)
+    predictions, targets = _beside("binary_hinge_loss", predictions, targets)
     signs = 2 * targets - 1 if binary else targets
     # Whole numbers times float32 would be float64.
     signs = cast(signs, predictions.dtype)
@@ -131,7 +185,7 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Any:
     from pytensor.tensor import maximum, minimum
 
     limit = np.float32(delta)
-    predictions, targets = _beside(predictions, targets)
+    predictions, targets = _beside("huber_loss", predictions, targets)
     size = abs(predictions - targets)
     inside, outside = minimum(size, limit), maximum(size - limit, 0)
     return np.float32(0.5) * inside * inside + limit * outside
@@ -155,7 +209,7 @@ def binary_accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> A
     """
     from pytensor.tensor import eq, ge
 
-    predictions, targets = _beside(predictions, targets)
+    predictions, targets = _beside("binary_accuracy", predictions, targets)
     return eq(ge(predictions, threshold), targets)
 
 
@@ -200,31 +254,56 @@ def _check_ranks(predictions: Any, targets: Any) -> None:
         )
 
 
-def _beside(predictions: Any, targets: Any) -> tuple[Any, Any]:
-    """Both, with `targets` as a column where predictions are one: a vector would be a row.
+def _beside(who: str, predictions: Any, targets: Any) -> tuple[Any, Any]:
+    """Both as matrices where one is a vector, which would be a row: it becomes a column.
 
     Of the output of a layer nobody knows the width until it is computed; it is checked then.
     """
-    from pytensor.tensor import as_tensor_variable, specify_broadcastable
+    from pytensor.tensor import as_tensor_variable
 
     predictions, targets = as_tensor_variable(predictions), as_tensor_variable(targets)
-    if predictions.ndim != 2 or targets.ndim != 1:
-        return predictions, targets
-    width = predictions.type.shape[1]
-    if width is None:
-        predictions = specify_broadcastable(predictions, 1)
-    return predictions, targets.dimshuffle(0, "x") if width in (None, 1) else targets
+    if (predictions.ndim, targets.ndim) == (2, 1):
+        return predictions, _column(who, targets, predictions)
+    if (predictions.ndim, targets.ndim) == (1, 2):
+        return _column(who, predictions, targets), targets
+    return predictions, targets
 
 
-_LATER = {each.__name__: each for each in (binary_hinge_loss, multiclass_hinge_loss, huber_loss)}
+def _column(who: str, vector: Any, matrix: Any) -> Any:
+    """`vector` as a column beside a `matrix` of one."""
+    from pytensor.raise_op import Assert
+    from pytensor.tensor import eq
+
+    column, width = vector.dimshuffle(0, "x"), matrix.type.shape[1]
+    if width == 1:
+        return column
+    text = (
+        f"{who}: a vector stands beside a matrix of {width or 'more than one'} columns. A vector "
+        "is one number a sample, which goes with one column: give a matrix of the same shape; or, "
+        "if the vector is the same for all samples, vector.dimshuffle('x', 0)."
+    )
+    if width is not None:
+        raise ValueError(text)
+    return Assert(text)(column, eq(matrix.shape[1], 1))
+
+
+def _original(name: str) -> Objective:
+    """Lasagne 0.1's own objective."""
+    from ..theano_facade.lasagne_modules import original
+
+    objective: Objective = original("lasagne.objectives", name)
+    return objective
+
+
+_OURS = (binary_crossentropy, binary_hinge_loss, huber_loss, multiclass_hinge_loss, squared_error)
 
 
 def _losses() -> dict[str, Objective]:
-    """Every loss that has a name: those of Lasagne 0.1, and later ones."""
-    import lasagne.objectives
+    """Every loss that has a name."""
+    from lasagne.objectives import categorical_crossentropy
 
-    names = ("binary_crossentropy", "categorical_crossentropy", "squared_error")
-    return {name: getattr(lasagne.objectives, name) for name in names} | _LATER
+    ours: dict[str, Objective] = {each.__name__: each for each in _OURS}
+    return {**ours, "categorical_crossentropy": categorical_crossentropy}
 
 
 def resolve_loss(loss: str | Objective, target: Target) -> Objective:

@@ -10,7 +10,7 @@ from lasagne.init import Constant, Normal
 from theano import tensor as T
 
 from convnet_features import ConvNetClassifier
-from convnet_features.layers import BiasLayer, ScaleLayer
+from convnet_features.layers import BiasLayer, ScaleLayer, standardize
 
 from ..helpers import assert_close, assert_derivative
 
@@ -90,3 +90,18 @@ def test_they_are_learnt_and_not_regularised(engine, rng):
         (parameter,) = built.layers_[name].get_params()
         assert (parameter.get_value() != before).any()
         assert built.layers_[name].get_params(regularizable=True) == []
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_standardize(shared, rng):
+    x = rng.normal(3, 5, size=(50, 3, 4, 5)).astype("float32")
+    mean, std = x.mean(axis=(0, 2, 3)), x.std(axis=(0, 2, 3))
+    offset, scale = (theano.shared(each) for each in (mean, std)) if shared else (mean, std)
+    layer = standardize(ll.InputLayer((None, 3, 4, 5)), offset, scale)
+    y = ll.get_output(layer, theano.shared(x)).eval()
+    expected = (np.float64(x) - mean[:, None, None]) / std[:, None, None]
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+    assert len(ll.get_all_params(layer)) == 2
+    assert ll.get_all_params(layer, trainable=True) == []
+    pixels = standardize((None, 3, 4, 5), x.mean(axis=0), x.std(axis=0), shared_axes=0)
+    assert pixels.scales.get_value().shape == (3, 4, 5)

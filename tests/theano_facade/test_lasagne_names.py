@@ -19,8 +19,10 @@ from convnet_features.theano_facade.lasagne_names import LATER, NEW_MODULES, OF_
 
 NAMES = [(module, name) for module, names in LATER.items() for name in names]
 GUIDE = Path(__file__).parents[2] / "docs" / "migration.md"
-#: Names that Lasagne 0.1 has, whose later versions take more arguments.
+#: Names that Lasagne 0.1 has, whose later versions take more.
 SUBCLASSES = {
+    "lasagne.objectives": ["binary_crossentropy", "squared_error"],
+    "lasagne.utils": ["create_param"],
     "lasagne.layers.conv": ["Conv1DLayer", "Conv2DLayer"],
     "lasagne.layers.dense": ["DenseLayer"],
     "lasagne.layers.merge": ["ConcatLayer", "ElemwiseMergeLayer", "ElemwiseSumLayer", "concat"],
@@ -58,8 +60,9 @@ def test_lasagnes_own_names_are_not_taken_but_for_subclasses():
         taken = sorted(set(own) & set(names))
         assert taken == SUBCLASSES.get(module, [])
         for name in taken:
-            assert issubclass(names_of(module)[name], own[name])
             assert original(module, name) is own[name]
+            if isinstance(own[name], type):
+                assert issubclass(names_of(module)[name], own[name])
 
 
 def names_of(module):
@@ -71,8 +74,9 @@ def test_subclasses_take_what_lasagnes_take(module, names):
     """In the same order, so that arguments by place mean the same."""
     for name in names:
         theirs = list(inspect.signature(original(module, name)).parameters)
-        ours_take = list(inspect.signature(getattr(lasagne.layers, name)).parameters)
-        theirs.remove("kwargs")
+        ours_take = list(inspect.signature(names_of(module)[name]).parameters)
+        if "kwargs" in theirs:
+            theirs.remove("kwargs")
         # Later Lasagne put flip_filters in front of it.
         if "convolution" in theirs:
             theirs.remove("convolution")

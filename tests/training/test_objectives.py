@@ -210,3 +210,73 @@ def test_evaluation_gives_one_loss_a_sample(digits):
     losses, prediction = program.function(images, np.int32(digits[1][:7]), *model.values)
     expected = ((prediction - np.eye(10)[digits[1][:7]]) ** 2).mean(axis=1)
     assert_close(losses, expected, "float32")
+
+
+#: The losses and measures that compare unit by unit, with their closed forms.
+BESIDE = {
+    "squared_error": lambda p, t: (p - t) ** 2,
+    "binary_crossentropy": lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p),
+    "binary_hinge_loss": lambda p, t: np.maximum(0, 1 - (2 * t - 1) * p),
+    "huber_loss": lambda p, t: (p - t) ** 2 / 2,
+    "binary_accuracy": lambda p, t: (p >= 0.5) == t,
+}
+
+
+class TestAVectorOfTargets:
+    """Beside the output of one unit it is a column: a row would compare all with all, silently."""
+
+    @pytest.fixture
+    def of_units(self):
+        """A function of a layer's input and targets, for an objective and a number of units."""
+        import theano
+        from lasagne import layers, nonlinearities, objectives
+        from theano import tensor as T
+
+        def make(name, n_units, dtype="float32", swapped=False):
+            incoming = layers.InputLayer((None, 3))
+            net = layers.DenseLayer(incoming, n_units, nonlinearity=nonlinearities.sigmoid)
+            x, t = T.matrix("x"), T.vector("t", dtype=dtype)
+            pair = [layers.get_output(net, x), t]
+            losses = getattr(objectives, name)(*(pair[::-1] if swapped else pair))
+            return net, theano.function([x, t], losses)
+
+        return make
+
+    @pytest.mark.parametrize("dtype", ["float32", "int32"])
+    @pytest.mark.parametrize("name", BESIDE)
+    def test_one_unit(self, name, dtype, of_units, rng):
+        net, losses = of_units(name, 1, dtype)
+        X, t = rng.normal(size=(7, 3)).astype("float32"), rng.integers(0, 2, 7).astype(dtype)
+        p = 1 / (1 + np.exp(-np.float64(X) @ np.float64(net.W.get_value())))
+        found = losses(X, t)
+        assert found.shape == (7, 1)
+        np.testing.assert_allclose(found, BESIDE[name](p, t[:, None]), rtol=1e-5)
+
+    def test_in_either_place(self, of_units, rng):
+        _, losses = of_units("squared_error", 1, swapped=True)
+        assert losses(rng.normal(size=(7, 3)).astype("float32"), np.zeros(7, "f")).shape == (7, 1)
+
+    @pytest.mark.parametrize("name", BESIDE)
+    def test_several_units(self, name, of_units):
+        _, losses = of_units(name, 7)
+        with pytest.raises(AssertionError, match=f"{name}: a vector stands beside a matrix of mor"):
+            losses(np.ones((7, 3), "float32"), np.ones(7, "float32"))
+
+    def test_of_a_matrix_that_is_known_to_be_wider(self):
+        from lasagne.objectives import squared_error
+
+        with pytest.raises(ValueError, match=r"squared_error: .* 3 columns.*dimshuffle\('x', 0\)"):
+            squared_error(np.ones((3, 3), "float32"), np.ones(3, "float32"))
+
+    def test_the_crossentropy_stays_finite(self):
+        """A sigmoid is still seen behind the loss."""
+        import theano
+        from lasagne.objectives import binary_crossentropy
+        from theano import tensor as T
+
+        z, t = T.matrix("z"), T.vector("t")
+        loss = binary_crossentropy(T.nnet.sigmoid(z), t).mean()
+        values = theano.function([z, t], [loss, theano.grad(loss, z)])
+        cost, gradient = values(np.float32([[200], [-200]]), np.float32([0, 1]))
+        assert cost == 200
+        np.testing.assert_array_equal(gradient, [[0.5], [-0.5]])
