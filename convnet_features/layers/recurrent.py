@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,7 +35,10 @@ class _Sequence:
 
     def get_output_for(self, inputs: Sequence[Any], **kwargs: Any) -> Any:
         """The hidden states for the symbolic `inputs`, of shape `output_shape`."""
-        states = super().get_output_for(inputs, **kwargs)  # type: ignore[misc]
+        return self._returned(super().get_output_for(inputs, **kwargs))  # type: ignore[misc]
+
+    def _returned(self, states: Any) -> Any:
+        """Of the states after every step, what the layer gives."""
         if not self.only_return_final:
             return states
         # Backwards, the last step is that of the first entry.
@@ -47,6 +51,8 @@ def _with_final(of_lasagne: Any) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, only_return_final: bool = False, **kwargs: Any) -> None:  # noqa: N807
         self.only_return_final = bool(only_return_final)
         of_lasagne.__init__(self, *args, **kwargs)
+        # Later Lasagne's "do not clip" is 0, at which Lasagne 0.1 would clip everything away.
+        self.grad_clipping = self.grad_clipping or False
 
     signature = inspect.signature(of_lasagne.__init__)
     *named, rest = signature.parameters.values()
@@ -162,8 +168,26 @@ class RecurrentLayer(CustomRecurrentLayer, _Recurrent):
         )
 
 
+class _Deferred:
+    """A gate's nonlinearity that waits until the peephole has been added."""
+
+    def __init__(self, nonlinearity: Callable[[Any], Any], gate: Any = None) -> None:
+        self.nonlinearity = nonlinearity
+        self.gate = gate
+
+    def __call__(self, gate: Any) -> _Deferred:
+        return _Deferred(self.nonlinearity, gate)
+
+    def __add__(self, peephole: Any) -> Any:
+        return self.nonlinearity(self.gate + peephole)
+
+
 class LSTMLayer(_Sequence, _LSTM):
     """Lasagne's ``LSTMLayer``, which may give the last step alone.
+
+    The output gate is o = σ(x W_xo + h W_ho + w_co · c + b_o), as Lasagne's documentation has it.
+    Lasagne 0.1 computes σ(x W_xo + h W_ho + b_o) + w_co · c, which is no gate between 0 and 1;
+    later Lasagne mended it (issue 448).
 
     Parameters
     ----------
@@ -190,6 +214,19 @@ class LSTMLayer(_Sequence, _LSTM):
     """
 
     __init__ = _with_final(_LSTM)
+
+    def get_output_for(self, inputs: Sequence[Any], **kwargs: Any) -> Any:
+        """The hidden states for the symbolic `inputs`, of shape `output_shape`."""
+        states = _LSTM.get_output_for(self._mended(), inputs, **kwargs)
+        return self._returned(states)
+
+    def _mended(self) -> Any:
+        """This layer, whose output gate is seen through the peephole before it is squashed."""
+        if not self.peepholes:
+            return self
+        layer = copy.copy(self)
+        layer.nonlinearity_outgate = _Deferred(self.nonlinearity_outgate)
+        return layer
 
 
 class GRULayer(_Sequence, _GRU):

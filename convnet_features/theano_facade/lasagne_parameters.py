@@ -67,9 +67,9 @@ def with_shared_variables(get_params: Callable[..., list[Any]]) -> Callable[...,
     from pytensor.compile.sharedvalue import SharedVariable
 
     @functools.wraps(get_params)
-    def unwrapped(self: Any, **tags: bool) -> list[Any]:
+    def unwrapped(self: Any, unwrap_shared: bool = True, **tags: bool) -> list[Any]:
         params = get_params(self, **tags)
-        if all(isinstance(each, SharedVariable) for each in params):
+        if not unwrap_shared or all(isinstance(each, SharedVariable) for each in params):
             return params
         return collect_shared_vars(params)
 

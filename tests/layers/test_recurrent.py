@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import theano
 from lasagne import layers as ll
+from lasagne.init import Normal
+from lasagne.layers import Gate
+from lasagne.nonlinearities import sigmoid as sigmoid_of_lasagne
 
 from convnet_features.layers import (
     CustomRecurrentLayer,
@@ -17,6 +20,8 @@ from convnet_features.layers import (
     LSTMLayer,
     RecurrentLayer,
 )
+
+from ..helpers import assert_close
 
 
 def made(kind, steps, **options):
@@ -62,3 +67,46 @@ def test_masked_steps_leave_the_state(rng):
     every = ll.get_output(layer, given).eval()
     np.testing.assert_allclose(last[0], every[0, 2], rtol=1e-5)
     np.testing.assert_allclose(last[1], every[1, 4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("unroll_scan", [False, True])
+def test_the_output_gate_sees_the_peephole(unroll_scan, rng):
+    """As its equation says; Lasagne 0.1 added the peephole behind the nonlinearity."""
+    x = rng.normal(size=(3, 4, 2)).astype("float32")
+    gate = Gate(W_in=Normal(1), W_hid=Normal(1), W_cell=Normal(2), b=Normal(1))
+    layer = LSTMLayer(
+        (3, 4, 2), 5, gate, gate, outgate=gate, unroll_scan=unroll_scan, only_return_final=True
+    )
+
+    def value(name):
+        return np.float64(getattr(layer, name).get_value())
+
+    def of(name, x, h):
+        return x @ value(f"W_in_to_{name}") + h @ value(f"W_hid_to_{name}") + value(f"b_{name}")
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    h, c = np.zeros((3, 5)), np.zeros((3, 5))
+    for t in range(4):
+        i, f, new, o = (
+            of(name, np.float64(x[:, t]), h) for name in ("ingate", "forgetgate", "cell", "outgate")
+        )
+        i = sigmoid(i + c * value("W_cell_to_ingate"))
+        f = sigmoid(f + c * value("W_cell_to_forgetgate"))
+        c = f * c + i * np.tanh(new)
+        h = sigmoid(o + c * value("W_cell_to_outgate")) * np.tanh(c)
+    y = layer.get_output_for([theano.shared(x)]).eval()
+    assert_close(y, h, "float32")
+    assert layer.nonlinearity_outgate is sigmoid_of_lasagne
+
+
+@pytest.mark.parametrize("kind", [RecurrentLayer, LSTMLayer, GRULayer])
+def test_clipping_at_zero_is_none(kind, rng):
+    """Later Lasagne's default; Lasagne 0.1 would clip every gradient to 0."""
+    incoming = ll.InputLayer((2, 3, 4))
+    layer = kind(incoming, 5, grad_clipping=0)
+    x = theano.shared(rng.normal(size=(2, 3, 4)).astype("float32"))
+    weights = ll.get_all_params(layer, regularizable=True)[0]
+    gradient = theano.grad(ll.get_output(layer, x).sum(), weights).eval()
+    assert np.abs(gradient).max() > 0
