@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -195,13 +197,24 @@ class Fitting(CallbackSupportMixin):
     ) -> None:
         """Run the trainer; the epochs that it has finished count, however it ends."""
         finished = len(trainer.history)
+        trainer.fitted_estimator = functools.partial(self._as_of_now, trainer, data)
+        trainer.as_given = data.targets.as_given
         try:
             trainer.run(training, validation, n_epochs, callbacks, open_ended)
         except BaseException:
             if len(trainer.history) > finished:
                 self._set_fitted(trainer, data, keep)
             raise
+        finally:
+            trainer.fitted_estimator = trainer.as_given = None
         self._set_fitted(trainer, data, keep)
+
+    def _as_of_now(self, trainer: Trainer, data: TrainingData) -> Self:
+        """A fitted estimator that shares the network, for images as `data` has them."""
+        fitted = copy.copy(self)
+        fitted.data_format = "channels_first"
+        fitted._set_fitted(trainer, replace(data, features_in={}), keep=False)
+        return fitted
 
     def _callbacks(self) -> list[Any]:
         callbacks = list(self.callbacks or ())

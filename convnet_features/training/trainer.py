@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
@@ -91,6 +91,11 @@ class Trainer:
         Those of this run.
     training, validation : Dataset
         The data of this run; `validation` may be None.
+    fitted_estimator : callable or None
+        Makes an estimator fitted as of now, which shares the model; None where an
+        estimator of another kind trains.
+    as_given : callable or None
+        From encoded targets to those that the estimator was given.
     """
 
     model: Model
@@ -109,6 +114,8 @@ class Trainer:
         self.batch = self.n_batches = self.last_epoch = 0
         self.cut_short = self.stopping = self.open_ended = self.put_back = False
         self.callbacks: list[Callback] = []
+        self.fitted_estimator: Callable[[], Any] | None = None
+        self.as_given: Callable[[np.ndarray], np.ndarray] | None = None
         self.declared = self.settings
         self._optimiser: list[np.ndarray] | None = None
         self._ready = False
@@ -119,7 +126,12 @@ class Trainer:
         if self._ready:
             state["_optimiser"] = self.updater.state
             state["settings"] = self._live_settings()
-        return state | {"_ready": False, "callbacks": []}
+        return state | {
+            "_ready": False,
+            "callbacks": [],
+            "fitted_estimator": None,
+            "as_given": None,
+        }
 
     def _live_settings(self) -> Settings:
         """The settings, with what callbacks made of the update rule's arguments."""

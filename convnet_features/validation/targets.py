@@ -80,6 +80,15 @@ class Targets:
         numbers = self.scores(outputs)
         return numbers[:, 0] if self.one_dimensional else numbers
 
+    def as_given(self, values: np.ndarray) -> np.ndarray:
+        """Encoded targets as y is: classes, 1 for each label, or numbers on y's own scale."""
+        if self.classes is not None:
+            return self.classes[values]
+        if self.kind == "labels":
+            return values.astype(np.int64)
+        numbers = self.scores(values)
+        return numbers[:, 0] if self.one_dimensional else numbers
+
     def compared(self, name: str, y: Any) -> np.ndarray:
         """y as `predictions` are: one class for each row with exactly one 1."""
         y = plain_target(name, y)

@@ -4,6 +4,7 @@ from .base import Callback
 from .checkpoint import Checkpoint
 from .csv_log import CSVLog
 from .early_stopping import EarlyStopping
+from .epoch_scoring import EpochScoring
 from .progress import ProgressTable
 from .reduce_on_plateau import ReduceOnPlateau
 from .schedules import Cosine, LearningRateSchedule, Linear, OneCycle, Step
@@ -14,6 +15,7 @@ __all__ = [
     "Checkpoint",
     "Cosine",
     "EarlyStopping",
+    "EpochScoring",
     "LearningRateSchedule",
     "Linear",
     "OneCycle",
