@@ -77,6 +77,10 @@ class Code:
         """Put a value at an address."""
         self.do(f"store {kind} {value}, ptr {pointer}, align {align}")
 
+    def fetch(self, pointer: str) -> None:
+        """Have what lies at an address, wherever that is, come to the second cache."""
+        self.do(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 2, i32 1)")
+
     # Control
 
     @contextmanager

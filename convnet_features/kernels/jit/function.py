@@ -35,6 +35,7 @@ def declarations(lanes: int) -> list[str]:
         "declare i64 @llvm.smin.i64(i64, i64)",
         f"declare i32 @{THREAD_NUMBER}()",
         f"declare i32 @{N_THREADS}()",
+        "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
     ]
 
 

@@ -22,7 +22,7 @@ from .function import (
     taken,
 )
 from .winograd_tiles import Tiles
-from .winograd_transform import TILE, Tiling
+from .winograd_transform import TILE, Tiling, n_products
 
 __all__ = ["ARGUMENTS", "FILTERS_ARGUMENTS", "Winograd"]
 
@@ -30,9 +30,12 @@ __all__ = ["ARGUMENTS", "FILTERS_ARGUMENTS", "Winograd"]
 #: filters that ``forward`` takes are what ``filters`` made of them.
 ARGUMENTS = ("n_samples", "scratch", "x", "w", "b", "y", "positions")
 FILTERS_ARGUMENTS = ("scratch", "w", "u")
-#: Bytes that the tiles of one turn and their products may take together.
+#: Bytes that the tiles of one unit, and their products, may take together.
 NEAR = 352 * 1024
-#: Tiles of one step of a product, where there are registers for them.
+#: Bytes that those of one turn may take. Filters are gone through once a turn: the more they are,
+#: the more tiles shall use them, up to half of their bytes.
+FAR = 7 << 19
+#: Tiles of one step of a product, where there are registers for them; of the last steps a third.
 TILES_AT_ONCE = 12
 
 
@@ -50,19 +53,19 @@ class Winograd:
     Notes
     -----
     Each function is to be called by all threads of an OpenMP region with the
-    same array of addresses. The threads divide tiles between them, each of
-    which is computed by itself: results depend neither on the number of threads
-    nor on the other images.
+    same array of addresses. The threads divide tiles between them, or filters
+    where these are more to read: the results of each tile and filter are
+    computed by themselves, and depend neither on the number of threads nor on
+    the other images.
     """
 
     def __init__(self, tiling: Tiling, registers: int) -> None:
         self.tiling = tiling
-        self._tiles = tiles = Tiles(tiling, NEAR)
+        of_filters = n_products(tiling) * tiling.image[0] * tiling.filters[0] * 4
+        self._tiles = tiles = Tiles(tiling, NEAR, min(max(NEAR, of_filters // 2), FAR))
         self._blocks = 2 if tiles.count // tiling.lanes % 2 == 0 else 1
-        most = min(TILES_AT_ONCE, (registers - self._blocks - 1) // self._blocks)
-        at_once = tiles.units * tiles.per_unit
-        self._tiles_at_once = max(n for n in range(1, most + 1) if at_once % n == 0)
-        self._m_plane = at_once * tiles.count + tiling.lanes
+        self._tiles_at_once = min(TILES_AT_ONCE, (registers - self._blocks - 1) // self._blocks)
+        self._m_plane = tiles.room * tiles.count + tiling.lanes
         self._u_plane = tiles.channels * tiles.count + tiling.lanes
 
     @property
@@ -93,7 +96,7 @@ class Winograd:
         return "\n\n".join(parts)
 
     def _filters(self, code: Code) -> None:
-        """The filters' side of each product: [product][channel][filter]."""
+        """The filters' side of each product: [product][filters of a step][channel][filter]."""
         tiles, lanes = self._tiles, self.tiling.lanes
         _, rows, columns = self.tiling.filters
         a = taken(code, FILTERS_ARGUMENTS)
@@ -105,7 +108,10 @@ class Winograd:
             else:
                 block, channel = tiles.divided(code, each.index, tiles.channels)
             w = code.at(a["w"], code.mul(each.index, taps * lanes))
-            u = code.at(a["u"], code.add(code.mul(channel, tiles.count), code.mul(block, lanes)))
+            step, number = tiles.divided(code, block, self._blocks)
+            place = code.add(code.mul(step, tiles.channels), channel)
+            place = code.add(code.mul(place, self._blocks), number)
+            u = code.at(a["u"], code.mul(place, lanes))
             order = range(taps)[:: -1 if self.tiling.transposed else 1]
             vectors = [code.load(tiles.vector, code.at(w, tap * lanes)) for tap in order]
             numbers = [vectors[n : n + columns] for n in range(0, taps, columns)]
@@ -123,7 +129,8 @@ class Winograd:
         tiles = self._tiles
         a = taken(code, ARGUMENTS)
         total = code.mul(a["n_samples"], tiles.bands)
-        number, first, last = share(code, total)
+        number, units, steps = self._shares(code, total)
+        first, last = units
         v = code.at(a["scratch"], code.mul(number, self._room))
         m = code.at(v, tiles.n_products * tiles.plane)
         band = code.at(m, tiles.n_products * self._m_plane)
@@ -134,43 +141,92 @@ class Winograd:
             with code.loop(turn.index, stop) as unit:
                 tiles.transform(code, a["x"], v, band, turn.index, unit.index)
             n_tiles = tiles.first_tile(code, turn.index, stop)
-            self._multiply(code, a["w"], v, m, n_tiles)
+            self._multiply(code, a["w"], v, m, n_tiles, steps)
             with code.loop(turn.index, stop) as unit:
-                self._finish_unit(code, a, m, band, turn.index, unit.index)
+                self._finish_unit(code, a, m, band, turn.index, unit.index, steps)
+
+    def _shares(self, code: Code, total: str) -> tuple[str, tuple[str, str], tuple[str, str]]:
+        """This thread's number, the units that it computes, and the steps of filters.
+
+        Of filters a part, or of units: whichever leaves it less to read.
+        """
+        tiles = self._tiles
+        n_steps = tiles.count // (self._blocks * self.tiling.lanes)
+        number, *units = share(code, total)
+        _, *steps = share(code, n_steps)
+        few = tiles.channels * tiles.count // ((tiles.channels + tiles.count) * tiles.per_unit)
+        is_few = code.let(f"icmp sle i64 {total}, {few}")
+        begin, end = (
+            code.let(f"select i1 {is_few}, i64 {whole}, i64 {part}")
+            for whole, part in zip((0, total), units, strict=True)
+        )
+        start, stop = (
+            code.let(f"select i1 {is_few}, i64 {part}, i64 {whole}")
+            for whole, part in zip((0, n_steps), steps, strict=True)
+        )
+        return number, (begin, end), (start, stop)
 
     # Products
 
-    def _multiply(self, code: Code, u: str, v: str, m: str, n_tiles: str) -> None:
+    def _multiply(
+        self, code: Code, u: str, v: str, m: str, n_tiles: str, steps: tuple[str, str]
+    ) -> None:
         """The matrix product of each product's two sides: [product][tile][filter]."""
         tiles = self._tiles
-        step = self._blocks * self.tiling.lanes
+        of_step = self._blocks * self.tiling.lanes
+        many = self._tiles_at_once
+        few = max(1, many // 3)
+        full = code.mul(code.let(f"sdiv i64 {n_tiles}, {many}"), many)
+        # While a step's filters are multiplied, the next one's come from memory, evenly.
+        pace = code.let(f"sdiv i64 {4 * of_step * many}, {n_tiles}")
+        pace = code.smaller(pace, 4 * of_step)
         with (
             code.loop(0, tiles.n_products) as product,
-            code.loop(0, tiles.count, step) as first,
+            code.loop(*steps) as step,
         ):
-            filters = code.at(u, code.add(code.mul(product.index, self._u_plane), first.index))
+            of_product = code.at(u, code.mul(product.index, self._u_plane))
+            filters = code.at(of_product, code.mul(step.index, tiles.channels * of_step))
+            following = code.at(filters, tiles.channels * of_step)
             images = code.at(v, code.mul(product.index, tiles.plane))
-            sums = code.at(m, code.add(code.mul(product.index, self._m_plane), first.index))
-            with code.loop(0, n_tiles, self._tiles_at_once) as tile:
-                self._product(
-                    code,
-                    filters,
-                    code.at(images, code.mul(tile.index, tiles.channels)),
-                    code.at(sums, code.mul(tile.index, tiles.count)),
-                )
+            first = code.mul(step.index, of_step)
+            sums = code.at(m, code.add(code.mul(product.index, self._m_plane), first))
+            for begin, end, at_once in ((0, full, many), (full, n_tiles, few)):
+                with code.loop(begin, end, at_once) as tile:
+                    done = code.mul(code.let(f"sdiv i64 {tile.index}, {many}"), tiles.channels)
+                    self._product(
+                        code,
+                        at_once,
+                        filters,
+                        code.at(images, code.mul(tile.index, tiles.channels)),
+                        code.at(sums, code.mul(tile.index, tiles.count)),
+                        (code.at(following, code.mul(done, pace), "i8"), pace),
+                    )
 
-    def _product(self, code: Code, filters: str, images: str, sums: str) -> None:
-        """Of some tiles with some filters, the sums in registers."""
+    def _product(
+        self,
+        code: Code,
+        at_once: int,
+        filters: str,
+        images: str,
+        sums: str,
+        ahead: tuple[str, str],
+    ) -> None:
+        """Of `at_once` tiles with some filters, the sums in registers.
+
+        What lies `ahead`, from an address on so many bytes a channel, is fetched meanwhile.
+        """
         tiles, lanes, vector = self._tiles, self.tiling.lanes, self._tiles.vector
-        pairs = list(itertools.product(range(self._tiles_at_once), range(self._blocks)))
+        pairs = list(itertools.product(range(at_once), range(self._blocks)))
         initial = ["zeroinitializer"] * len(pairs)
+        following, pace = ahead
         with code.loop(0, tiles.channels, kind=vector, initial=initial) as channel:
-            line = code.at(filters, code.mul(channel.index, tiles.count))
+            code.fetch(code.at(following, code.mul(channel.index, pace), "i8"))
+            line = code.at(filters, code.mul(channel.index, self._blocks * lanes))
             numbers = [code.load(vector, code.at(line, b * lanes)) for b in range(self._blocks)]
             start = code.at(images, channel.index)
             values = [
                 broadcast(code, lanes, code.load("float", code.at(start, t * tiles.channels)))
-                for t in range(self._tiles_at_once)
+                for t in range(at_once)
             ]
             channel.values = [
                 fused(code, lanes, values[t], numbers[b], total)
@@ -182,15 +238,23 @@ class Winograd:
     # Products to results
 
     def _finish_unit(
-        self, code: Code, a: dict[str, str], m: str, band: str, start: str, unit: str
+        self,
+        code: Code,
+        a: dict[str, str],
+        m: str,
+        band: str,
+        start: str,
+        unit: str,
+        steps: tuple[str, str],
     ) -> None:
-        """The results of a unit's tiles."""
+        """The results of a unit's tiles with the filters of some steps."""
         tiling, tiles, lanes = self.tiling, self._tiles, self.tiling.lanes
         image, tile_row = tiles.place(code, unit)
         tile = tiles.first_tile(code, start, unit)
         bin_ = code.at(band, tiles.band_size)
         columns = tiling.tiles[1]
-        with code.loop(0, tiles.count // lanes) as block:
+        blocks = [code.mul(each, self._blocks) for each in steps]
+        with code.loop(*blocks) as block:
             first = code.mul(block.index, lanes)
             bias = code.load(tiles.vector, code.at(a["b"], first)) if tiling.biased else ""
             source = code.at(m, code.add(code.mul(tile, tiles.count), first))

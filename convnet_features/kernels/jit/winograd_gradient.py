@@ -45,7 +45,7 @@ class WinogradGradient:
     def __init__(self, tiling: Tiling, n_parts: int, registers: int) -> None:
         self.tiling = tiling
         self._n_parts = n_parts
-        self._tiles = tiles = Tiles(tiling, NEAR)
+        self._tiles = tiles = Tiles(tiling, NEAR, NEAR)
         self._blocks = 2 if tiles.count // tiling.lanes % 2 == 0 else 1
         most = min(CHANNELS_AT_ONCE, (registers - self._blocks - 1) // self._blocks)
         self._channels_at_once = max(n for n in range(1, most + 1) if tiles.channels % n == 0)

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .code import Code
-from .winograd_transform import TILE, TapTransform, Terms, Tiling
+from .winograd_transform import TILE, TapTransform, Terms, Tiling, n_products
 
 __all__ = ["Tiles"]
+
+#: Tiles that the last step of a turn's products may go beyond it.
+SPARE = 3
 
 
 class Tiles:
     """The tiles of a convolution in turns, and code that several kernels share.
 
     A *unit* is an image or, of a large one, a band of rows of tiles; a *turn*
-    is what a thread transforms before it multiplies: some units, so few that
-    they stay near.
+    is what a thread transforms before it multiplies: some units.
 
     Parameters
     ----------
     tiling : Tiling
-    near : int
-        Bytes that the two sides of one turn's products may take together.
+    near, far : int
+        Bytes that the two sides of the products of one unit, and of one turn, may
+        take together.
 
     Attributes
     ----------
@@ -33,37 +36,37 @@ class Tiles:
         Units of a turn, and tiles of a unit.
     bands : int
         Units of an image.
+    room : int
+        Tiles that there is room for: a turn's, and some that its last step may go beyond them.
     plane : int
         From one product's images' side to the next, in numbers.
     """
 
-    def __init__(self, tiling: Tiling, near: int) -> None:
+    def __init__(self, tiling: Tiling, near: int, far: int) -> None:
         self.tiling = tiling
         self.vector = f"<{tiling.lanes} x float>"
         self.channels, self._height, self._width = tiling.image
         self.count, rows, columns = tiling.filters
         self.down, self.right = TapTransform(rows), TapTransform(columns)
-        self.n_products = self.down.n_products * self.right.n_products
-        self.rows, self.units = self._turn(near)
+        self.n_products = n_products(tiling)
+        self.rows, self.units = self._turn(near, far)
         self.per_unit = self.rows * tiling.tiles[1]
         self.bands = tiling.tiles[0] // self.rows
+        self.room = self.units * self.per_unit + SPARE
         # Planes a power of two apart would all fall on the same lines of a cache.
-        self.plane = self.units * self.per_unit * self.channels + tiling.lanes
+        self.plane = self.room * self.channels + tiling.lanes
 
-    def _turn(self, near: int) -> tuple[int, int]:
+    def _turn(self, near: int, far: int) -> tuple[int, int]:
         """(rows of tiles of a unit, units of a turn)."""
         rows, columns = self.tiling.tiles
-        most = near // (4 * self.n_products * (self.channels + self.count))
+        of_tile = 4 * self.n_products * (self.channels + self.count)
+        most = near // of_tile
         fitting = [n for n in range(1, rows + 1) if rows % n == 0 and n * columns <= most]
-        if not fitting:
-            return 1, 1
-        if fitting[-1] < rows:
-            return fitting[-1], 1
-        per_unit = rows * columns
-        units = max(1, most // per_unit)
+        unit = max(fitting, default=1)
+        units = max(1, far // (of_tile * unit * columns))
         # Full registers in each step of the product matter more than a few tiles.
-        even = [n for n in range(-(-units // 2), units + 1) if n * per_unit % 12 == 0]
-        return rows, max(even, default=units)
+        even = [n for n in range(-(-units // 2), units + 1) if n * unit * columns % 12 == 0]
+        return unit, max(even, default=units)
 
     @property
     def band_size(self) -> int:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 from .geometry import Layout
 
-__all__ = ["TILE", "TapTransform", "Terms", "Tiling"]
+__all__ = ["TILE", "TapTransform", "Terms", "Tiling", "n_products"]
 
 #: Results of one tile, in each dimension.
 TILE = 2
@@ -172,3 +172,9 @@ class Tiling:
         height, width = self.convolved
         odd = 0 if self.pooled else TILE - 1
         return (height + odd) // TILE, (width + odd) // TILE
+
+
+def n_products(tiling: Tiling) -> int:
+    """How many products a tile and a pair of channels have."""
+    _, rows, columns = tiling.filters
+    return TapTransform(rows).n_products * TapTransform(columns).n_products

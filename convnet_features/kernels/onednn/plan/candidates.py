@@ -126,9 +126,12 @@ def _needs_little_memory(case: Case) -> bool:
     return Winograd(case.tiling, case.machine.registers).scratch(1) <= thresholds.SCRATCH
 
 
-def _filters_stay_near(case: Case) -> bool:
-    kernel = Winograd(case.tiling, case.machine.registers)
-    return 4 * kernel.u_size <= thresholds.FILTERS
+def _filters_are_worth_reading(case: Case) -> bool:
+    tiling = case.tiling
+    n_tiles = case.x_shape[0] * math.prod(tiling.tiles)
+    enough = thresholds.TILES_IN_TRAINING if case.training else thresholds.TILES
+    kernel = Winograd(tiling, case.machine.registers)
+    return n_tiles >= enough or 4 * kernel.u_size <= thresholds.FILTERS
 
 
 def _sums_stay_near(case: Case) -> bool:
@@ -205,7 +208,11 @@ WINOGRAD = Candidate(
         ),
         *FILTERABLE,
         Requirement("at most {SCRATCH:,} bytes of scratch memory a thread", _needs_little_memory),
-        Requirement("filters that become at most {FILTERS:,} bytes", _filters_stay_near),
+        Requirement(
+            "at least {TILES} tiles, in training {TILES_IN_TRAINING}, or filters that become at "
+            "most {FILTERS:,} bytes",
+            _filters_are_worth_reading,
+        ),
         WORTH,
         GENERATES,
     ),

@@ -19,6 +19,8 @@ __all__ = [
     "SHARE",
     "SMALL_PRODUCT",
     "SUMS",
+    "TILES",
+    "TILES_IN_TRAINING",
     "WORK_OF_ONE_THREAD",
     "WORTH_GENERATING",
     "is_for_one_thread",
@@ -49,10 +51,16 @@ SHARE = 0.65
 #: 1.2 MiB differ by a tenth in time; images so wide that one row of tiles takes more are left to
 #: oneDNN.
 SCRATCH = 4 << 20
-#: Bytes that filters may become for Winograd's algorithm: they are gone through once a turn of
-#: tiles, and beyond this come from memory each time. On one thread of a processor with 2 MiB of L2
-#: cache, of oneDNN's time (1 and 8 images): 128 channels at 28×28, 1.0 MiB, 0.69 and 0.85; 192 at
-#: 14×14, 2.3 MiB, 1.3 and 1.2; 256 at 14×14, 4 MiB, 1.45 and 1.45; 512 at 7×7, 16 MiB, 4.1 and 3.9.
+#: Tiles of all images from which on it does not matter what filters become for Winograd's
+#: algorithm: they are gone through once a turn of tiles, and many come from far away each time. On
+#: one thread of a processor with 2 MiB of L2 cache, of oneDNN's time: 512 channels at 7×7 (filters
+#: of 16 MiB), one image of 16 tiles, 0.8; 256 at 14×14 (4 MiB), 49 tiles, 0.65; 512 at 14×14, 49
+#: tiles, 0.6; 512 at 28×28, 196 tiles, 0.58.
+TILES = 16
+#: The same in training, where filters are transformed at every step: 20 ns a filter and channel,
+#: which 80 tiles save.
+TILES_IN_TRAINING = 128
+#: Bytes of filters up to which fewer tiles will do.
 FILTERS = 2 << 20
 #: Bytes of a filters' gradient, product by product: it is gone through once a turn, and beyond this
 #: would go through memory (64 to 128 channels at 16×16, 0.5 MB: 12.1 ms for oneDNN's 22.4).

@@ -203,20 +203,37 @@ def test_a_gradient_by_winograd_has_sums_that_stay_near(monkeypatch):
 
 
 @pytest.mark.parametrize("machine", [AVX512, AVX2], ids=str)
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(
-    ("n_channels", "size", "chosen"),
-    [(128, 28, candidates.WINOGRAD), (192, 28, candidates.ONEDNN), (512, 14, candidates.ONEDNN)],
+    ("n_channels", "size", "n_images", "enough"),
+    [
+        # Of 16 products each, filters become 1.0 MiB, of which any number of tiles is enough, and
+        # 2.3 and 16 MiB; an image has 16 tiles of 7×7 or 8×8, 9 of 6×6 and 49 of 14×14.
+        (128, 8, 1, (True, True)),
+        (192, 6, 2, (True, False)),
+        (512, 6, 1, (False, False)),
+        (512, 7, 1, (True, False)),
+        (512, 14, 2, (True, False)),
+        (512, 14, 3, (True, True)),
+        (512, 7, 8, (True, True)),
+    ],
 )
-def test_filters_that_would_come_from_memory_again_and_again(machine, n_channels, size, chosen):
-    """Of 16 products each: 1.0, 2.3 and 16 MiB."""
+def test_filters_that_come_from_far_away(
+    machine, training, n_channels, size, n_images, enough, monkeypatch
+):
+    monkeypatch.setattr(thresholds, "WORTH_GENERATING", 0)
     stage = ConvStage(Conv2DSpec(padding=((1, 1), (1, 1))))
     shapes = [(n_channels, n_channels, 3, 3), (n_channels,)]
-    images = [(8, n_channels, size, size)]
-    found = choice.choose(StageGraph.chain((stage,)), images, shapes, False, machine).forward[0]
-    assert found.options[0].candidate is chosen
-    if chosen is candidates.ONEDNN:
-        reason = dict(found.rejected)[candidates.WINOGRAD]
-        assert reason == "it needs filters that become at most 2,097,152 bytes"
+    images = [(n_images, n_channels, size, size)]
+    found = choice.choose(StageGraph.chain((stage,)), images, shapes, training, machine).forward[0]
+    assert found.options[0].candidate is (
+        candidates.WINOGRAD if enough[training] else candidates.ONEDNN
+    )
+    if not enough[training]:
+        assert dict(found.rejected)[candidates.WINOGRAD] == (
+            "it needs at least 16 tiles, in training 128, or filters that become at most "
+            "2,097,152 bytes"
+        )
 
 
 def test_a_gradient_keeps_what_else_a_spec_has():

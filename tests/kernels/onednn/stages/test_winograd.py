@@ -78,6 +78,7 @@ ALONE = {
     "5x5": Case((2, 32, 12, 12), 32, (5, 5), unpadded()),
     "7x7": Case((1, 16, 13, 14), 16, (7, 7), unpadded()),
     "images in bands": Case((2, 64, 32, 32), 64),
+    "turns of several bands": Case((1, 96, 26, 26), 96),
     "a pooling of overlapping windows": Case(
         (2, 16, 9, 9), 16, following=(PoolStage(Pool2DSpec((3, 3), (2, 2))),)
     ),
@@ -319,6 +320,26 @@ def test_filters_whose_gradient_would_go_through_memory(rng, monkeypatch):
     kernel = check(rng, ALONE["5x5"])
     assert steps(kernel, "Winograd convolution") == winograd_steps(kernel, ALONE["5x5"])
     assert gradient_steps(kernel, OF_FILTERS) == [0]
+
+
+@pytest.mark.parametrize("n_samples", [1, 3, 7])
+@pytest.mark.parametrize(("n_channels", "n_filters"), [(16, 16), (128, 96)])
+def test_threads_share_tiles_or_filters(n_channels, n_filters, n_samples, rng, monkeypatch):
+    """Of many filters each thread computes some: of 128 channels and 96 filters for 3 images."""
+    monkeypatch.setattr(thresholds, "WORK_OF_ONE_THREAD", 0)
+    case = Case((n_samples, n_channels, 8, 8), n_filters)
+    x, params = drawn(rng, case.x), [drawn(rng, shape) for shape in case.shapes]
+    expected = reference.stack(case.stages, x, params)
+    kernel, found = stack(*case.stages), []
+    try:
+        for n_threads in (1, 2, 3):
+            threads.set_num_threads(n_threads)
+            found.append(kernel.forward(x, params))
+    finally:
+        threads.set_num_threads(None)
+    assert_close(found[0], expected, "float32")
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 @pytest.mark.parametrize("name", ["images in bands", "odd rows and columns"])
