@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from pprint import pformat
 from types import ModuleType
 from typing import Any
 
@@ -65,7 +66,9 @@ class Script:
             return ""
         except Exception as error:
             raise RuntimeError(f"{self.name}, block {self.pieces}: {error!r}") from error
-        return printed.getvalue() + ("" if is_silent(value) else f"{value!r}\n")
+        return printed.getvalue() + (
+            "" if is_silent(value) else f"{pformat(value, width=96, sort_dicts=False)}\n"
+        )
 
     def value_of(self, code: str) -> Any:
         """Run the code; the value of its last line, if it has one."""
