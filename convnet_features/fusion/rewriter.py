@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from pytensor.compile.ops import ViewOp
@@ -51,7 +52,7 @@ Rule = Callable[[Any, Apply], Variable | None]
 #: A rule, and the Ops (or, for element-wise nodes, the scalar operations) that it is tried on.
 Entry = tuple[tuple[type, ...], Rule]
 
-STABILITY: Sequence[Entry] = (
+STABILITY: tuple[Entry, ...] = (
     ((Crossentropy,), crossentropy_of_known),
     ((scalar.Log, scalar.Log2, scalar.Log10), stable_log),
     ((scalar.Log1p,), stable_log1p),
@@ -59,13 +60,13 @@ STABILITY: Sequence[Entry] = (
     ((scalar.Sub, scalar.Add), stable_difference),
 )
 #: For graphs of which no gradient will be taken any more.
-VIEWS: Sequence[Entry] = (((ViewOp,), without_view),)
-BORDERS: Sequence[Entry] = (
+VIEWS: tuple[Entry, ...] = (((ViewOp,), without_view),)
+BORDERS: tuple[Entry, ...] = (
     ((Conv2D,), padded_convolution),
     ((Subtensor,), crop_of_convolution),
 )
-DROPOUT: Sequence[Entry] = (((Shape,), shape_before_scaling), ((scalar.Mul,), scaled_mask))
-STAGES: Sequence[Entry] = (
+DROPOUT: tuple[Entry, ...] = (((Shape,), shape_before_scaling), ((scalar.Mul,), scaled_mask))
+STAGES: tuple[Entry, ...] = (
     *OF_STAGES,
     ((scalar.Mul, scalar.Maximum, scalar.ScalarMaximum), rectified_normalisation),
 )
@@ -79,7 +80,7 @@ class ForwardPass(GraphRewriter):
     become equal are merged afterwards.
     """
 
-    def __init__(self, entries: Sequence[Entry], merge: bool = False) -> None:
+    def __init__(self, entries: tuple[Entry, ...], merge: bool = False) -> None:
         self.entries = entries
         self.merge = merge
 
@@ -106,13 +107,11 @@ class ForwardPass(GraphRewriter):
 
 
 def replacement_of(
-    fgraph: FunctionGraph | None, node: Apply, entries: Sequence[Entry]
+    fgraph: FunctionGraph | None, node: Apply, entries: tuple[Entry, ...]
 ) -> tuple[str, Variable | None]:
     """The first rule that has something better for the node's first output, and what."""
-    kind = _kind(node.op)
-    for kinds, rule in entries:
-        if not isinstance(kind, kinds):
-            continue
+    kind: Any = type(_kind(node.op))
+    for rule in _rules_for(kind, entries):
         replacement = rule(fgraph, node)
         original = node.outputs[0]
         # A float64 constant makes float64 of a float32 layer, which no rule imitates.
@@ -120,6 +119,12 @@ def replacement_of(
             # A rule may know more of the shape than the graph did.
             return rule.__name__, original.type.filter_variable(replacement, allow_convert=True)
     return "", None
+
+
+@cache
+def _rules_for(kind: type, entries: tuple[Entry, ...]) -> tuple[Rule, ...]:
+    """The rules to try. PyTensor's classes are slow to ask whether they have an instance."""
+    return tuple(rule for kinds, rule in entries if issubclass(kind, kinds))
 
 
 class _Inputs(list[Variable]):

@@ -146,7 +146,7 @@ class BatchNormLayer(Layer):
         running = [_running(each) for each in (self.mean, self.inv_std)] if update else []
         for average in running:
             # Compiled functions move the averages if the output depends on them.
-            beta = beta + 0 * average
+            beta = beta + np.zeros(1, average.dtype) * average
         if update or not use:
             output, *statistics = batch_normalisation(input, gamma, beta, self.epsilon)
             self._move(running, statistics)
@@ -175,7 +175,8 @@ class BatchNormLayer(Layer):
     def _move(self, running: list[Any], statistics: list[Any]) -> None:
         """Let `running` go towards a batch's statistics."""
         for average, statistic in zip(running, statistics, strict=False):
-            _update(average, average + np.float32(self.alpha) * (statistic - average))
+            share = np.full((1,) * average.ndim, self.alpha, np.float32)
+            _update(average, average + share * (statistic - average))
 
 
 def _axes(axes: Any, shape: tuple[int | None, ...]) -> tuple[int, ...]:

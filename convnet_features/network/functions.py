@@ -13,6 +13,7 @@ import numpy as np
 
 from ..compilation import link, rewritten_graph
 from ..fusion import get_fusion
+from ..garbage import no_collections
 from ..kernels.contract import Kernels
 from ..kernels.registry import get_kernels
 from ..locks import new_lock
@@ -115,7 +116,8 @@ def _made(make: Callable[[], Any]) -> Any:
     began = time.perf_counter()
     compilations.nested = True
     try:
-        return make()
+        with no_collections():
+            return make()
     finally:
         compilations.nested = False
         compilations.programs += 1

@@ -198,7 +198,8 @@ def differentiated(
     still = frozen_positions(network, frozen)
     updates = {k: v for k, v in _default_updates(network, loss).items() if k not in still}
     params, (loss, *new_values), generators = as_inputs(network, [loss, *updates.values()])
-    positions = {param: position for position, param in enumerate(network.params)}
+    shared = network.params
+    positions = {param: position for position, param in enumerate(shared)}
     trainable = [
         params[positions[param]]
         for param in network.params_tagged(trainable=True)
@@ -210,7 +211,8 @@ def differentiated(
     )
     loss, *new_values = rewritten
     gradients: Any = grad(loss, trainable, disconnected_inputs="ignore") if trainable else []
-    scales = [gradient_scale(network.params[params.index(param)]) for param in trainable]
+    own = dict(zip(params, shared, strict=True))
+    scales = [gradient_scale(own[param]) for param in trainable]
     gradients = [
         each if scale == 1 else each * np.float32(scale)
         for each, scale in zip(gradients, scales, strict=True)
