@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Features(TransformerMixin, LayerOutputs):
     """`transform` and `fit_transform`."""
 
     feature_layer: str | Sequence[str] | None
+    __sklearn_is_fitted__: Callable[[], bool]
 
     def transform(self, X: Any) -> np.ndarray:
         """The features of X: the activations of `feature_layer`, without dropout.
@@ -42,7 +43,8 @@ class Features(TransformerMixin, LayerOutputs):
             float32; activations of maps are flattened, those of several layers
             stand side by side.
         """
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # which looks at tags first, and raises
         if is_dask_array(X):
             return transform_blocks(self, X)
         return self._features(self._images(X))

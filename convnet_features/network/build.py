@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..exceptions import NetworkError
-from ..locks import new_lock
+from ..locks import lazy_attribute, new_lock
 from .arguments import fault
 from .first_use import import_for_networks
 from .inputs import InputShape, check_input_names, check_integers
@@ -96,6 +97,12 @@ class Network:
         arrays = X if isinstance(X, Mapping) else {next(iter(layers)): X}
         check_input_names(arrays, layers)
         return [_converted(name, layers[name], arrays[name], scale, self) for name in layers]
+
+    @lazy_attribute
+    def largest_output(self) -> int:
+        """How many numbers the layer with the most makes of a sample."""
+        shapes = (layer.output_shape[1:] for layer in self.layers.values())
+        return max(math.prod(size or 1 for size in shape) for shape in shapes)
 
     @property
     def params(self) -> list[Any]:

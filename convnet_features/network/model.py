@@ -345,10 +345,10 @@ class Model:
     @property
     def slice_size(self) -> int:
         """How many images a slice has: few enough for the cache, and enough for the parameters."""
-        shapes = (layer.output_shape[1:] for layer in self.network.layers.values())
-        largest = max(int(np.prod([size or 1 for size in shape])) for shape in shapes)
-        n_bytes = np.clip(vars(self)["theta"].nbytes, *SLICE_BYTES)
-        return int(np.clip(n_bytes // (4 * largest), 1, 4096))
+        largest = self.network.largest_output
+        smallest_slice, largest_slice = SLICE_BYTES
+        n_bytes = min(max(vars(self)["theta"].nbytes, smallest_slice), largest_slice)
+        return min(max(n_bytes // (4 * largest), 1), 4096)
 
     def to_network(self, images: Any) -> np.ndarray:
         """What a network of one input takes of `images`: themselves, or scaled float32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from scipy.sparse import issparse
@@ -48,6 +48,8 @@ def check_samples(
         much.
     """
     name = type(estimator).__name__
+    if isinstance(X, np.ndarray) and not reset and _is_image(input_shape):
+        return check_images(estimator, X, input_shape, reset=False)  # the quickest way to one
     declared = input_shape if not reset else estimator._declared_inputs()
     X = _alone(X, declared)
     if not _takes_inputs(X, declared) and not (reset and estimator._takes_sequences()):
@@ -63,6 +65,10 @@ def check_samples(
         )
     found = {name: _shape(name, inputs.shapes[name], shapes.get(name)) for name in inputs.arrays}
     return inputs, found if len(found) > 1 else next(iter(found.values()))
+
+
+def _is_image(shape: InputShape | None) -> TypeGuard[tuple[int, int, int]]:
+    return isinstance(shape, tuple) and len(shape) == _IMAGE
 
 
 def _alone(X: Any, declared: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 import convnet_features  # noqa: F401  (makes `import lasagne` work)
 from convnet_features.exceptions import NetworkError
 from convnet_features.network.build import build_network, initialisation
-from convnet_features.network.spec import parse_layers
+from convnet_features.network.spec import LayerSpec, parse_layers
 
 import lasagne  # isort: skip
 from lasagne.layers import (  # isort: skip
@@ -394,3 +394,13 @@ class TestInitialisation:
             thread.join()
         for position, draws in enumerate(results):
             np.testing.assert_array_equal(draws, np.random.RandomState(position).uniform(size=200))
+
+
+def test_the_largest_output_of_a_sample_is_that_of_the_layer_with_the_most_numbers():
+    layers = [
+        LayerSpec("conv", Conv2DLayer, {"num_filters": 5, "filter_size": (3, 2)}),
+        LayerSpec("output", DenseLayer, {"num_units": 7}),
+    ]
+    network = build_network(layers, (2, 9, 11), None, "numbers", 0)
+    assert network.largest_output == 5 * 7 * 10
+    assert build_network(layers[1:], (2, 9, 11), None, "numbers", 0).largest_output == 2 * 9 * 11
