@@ -97,7 +97,7 @@ class Model:
     frozen: tuple[str, ...] = ()
     classes: list[Any] | None = None
     #: The parameters that were never drawn, as `build` got their values: ``<layer>.<parameter>``.
-    undrawn: frozenset[str] = frozenset()
+    undrawn: tuple[str, ...] = ()
     _network: Network | None = field(default=None, repr=False)
     _loans: Loans | None = field(default=None, repr=False)
     _programs: dict[Any, Program] = field(default_factory=dict, repr=False)
@@ -137,7 +137,7 @@ class Model:
             If there is no such parameter, or it is of another shape.
         """
         with self._building:
-            self.undrawn = frozenset(values)
+            self.undrawn = tuple(values)
             network = self._built()
             self._lay_out(network, values)
             self._network = network
@@ -148,7 +148,7 @@ class Model:
         return network
 
     def _built(self) -> Network:
-        with without_values(self.undrawn) if self.undrawn else nullcontext():
+        with without_values(frozenset(self.undrawn)) if self.undrawn else nullcontext():
             return build_network(
                 self.layers, self.input_shape, self.n_outputs, self.target, self.seed
             )
