@@ -324,8 +324,6 @@ class Winograd:
         for (down, right), result in zip(
             itertools.product(range(TILE), repeat=2), results, strict=True
         ):
-            if self.tiling.rectify:
-                result = rectified(code, self.tiling.lanes, result)
             where = (code.add(row, down), code.add(column, right))
             target = code.at(y, self._at(code, plane, where))
             for index, size, step in zip(where, self.tiling.convolved, (down, right), strict=True):
@@ -333,6 +331,11 @@ class Winograd:
                     # The last tile's second row, or column, is beside the image.
                     inside = code.let(f"icmp slt i64 {index}, {size}")
                     target = code.let(f"select i1 {inside}, ptr {target}, ptr {bin_}")
+            if self.tiling.adds:
+                before = code.load(self._tiles.vector, target)
+                result = code.let(f"fadd {self._tiles.vector} {result}, {before}")
+            if self.tiling.rectify:
+                result = rectified(code, self.tiling.lanes, result)
             code.store(self._tiles.vector, result, target)
 
     def _at(self, code: Code, plane: str, place: tuple[str, str]) -> str:

@@ -141,6 +141,8 @@ class Tiling:
     transposed : bool, default=False
         Whether filters come as a convolution has them whose images' gradient
         this is: from results to channels, and to be turned by 180 degrees.
+    adds : bool, default=False
+        Whether results are added to what is there, before they are rectified.
     """
 
     image: tuple[int, int, int]
@@ -153,6 +155,7 @@ class Tiling:
     rectify: bool
     training: bool
     transposed: bool = False
+    adds: bool = False
 
     @property
     def lanes(self) -> int:

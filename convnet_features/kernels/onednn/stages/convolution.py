@@ -7,6 +7,7 @@ convolutions outside of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ...contract import ConvStage, SizedNode
 from ..binding.declarations import Arg, Query
@@ -23,7 +24,7 @@ from ..program.program import Program
 from ..program.storage import Value
 from . import pooled_convolution, winograd
 from .backward import BackwardEmitter
-from .forward import ForwardEmitter
+from .forward import ForwardEmitter, Tail
 from .forward_plan import Record
 from .generated_convolution import GeneratedConvolution
 
@@ -31,9 +32,6 @@ __all__ = ["backward", "convolve", "filter_gradient", "forward", "image_gradient
 
 #: Where a result goes that comes in a certain layout.
 Place = Callable[[MemoryDesc], Value]
-
-#: The candidates that are generated code.
-GENERATED = {POOLED_CONVOLUTION: pooled_convolution.forward, WINOGRAD: winograd.forward}
 
 
 def forward(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
@@ -44,7 +42,8 @@ def forward(emit: ForwardEmitter, node: SizedNode, stage: ConvStage) -> None:
     for option in choice.options:
         generated = _generated(emit, option, choice.case, node)
         if generated is not None:
-            emit.take(choice, option)
+            behind = tuple([each.number for each in generated.tail.nodes])
+            emit.take(choice, option._replace(nodes=(*option.nodes, *behind)))
             generated.emit(emit, node)
             return
     _by_onednn(emit, node, stage)
@@ -54,17 +53,17 @@ def _generated(
     emit: ForwardEmitter, option: Option, case: Case | None, node: SizedNode
 ) -> GeneratedConvolution | None:
     """The generated code of an option; None where it is oneDNN's, or layouts do not fit."""
-    make = GENERATED.get(option.candidate)
-    if make is None or case is None:
+    if case is None or option.candidate not in (POOLED_CONVOLUTION, WINOGRAD):
         return None
-    result = emit.nodes[option.nodes[-1]].value
-    return make(
-        emit.primitives,
-        case,
-        emit.x(node).desc,
-        emit.program.num_threads,
-        lambda desc: _wanted(emit, result, desc),
-    )
+    tail = Tail()
+    if option.candidate is WINOGRAD and case.conv.activation == "linear":
+        tail = emit.sum_behind(node)
+    result = tail.nodes[-1].value if tail.nodes else emit.nodes[option.nodes[-1]].value
+    x, number = emit.x(node).desc, emit.program.num_threads
+    wanted = partial(_wanted, emit, result)
+    if option.candidate is POOLED_CONVOLUTION:
+        return pooled_convolution.forward(emit.primitives, case, x, number, wanted)
+    return winograd.forward(emit.primitives, case, x, number, wanted, tail)
 
 
 def _wanted(emit: ForwardEmitter, value: int, desc: MemoryDesc) -> MemoryDesc:

@@ -24,7 +24,7 @@ from ..program.program import Constants, Program
 from ..program.storage import TEMPORARY, Storage, Value
 from .forward_plan import PlanKey, Record
 
-__all__ = ["ForwardEmitter"]
+__all__ = ["ForwardEmitter", "Tail"]
 
 Shape = tuple[int, ...]
 
@@ -152,6 +152,19 @@ class ForwardEmitter:
             numbers = tuple([each.number for each in (node, *nodes)])
             self.take(choice, choice.options[-1]._replace(nodes=numbers))
         return Tail(tuple(nodes), tuple(then), addend)
+
+    def sum_behind(self, node: SizedNode) -> Tail:
+        """A sum that generated code can compute with `node`: linear or rectified, and addend here.
+
+        Nothing in training, as of `take_tail`.
+        """
+        following = None if self.key.training else self.following(node)
+        if following is None or not isinstance(following.stage, SumStage):
+            return Tail()
+        if following.stage.activation not in ("linear", "rectify"):
+            return Tail()
+        addend = self._addend(following, node)
+        return Tail() if addend is None else Tail((following,), (), addend)
 
     def _addend(self, node: SizedNode, first: SizedNode) -> Value | None:
         """The other input of a sum of two, if it is here, and nothing else will read it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...contract import ConvStage, PoolStage, SizedNode
@@ -13,7 +13,7 @@ from ..binding.primitives import Primitives
 from ..plan.layouts import CHANNELS_LAST
 from ..program.routine import Routine
 from ..program.storage import TEMPORARY, Storage, Value
-from .forward import ForwardEmitter
+from .forward import ForwardEmitter, Tail
 
 __all__ = ["GeneratedConvolution", "ReplacedPrimitives", "known_layout", "replaced_primitives"]
 
@@ -59,6 +59,9 @@ class GeneratedConvolution:
         Of what it makes.
     undo : str
         The activation whose derivative the gradient of the result is multiplied by.
+    tail : Tail
+        The sum behind the convolution that the routine computes, too; its addend is where the
+        result goes.
     """
 
     routine: Routine
@@ -69,6 +72,7 @@ class GeneratedConvolution:
     undo: str
     prepare: Routine | None = None
     prepared: MemoryDesc | None = None
+    tail: Tail = field(default_factory=Tail)
 
     def emit(self, emit: ForwardEmitter, node: SizedNode) -> None:
         """Emit the steps for a convolution, and record it and the pooling that it computes."""
@@ -81,7 +85,7 @@ class GeneratedConvolution:
             w = program.prepared(self.prepare, w, self.w, self.prepared)
         else:
             w = program.reorder(w, self.w)
-        y = emit.result(pooling or node, self.result, self.undo)
+        y = emit.tail_result(pooling or node, self.tail, self.result, self.undo)
         arguments = {"x": x, "w": w, "y": y}
         if b_desc is not None:
             arguments["b"] = emit.parameter(b_name, b_desc)
@@ -97,7 +101,7 @@ class GeneratedConvolution:
             "b": b_name,
         }
         if not pooling:
-            emit.record(node, self.undo, x, y, **details)
+            emit.record_with_tail(node, self.tail, self.undo, x, y, **details)
             return
         between = Value(replaced.y, Storage(TEMPORARY, 0))
         emit.record(node, "linear", x, between, **details)

@@ -24,6 +24,7 @@ from ..program.code_cache import compiled
 from ..program.routine import Routine
 from ..program.storage import Value
 from .backward import BackwardEmitter
+from .forward import Tail
 from .forward_plan import Record
 from .generated_convolution import (
     GeneratedConvolution,
@@ -46,10 +47,12 @@ def forward(
     x: MemoryDesc,
     num_threads: int,
     wanted: Callable[[MemoryDesc], MemoryDesc],
+    tail: Tail,
 ) -> GeneratedConvolution | None:
-    """What computes a convolution, and a pooling of 2×2 behind it, by Winograd's algorithm.
+    """What computes a convolution, and a pooling or a sum behind it, by Winograd's algorithm.
 
-    None for layouts that it does not know. `wanted` as for `pooled_convolution.forward`.
+    None for layouts that it does not know. `wanted` as for `pooled_convolution.forward`; `tail` is
+    the sum.
     """
     conv, lanes = case.conv, primitives.machine.lanes
     pool = case.pool if case.is_joined else None
@@ -69,12 +72,15 @@ def forward(
     else:
         applied = applied_activation(conv, case.pool)
         undo = undone_activation(conv, case.pool)
+    for node in tail.nodes:
+        applied = undo = node.stage.activation or "linear"
     tiling = replace(
         case.tiling,
         x=x_layout,
         y=y_layout,
         rectify=applied == "rectify",
         training=case.training and pool is not None,
+        adds=bool(tail.nodes),
     )
     found = _transformed(primitives, tiling, x.shape[0], num_threads)
     return GeneratedConvolution(
@@ -86,6 +92,7 @@ def forward(
         undo,
         found.prepare,
         found.prepared,
+        tail,
     )
 
 
@@ -221,9 +228,10 @@ def _transformed(
     library = primitives.library
     kernel, module = compiled(primitives, Winograd, tiling, primitives.machine.registers)
     what = f"of {(n_samples, *tiling.image)} with {tiling.filters}, padding {tiling.padding}"
+    behind = ", pooled" if tiling.pooled else ", added" if tiling.adds else ""
     routine = Routine(
         library,
-        f"Winograd convolution {what}{', pooled' if tiling.pooled else ''}",
+        f"Winograd convolution {what}{behind}",
         module.address("forward"),
         module,
         ARGUMENTS,

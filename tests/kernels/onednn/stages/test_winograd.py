@@ -15,8 +15,12 @@ from convnet_features.kernels.contract import (
     Conv2DSpec,
     ConvStage,
     DenseStage,
+    ElementwiseStage,
+    Node,
     Pool2DSpec,
     PoolStage,
+    StageGraph,
+    SumStage,
 )
 from convnet_features.kernels.onednn.plan import candidates, thresholds
 from convnet_features.kernels.onednn.plan.case import Case as PlannedCase
@@ -493,3 +497,90 @@ def test_what_is_not_a_number_stays_visible(name, rng):
         y = each.forward(x, [w, b])
         assert np.isnan(y[:, 3]).all()
         assert np.isfinite(np.delete(y, 3, axis=1)).all()
+
+
+LINEAR = ConvStage(SAME, bias=False)
+RECTIFIED = ConvStage(SAME, activation="rectify")
+
+
+def residual_graph(activation, *more):
+    """A convolution, two more of it, and their sum."""
+    nodes = (
+        Node(RECTIFIED, (0,)),
+        Node(RECTIFIED, (1,)),
+        Node(ConvStage(SAME), (2,)),
+        Node(SumStage(activation), (3, 1)),
+        *more,
+    )
+    return StageGraph(1, nodes, (len(nodes),))
+
+
+#: The graph, and how many sums remain steps of their own.
+SUMS = {
+    "rectified": (residual_graph("rectify"), 0),
+    "as it is": (residual_graph("linear"), 0),
+    "another nonlinearity": (residual_graph("tanh"), 1),
+    "blocks behind each other": (
+        residual_graph(
+            "rectify",
+            Node(RECTIFIED, (4,)),
+            Node(LINEAR, (5,)),
+            Node(SumStage("rectify"), (4, 6)),
+        ),
+        0,
+    ),
+    # In its place, other tiles would read results for images.
+    "of a convolution and its own images": (
+        residual_graph("rectify", Node(LINEAR, (4,)), Node(SumStage(), (5, 4))),
+        1,
+    ),
+    "of what is read on": (residual_graph("linear", Node(SumStage(), (4, 1))), 2),
+    "a function behind": (
+        residual_graph("rectify", Node(ElementwiseStage("clip", 0.0, 0.5), (4,))),
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SUMS)
+@pytest.mark.parametrize("size", [(8, 8), (9, 11), (32, 32)])
+def test_a_sum_behind_is_computed_with_the_convolution(case, size, rng):
+    skip_without_code()
+    graph, n_sums = SUMS[case]
+    x = drawn(rng, (3, 16, *size))
+    params = [
+        drawn(rng, (16,) if name == "b" else (16, 16, 3, 3)) / np.float32(12)
+        for _, name in graph.params
+    ]
+    kernel, portable = get_kernels("onednn").graph(graph), PortableKernels().graph(graph)
+    results = [kernel.forward([x], params), kernel.prepare(params)([x])]
+    results.append(kernel.forward_training([x], params)[0])
+    (expected,) = portable.forward([np.float64(x)], [np.float64(param) for param in params])
+    for (y,) in results:
+        assert_close(y, expected, "float32")
+    fast = getattr(kernel, "fast", kernel)
+    plan = next(plan for plan in fast.forward_plans if not plan.key.training)
+    steps = [step.description for step, _ in plan.program.steps]
+    n_added = sum(step.startswith("Winograd") and step.endswith("added") for step in steps)
+    assert sum(step.startswith("addition") for step in steps) == n_sums
+    assert n_added + n_sums == sum(isinstance(stage, SumStage) for stage in graph.stages)
+
+
+def test_sums_have_the_same_bits_on_any_number_of_threads(rng):
+    skip_without_code()
+    graph, _ = SUMS["blocks behind each other"]
+    x = drawn(rng, (5, 16, 32, 32))
+    params = [
+        drawn(rng, (16,) if name == "b" else (16, 16, 3, 3)) / np.float32(12)
+        for _, name in graph.params
+    ]
+    kernel = get_kernels("onednn").graph(graph)
+    before, found = threads.get_num_threads(), []
+    try:
+        for number in (1, 2, 3):
+            threads.set_num_threads(number)
+            found.append(kernel.forward([x], params)[0])
+    finally:
+        threads.set_num_threads(before)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
