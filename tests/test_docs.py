@@ -141,7 +141,11 @@ def test_a_docstring_that_lacks_something_is_complained_of():
 def test_the_examples_of_docstrings_run(module):
     finder = doctest.DocTestFinder(exclude_empty=True, recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    for part, needed in (("out_of_core", "dask"), ("images", "PIL")):
+    for part, needed in (
+        ("out_of_core", "dask"),
+        ("images", "PIL"),
+        ("tensorboard", "tensorboardX"),
+    ):
         if module.endswith(part):
             pytest.importorskip(needed)
     report: list[str] = []

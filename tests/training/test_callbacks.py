@@ -27,6 +27,7 @@ from convnet_features.callbacks import (
     ProgressTable,
     ReduceOnPlateau,
     Step,
+    TensorBoardLog,
 )
 from convnet_features.training import callbacks as module
 from convnet_features.training.saving import fingerprint_in
@@ -47,11 +48,14 @@ MAKE = {
     "LearningRateSchedule": lambda folder: LearningRateSchedule(Linear(0.05, 0.01)),
     "ProgressTable": lambda folder: ProgressTable(),
     "ReduceOnPlateau": lambda folder: ReduceOnPlateau(patience=1),
+    "TensorBoardLog": lambda folder: TensorBoardLog(folder / "events"),
 }
 
 
 @pytest.fixture(params=sorted(MAKE))
 def callback(request, tmp_path):
+    if request.param == "TensorBoardLog":
+        pytest.importorskip("tensorboardX")
     return MAKE[request.param](tmp_path)
 
 

@@ -8,6 +8,7 @@ from .epoch_scoring import EpochScoring
 from .progress import ProgressTable
 from .reduce_on_plateau import ReduceOnPlateau
 from .schedules import Cosine, LearningRateSchedule, Linear, OneCycle, Step
+from .tensorboard import TensorBoardLog
 
 __all__ = [
     "CSVLog",
@@ -22,4 +23,5 @@ __all__ = [
     "ProgressTable",
     "ReduceOnPlateau",
     "Step",
+    "TensorBoardLog",
 ]
