@@ -14,50 +14,48 @@ __all__ = ["ConvNetClassifier"]
 
 
 class ConvNetClassifier(ClassifierMixin, BaseConvNet):
-    """A convolutional network as a scikit-learn classifier, which also transforms.
+    """A convolutional network as a scikit-learn classifier. It is a transformer, too.
 
-    Parameters, attributes and methods are those of `ConvNetFeatureExtractor`,
-    whose documentation explains each. Here y holds classes, or is a matrix of 0
-    and 1: one yes-or-no label a column. `target` says which, where it is not
-    "auto".
+    Parameters, attributes and methods are those of `ConvNetFeatureExtractor`, which documents
+    each of them. y holds classes, or is a 0/1 matrix for multi-label classification. `target`
+    sets one of the two explicitly.
 
     Parameters
     ----------
     layers, feature_layer, input_shape, data_format, input_scale
-        The network, the layer that `transform` gives, and its images.
+        The network, the layer of the features, and the images.
     target : {"auto", "classes", "labels"}, default="auto"
-        What y means. "auto" leaves it to scikit-learn's `type_of_target`, and
-        warns where every row of a matrix has exactly one 1: "classes" takes each
-        row for the number of its column.
+        The task. "auto" decides by scikit-learn's `type_of_target`, and warns if every row of a
+        matrix has exactly one 1: "classes" reads each row as the number of its column.
     update, update_learning_rate, update_momentum
-        The update rule and its arguments; any other as ``update_<argument>``.
+        The update rule (optimiser) and its arguments; all others as ``update_<argument>``.
     loss, l1, l2, max_grad_norm, label_smoothing
-        What is minimised.
+        The loss, penalties, gradient clipping and label smoothing.
     class_weight
-        What the samples of each class weigh.
+        The weights of the classes.
     max_epochs, batch_size, shuffle
-        How the samples are walked through.
+        The number of epochs, the size of the batches, and the order of the samples.
     validation_fraction, early_stopping, n_iter_no_change, tol
-        What is held out, and whether to stop by it.
+        Validation data and early stopping.
     augment, callbacks, verbose
-        What else happens while training.
+        Data augmentation, callbacks and output during training.
     tta
-        How else images are looked at to predict.
+        Test-time augmentation.
     warm_start, pretrained, freeze, learning_rate_scale, frozen_cache_bytes
-        What training begins with, and how far it moves each layer.
+        Continued training, transfer learning and fine-tuning.
     engine, random_state
-        What computes, and every seed.
+        The software that computes, and the seed.
     **layer_params
         ``<layer>_<argument>``: ``conv2d1_num_filters=64``.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; the numbers of the columns, where y was labels.
+        The sorted classes; the numbers of the columns in multi-label classification.
     network_, layers_, input_shape_, input_scale_, n_features_in_, feature_names_in_
-        The network, and the images it takes.
+        The network and its images.
     history_, loss_curve_, validation_scores_, loss_, n_iter_
-        How training went.
+        The course of training.
 
     See Also
     --------

@@ -8,145 +8,138 @@ __all__ = ["ConvNetFeatureExtractor"]
 
 
 class ConvNetFeatureExtractor(BaseConvNet):
-    """Train a convolutional network, and give its dense layer's activations as features.
+    """Train a convolutional network, and use the activations of its dense layer as features.
 
-    With every parameter at its default this is, for grey images of up to 28×28 pixels,
-    the network of the 2015 Lasagne tutorials: two convolutions of 32 filters of
-    5×5 pixels, each with 2×2 max pooling, then a dense layer of 256 units between
-    two dropouts, trained by Nesterov momentum. Images too small for it get filters
-    and pooling that fit; larger ones get more blocks of convolution, pooling and
-    batch normalisation, until at most 8×8 pixels are left.
+    The default network depends on the size of the images. For grey images of up to 28×28
+    pixels it is the network of the Lasagne tutorials of 2015: two convolutions of 32 filters of
+    5×5 with ReLU activations, each with 2×2 max pooling, then a dense layer of 256 units between
+    two dropout layers. Smaller images get smaller filters and less pooling. Larger images get
+    more blocks of convolution, pooling and batch normalisation, until at most 8×8 pixels are
+    left. The default optimiser is Nesterov momentum.
 
     Parameters
     ----------
     layers : list, tuple or callable, default=None
-        The network. None is the one above, with the layers input, conv2d1,
-        maxpool1, conv2d2, maxpool2, dropout1, dense, dropout2 and output; for
-        images of more than 28 pixels along an axis (15, where they have several
-        channels) also batchnorm1, batchnorm2, conv2d3, ... and meanpool:
-        `network.presets.default_network` has the rule.
-        Otherwise nolearn's lists of Lasagne layers, ``[(name, LayerClass), ...]``
-        or ``[(LayerClass, {"argument": value}), ...]``, or of `LayerSpec`; or a
-        function from the input layer (and ``n_outputs``, if it has an argument
-        of that name) to the output layer. An output layer that is a DenseLayer
-        gets its number of units and its nonlinearity from y.
+        The network. None is the default network, with the layers input, conv2d1, maxpool1,
+        conv2d2, maxpool2, dropout1, dense, dropout2 and output. Images of more than 28 pixels
+        along an axis (15 with several channels) also get batchnorm1, batchnorm2, conv2d3, ...
+        and meanpool: see `network.presets.default_network`.
+        A list has the form ``[(name, LayerClass), ...]`` or ``[(LayerClass, {"argument":
+        value}), ...]``, as in nolearn, or holds `LayerSpec` objects. A function takes the input
+        layer (and ``n_outputs``, if it has an argument of this name) and returns the output
+        layer. An output layer that is a DenseLayer gets its number of units and its
+        nonlinearity from y.
     feature_layer : str or list of str, default=None
-        The layer whose activations are the features, by name. Those of several
-        layers stand side by side. None is the layer ``dense`` where there is
-        one; otherwise the last before the layer that predicts (the last with
-        weights), without dropout and noise. Only `transform` needs it.
+        The name of the layer whose activations are the features. The features of several
+        layers are put side by side. None is the layer ``dense`` if there is one, and otherwise
+        the last layer with weights before the output layer. Only `transform` uses it.
     target : {"auto", "classes", "numbers", "labels"}, default="auto"
-        What y means. "auto" leaves it to scikit-learn's `type_of_target`, and
-        warns where y could be read in two ways: see the notes.
+        The task: classification, regression or multi-label classification. "auto" decides by
+        scikit-learn's `type_of_target`, and warns if y can be read in two ways: see the notes.
     input_shape : tuple of int, default=None
-        (channels, height, width) of the images. None takes it from X: 4-D as it
-        is; 3-D has one channel; 2-D is a square image if the number of columns
-        is a square number, and otherwise one row of pixels.
+        (channels, height, width) of the images. None takes the shape from X: a 3-D X has one
+        channel; a 2-D X holds square images if the number of columns is a square number, and
+        otherwise one row of pixels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where a 4-D X has its channels. "auto" takes (n_samples, height, width,
-        channels) for what it is where there are 1, 3 or 4 channels and the
-        second axis cannot be channels, and asks where both readings are
-        possible. No copy is made.
+        The position of the channels of a 4-D X. "auto" recognises (n_samples, height, width,
+        channels) with 1, 3 or 4 channels if the second axis cannot be the channels. An error
+        asks if both readings are possible. No copy is made.
     input_scale : float or "auto", default="auto"
-        Pixels are multiplied by it, batch by batch, and X is never copied as a
-        whole. "auto" is 1 where the root mean square of the training pixels is
-        at least ¼ and less than 2; otherwise the power of two that brings it to
-        at least ½ and less than 1. Integer pixels become float32 as they are:
-        uint8 is *not* divided by 255, unless ``input_scale=1/255`` asks for it.
+        A factor for the pixels, applied batch by batch. "auto" is 1 if the root mean square of
+        the training pixels is at least ¼ and less than 2. Otherwise "auto" is the power of two
+        that brings it to at least ½ and less than 1. Integer pixels become float32 without
+        another scaling: ``input_scale=1/255`` divides uint8 by 255.
     update : str or callable, default="nesterov_momentum"
-        A function of ``lasagne.updates``, or one like them. Its arguments are
-        parameters too, with ``update_`` before their names:
+        The update rule (optimiser): the name of a function of ``lasagne.updates``, or a function
+        like these. Its arguments are hyperparameters with the prefix ``update_``:
         ``update="adam", update_beta1=0.8``.
     update_learning_rate : float or "auto", default="auto"
-        "auto" is 0.001 for adam, adamax, adamw and rmsprop, 1 for adadelta, and
-        for the other rules 0.01, or 0.003 where y holds numbers. Dropped where
-        the update rule has no such argument.
+        "auto" is 0.001 for adam, adamax, adamw and rmsprop, 1 for adadelta, and 0.01 for the
+        other rules (0.003 in regression). Ignored if the update rule has no such argument.
     update_momentum : float, default=0.9
-        Dropped where the update rule has no such argument.
+        Ignored if the update rule has no such argument.
     loss : str or callable, default="auto"
-        A function of ``lasagne.objectives``, or one like them, from (prediction,
-        target) to one loss a sample; classes reach it as integers, or as rows of
-        probabilities where they are smoothed or mixed. "auto" is the categorical
-        cross-entropy for classes, the squared error for numbers, and the binary
-        cross-entropy for 0/1 matrices.
+        The name of a function of ``lasagne.objectives``, or a function like these: from
+        (prediction, target) to one loss for each sample. Classes are integers; smoothed or
+        combined classes are rows of probabilities. "auto" is the categorical cross-entropy in
+        classification, the squared error in regression, and the binary cross-entropy in
+        multi-label classification.
     l1, l2 : float or dict of str to float, default=0.0
-        Strength of the penalty on absolute, or squared, weights; of the whole
-        network, or of each layer named.
+        Strength of the penalty on the absolute (`l1`) and the squared (`l2`) weights: of all
+        layers, or of each layer by name.
     class_weight : dict or "balanced", default=None
-        Multiplies the weights of samples by their classes'. "balanced" has all
-        classes weigh the same.
+        Factors for the sample weights of each class. "balanced" gives all classes the same
+        total weight.
     max_epochs : int or "auto", default="auto"
-        "auto" is as many epochs as make 1,500 batches, but at least 10 and at
-        most 200: 10 for data of MNIST's size.
+        "auto" is the number of epochs for 1,500 batches, at least 10 and at most 200: 10 for
+        data of MNIST's size.
     batch_size : int or "auto", default="auto"
-        "auto" is 32 up to 4,000 training samples, 64 up to 16,000, then 128.
+        "auto" is 32 for up to 4,000 training samples, 64 for up to 16,000, then 128.
         The last batch of an epoch may be smaller.
     shuffle : bool, default=True
-        Draw the order of the samples anew for each epoch.
+        Whether each epoch has its own random order of the samples.
     validation_fraction : float, default=0.2
-        The share of the samples that is held out to validate with, stratified
-        by class; None trains on everything.
+        The share of the samples that is held out for validation, stratified by class. None
+        trains on all samples.
     early_stopping : bool, default=False
-        Stop when the validation loss (without validation data, the training
-        loss) has not improved for some epochs, and keep the best epoch's
-        parameters.
+        Whether to stop when the validation loss (or the training loss, without validation data)
+        has not improved for some epochs. The parameters of the best epoch are restored.
     n_iter_no_change : int, default=5
-        How many epochs `early_stopping` waits.
+        The number of epochs without improvement before `early_stopping` stops.
     tol : float, default=1e-4
-        What `early_stopping` takes for an improvement.
+        The smallest change of the loss that is an improvement.
     max_grad_norm : float, default=None
-        The longest that a batch's gradient may be, all parameters together.
+        Gradient clipping: the largest norm of the gradient of all parameters together.
     label_smoothing : float, default=0.0
         The share of each class's probability that is spread over all classes.
     augment : callable or list of callable, default=None
-        Changes each batch of training images: `convnet_features.augmentation`
-        has some. Those that mix images (`MixUp`, `CutMix`) mix y alike.
+        Data augmentation: changes each batch of training images. See
+        `convnet_features.augmentation`. `MixUp` and `CutMix` combine the targets, too.
     tta : callable or list of callable, default=None
-        Test-time augmentation: `transform`, `predict` and `predict_proba` give
-        the mean over the images and each view of them that is listed: what an
-        augmentation makes of them, or a list of augmentations one after the
-        other. Whatever is drawn is drawn once, for all images and all calls; what
-        happens by chance (`p`) always happens. May be changed after `fit`.
+        Test-time augmentation: `transform`, `predict` and `predict_proba` return the mean over
+        the unchanged images and one view for each augmentation of the list. A list of
+        augmentations inside the list is one view. Random numbers are drawn once, for all images
+        and all calls. Augmentations that are applied by chance (`p`) are always applied. May be
+        changed after `fit`.
     callbacks : list of Callback, default=None
-        Watch training, and may stop it: see `convnet_features.callbacks`.
+        Observe training, and can change or stop it: see `convnet_features.callbacks`.
     warm_start : bool, default=False
-        Whether another `fit` goes on with the network of the last one.
+        Whether the next `fit` continues training the network of the last one.
     pretrained : estimator, path or mapping, default=None
-        Parameters to begin with where layer, name and shape agree: of a fitted
-        estimator, of a file of `save_params`, or by name. The layers that
-        predict are left alone, with a warning, where the source's outputs stand
-        for other classes. Where `layers` is None and the estimator has a network
-        of layers of its own (that of `pretrained_extractor` or `from_onnx`, say),
-        that network is taken over, with an output layer for y in the place of
-        its own.
+        Transfer learning: the initial parameters come from a fitted estimator, a file of
+        `save_params`, or a mapping of arrays by name, if layer, name and shape agree. The output
+        layer keeps its random parameters if the classes of the source differ, and a warning says
+        so. If `layers` is None and the estimator has its own network of layers (that of
+        `pretrained_extractor` or `from_onnx`, for example), this network is used with a new
+        output layer for y.
     freeze : "features" or list of str, default=None
-        Layers that keep their parameters: the initial ones, which are random,
-        or those of `pretrained`. A warning says which of them it did not fill.
-        "features" is all layers in front of those that predict. Frozen layers
-        compute as in inference: normalisations use and keep their averages.
+        Layers whose parameters do not change: random parameters, or those of `pretrained`. A
+        warning names frozen layers that `pretrained` did not fill. "features" is all layers
+        before the output layers. Frozen layers compute as in inference: batch normalisation
+        uses its averages and does not change them.
     learning_rate_scale : dict of str to float, default=None
-        What the learning rate of a layer is multiplied by, by the layer's name; of others it is
-        1. "features" stands for all layers in front of those that predict, as for `freeze`;
-        layers named beside it have factors of their own. 0 freezes a layer. A layer's steps
-        are multiplied, so that it works with every update rule: decay of `adamw`, which is part
-        of the step, is multiplied as well, and averages of normalisations are not.
+        Factors for the learning rates of layers, by name; other layers have the factor 1.
+        "features" is all layers before the output layers, as in `freeze`, and a named layer has
+        its own factor. 0 freezes a layer. The factor multiplies the steps of the layer, with
+        every update rule. It also multiplies the weight decay of `adamw`, which is part of the
+        step. It does not change the averages of batch normalisation.
     frozen_cache_bytes : int, default=268435456
-        What a frozen front makes of each sample is computed once for all epochs,
-        unless `augment` changes the images: in memory up to so many bytes, in a
-        temporary file beyond. 0 computes it in every epoch.
+        The outputs of frozen first layers are computed once for all epochs, unless `augment`
+        changes the images. They are stored in memory up to this size, and in a temporary file
+        beyond. 0 computes them in every epoch.
     engine : {"auto", "onednn", "portable", "jax"}, default="auto"
-        What computes: oneDNN; NumPy and BLAS; or JAX, where it is installed.
-        "auto" is oneDNN where it works, else "portable".
+        The software that computes: oneDNN; NumPy and BLAS; or JAX, if it is installed.
+        "auto" is oneDNN if it works, and otherwise "portable".
     random_state : int, RandomState instance or None, default=None
-        Decides the initial parameters, the held-out samples, the order of the
-        samples, dropout, augmentation and the views of `tta`. The same seed, engine, number of
-        threads and kind of processor give the same bits.
+        Seed of the initial parameters, the validation split, the order of the samples, dropout,
+        augmentation and the views of `tta`. The same seed, engine, number of threads and kind of
+        processor give the same bits.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line for each epoch.
     **layer_params
         ``<layer>_<argument>``: ``conv2d1_num_filters=64``, ``dense_num_units=128``,
-        ``dropout1_p=0.2``. They take part in ``get_params``, ``set_params``,
-        ``clone`` and searches as any other parameter.
+        ``dropout1_p=0.2``. They are
+        parameters in ``get_params``, ``set_params``, ``clone`` and searches.
 
     Attributes
     ----------
@@ -155,27 +148,26 @@ class ConvNetFeatureExtractor(BaseConvNet):
     layers_ : dict of str to lasagne.layers.Layer
         Every layer by name, inputs first.
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted, where y was classes; the numbers of the columns,
-        where it was labels.
+        The sorted classes; the numbers of the columns in multi-label classification.
     history_ : list of dict
-        One record an epoch: epoch, train_loss, valid_loss, valid_score,
+        One record for each epoch: epoch, train_loss, valid_loss, valid_score,
         learning_rate, duration. It has a ``to_frame()``.
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_scores_ : list of float, or None
-        Accuracy (R² for numbers) on the held-out samples after each epoch.
+        Accuracy (R² in regression) on the validation data after each epoch.
     loss_ : float
         The training loss of the last epoch.
     n_iter_ : int
-        How many epochs the network was trained for.
+        The number of epochs of training.
     input_shape_ : tuple of int
         (channels, height, width).
     input_scale_ : float
-        What pixels are multiplied by.
+        The factor for the pixels.
     n_features_in_ : int
-        The number of columns of X; of channels, where X was 4-D.
+        The number of columns of X, or of channels if X was 4-D.
     feature_names_in_ : ndarray of shape (n_features,)
-        The columns' names, where X had names.
+        The names of the columns, if X had names.
 
     See Also
     --------
@@ -184,23 +176,21 @@ class ConvNetFeatureExtractor(BaseConvNet):
 
     Notes
     -----
-    What is learnt depends on y. Whole numbers of any dtype (floats too),
-    strings and booleans are classes. Floats that are not whole are numbers,
-    which are standardised for training; several columns of them are learnt
-    together. A matrix of 0 and 1 with several columns, dense or sparse, is one
-    yes-or-no label a column. A `ConvNetFeaturesWarning` says how else y could
-    be meant where every row has exactly one 1 (``target="classes"`` takes each
-    row for the number of its column), where there are more than 20 different
-    whole numbers, and where rows sum to 1.
+    The task depends on y. Integers of any dtype (also floats with integer values), strings and
+    booleans are classes. Floats with fractions are numbers (regression), in one or several
+    columns; they are standardised for training. A 0/1 matrix with several columns, dense or
+    sparse, is multi-label classification. A `ConvNetFeaturesWarning` names the other meaning if
+    every row has exactly one 1 (``target="classes"`` reads each row as the number of its
+    column), if there are more than 20 different integers, and if rows sum to 1.
 
-    A network has seen the labels of its training rows, whose features are
-    therefore better than those of new rows. ``fit_transform(X, y, cross_fit=5)``
-    gives each row the features of a network that did not see it.
+    The network has seen the labels of its training data, so their features are better than the
+    features of new data. ``fit_transform(X, y, cross_fit=5)`` returns, for each sample, the
+    features of a network that did not see the sample.
 
-    Sample weights scale the losses. They are brought to a mean of 1 over the
-    training samples, so that the learning rate keeps its meaning and integer
-    weights have the same effect, on average over mini-batches, as repeating
-    samples. To weigh 0 is to be absent. `partial_fit` uses weights as they are.
+    Sample weights multiply the losses. They are scaled to a mean of 1 over the training samples,
+    so that the learning rate keeps its meaning. Integer weights have the same effect, on average
+    over mini-batches, as repeated samples. A weight of 0 is the same as leaving the sample out.
+    `partial_fit` does not scale the weights.
 
     References
     ----------

@@ -14,46 +14,45 @@ __all__ = ["ConvNetRegressor"]
 
 
 class ConvNetRegressor(RegressorMixin, BaseConvNet):
-    """A convolutional network as a scikit-learn regressor, which also transforms.
+    """A convolutional network as a scikit-learn regressor. It is a transformer, too.
 
-    Parameters, attributes and methods are those of `ConvNetFeatureExtractor`,
-    whose documentation explains each. Here y holds numbers, also where they are
-    integers. They are standardised for training, and predicted on their own
-    scale.
+    Parameters, attributes and methods are those of `ConvNetFeatureExtractor`, which documents
+    each of them. y holds numbers, integers included. They are standardised for training, and
+    predicted on their original scale.
 
     Parameters
     ----------
     layers, feature_layer, input_shape, data_format, input_scale
-        The network, the layer that `transform` gives, and its images.
+        The network, the layer of the features, and the images.
     target : {"auto", "numbers"}, default="auto"
-        Both say that y holds numbers.
+        Both mean that y holds numbers.
     update, update_learning_rate, update_momentum
-        The update rule and its arguments; any other as ``update_<argument>``.
+        The update rule (optimiser) and its arguments; all others as ``update_<argument>``.
     loss, l1, l2, max_grad_norm
-        What is minimised.
+        The loss, penalties and gradient clipping.
     class_weight, label_smoothing
-        For classes only; leave them at their defaults.
+        Only for classification; leave them at their defaults.
     max_epochs, batch_size, shuffle
-        How the samples are walked through.
+        The number of epochs, the size of the batches, and the order of the samples.
     validation_fraction, early_stopping, n_iter_no_change, tol
-        What is held out, and whether to stop by it.
+        Validation data and early stopping.
     augment, callbacks, verbose
-        What else happens while training.
+        Data augmentation, callbacks and output during training.
     tta
-        How else images are looked at to predict.
+        Test-time augmentation.
     warm_start, pretrained, freeze, learning_rate_scale, frozen_cache_bytes
-        What training begins with, and how far it moves each layer.
+        Continued training, transfer learning and fine-tuning.
     engine, random_state
-        What computes, and every seed.
+        The software that computes, and the seed.
     **layer_params
         ``<layer>_<argument>``: ``conv2d1_num_filters=64``.
 
     Attributes
     ----------
     network_, layers_, input_shape_, input_scale_, n_features_in_, feature_names_in_
-        The network, and the images it takes.
+        The network and its images.
     history_, loss_curve_, validation_scores_, loss_, n_iter_
-        How training went.
+        The course of training.
 
     See Also
     --------
