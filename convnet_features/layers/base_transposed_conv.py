@@ -91,7 +91,7 @@ class BaseTransposedConvLayer(BaseConvLayer):
         return self.pad
 
     def get_W_shape(self) -> tuple[int, ...]:  # noqa: N802  (Lasagne's name)
-        """The shape of the filters: (n_channels, num_filters / num_groups, *filter_size)."""
+        """The shape of the filters: ``(n_channels, num_filters / num_groups, *filter_size)``."""
         return (self.input_shape[1], self.num_filters // self.num_groups, *self.filter_size)
 
     def get_output_shape_for(self, input_shape: Any) -> tuple[Any, ...]:
