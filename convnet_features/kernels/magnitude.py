@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["are_finite", "magnitude", "upper_bounds"]
+__all__ = ["are_finite", "magnitude", "root_mean_square", "upper_bounds"]
 
 #: Bytes that are looked at in one go.
 CHUNK = 1 << 18
@@ -49,6 +50,25 @@ def upper_bounds(arrays: Sequence[np.ndarray]) -> list[float]:
     ):
         return [magnitude(base)] * len(arrays)
     return [magnitude(array) for array in arrays]
+
+
+def root_mean_square(array: np.ndarray, axis: int) -> float:
+    """Of an array's slices along an axis the largest root of the mean square, or something larger.
+
+    It may stand for the magnitude of each slice's numbers where these are multiplied by others
+    and added up: as many as they are, times it, is at least the sum of their absolute values.
+    NaN where there is a NaN; where squares overflow, the magnitude.
+    """
+    if not array.size:
+        return 0.0
+    letters = "abcdefgh"[: array.ndim]
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum(f"{letters},{letters}->{letters[axis]}", array, array)
+    largest = float(_largest(squares, None)) * len(squares) / array.size
+    if not np.isfinite(largest):
+        return magnitude(array)
+    # For what sums of float32 round away, and squares of numbers near zero that are none.
+    return 1.01 * math.sqrt(largest) + 2.0**-60
 
 
 def are_finite(array: np.ndarray) -> bool:

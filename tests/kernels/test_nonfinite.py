@@ -333,6 +333,26 @@ class TestLooks:
         assert_close(y, right, "float32")
 
     @pytest.mark.onednn
+    def test_parameters_laid_out_once_are_looked_at_one_by_one(self, rng):
+        """A large bias at the end, of which views of one array all say that they are as large."""
+        params = self.params(rng, *[2.0**-4] * len(self.DEEP))
+        params[-1] = 2.0**13 * params[-1]
+        theta = np.concatenate([param.ravel() for param in params])
+        ends = np.cumsum([param.size for param in params])[:-1]
+        views = [
+            part.reshape(param.shape)
+            for part, param in zip(np.split(theta, ends), params, strict=True)
+        ]
+        x = rng.standard_normal((3, 16, 6, 5)).astype("float32")
+        right = chain(PortableKernels(), self.DEEP).forward(np.float64(x), params)
+        looks = []
+        for compute in (lambda k: k.prepare(views)(x), lambda k: k.forward(x, views)):
+            kernel = chain(get_kernels("onednn"), self.DEEP)
+            assert_close(compute(kernel), right, "float32")
+            looks.append(kernel.kernel._looks)
+        assert looks == [0, 1]
+
+    @pytest.mark.onednn
     def test_what_overflows_on_the_way_is_computed_as_numpy_does(self, rng):
         kernel = chain(get_kernels("onednn"), self.DEEP)
         x = rng.standard_normal((3, 16, 6, 5)).astype("float32")

@@ -9,6 +9,9 @@ what the stages can make of them is bounded::
 
     |x * w + b|  <=  terms · max|x| · max|w| + max|b|
 
+where max|w| may be the root mean square of the largest filter instead (Cauchy and Schwarz):
+parameters that are laid out once are looked at so closely.
+
 Bounds of many stages behind each other would say nothing. So a program looks at
 some values on the way (`Measuring`), and the bounds go on from there: if all
 stages up to a value stayed below `LIMIT`, it is what it was measured to be.
@@ -145,7 +148,8 @@ def stays_finite(
     growths : sequence of Growth
         Of the nodes.
     xs, params : sequence of float
-        The largest absolute values of each input and of each parameter, or larger ones.
+        The largest absolute values of each input and of each parameter, or larger ones. Of
+        weights what `root_mean_square` says will do.
     measured : mapping of int to float
         The largest absolute values that were found on the way.
     """
