@@ -50,6 +50,7 @@ INTERNAL = (
     "estimators",
     "files",
     "fusion",
+    "garbage",
     "kernels",
     "identity",
     "intervals",
