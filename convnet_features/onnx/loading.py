@@ -21,9 +21,10 @@ from ..network.spec import LayerSpec
 from ..pretrained.extractor import PretrainedExtractor
 from ..pretrained.loading import with_network
 from ..validation import Targets
+from .channels import channels_last, data_format, sizes_in_order, turned
 from .folding import FOLDED, SAMPLES, DependsOnSamplesError, fold
 from .operators import OPERATORS, supported_operators
-from .operators.axes import seen_through
+from .operators.axes import seen_through, transposed
 from .operators.nodes import unsupported
 from .plan import LayerPlan, PlannedLayer
 from .reading import Node, ReadGraph, read_graph
@@ -227,7 +228,17 @@ class Reader:
         self.graph = graph
         self.budget = graph.budget
         self.input_scale = 1.0
-        shape = graph.input_shape[1:] if input_shape is None else tuple(input_shape)
+        shape = graph.input_shape[1:]
+        summaries = (
+            (each.operator, each.inputs, each.outputs, each.attributes.get("perm"))
+            for each in graph.nodes
+        )
+        brought = turned(graph.input_name, summaries)
+        self.channels_last = channels_last(shape, input_shape, brought)
+        if input_shape is not None:
+            n_sizes = 3  # rows of numbers may be images, for a model that reshapes them
+            channels = shape[-1] if shape else None
+            shape = tuple(sizes_in_order(input_shape, n_sizes, self.channels_last, channels))
         sizes = tuple(int(size) for size in shape if size is not None)
         if not shape or len(sizes) < len(shape):
             raise FileFormatError(
@@ -236,8 +247,12 @@ class Reader:
             )
         self.input_sizes = sizes
         self.declared_samples = graph.input_shape[0] if graph.input_shape else None
-        self.plan = LayerPlan(graph.input_name, sizes, graph.budget, graph.layers)
-        self.values = {graph.input_name: self.plan.input}
+        own = (sizes[-1], *sizes[:-1]) if self.channels_last else sizes
+        self.plan = LayerPlan(graph.input_name, own, graph.budget, graph.layers)
+        images = self.plan.input
+        if self.channels_last:  # meets its opposite, as a rule
+            images = transposed(self, f"{graph.input_name}_last", images, (0, 2, 3, 1))
+        self.values = {graph.input_name: images}
         self.nodes = _behind(graph, value)
         # Who asks for the shape of a value alone does not need the value.
         users = (node for node in self.nodes if node.operator != "Shape")
@@ -436,9 +451,11 @@ def _extractor(
         for name, value in planned.weights.items()
         if value is not None
     }
-    return pretrained_extractor(
+    extractor = pretrained_extractor(
         plan.specs(), (channels, height, width), reader.input_scale, features, engine, weights
     )
+    extractor.data_format = data_format((channels, height, width), reader.channels_last)
+    return extractor
 
 
 def pretrained_extractor(

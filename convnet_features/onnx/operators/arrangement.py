@@ -76,12 +76,23 @@ def _reshape(reader: Any, node: Node) -> PlannedLayer:
             sizes = [size // known if each == -1 and known > 0 else each for each in sizes]
         if not sizes or min(sizes) < 1 or math.prod(sizes) != size:
             raise unsupported(node, f"values of shape {x.shape} reshaped to {sizes}")
+    x = _in_the_same_order(x)
     of_input = x is reader.plan.input and reader.is_used_once(x, node)
     if of_input and len(x.shape) != 3 and len(sizes) == 3:
         return reader.plan.reshape_input(sizes)
     if tuple(sizes) == x.shape:
         return x
     return reshaped(reader, node, x, sizes)
+
+
+def _in_the_same_order(x: PlannedLayer) -> PlannedLayer:
+    """What x is a transposition of, where only axes of one entry moved: a reshaping sees no other.
+
+    Exporters write such transpositions as reshapings.
+    """
+    source, order = seen_through(x)
+    moved = [axis for axis in order[1:] if source.shape[axis - 1] > 1]
+    return source if moved == sorted(moved) else x
 
 
 @reads("Transpose", "Squeeze", "Unsqueeze")
@@ -191,8 +202,6 @@ def _depth_and_space(reader: Any, node: Node) -> PlannedLayer:
 
 @reads("Pad")
 def _padding(reader: Any, node: Node) -> PlannedLayer:
-    from lasagne.layers import PadLayer
-
     x = reader.layer(node, 0)
     rank = 1 + len(x.shape)
     pads, value = reader.optional_constant(node, 1), reader.optional_constant(node, 2)
@@ -208,12 +217,30 @@ def _padding(reader: Any, node: Node) -> PlannedLayer:
         widths[axis] = (before, after)
     if widths[0] != (0, 0):
         raise unsupported(node, "more samples")
+    source, order = seen_through(x)
+    if source is not x:
+        widths = [widths[order.index(axis)] for axis in range(rank)]
+    y = _padded(reader, node, source, widths[1:], mode, value)
+    return y if source is x else transposed(reader, f"{node.outputs[0]}_turned", y, order)
+
+
+def _padded(
+    reader: Any,
+    node: Node,
+    x: PlannedLayer,
+    widths: Sequence[tuple[int, int]],
+    mode: str,
+    value: np.ndarray | None,
+) -> PlannedLayer:
+    """x with borders."""
+    from lasagne.layers import PadLayer
+
     if mode != "constant":
-        return _mirrored(reader, node, x, widths[1:], _BORDERS[mode])
+        return _mirrored(reader, node, x, widths, _BORDERS[mode])
     fill = float(node.attributes.get("value", 0.0) if value is None else value.item())
     if np.isnan(fill) or np.float32(fill) == math.inf:  # -inf stands in front of a max pooling
         raise unsupported(node, f"a border of {fill}")
-    return reader.plan.add(node.outputs[0], PadLayer, x, width=widths[1:], val=fill, batch_ndim=1)
+    return reader.plan.add(node.outputs[0], PadLayer, x, width=list(widths), val=fill, batch_ndim=1)
 
 
 @reads("Slice")
@@ -230,17 +257,19 @@ def _slice(reader: Any, node: Node) -> PlannedLayer:
         axes, steps = (reader.optional_constant(node, i) for i in (3, 4))
     axes = axes_of(node, range(len(starts)) if axes is None else axes, rank)
     steps = [1] * len(starts) if steps is None else integers(node, steps, "steps")
+    x, order = seen_through(x)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         if axis == 0 or step == 0:
             raise unsupported(node, "a slice of the samples" if step else "a step of 0")
         if SAMPLES in (start, end):
             raise unsupported(node, "a bound that is the number of samples")
+        axis = order[axis]
         size = x.shape[axis - 1]
         step = max(-size, min(size, step))  # a longer one leads out of the value as well
         first, last, step = slice(start, end, step).indices(size)
         part = slice(first, last if last >= 0 else None, step)
         x = reader.plan.add(node.outputs[0], SliceLayer, x, indices=part, axis=axis)
-    return x
+    return x if order == tuple(range(rank)) else transposed(reader, node.outputs[0], x, order)
 
 
 @reads("Gather")
@@ -258,7 +287,9 @@ def _gather(reader: Any, node: Node) -> PlannedLayer:
             axis_of(node, place, size, "the index {} of {} values")
             for place in integers(node, index, "indices")
         ]
-        return taken(reader, node, x, np.array(places), axis)
+        source, order = seen_through(x)
+        y = taken(reader, node, source, np.array(places), order[axis])
+        return y if source is x else transposed(reader, f"{node.outputs[0]}_turned", y, order)
     (place,) = integers(node, index, "an index")
     place = axis_of(node, place, x.shape[axis - 1], "the index {} of {} values")
     return reader.plan.add(node.outputs[0], SliceLayer, x, indices=place, axis=axis)
@@ -283,11 +314,12 @@ def _split(reader: Any, node: Node) -> PlannedLayer:
     if len(parts) != count or min(parts) < 1 or sum(parts) != size:
         raise unsupported(node, f"{size} split into {count} parts of {parts}")
     ends = np.cumsum(parts).tolist()
-    layers = [
-        reader.plan.add(
-            name or f"{node.outputs[0]}_unused", SliceLayer, x, indices=slice(start, end), axis=axis
-        )
-        for name, start, end in zip(node.outputs, [0, *ends], ends, strict=False)
-    ]
+    source, order = seen_through(x)
+    places = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    layers = []
+    for name, part in zip(node.outputs, places, strict=True):
+        value = name or f"{node.outputs[0]}_unused"
+        y = reader.plan.add(value, SliceLayer, source, indices=part, axis=order[axis])
+        layers.append(y if source is x else transposed(reader, f"{value}_turned", y, order))
     reader.values.update(zip(node.outputs[1:], layers[1:], strict=True))
     return layers[0]

@@ -14,6 +14,7 @@ from ...network.features import layer_names
 from ...pretrained.extractor import PretrainedExtractor
 from ...pretrained.loading import with_network
 from ...validation import Targets
+from ..channels import data_format
 from .images import ImageInput, declare_sizes, image_input
 from .model import ENGINE, RuntimeModel, Untrainable
 from .values import Value, values_of
@@ -83,7 +84,9 @@ def runtime_extractor(
     for name in layer_names(fitted.network, features, "feature_layer"):
         fitted._row_shape(name)
     targets = Targets("numbers", None, n_outputs, one_dimensional=False)
-    return with_network(fitted, features, targets)
+    extractor = with_network(fitted, features, targets)
+    extractor.data_format = data_format(images.shape, images.channels_last)
+    return extractor
 
 
 def _named(model: onnx.ModelProto, output: str) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper
 
 from ...exceptions import FileFormatError
+from ..channels import channels_last, sizes_in_order, turned
 
 __all__ = ["ImageInput", "declare_sizes", "image_input"]
-
-#: Numbers of channels that tell where they stand.
-_CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,9 @@ def image_input(model: onnx.ModelProto, input_shape: tuple[int, ...] | None) -> 
             "samples, and channels, height and width in the model's order; rows of numbers 2."
         )
     n_samples, sizes = declared[0], declared[1:]
-    last = _channels_last(sizes, input_shape)
+    last = channels_last(sizes, input_shape, turned(name, _summaries(model.graph)))
     if input_shape is not None:
-        sizes = _given(input_shape, len(sizes), last)
+        sizes = list(sizes_in_order(input_shape, len(sizes), last, sizes[-1]))
     known = tuple(size for size in sizes if size is not None)
     if len(known) < len(sizes):
         raise FileFormatError(
@@ -147,34 +146,8 @@ def _dtype(name: str, element: int) -> np.dtype:
     return dtype
 
 
-def _channels_last(sizes: list[int | None], input_shape: tuple[int, ...] | None) -> bool:
-    """Whether the channels of a model's images come last."""
-    if len(sizes) != 3:
-        return False
-    if input_shape is None:
-        return sizes[2] in _CHANNELS and sizes[0] not in _CHANNELS
-    first, last = (_agrees(sizes, _given(input_shape, 3, order)) for order in (False, True))
-    # Sizes that the file fixes may be given anew: those of its channels stay.
-    return last if first != last else sizes[2] in _CHANNELS and sizes[0] not in _CHANNELS
-
-
-def _agrees(sizes: list[int | None], given: list[int | None]) -> bool:
-    return all(size in (None, other) for size, other in zip(sizes, given, strict=True))
-
-
-def _given(input_shape: tuple[int, ...], n_sizes: int, channels_last: bool) -> list[int | None]:
-    """`input_shape` in the model's order."""
-    sizes = [int(size) for size in input_shape]
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise ValueError(f"input_shape={input_shape!r} must be (channels, height, width).")
-    channels, height, width = sizes
-    if channels_last:
-        return [height, width, channels]
-    if n_sizes == 1:
-        return [math.prod(sizes)]
-    if n_sizes == 2 and channels != 1:
-        raise ValueError(
-            f"input_shape={input_shape!r}: the model takes images of two sizes, height and width; "
-            "give (1, height, width)."
-        )
-    return list(sizes[3 - n_sizes :])
+def _summaries(graph: onnx.GraphProto) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Of each node what tells where channels stand."""
+    for node in graph.node:
+        orders = (list(each.ints) for each in node.attribute if each.name == "perm")
+        yield node.op_type, node.input, node.output, next(orders, None)
