@@ -12,7 +12,7 @@ import onnx
 from .budget import Budget
 from .reading import MAX_DIMENSIONS, Node
 
-__all__ = ["FOLDED", "SAMPLES", "DependsOnSamplesError", "fold"]
+__all__ = ["FOLDED", "SAMPLES", "DependsOnSamplesError", "fold", "with_samples"]
 
 
 class DependsOnSamplesError(ValueError):
@@ -212,6 +212,11 @@ def fold(node: Node, inputs: list[np.ndarray], budget: Budget, opset: int) -> np
     if folded.ndim > MAX_DIMENSIONS:
         raise ValueError(_too_many(folded.ndim))
     return folded
+
+
+def with_samples(values: np.ndarray, count: int) -> np.ndarray:
+    """A constant, with a number of samples where its place is."""
+    return np.where(values == SAMPLES, count, values) if _holds_samples(values) else values
 
 
 def _evaluated(node: Node, inputs: list[np.ndarray], budget: Budget, opset: int) -> np.ndarray:

@@ -6,7 +6,8 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -22,12 +23,12 @@ from ..pretrained.extractor import PretrainedExtractor
 from ..pretrained.loading import with_network
 from ..validation import Targets
 from .channels import channels_last, data_format, sizes_in_order, turned
-from .folding import FOLDED, SAMPLES, DependsOnSamplesError, fold
+from .folding import FOLDED, SAMPLES, DependsOnSamplesError, fold, with_samples
 from .operators import OPERATORS, supported_operators
 from .operators.axes import seen_through, transposed
 from .operators.nodes import unsupported
 from .plan import LayerPlan, PlannedLayer
-from .reading import Node, ReadGraph, read_graph
+from .reading import Branch, Node, ReadGraph, read_graph
 from .runtime.extractor import runtime_extractor
 from .runtime.model import ENGINE
 
@@ -186,7 +187,7 @@ def _readable_output(graph: ReadGraph) -> str:
     """The last output that can be read; if there is none, the last."""
     unreadable: set[str] = set()
     for node in graph.nodes:
-        known = node.operator in OPERATORS or node.operator in FOLDED
+        known = node.operator in OPERATORS or node.operator in FOLDED or node.operator == "If"
         if not known or not unreadable.isdisjoint(node.inputs):
             unreadable.update(node.outputs)
     for name in reversed(graph.outputs):
@@ -202,9 +203,34 @@ def _behind(graph: ReadGraph, value: str) -> list[Node]:
     needed, nodes = {value}, []
     for node in reversed(graph.nodes):
         if needed.intersection(node.outputs):
-            needed.update(node.inputs)
+            needed.update(name for each in _with_branches([node]) for name in each.inputs)
+            needed.update(name for branch in _branches(node) for name in branch.outputs)
             nodes.append(node)
     return nodes[::-1]
+
+
+def _branches(node: Node) -> list[Branch]:
+    return [each for each in node.attributes.values() if isinstance(each, Branch)]
+
+
+def _with_branches(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes, and those of all branches that they choose from."""
+    for node in nodes:
+        yield node
+        for branch in _branches(node):
+            yield from _with_branches(branch.nodes)
+
+
+#: Numbers of samples for which is computed what depends on it: two, so that it shows how.
+_COUNTS = (5, 7)
+
+
+@dataclass(frozen=True)
+class _ByCount:
+    """A constant for each of `_COUNTS` samples, and the error of who needs one for any number."""
+
+    values: tuple[np.ndarray, ...]
+    error: NetworkError
 
 
 class Reader:
@@ -220,6 +246,11 @@ class Reader:
         The number of samples that the model insists on.
     budget : Budget
         What is left for numbers that are made of the file's.
+    of_all_samples : set of str
+        Values that are one row of the numbers of all samples.
+    samples_behind : dict of str to tuple of int
+        Values whose samples do not come first: the order of the axes of the layer that computes
+        them.
     """
 
     def __init__(
@@ -255,27 +286,28 @@ class Reader:
         self.values = {graph.input_name: images}
         self.nodes = _behind(graph, value)
         # Who asks for the shape of a value alone does not need the value.
-        users = (node for node in self.nodes if node.operator != "Shape")
+        everything = list(_with_branches(self.nodes))
+        users = (node for node in everything if node.operator != "Shape")
         self._uses = Counter(name for node in users for name in node.inputs)
         self._uses[value] += 1
+        self._uses.update(
+            name for node in everything for branch in _branches(node) for name in branch.outputs
+        )
         self._sources: dict[str, str] = {}
+        self._users: dict[str, set[str]] = {value: {"output"}}
+        for node in everything:
+            passed = [name for branch in _branches(node) for name in branch.outputs]
+            for name in (*node.inputs, *passed):
+                self._users.setdefault(name, set()).add(node.operator)
+        #: Constants that depend on the number of samples, for `_COUNTS` of them.
+        self._by_count: dict[str, _ByCount] = {}
+        self.of_all_samples: set[str] = set()
+        self.samples_behind: dict[str, tuple[int, ...]] = {}
 
     def read(self, value: str) -> PlannedLayer:
         """The layer that computes `value`."""
         for node in self.nodes:
-            if node.operator == "Shape" and self._name(node, 0) in self.values:
-                self._note_shape(node)
-            elif node.operator in FOLDED and self._is_constant(node):
-                self._fold(node)
-            elif node.operator not in OPERATORS:
-                before = next((name for name in node.inputs if name in self.values), "")
-                raise NetworkError(
-                    f"from_onnx: {node.label} cannot be read; what can be is "
-                    f"{', '.join(supported_operators())}. Give output={before!r} to read only what "
-                    "lies in front of it."
-                )
-            else:
-                self._read_node(node)
+            self._read_any(node)
         if value not in self.values:
             raise FileFormatError(
                 f"from_onnx: nothing in the model computes {value!r}; its outputs are "
@@ -283,8 +315,52 @@ class Reader:
             )
         return self.values[value]
 
+    def _read_any(self, node: Node) -> None:
+        if node.operator == "Shape" and self._name(node, 0) in self.values:
+            self._note_shape(node)
+        elif node.operator in FOLDED and self._is_constant(node):
+            self._fold(node)
+        elif node.operator == "If" and self._name(node, 0) in self.graph.constants:
+            self._choose(node)
+        elif node.operator not in OPERATORS:
+            before = next((name for name in node.inputs if name in self.values), "")
+            raise NetworkError(
+                f"from_onnx: {node.label} cannot be read; what can be is "
+                f"{', '.join(supported_operators())}. Give output={before!r} to read only what "
+                "lies in front of it."
+            )
+        else:
+            self._read_node(node)
+
+    def _choose(self, node: Node) -> None:
+        """Read the branch of an `If` that its condition, which is known, chooses."""
+        condition, constants = self.constant(node, 0), self.graph.constants
+        branch = node.attributes.get("then_branch" if condition.all() else "else_branch")
+        if condition.size != 1 or branch is None or len(branch.outputs) != len(node.outputs):
+            raise FileFormatError(f"from_onnx: {node.label} makes no sense.")
+        computed = [name for inner in branch.nodes for name in inner.outputs]
+        for name in (*branch.constants, *computed):
+            if name in constants or name in self.values:
+                raise FileFormatError(
+                    f"from_onnx: {node.label} computes {name!r:.80}, which there is already."
+                )
+        constants.update(branch.constants)
+        for inner in branch.nodes:
+            self._read_any(inner)
+        for name, chosen in zip(node.outputs, branch.outputs, strict=True):
+            self._check_independent(chosen)
+            if chosen in constants:
+                constants[name] = constants[chosen]
+            elif chosen in self.values:
+                self.values[name], self._sources[name] = self.values[chosen], chosen
+            else:
+                raise FileFormatError(
+                    f"from_onnx: {node.label} needs {chosen!r:.80}, which nothing computes."
+                )
+
     def _is_constant(self, node: Node) -> bool:
-        return all(name in self.graph.constants for name in node.inputs if name)
+        known = self.graph.constants.keys() | self._by_count.keys()
+        return all(name in known for name in node.inputs if name)
 
     def _note_shape(self, node: Node) -> None:
         """The shape of a layer's result, as a constant."""
@@ -303,16 +379,44 @@ class Reader:
 
     def _fold(self, node: Node) -> None:
         constants = self.graph.constants
-        operands = [constants[name] for name in node.inputs if name]
+        names = [name for name in node.inputs if name]
+        dependent = [name for name in names if name in self._by_count]
         try:
+            if dependent:
+                self._fold_by_count(node, names, self._by_count[dependent[0]].error)
+                return
+            operands = [constants[name] for name in names]
             with np.errstate(all="ignore"):
                 constants[node.outputs[0]] = fold(node, operands, self.budget, self.graph.opset)
         except DependsOnSamplesError as error:
-            raise NetworkError(f"from_onnx: {node.label} cannot be read; {error}.") from error
+            text = f"from_onnx: {node.label} cannot be read; {error}."
+            self._fold_by_count(node, names, NetworkError(text))
         except (LookupError, OverflowError, TypeError, ValueError) as error:
             if isinstance(error, FileFormatError):
                 raise
             raise FileFormatError(f"from_onnx: {node.label} makes no sense: {error}") from error
+
+    def _fold_by_count(self, node: Node, names: Sequence[str], error: NetworkError) -> None:
+        """Compute for some numbers of samples what depends on it; others get `error`.
+
+        Each is as if the model had said the number.
+        """
+        values = []
+        for position, count in enumerate(_COUNTS):
+            operands = [
+                self._by_count[name].values[position]
+                if name in self._by_count
+                else with_samples(self.graph.constants[name], count)
+                for name in names
+            ]
+            try:
+                with np.errstate(all="ignore"):
+                    values.append(fold(node, operands, self.budget, self.graph.opset))
+            except FileFormatError:
+                raise
+            except (LookupError, OverflowError, TypeError, ValueError) as other:
+                raise error from other
+        self._by_count[node.outputs[0]] = _ByCount(tuple(values), error)
 
     def _read_node(self, node: Node) -> None:
         if self.graph.opset < 7 and "axis" in node.attributes and "broadcast" in node.attributes:
@@ -343,6 +447,7 @@ class Reader:
     def layer(self, node: Node, position: int) -> PlannedLayer:
         """The layer that computes an input of `node`."""
         name = self._name(node, position)
+        self._check_independent(name)
         if name in self.graph.constants:
             raise NetworkError(
                 f"from_onnx: {node.label} cannot be read; its input {name!r} is a constant, and "
@@ -361,12 +466,29 @@ class Reader:
     def constant(self, node: Node, position: int) -> np.ndarray:
         """An input of `node` that the file itself holds."""
         name = self._name(node, position)
+        self._check_independent(name)
         if name not in self.graph.constants:
             raise NetworkError(
                 f"from_onnx: {node.label}: its input {name!r} is computed by the model, and only a "
                 "constant can be read."
             )
         return self.graph.constants[name]
+
+    def _check_independent(self, name: str) -> None:
+        if name in self._by_count:
+            raise self._by_count[name].error
+
+    def for_counts(self, node: Node, position: int) -> list[tuple[int, np.ndarray]]:
+        """A constant that may depend on the number of samples, for some numbers of them."""
+        name = self._name(node, position)
+        if name in self._by_count:
+            return list(zip(_COUNTS, self._by_count[name].values, strict=True))
+        constant = self.constant(node, position)
+        return [(self.declared_samples or 1, constant)]
+
+    def used_only_by(self, value: str, operators: Sequence[str]) -> bool:
+        """Whether no other operators use a value."""
+        return self._users.get(value, set()) <= set(operators)
 
     def optional_constant(self, node: Node, position: int) -> np.ndarray | None:
         """The same, where the input may be left out."""

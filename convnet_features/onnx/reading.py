@@ -22,7 +22,7 @@ from .external_data import ExternalData, is_external
 from .graph import LAYER_NAMES
 from .wire import check_fields
 
-__all__ = ["Node", "ReadGraph", "label_of", "open_model", "read_graph"]
+__all__ = ["Branch", "Node", "ReadGraph", "label_of", "open_model", "read_graph"]
 
 #: Protocol buffers end at two gigabytes anyway; a small network has some megabytes.
 MAX_BYTES = 1 << 30
@@ -56,6 +56,22 @@ class Node:
     inputs: list[str]
     outputs: list[str]
     attributes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of the graphs that an `If` chooses from; it uses the values around it.
+
+    Attributes
+    ----------
+    nodes : list of Node
+    outputs : list of str
+    constants : dict of str to ndarray
+    """
+
+    nodes: list[Node]
+    outputs: list[str]
+    constants: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -340,7 +356,28 @@ def _node(node: onnx.NodeProto, position: int, external: ExternalData, budget: B
         elif isinstance(value, onnx.SparseTensorProto):
             with _errors_of(label):
                 value = _dense(value, budget, what)
+        elif isinstance(value, onnx.GraphProto) and operator == "If":
+            value = _branch(value, label, external, budget)
         attributes[attribute.name] = (
             value.decode(errors="replace") if isinstance(value, bytes) else value
         )
     return Node(operator, label, list(node.input), list(node.output), attributes)
+
+
+def _branch(graph: onnx.GraphProto, label: str, external: ExternalData, budget: Budget) -> Branch:
+    if len(graph.node) > MAX_NODES or len(graph.initializer) > MAX_CONSTANTS:
+        raise FileFormatError(
+            f"from_onnx: a branch of {label} has {len(graph.node)} nodes and "
+            f"{len(graph.initializer)} constants; at most {MAX_NODES} and {MAX_CONSTANTS} are read."
+        )
+    constants = {}
+    for tensor in graph.initializer:
+        if is_external(tensor) or tensor.name in constants:
+            raise FileFormatError(
+                f"from_onnx: a branch of {label} has its constant {tensor.name!r:.80} in another "
+                "file, or has two of that name."
+            )
+        constants[tensor.name] = _array(tensor, external)
+        budget.spend(constants[tensor.name].nbytes, f"constant {tensor.name!r:.80}")
+    nodes = [_node(node, position, external, budget) for position, node in enumerate(graph.node)]
+    return Branch(nodes, [value.name for value in graph.output], constants)

@@ -602,7 +602,7 @@ class TestFields:
 def test_inputs_without_end(foreign, shape):
     foreign("Relu")
     foreign.shape = shape
-    with pytest.raises(FileFormatError, match=r"the value 'input' would have the shape \(10"):
+    with pytest.raises(FileFormatError, match=r"the value 'input' would have the shape \([13], 10"):
         from_onnx(foreign.model())
 
 

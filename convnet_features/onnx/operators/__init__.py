@@ -13,6 +13,7 @@ from . import (  # noqa: F401  (they fill the table)
     arithmetic,
     arrangement,
     convolution,
+    gathering,
     normalisation,
     pooling,
     resizing,

@@ -62,6 +62,9 @@ def _reshape(reader: Any, node: Node) -> PlannedLayer:
             limit = 1 + MAX_DIMENSIONS
             raise unsupported(node, f"a shape of more than {limit} sizes, {shape.size},")
         first, *sizes = integers(node, shape, "a shape")
+        if not sizes and _is_row_of_all(reader, node, x, first):
+            reader.of_all_samples.add(node.outputs[0])
+            return x
         if SAMPLES in sizes:
             raise unsupported(node, "a shape with the number of samples behind its first place")
         if node.attributes.get("allowzero", 0) and 0 in (first, *sizes):
@@ -83,6 +86,12 @@ def _reshape(reader: Any, node: Node) -> PlannedLayer:
     if tuple(sizes) == x.shape:
         return x
     return reshaped(reader, node, x, sizes)
+
+
+def _is_row_of_all(reader: Any, node: Node, x: PlannedLayer, size: int) -> bool:
+    """Whether all samples become one row, of which entries are picked."""
+    whole = math.prod(x.shape) * (reader.declared_samples or 0)
+    return size in (-1, whole or -1) and reader.used_only_by(node.outputs[0], ("Gather",))
 
 
 def _in_the_same_order(x: PlannedLayer) -> PlannedLayer:
@@ -117,11 +126,31 @@ def _dimshuffle(reader: Any, node: Node) -> PlannedLayer:
             pattern = list(range(rank))
             for position in added:
                 pattern.insert(position, "x")
+    if node.operator == "Transpose" and (pattern[0] != 0 or _is_behind(reader, node)):
+        return _with_samples_moved(reader, node, x, pattern)
     if not pattern or pattern[0] != 0:
         raise unsupported(node, f"the axes in the order {pattern}")
     if node.operator == "Transpose":
         return transposed(reader, node.outputs[0], x, pattern)
     return reader.plan.add(node.outputs[0], DimshuffleLayer, x, pattern=tuple(pattern))
+
+
+def _is_behind(reader: Any, node: Node) -> bool:
+    return node.inputs[0] in reader.samples_behind
+
+
+def _with_samples_moved(
+    reader: Any, node: Node, x: PlannedLayer, pattern: Sequence[int]
+) -> PlannedLayer:
+    """x, of which is noted that the model has its axes in another order, the samples' elsewhere."""
+    before = reader.samples_behind.get(node.inputs[0], tuple(range(1 + len(x.shape))))
+    order = tuple(before[axis] for axis in pattern)
+    if order[0] == 0:
+        return transposed(reader, node.outputs[0], x, order)
+    if not reader.used_only_by(node.outputs[0], ("GatherND", "Transpose")):
+        raise unsupported(node, f"the axes in the order {list(pattern)}")
+    reader.samples_behind[node.outputs[0]] = order
+    return x
 
 
 #: ONNX's names of borders made of the values themselves, and NumPy's.
@@ -270,29 +299,6 @@ def _slice(reader: Any, node: Node) -> PlannedLayer:
         part = slice(first, last if last >= 0 else None, step)
         x = reader.plan.add(node.outputs[0], SliceLayer, x, indices=part, axis=axis)
     return x if order == tuple(range(rank)) else transposed(reader, node.outputs[0], x, order)
-
-
-@reads("Gather")
-def _gather(reader: Any, node: Node) -> PlannedLayer:
-    from lasagne.layers import SliceLayer
-
-    x, index = reader.layer(node, 0), reader.constant(node, 1)
-    axis = axis_of(node, int(node.attributes.get("axis", 0)), 1 + len(x.shape))
-    if axis == 0 or index.ndim > 1 or not index.size:
-        raise unsupported(node, f"the axis {axis}, indices of shape {index.shape}")
-    if index.ndim:
-        size = x.shape[axis - 1]
-        reader.budget.spend(40 * index.size, node.label)
-        places = [
-            axis_of(node, place, size, "the index {} of {} values")
-            for place in integers(node, index, "indices")
-        ]
-        source, order = seen_through(x)
-        y = taken(reader, node, source, np.array(places), order[axis])
-        return y if source is x else transposed(reader, f"{node.outputs[0]}_turned", y, order)
-    (place,) = integers(node, index, "an index")
-    place = axis_of(node, place, x.shape[axis - 1], "the index {} of {} values")
-    return reader.plan.add(node.outputs[0], SliceLayer, x, indices=place, axis=axis)
 
 
 @reads("Split")
