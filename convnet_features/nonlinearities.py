@@ -17,6 +17,7 @@ __all__ = [
     "SELU",
     "Celu",
     "Clip",
+    "Comparison",
     "Elu",
     "HardSigmoid",
     "Power",
@@ -76,6 +77,48 @@ class Clip:
 
 #: The rectifier of networks for telephones: min(max(x, 0), 6).
 relu6 = Clip(0.0, 6.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """1 where x is above, below or like a bound, and 0 elsewhere: nothing learns through it.
+
+    Parameters
+    ----------
+    relation : {">", ">=", "<", "<=", "==", "!="}
+    bound : float, default=0.0
+
+    Raises
+    ------
+    ValueError
+        If the relation is another.
+
+    Examples
+    --------
+    >>> from convnet_features.nonlinearities import Comparison
+    >>> import numpy as np
+    >>> Comparison(">", 0.5)(np.float32([0.2, 0.7])).eval().tolist()
+    [0.0, 1.0]
+    """
+
+    relation: str
+    bound: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.relation not in _RELATIONS:
+            raise ValueError(
+                f"Comparison: relation={self.relation!r} must be one of {', '.join(_RELATIONS)}."
+            )
+
+    def __call__(self, x: Any) -> Any:
+        """Ones and zeros of the type of x; 0 where x is NaN, but for "!="."""
+        x = tensor.as_tensor_variable(x)
+        compare = getattr(tensor, _RELATIONS[self.relation])
+        return tensor.cast(compare(x, tensor.cast(self.bound, x.dtype)), x.dtype)
+
+
+#: Relations, and Theano's functions of two values.
+_RELATIONS = {">": "gt", ">=": "ge", "<": "lt", "<=": "le", "==": "eq", "!=": "neq"}
 
 
 @dataclass(frozen=True)

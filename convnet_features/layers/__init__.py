@@ -5,6 +5,7 @@ from .base_conv import BaseConvLayer
 from .batch_norm import BatchNormLayer, batch_norm
 from .borders import SamePadLayer
 from .broadcast_merge import BroadcastMergeLayer
+from .choice import ChoiceLayer
 from .conv1d import Conv1DLayer
 from .conv2d import Conv2DLayer
 from .conv3d import Conv3DLayer
@@ -51,6 +52,7 @@ __all__ = [
     "BatchNormLayer",
     "BiasLayer",
     "BroadcastMergeLayer",
+    "ChoiceLayer",
     "ConcatLayer",
     "Conv1DLayer",
     "Conv2DLayer",

@@ -11,7 +11,7 @@ from theano import tensor
 
 from ..theano_facade import theano_scope
 
-__all__ = ["AdaptivePool2DLayer"]
+__all__ = ["AdaptivePool2DLayer", "window_shares"]
 
 
 class AdaptivePool2DLayer(lasagne.layers.Layer):
@@ -64,7 +64,7 @@ class AdaptivePool2DLayer(lasagne.layers.Layer):
             return input
         with theano_scope():
             rows, columns = (
-                _shares(*axis) for axis in zip((height, width), self.size, strict=True)
+                window_shares(*axis) for axis in zip((height, width), self.size, strict=True)
             )
             # (samples · channels · height, width), then the same of the height.
             by_column = tensor.dot(input.reshape((-1, width)), columns.T)
@@ -74,7 +74,7 @@ class AdaptivePool2DLayer(lasagne.layers.Layer):
             return by_row.reshape(shape).dimshuffle(0, 1, 3, 2)
 
 
-def _shares(n_pixels: int, n_windows: int) -> np.ndarray:
+def window_shares(n_pixels: int, n_windows: int) -> np.ndarray:
     """What share each pixel has in each window, of shape (n_windows, n_pixels)."""
     shares = np.zeros((n_windows, n_pixels), np.float32)
     for window in range(n_windows):

@@ -9,7 +9,7 @@ from theano import tensor
 
 from ..theano_facade.lasagne_modules import original
 
-__all__ = ["BroadcastMergeLayer"]
+__all__ = ["BroadcastMergeLayer", "broadcast", "broadcast_shape"]
 
 
 _ElemwiseMerge: Any = original("lasagne.layers.merge", "ElemwiseMergeLayer")
@@ -57,18 +57,7 @@ class BroadcastMergeLayer(_ElemwiseMerge):
         -------
         tuple of int or None
         """
-        if len({len(shape) for shape in input_shapes}) > 1:
-            raise ValueError(
-                f"BroadcastMergeLayer: its inputs have the shapes {list(input_shapes)}; they must "
-                "have as many dimensions. Put a ReshapeLayer or DimshuffleLayer in front."
-            )
-        sizes = [{size for size in axis if size != 1} for axis in zip(*input_shapes, strict=True)]
-        if any(len(known - {None}) > 1 for known in sizes):
-            raise ValueError(
-                f"BroadcastMergeLayer: its inputs have the shapes {list(input_shapes)}; along each "
-                "axis the sizes must agree, apart from those that are 1."
-            )
-        return tuple(next(iter(known - {None}), None) if known else 1 for known in sizes)
+        return broadcast_shape(type(self).__name__, input_shapes)
 
     def get_output_for(self, inputs: Sequence[Any], **kwargs: Any) -> Any:
         """Merge the inputs from left to right.
@@ -84,8 +73,36 @@ class BroadcastMergeLayer(_ElemwiseMerge):
         -------
         tensor
         """
-        broadcastable = [
-            tensor.addbroadcast(each, *(axis for axis, size in enumerate(shape) if size == 1))
-            for each, shape in zip(inputs, self.input_shapes, strict=True)
-        ]
-        return super().get_output_for(broadcastable, **kwargs)
+        return super().get_output_for(broadcast(inputs, self.input_shapes), **kwargs)
+
+
+def broadcast_shape(
+    name: str, input_shapes: Sequence[Sequence[int | None]]
+) -> tuple[int | None, ...]:
+    """The shape that values are broadcast to; `name` is what errors call the layer.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together.
+    """
+    if len({len(shape) for shape in input_shapes}) > 1:
+        raise ValueError(
+            f"{name}: its inputs have the shapes {list(input_shapes)}; they must have as many "
+            "dimensions. Put a ReshapeLayer or DimshuffleLayer in front."
+        )
+    sizes = [{size for size in axis if size != 1} for axis in zip(*input_shapes, strict=True)]
+    if any(len(known - {None}) > 1 for known in sizes):
+        raise ValueError(
+            f"{name}: its inputs have the shapes {list(input_shapes)}; along each axis the sizes "
+            "must agree, apart from those that are 1."
+        )
+    return tuple(next(iter(known - {None}), None) if known else 1 for known in sizes)
+
+
+def broadcast(inputs: Sequence[Any], input_shapes: Sequence[Sequence[int | None]]) -> list[Any]:
+    """Symbolic values of those shapes, whose axes of size 1 may become longer."""
+    return [
+        tensor.addbroadcast(each, *(axis for axis, size in enumerate(shape) if size == 1))
+        for each, shape in zip(inputs, input_shapes, strict=True)
+    ]

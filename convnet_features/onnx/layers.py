@@ -15,6 +15,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..kernels.contract import Pool2DSpec
+from ..layers.adaptive_pool import window_shares
 from .graph import GraphBuilder
 from .nonlinearities import write_activated
 
@@ -116,6 +117,14 @@ def _transposed_convolution(
         group=layer.num_groups,
         output_padding=layer.extra,
     )
+
+
+@_writes("DilatedConv2DLayer")
+def _dilated_convolution(
+    graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str
+) -> str:
+    weights = _value(layer.W).swapaxes(0, 1)  # channels come first in this layer
+    return _convolved(graph, layer, inputs[0], weights, output, dilations=layer.dilation)
 
 
 def _convolved(
@@ -323,6 +332,17 @@ def _sum(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) ->
     return graph.add("Sum", *terms, output=output)
 
 
+@_writes("ChoiceLayer")
+def _choice(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    condition, *values = inputs
+    holds = graph.add("Greater", condition, graph.constant(np.float32(0), "number"))
+    first, second = (
+        values.pop(0) if number is None else graph.constant(np.float32(number), "number")
+        for number in (layer.first, layer.second)
+    )
+    return graph.add("Where", holds, first, second, output=output)
+
+
 @_writes("BroadcastMergeLayer", "ElemwiseMergeLayer")
 def _merge(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
     from theano import tensor
@@ -490,6 +510,47 @@ def _resize(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str)
         coordinate_transformation_mode=align,
         **attributes,
     )
+
+
+@_writes("Upscale1DLayer", "Upscale2DLayer", "Upscale3DLayer")
+def _upscaled(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    factors = layer.scale_factor
+    if layer.mode == "repeat":
+        scales = graph.constant(np.array([1, 1, *factors], np.float32), f"{layer.name}/scales")
+        return graph.add(
+            "Resize",
+            inputs[0],
+            "",
+            scales,
+            output=output,
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+    # Each pixel on axes of its own, which zeros make longer.
+    channels, *sizes = layer.input_shape[1:]
+    n = len(factors)
+    apart = [size for pair in zip(sizes, [1] * n, strict=True) for size in pair]
+    shape = graph.sizes([0, channels, *apart], f"{layer.name}/apart")
+    alone = graph.add("Reshape", inputs[0], shape)
+    behind = [extra for factor in factors for extra in (0, factor - 1)]
+    pads = graph.sizes([0] * (2 + 2 * n) + [0, 0, *behind], f"{layer.name}/pads")
+    padded = graph.add("Pad", alone, pads)
+    shape = graph.sizes([0, *layer.output_shape[1:]], f"{layer.name}/shape")
+    return graph.add("Reshape", padded, shape, output=output)
+
+
+@_writes("AdaptivePool2DLayer")
+def _adaptive_pooling(graph: GraphBuilder, layer: Any, inputs: Sequence[str], output: str) -> str:
+    """The shares of pixels in windows, along the columns and then along the rows."""
+    x = inputs[0]
+    for axis in (1, 0):
+        shares = window_shares(layer.input_shape[2 + axis], layer.size[axis])
+        weights = graph.constant(shares.T.copy(), f"{layer.name}/shares")
+        x = graph.add("MatMul", x, weights)
+        last = {"output": output} if axis == 0 else {}
+        x = graph.add("Transpose", x, perm=[0, 1, 3, 2], **last)
+    return x
 
 
 @_writes("BatchNormLayer")

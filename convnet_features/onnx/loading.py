@@ -496,6 +496,12 @@ class Reader:
             return None
         return self.constant(node, position)
 
+    def constant_or_none(self, node: Node, position: int) -> np.ndarray | None:
+        """An input of `node`, if it is a constant."""
+        name = self._name(node, position)
+        self._check_independent(name)
+        return self.graph.constants.get(name)
+
     def layer_and_constant(self, node: Node) -> tuple[PlannedLayer, np.ndarray, bool] | None:
         """The layer, the constant, and whether the constant comes first; None without one."""
         first, second = (self._name(node, position) for position in (0, 1))

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import onnx
 
 from ..exceptions import NetworkError
 from ..nonlinearities import (
     Celu,
     Clip,
+    Comparison,
     Elu,
     HardSigmoid,
     Power,
@@ -145,6 +147,8 @@ def _writer(layer: Any) -> Writer:
             return _node(operator, **given)
     if type(function) is ScaledTanH:
         return lambda graph, x, output: _write_scaled_tanh(graph, x, output, function)
+    if type(function) is Comparison:
+        return lambda graph, x, output: _write_comparison(graph, x, output, function)
     if type(function) is Clip:
         return lambda graph, x, output: _write_clip(graph, x, output, function)
     for product, write in _PRODUCTS.items():
@@ -180,6 +184,25 @@ def _write_clip(graph: GraphBuilder, x: str, output: str, function: Clip) -> str
     while bounds and not bounds[-1]:
         bounds.pop()
     return graph.add("Clip", x, *bounds, output=output)
+
+
+#: What compares, and whether its result is turned round.
+_RELATIONS = {
+    ">": ("Greater", False),
+    ">=": ("GreaterOrEqual", False),
+    "<": ("Less", False),
+    "<=": ("LessOrEqual", False),
+    "==": ("Equal", False),
+    "!=": ("Equal", True),
+}
+
+
+def _write_comparison(graph: GraphBuilder, x: str, output: str, function: Comparison) -> str:
+    operator, negated = _RELATIONS[function.relation]
+    holds = graph.add(operator, x, _number(graph, function.bound))
+    if negated:
+        holds = graph.add("Not", holds)
+    return graph.add("Cast", holds, output=output, to=onnx.TensorProto.FLOAT)
 
 
 def _write_power(graph: GraphBuilder, x: str, output: str, exponent: float) -> str:

@@ -10,10 +10,13 @@ from theano import tensor
 
 from convnet_features import nonlinearities as own
 from convnet_features.layers import (
+    AdaptivePool2DLayer,
     BatchNormLayer,
     BiasLayer,
     BroadcastMergeLayer,
+    ChoiceLayer,
     Conv2DLayer,
+    DilatedConv2DLayer,
     MatMulLayer,
     ParametricRectifierLayer,
     PixelScaleLayer,
@@ -22,6 +25,9 @@ from convnet_features.layers import (
     StandardizationLayer,
     TakeLayer,
     TransposedConv2DLayer,
+    Upscale1DLayer,
+    Upscale2DLayer,
+    Upscale3DLayer,
 )
 
 CONV = ("conv", ll.Conv2DLayer, {"num_filters": 3, "filter_size": (3, 5)})
@@ -128,6 +134,31 @@ NETWORKS = {
             {"incomings": ["conv", "columns"], "merge_function": tensor.mul},
         ),
     ],
+    "adaptive pool": _after_conv(AdaptivePool2DLayer, size=(4, 3)),
+    "dilated conv": _conv(layer=DilatedConv2DLayer, dilation=(2, 1)),
+    "dilated conv, untied biases": _conv(
+        layer=DilatedConv2DLayer, dilation=(1, 2), untie_biases=True
+    ),
+    "upscale": _after_conv(Upscale2DLayer, scale_factor=(2, 3)),
+    "upscale with zeros": _after_conv(Upscale2DLayer, scale_factor=(2, 3), mode="dilate"),
+    "upscale rows": _one_dimensional(Upscale1DLayer, scale_factor=2),
+    "upscale rows with zeros": _one_dimensional(Upscale1DLayer, scale_factor=3, mode="dilate"),
+    "upscale volumes": [
+        CONV,
+        ("volumes", ll.ReshapeLayer, {"shape": ([0], 1, 3, 7, 7)}),
+        ("layer", Upscale3DLayer, {"scale_factor": (1, 2, 2)}),
+    ],
+    "choice": [
+        CONV,
+        ("condition", ll.NonlinearityLayer, {"nonlinearity": own.Comparison(">", 0.1)}),
+        ("bent", ll.NonlinearityLayer, {"nonlinearity": nl.tanh, "incoming": "conv"}),
+        ("chosen", ChoiceLayer, {"incomings": ["condition", "conv", "bent"]}),
+    ],
+    "choice, a number": [
+        CONV,
+        ("condition", ll.NonlinearityLayer, {"nonlinearity": own.Comparison("<=", 0.1)}),
+        ("chosen", ChoiceLayer, {"incomings": ["condition", "conv"], "second": -0.5}),
+    ],
     "parametric rectifier": _after_conv(ParametricRectifierLayer, alpha=Constant(0.3)),
     "parametric rectifier of units": [
         *_after_conv(ll.DenseLayer, num_units=6, nonlinearity=None),
@@ -230,6 +261,7 @@ NETWORKS = {
             "negated": tensor.neg,
             "power": own.Power(1.7),
             "reciprocal": tensor.inv,
+            **{relation: own.Comparison(relation, 0.5) for relation in (">", ">=", "<", "!=")},
             "root": tensor.sqrt,
             "sine": tensor.sin,
             "square": tensor.sqr,

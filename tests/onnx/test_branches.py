@@ -58,7 +58,7 @@ def test_a_condition_about_sizes(foreign, images, run, rows):
     extractor = from_onnx(model, engine="portable")
     expected = next(iter(run(model, images).values())).reshape(len(images), -1)
     assert_close(extractor.transform(images), expected, "float32")
-    assert len(extractor.layers_) == (3 if rows == 7 else 2)
+    assert len(extractor.layers_) == (5 if rows == 7 else 4)
 
 
 def test_branches_within_branches_and_values_that_pass(foreign, images, run):

@@ -12,6 +12,7 @@ from . import (  # noqa: F401  (they fill the table)
     activations,
     arithmetic,
     arrangement,
+    choice,
     convolution,
     gathering,
     normalisation,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import BiasLayer, ParametricRectifierLayer
-from ...nonlinearities import Clip, HardSigmoid, Power, SoftmaxAlong, softplus
+from ...nonlinearities import Clip, Comparison, HardSigmoid, Power, SoftmaxAlong, softplus
 from ..nonlinearities import THEANO_FUNCTIONS, nonlinearity_of, readable_nonlinearities
 from ..plan import PlannedLayer
 from ..reading import Node
@@ -163,10 +163,20 @@ def _response_normalisation(reader: Any, node: Node) -> PlannedLayer:
     )
 
 
+def _converted(reader: Any, node: Node) -> PlannedLayer:
+    """Ones and zeros stay what they are, whatever their type is called."""
+    x = reader.layer(node, 0)
+    if isinstance(seen_through(x)[0].params.get("nonlinearity"), Comparison):
+        return x
+    if node.attributes.get("to") != 9:
+        raise unsupported(node, "a conversion to integers")
+    return applied(reader, node, x, Comparison("!=", 0.0))
+
+
 @reads("Identity", "Dropout", "Cast")
 def _nothing(reader: Any, node: Node) -> PlannedLayer:
     if node.operator == "Cast" and node.attributes.get("to") not in (1, 10, 11):
-        raise unsupported(node, "a conversion to integers")
+        return _converted(reader, node)
     if node.operator == "Dropout":
         training = reader.optional_constant(node, 2)
         if training is not None and np.any(training):

@@ -31,7 +31,7 @@ from .activations import applied
 from .axes import seen_through, transposed, turned_back
 from .nodes import by_channel, number, reads, unsupported
 
-__all__ = ["scaled_and_moved"]
+__all__ = ["scaled_and_moved", "spread_over"]
 
 
 @reads("Gemm", "MatMul")
@@ -200,6 +200,14 @@ def _spread(constant: np.ndarray, x: PlannedLayer) -> np.ndarray | None:
     return spread if fits else None
 
 
+def spread_over(node: Node, constant: np.ndarray, x: PlannedLayer) -> np.ndarray:
+    """A constant with as many axes as x, to which it is broadcast."""
+    spread = _spread(constant, x)
+    if spread is None:
+        raise unsupported(node, f"a constant of shape {constant.shape} beside {x.shape}")
+    return spread
+
+
 @reads("Add", "Sub")
 def _addition(reader: Any, node: Node) -> PlannedLayer:
     found = reader.layer_and_constant(node)
@@ -353,14 +361,40 @@ def _gated(reader: Any, node: Node) -> PlannedLayer | None:
 @reads("Sum", "Max", "Min")
 def _merged(reader: Any, node: Node) -> PlannedLayer:
 
-    if any(name in reader.graph.constants for name in node.inputs):
-        raise unsupported(node, "a constant among the values")
+    if reader.constants_of(node):
+        return _merged_with_constant(reader, node)
     inputs = reader.layers(node)
     orders = [seen_through(each)[1] for each in inputs]
     if all(order == orders[0] for order in orders) and seen_through(inputs[0])[0] is not inputs[0]:
         y = _merge(reader, node, [seen_through(each)[0] for each in inputs])
         return transposed(reader, f"{node.outputs[0]}_turned", y, orders[0])
     return _merge(reader, node, inputs)
+
+
+def _merged_with_constant(reader: Any, node: Node) -> PlannedLayer:
+    """The larger or the smaller of x and a constant, or their sum."""
+    from lasagne.nonlinearities import rectify
+
+    found = reader.layer_and_constant(node) if len(node.inputs) == 2 else None
+    if found is None:
+        raise unsupported(node, "a constant among the values")
+    if node.operator == "Sum":
+        return _addition(reader, node)
+    x, constant, _ = found
+    if not np.isfinite(constant).all():
+        raise unsupported(node, "a constant that is not finite")
+    if constant.size == 1:
+        bound = float(constant.item())
+        if node.operator == "Min":
+            return applied(reader, node, x, Clip(high=bound))
+        return applied(reader, node, x, rectify if bound == 0 else Clip(low=bound))
+    source, order = seen_through(x)
+    offset = spread_over(node, turned_back(node, constant, order), source)
+    sign = np.full((1,) * offset.ndim, 1.0 if node.operator == "Max" else -1.0)
+    # max(x, c) = c + max(x - c, 0), and the same of the negative.
+    above = scaled_and_moved(reader, node, source, sign, -sign * offset)
+    y = scaled_and_moved(reader, node, applied(reader, node, above, rectify), sign, offset)
+    return y if source is x else transposed(reader, f"{node.outputs[0]}_turned", y, order)
 
 
 def _merge(reader: Any, node: Node, inputs: list[PlannedLayer]) -> PlannedLayer:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import ResizeLayer
+from ...layers import ResizeLayer, Upscale1DLayer, Upscale2DLayer, Upscale3DLayer
 from ..plan import MAX_ACTIVATIONS, PlannedLayer, check_activations
 from ..reading import Node
 from .arrangement import taken
@@ -114,24 +114,45 @@ def _nearest(
 ) -> PlannedLayer:
     if rounding not in _ROUNDED:
         raise unsupported(node, f"nearest_mode={rounding!r}")
-    for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 1):
-        own = x.shape[axis - 1]
-        if size == own and scale == 1:
-            continue
-        targets = np.arange(size, dtype=np.float32)
-        match places:
-            case "asymmetric":
-                wanted = targets / scale
-            case "align_corners":
-                wanted = targets * np.float32(own - 1) / np.float32(max(1, size - 1))
-            case "tf_half_pixel_for_nn":
-                wanted = (targets + np.float32(0.5)) / scale
-            case "half_pixel" | "pytorch_half_pixel":
-                wanted = (targets + np.float32(0.5)) / scale - np.float32(0.5)
-                if size == 1 and places != "half_pixel":
-                    wanted = np.zeros(1, np.float32)
-            case _:
-                raise unsupported(node, f"coordinate_transformation_mode={places!r}")
-        taken_places = np.clip(_ROUNDED[rounding](wanted).astype(int), 0, own - 1)
-        x = taken(reader, node, x, taken_places, axis)
+    chosen = [
+        _places(node, *axis, places, rounding) for axis in zip(x.shape, sizes, scales, strict=True)
+    ]
+    factors = [_factor(*axis) for axis in zip(chosen, x.shape, strict=True)]
+    upscale = {2: Upscale1DLayer, 3: Upscale2DLayer, 4: Upscale3DLayer}.get(len(factors))
+    if upscale is not None and factors[0] == 1 and None not in factors:
+        return reader.plan.add(node.outputs[0], upscale, x, scale_factor=tuple(factors[1:]))
+    for axis, each in enumerate(chosen, 1):
+        if not np.array_equal(each, np.arange(x.shape[axis - 1])):
+            x = taken(reader, node, x, each, axis)
     return x
+
+
+def _places(
+    node: Node, own: int, size: int, scale: np.float32, places: str, rounding: str
+) -> np.ndarray:
+    """Which pixel of `own` along an axis each of `size` is."""
+    targets = np.arange(size, dtype=np.float32)
+    if size == own and scale == 1:
+        return targets.astype(int)
+    match places:
+        case "asymmetric":
+            wanted = targets / scale
+        case "align_corners":
+            wanted = targets * np.float32(own - 1) / np.float32(max(1, size - 1))
+        case "tf_half_pixel_for_nn":
+            wanted = (targets + np.float32(0.5)) / scale
+        case "half_pixel" | "pytorch_half_pixel":
+            wanted = (targets + np.float32(0.5)) / scale - np.float32(0.5)
+            if size == 1 and places != "half_pixel":
+                wanted = np.zeros(1, np.float32)
+        case _:
+            raise unsupported(node, f"coordinate_transformation_mode={places!r}")
+    return np.clip(_ROUNDED[rounding](wanted).astype(int), 0, own - 1)
+
+
+def _factor(places: np.ndarray, own: int) -> int | None:
+    """How often each pixel of an axis is repeated; None where that differs."""
+    factor, rest = divmod(len(places), own)
+    if rest or not np.array_equal(places, np.repeat(np.arange(own), factor)):
+        return None
+    return factor
