@@ -104,6 +104,8 @@ class Decoder:
         Which number is white in arrays whose dtype does not say.
     scales : Scales
         Is told what was white in files that do not say.
+    crop : float
+        The share of each side that is kept, in the middle.
     """
 
     height: int
@@ -114,6 +116,7 @@ class Decoder:
     background: tuple[int, int, int]
     whites: Mapping[str, int] = field(default_factory=dict)
     scales: Scales = field(default_factory=Scales, repr=False, compare=False)
+    crop: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -171,7 +174,7 @@ class Decoder:
     def _draft(self, image: Any, orientation: int) -> float:
         """Have a JPEG decoded at a smaller size, where the result stays as good; at which one."""
         width, height = image.size
-        box, size, _ = place(image.size, self._target(orientation), self.fit)
+        box, size, _ = place(image.size, self._target(orientation), self.fit, self.crop)
         scale = GAP * max(size[0] / (box[2] - box[0]), size[1] / (box[3] - box[1]))
         wanted = math.ceil(width * scale), math.ceil(height * scale)
         drafted = image.draft(None, wanted) if scale < 1 else None
@@ -190,7 +193,7 @@ class Decoder:
         target = self._target(orientation)
         if shrunk == 1.0:
             full_size = image.size  # a TIFF has turned itself
-        box, size, corner = place(full_size, target, self.fit)
+        box, size, corner = place(full_size, target, self.fit, self.crop)
         left, top, right, bottom = (side * shrunk for side in box)
         resample = getattr(pillow().Resampling, self.resample.upper())
         # Colours and turns come last, when there are few pixels.

@@ -27,12 +27,22 @@ class Placement(NamedTuple):
     corner: Size
 
 
-def place(picture: Size, result: Size, fit: str) -> Placement:
+def place(picture: Size, result: Size, fit: str, crop: float = 1.0) -> Placement:
     """How a picture fills a result; both as (width, height).
 
     "crop" cuts off what is too long, alike on both sides; "pad" keeps all of it, and leaves
-    room on both sides; "stretch" changes its shape.
+    room on both sides; "stretch" changes its shape. Of what is kept so, `crop` is the share of
+    each side that remains, in the middle.
     """
+    whole = _placed(picture, result, fit)
+    if crop == 1.0:
+        return whole
+    left, top, right, bottom = whole.box
+    across, down = (right - left) * (1 - crop) / 2, (bottom - top) * (1 - crop) / 2
+    return whole._replace(box=(left + across, top + down, right - across, bottom - down))
+
+
+def _placed(picture: Size, result: Size, fit: str) -> Placement:
     (width, height), (wide, high) = picture, result
     whole = (0.0, 0.0, float(width), float(height))
     if fit == "stretch":

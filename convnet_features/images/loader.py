@@ -83,6 +83,9 @@ class ImageLoader(  # type: ignore[call-arg]
         How a picture of another shape fills the image: "crop" cuts off what is
         too long, alike on both sides; "pad" keeps all of it, with `background`
         around it (transparent, in "rgba"); "stretch" changes its shape.
+    crop : float, default=1.0
+        The share of each side of it that is kept then, in the middle: 0.875 is what torchvision's
+        evaluation keeps, which makes 256 pixels of the shorter side and cuts out 224.
     resample : {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"}, \
             default="bilinear"
         Pillow's filter. All but "nearest" average over what becomes one pixel.
@@ -146,6 +149,7 @@ class ImageLoader(  # type: ignore[call-arg]
         "size": [_SIDE, tuple, list],
         "mode": [StrOptions(set(CHANNELS))],
         "fit": [StrOptions({"crop", "pad", "stretch"})],
+        "crop": [Number(numbers.Real, 0, 1, closed="right")],
         "resample": [StrOptions(_FILTERS)],
         "background": [str, numbers.Integral, tuple, list],
         "on_error": [StrOptions({"raise", "blank"})],
@@ -162,6 +166,7 @@ class ImageLoader(  # type: ignore[call-arg]
         *,
         mode: str = "rgb",
         fit: str = "crop",
+        crop: float = 1.0,
         resample: str = "bilinear",
         background: Any = "white",
         on_error: str = "raise",
@@ -174,6 +179,7 @@ class ImageLoader(  # type: ignore[call-arg]
         self.size = size
         self.mode = mode
         self.fit = fit  # type: ignore[method-assign, assignment]
+        self.crop = crop
         self.resample = resample
         self.background = background
         self.on_error = on_error
@@ -182,6 +188,10 @@ class ImageLoader(  # type: ignore[call-arg]
         self.cache_bytes = cache_bytes
         self.cache_folder = cache_folder
         self.verbose = verbose
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a time before `crop`, pickles keep all of it."""
+        super().__setstate__({"crop": 1.0, **state})
 
     def __init_subclass__(cls, **options: Any) -> None:
         """A subclass's own `fit` leaves the name free for the parameter, too."""
@@ -278,7 +288,7 @@ class ImageLoader(  # type: ignore[call-arg]
         fit = vars(self)["fit"]
         self._check_cache(len(CHANNELS[self.mode]) * height * width)
         made = height, width, self.mode, fit, self.resample, background
-        return Decoder(*made, whites or {})
+        return Decoder(*made, whites or {}, crop=float(self.crop))
 
     def _check_cache(self, image_bytes: int) -> None:
         """That what is asked for keeps something."""

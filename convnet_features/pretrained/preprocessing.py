@@ -32,30 +32,38 @@ class Preprocessing:
         Pillow's filter, as `~convnet_features.images.ImageLoader` takes it.
     fit : {"crop", "pad", "stretch"}, default="crop"
         How a photograph of another shape fills the image.
+    crop : float, default=1.0
+        The share of each side that is kept then, in the middle: above 0, and at most 1.
 
     Raises
     ------
     ValueError
-        If there are not as many means as deviations, or one of these is not above 0.
+        If there are not as many means as deviations, one of these is not above 0, or `crop` is no
+        such share.
 
     Examples
     --------
     >>> from convnet_features.pretrained import Preprocessing
     >>> Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3, resample="bicubic")
     Preprocessing(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0), resample='bicubic', \
-fit='crop')
+fit='crop', crop=1.0)
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resample: str = "bilinear"
     fit: str = "crop"
+    crop: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not all(each > 0 for each in self.std):
             raise ValueError(
                 f"Preprocessing: mean={self.mean} and std={self.std} must have one number for each "
                 "channel, and deviations are above 0."
+            )
+        if not 0 < self.crop <= 1:
+            raise ValueError(
+                f"Preprocessing: crop={self.crop} must be a share of the sides: above 0, at most 1."
             )
 
     def check_pixels(self, name: str, images: Any) -> None:

@@ -126,6 +126,35 @@ def test_pad_keeps_everything():
     assert (shade[0, :10] == 150).all()  # 0.587 of white
 
 
+def test_a_share_of_the_middle():
+    """Pillow's, of the box that torchvision's `Resize` and `CenterCrop` leave, in one step."""
+    (image,) = ImageLoader(32, crop=0.875).transform([scene()])
+    side = min(HEIGHT, WIDTH) * 0.875
+    left, top = (WIDTH - side) / 2, (HEIGHT - side) / 2
+    box = (left, top, WIDTH - left, HEIGHT - top)
+    expected = Image.fromarray(scene()).resize((32, 32), Image.Resampling.BILINEAR, box=box)
+    np.testing.assert_array_equal(image.transpose(1, 2, 0), expected)
+
+
+def test_a_share_of_the_middle_is_as_torchvision_has_it():
+    """Resized to 256 pixels and cut to 224 in two steps, but for what is rounded between."""
+    picture = Image.fromarray(load_sample_images().images[1])
+    width, height = picture.size
+    short = picture.resize((round(256 * width / height), 256), Image.Resampling.BILINEAR)
+    left, top = round((short.width - 224) / 2), 16
+    expected = np.asarray(short.crop((left, top, left + 224, top + 224)), int)
+    (image,) = ImageLoader(224, crop=224 / 256).transform([picture])
+    assert np.abs(image.transpose(1, 2, 0) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+def test_a_share_of_whole_pictures(fit):
+    box = (WIDTH / 4, HEIGHT / 4, WIDTH * 3 / 4, HEIGHT * 3 / 4)
+    half = Image.fromarray(scene()).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box=box)
+    (image,) = ImageLoader((HEIGHT, WIDTH), fit=fit, crop=0.5).transform([scene()])
+    np.testing.assert_array_equal(image.transpose(1, 2, 0), half)
+
+
 def test_stretch():
     (image,) = ImageLoader((20, 90), fit="stretch", resample="lanczos").transform([scene()])
     expected = Image.fromarray(scene()).resize((90, 20), Image.Resampling.LANCZOS)
@@ -133,13 +162,13 @@ def test_stretch():
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
-@pytest.mark.parametrize("size", [17, (32, 48), 64, 96])
-def test_reduced_decoding_is_as_good(fit, size):
+@pytest.mark.parametrize(("size", "crop"), [(17, 1), ((32, 48), 0.875), (64, 1), (96, 1)])
+def test_reduced_decoding_is_as_good(fit, size, crop):
     """Of photographs: less than two levels on average, and 40 at the sharpest edges."""
     for picture in load_sample_images().images:
         file = saved(Image.fromarray(picture), "JPEG", quality=90)
         whole = np.asarray(Image.open(io.BytesIO(file)))
-        both = ImageLoader(size, fit=fit).transform([file, whole]).astype(int)
+        both = ImageLoader(size, fit=fit, crop=crop).transform([file, whole]).astype(int)
         difference = np.abs(both[0] - both[1])
         assert difference.mean() < 2
         assert difference.max() < 40

@@ -143,6 +143,8 @@ def test_a_frame_of_several_columns():
         ({"size": True}, "size"),
         ({"mode": "cmyk"}, "mode"),
         ({"fit": "cover"}, "'fit' parameter of ImageLoader must be a str among"),
+        ({"crop": 0}, "'crop' parameter of ImageLoader must be a float in the range"),
+        ({"crop": 1.5}, "'crop' parameter of ImageLoader must be a float in the range"),
         ({"resample": "cubic"}, "resample"),
         ({"background": "blueish"}, "background='blueish' is no colour"),
         ({"background": (1, 2)}, r"background=\(1, 2\) is no colour"),

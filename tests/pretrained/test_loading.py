@@ -16,6 +16,7 @@ from convnet_features import ConvNetFeatureExtractor, pretrained_extractor
 from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
 from convnet_features.layers import Conv2DLayer
 from convnet_features.pretrained import Preprocessing
+from convnet_features.pretrained.catalogue import CATALOGUE
 from convnet_features.pretrained.imagenet import imagenet_classes
 
 LAYERS = [
@@ -151,11 +152,11 @@ def test_what_the_loader_makes(state):
         LAYERS,
         state,
         input_shape=SHAPE,
-        preprocessing=Preprocessing((0,) * 3, (1,) * 3, resample="lanczos", fit="pad"),
+        preprocessing=Preprocessing((0,) * 3, (1,) * 3, resample="lanczos", fit="pad", crop=0.5),
     )
     loader = extractor.image_loader(lazy=True)
     assert {**loader.get_params(), "background": 0} == {
-        **type(loader)((4, 5), fit="pad", resample="lanczos", lazy=True).get_params(),
+        **type(loader)((4, 5), fit="pad", crop=0.5, resample="lanczos", lazy=True).get_params(),
         "background": 0,
     }
     assert extractor.transform(loader.transform([np.zeros((9, 8, 3), np.uint8)])).shape == (1, 2)
@@ -242,6 +243,14 @@ def test_names_of_two_networks(monkeypatch):
 def test_deviations(std):
     with pytest.raises(ValueError, match="one number for each channel, and deviations are above 0"):
         Preprocessing((0, 0, 0), std)
+
+
+def test_shares_of_the_sides():
+    with pytest.raises(ValueError, match=r"crop=1.2 must be a share of the sides: above 0"):
+        Preprocessing((0,), (1,), crop=1.2)
+    found = {name: entry.preprocessing.crop for name, entry in CATALOGUE.items()}
+    assert found["resnet18"] == found["efficientnet_lite0"] == 224 / 256
+    assert found["efficientnet_lite2"] == 260 / 292
 
 
 def test_the_names_of_imagenet():
