@@ -178,13 +178,39 @@ class TestSameBytes:
         assert len({(tmp_path / name).read_bytes() for name in "abcdefgh"}) == 1
 
 
+#: Bits of bfloat16, and the numbers that they stand for: sign, eight bits of exponent, seven of
+#: fraction.
+BFLOAT16 = {
+    0x0000: 0.0,
+    0x3F80: 1.0,
+    0xBFC0: -1.5,
+    0x3EAB: 0.333984375,
+    0x7F7F: (2 - 2**-7) * 2.0**127,
+    0x0080: 2.0**-126,
+    0x0001: 2.0**-133,
+    0x7F80: np.inf,
+}
+
+
 @pytest.mark.parametrize("known", [False, True])
-def test_bfloat16_is_said(known, tmp_path):
-    """Whether or not something has given NumPy the type, as JAX does."""
+def test_bfloat16_is_float32(known, tmp_path):
+    """Exactly, whether or not something has given NumPy the type, as JAX does."""
     if known:
         pytest.importorskip("ml_dtypes", reason="comes with JAX")
-    header = b'{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    header = (
+        b'{"b":{"dtype":"F32","shape":[],"data_offsets":[16,20]},'
+        b'"a":{"dtype":"BF16","shape":[2,4],"data_offsets":[0,16]}}'
+    )
     header = header.ljust(-(-len(header) // 8) * 8)
-    (tmp_path / "a").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
-    with pytest.raises(FileFormatError, match="it holds numbers of bfloat16, which NumPy does not"):
+    start = len(header).to_bytes(8, "little") + header
+    halves = np.array(list(BFLOAT16), "<u2").tobytes()
+    (tmp_path / "a").write_bytes(start + halves + np.float32(7).tobytes())
+    arrays, notes = read_arrays(tmp_path / "a")
+    assert notes is None
+    assert arrays["a"].dtype == arrays["b"].dtype == np.float32
+    np.testing.assert_array_equal(arrays["a"].ravel(), list(BFLOAT16.values()))
+    assert arrays["a"].shape == (2, 4)
+    assert arrays["b"] == 7
+    (tmp_path / "a").write_bytes(start + halves[:-1])
+    with pytest.raises(FileFormatError, match="this is no readable safetensors file"):
         read_arrays(tmp_path / "a")
