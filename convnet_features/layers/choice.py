@@ -61,11 +61,11 @@ class ChoiceLayer(lasagne.layers.MergeLayer):
             )
 
     def get_output_shape_for(self, input_shapes: Sequence[Sequence[int | None]]) -> Any:
-        """The shape that all inputs are broadcast to."""
+        """The shape that all inputs are broadcast to, for inputs of the `input_shapes`."""
         return broadcast_shape(type(self).__name__, input_shapes)
 
     def get_output_for(self, inputs: Sequence[Any], **kwargs: Any) -> Any:
-        """The symbolic values chosen, of shape `output_shape`."""
+        """The values chosen of the symbolic `inputs`, of shape `output_shape`."""
         with theano_scope():
             inputs = [tensor.as_tensor_variable(each) for each in inputs]
             condition, *values = broadcast(inputs, self.input_shapes)

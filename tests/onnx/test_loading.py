@@ -868,7 +868,7 @@ UNREADABLE = {
     "dilations": ("Conv", (1, 2, 3, 3), {"dilations": [0, 2]}, r"dilations=\[0, 2\]"),
     "one dimension": ("Conv", (1, 2, 3), {}, "a convolution of"),
     "negative pads": ("Conv", (1, 2, 3, 3), {"pads": [0, -1, 0, 0]}, r"pads=\[0, -1, 0, 0\]"),
-    "a constant": ("Max", (1, 2, 1, 1), {}, "a constant among the values"),
+    "a constant": ("Max", (1, 5, 1, 1), {}, r"a constant of shape \(1, 5, 1, 1\) beside"),
     "stride of 0": ("Conv", (1, 2, 3, 3), {"strides": [0, 1]}, r"strides=\[0, 1\]"),
 }
 

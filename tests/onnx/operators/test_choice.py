@@ -201,3 +201,9 @@ def test_a_choice_by_constants_that_differ(foreign):
     foreign("Where", x, scalar(foreign, 0), first=mask)
     with pytest.raises(NetworkError, match=r"Where\): a choice by a constant of shape \(9,\)"):
         from_onnx(foreign.model(), engine="portable")
+
+
+def test_several_constants(foreign):
+    foreign("Max", scalar(foreign, 0), scalar(foreign, 1))
+    with pytest.raises(NetworkError, match=r"Max\): a constant among the values cannot be read"):
+        from_onnx(foreign.model(), engine="portable")
