@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
@@ -99,7 +100,7 @@ class LayerParameters(BaseEstimator):
         """Every parameter of layers and of the update rule, however it came here."""
         given = self._given_names()
         others = [each for each in self._other_attributes() if each not in given]
-        specs = _readable(self.layers) if others else None
+        specs = _readable(self._layers_with({})) if others else None
         known = [each for each in others if self._is_argument(each, specs or [])]
         return {name: getattr(self, name) for name in (*given, *known)}
 
@@ -276,12 +277,20 @@ class LayerParameters(BaseEstimator):
                 f"parameters are {', '.join(sorted(declared))}. With **params in its __init__, "
                 "which it passes on, it has those of layers too."
             )
-        specs = _readable(own.get("layers", self.layers)) if undeclared else None
+        specs = _readable(self._layers_with(own)) if undeclared else None
         if specs is not None:
             self._check(specs, {**self._undeclared_params(), **undeclared})
         super().set_params(**own)
         self._give(undeclared)
         return self
+
+    def _layers_with(self, params: Mapping[str, Any]) -> Any:
+        """The declared layers, once parameters are set; those of a network that is taken over."""
+        layers, pretrained = (
+            params.get(name, getattr(self, name)) for name in ("layers", "pretrained")
+        )
+        source = network_to_take_over(SimpleNamespace(layers=layers, pretrained=pretrained))
+        return layers if source is None else with_new_head(source)
 
     def _check(self, specs: list[LayerSpec], undeclared: Mapping[str, Any]) -> None:
         try:

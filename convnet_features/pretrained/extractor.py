@@ -7,12 +7,20 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..exceptions import NetworkError
 from ..extractor import ConvNetFeatureExtractor
 from ..network.transfer import LoadReport
 from ..validation.layout import describe
 from .preprocessing import Preprocessing
 
-__all__ = ["PretrainedExtractor"]
+__all__ = ["LayerList", "PretrainedExtractor"]
+
+
+class LayerList(list[Any]):
+    """The layers of a network, of which an estimator's text shows how many there are."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} layers>"
 
 
 class PretrainedExtractor(ConvNetFeatureExtractor):
@@ -117,7 +125,20 @@ class PretrainedExtractor(ConvNetFeatureExtractor):
         Returns
         -------
         self
+
+        Raises
+        ------
+        NetworkError
+            If the network gives maps, say, and not one row of numbers for each image.
         """
+        output = self.network_
+        if len(output.output_shape) != 2:
+            raise NetworkError(
+                f"{type(self).__name__}.partial_fit trains the outputs that the network has, and "
+                f"its last layer, {output.name!r}, gives values of shape "
+                f"{describe(output.output_shape[1:])} for each image, not a row. "
+                "ConvNetClassifier(pretrained=extractor) puts an output layer for y behind them."
+            )
         self._take_own_model()
         return super().partial_fit(X, y, classes, sample_weight)
 

@@ -22,7 +22,7 @@ from ..network.state_dicts import is_state_dict, number_of_outputs
 from ..training.history import History
 from ..validation import Targets
 from .catalogue import CATALOGUE, packaged_weights
-from .extractor import PretrainedExtractor
+from .extractor import LayerList, PretrainedExtractor
 from .imagenet import imagenet_classes
 from .preprocessing import Preprocessing
 
@@ -225,7 +225,7 @@ def with_network(
         model.n_outputs = shape[1]
     layers: Any = model.layers
     if isinstance(layers, list):
-        layers = [(spec.name, spec.layer_class, dict(spec.params)) for spec in layers]
+        layers = LayerList((spec.name, spec.layer_class, dict(spec.params)) for spec in layers)
     given: Any = model.input_shape
     channels, height, width = given
     engine: Any = model.engine

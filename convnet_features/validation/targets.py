@@ -203,7 +203,9 @@ def _encode_like(name: str, y: np.ndarray, like: Targets) -> Targets:
     if n_columns != like.n_outputs:
         raise ValueError(
             f"{name}: y has {n_columns} columns, and the network gives {like.n_outputs} "
-            f"{like.kind}."
+            f"{like.kind}: give as many columns. For another y (classes, say), "
+            "ConvNetClassifier(pretrained=...) or ConvNetRegressor(pretrained=...) takes this "
+            "network over with an output layer of its own."
         )
     if like.kind == "labels":
         return _encode_labels(name, y.reshape(len(y), -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import replace
 
@@ -12,8 +13,8 @@ from lasagne.nonlinearities import identity
 from safetensors.numpy import save_file
 from sklearn.base import clone
 
-from convnet_features import ConvNetFeatureExtractor, pretrained_extractor
-from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError
+from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, pretrained_extractor
+from convnet_features.exceptions import ConvNetFeaturesWarning, FileFormatError, NetworkError
 from convnet_features.layers import Conv2DLayer
 from convnet_features.pretrained import Preprocessing
 from convnet_features.pretrained.catalogue import CATALOGUE
@@ -258,3 +259,45 @@ def test_the_names_of_imagenet():
     assert names.shape == (1000,)
     assert len(set(names)) == 1000
     assert names[[0, 1, 985, 999]].tolist() == ["tench", "goldfish", "daisy", "toilet tissue"]
+
+
+def test_maps_are_no_outputs_to_train(state, pixels):
+    extractor = pretrained_extractor(
+        LAYERS[:1],
+        {name: value for name, value in state.items() if name.startswith("conv.")},
+        input_shape=SHAPE,
+    )
+    message = (
+        r"PretrainedExtractor\.partial_fit trains the outputs that the network has, and its last "
+        r"layer, 'conv', gives values of shape \d+x\d+x\d+ for each image, not a row\. "
+        r"ConvNetClassifier\(pretrained=extractor\) puts an output layer for y behind them\."
+    )
+    with pytest.raises(NetworkError, match=message):
+        extractor.partial_fit(pixels, np.arange(len(pixels)) % 2)
+
+
+def test_its_text_is_short(state):
+    """Also within another estimator."""
+    extractor = pretrained_extractor(LAYERS, state, input_shape=SHAPE)
+    inner = f"PretrainedExtractor(input_scale=1.0, input_shape={SHAPE}, layers=<3 layers>)"
+    assert " ".join(repr(extractor).split()) == inner
+    head = " ".join(repr(ConvNetClassifier(pretrained=clone(extractor))).split())
+    assert head == f"ConvNetClassifier(pretrained={inner})"
+    assert repr(pickle.loads(pickle.dumps(extractor))) == repr(extractor)
+    assert extractor.get_params()["layers"] == [
+        (*LAYERS[0],),
+        ("pool", GlobalPoolLayer, {}),
+        ("fc", DenseLayer, {}),
+    ]
+
+
+def test_parameters_of_layers_that_are_taken_over(state):
+    extractor = pretrained_extractor(LAYERS, state, input_shape=SHAPE)
+    head = ConvNetClassifier(pretrained=extractor).set_params(conv_num_filters=2)
+    assert head.get_params()["conv_num_filters"] == 2
+    with pytest.raises(NetworkError, match=r"'conv2d1_num_filters': .*\(conv, pool, fc\)"):
+        head.set_params(conv2d1_num_filters=3)
+    later = ConvNetClassifier().set_params(pretrained=extractor, conv_num_filters=2)
+    assert later.pretrained is extractor
+    own = ConvNetClassifier().set_params(conv2d1_num_filters=3)
+    assert own.get_params()["conv2d1_num_filters"] == 3
