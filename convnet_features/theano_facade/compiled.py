@@ -17,6 +17,7 @@ from pytensor.tensor.type import TensorType
 from .config import config
 from .loops import without_deprecation
 from .meanings import fitting_updates
+from .modes import Mode as FacadeMode
 from .recipe import Recipe, independent
 from .scope import theano_scope
 
@@ -35,6 +36,7 @@ def compiled(
 ) -> CompiledFunction:
     """Compile what ``pytensor.function`` compiles; a mode of None is the facade's own."""
     mode = options["mode"] or evaluation_mode()
+    mode = mode.made() if isinstance(mode, FacadeMode) else mode
     updates = fitting_updates(updates)
     with theano_scope(), without_deprecation("The no_default_updates parameter"):
         function = pytensor.function(

@@ -15,25 +15,56 @@ _FLOATS = ("float32", "float64")
 _WITHOUT_EFFECT: dict[str, Any] = {
     "allow_gc": True,
     "assert_no_cpu_op": "ignore",
+    "base_compiledir": "",
+    "check_input": True,
     "compiledir": "",
+    "compiledir_format": "",
+    "compute_test_value": "off",
+    "compute_test_value_opt": "off",
+    "contexts": "",
     "cxx": "",
+    "cycle_detection": "regular",
+    "deterministic": "default",
+    "enable_initial_driver_test": True,
     "exception_verbosity": "low",
     "force_device": False,
     "init_gpu_device": "",
     "linker": "py",
+    "max_elements": 6,
     "mode": "FAST_RUN",
-    "on_unused_input": "raise",
+    "nocleanup": False,
+    "on_opt_error": "warn",
+    "on_shape_error": "warn",
     "openmp": False,
+    "openmp_elemwise_minsize": 200000,
     "optimizer": "fast_run",
+    "optimizer_excluding": "",
+    "optimizer_including": "",
+    "optimizer_requiring": "",
+    "optimizer_verbose": False,
+    "pickle_test_value": True,
     "print_active_device": False,
+    "print_test_value": False,
     "profile": False,
     "profile_memory": False,
+    "profile_optimizer": False,
+    "reoptimize_unpickled_function": False,
     "warn_float64": "ignore",
 }
 
 #: Flags with a dot in their name, by the part before it. They mean nothing here either.
 _SECTIONS: dict[str, dict[str, Any]] = {
+    "DebugMode": {"check_c": True, "check_finite": True, "check_py": True, "patience": 10},
+    "NanGuardMode": {
+        "action": "raise",
+        "big_is_error": True,
+        "inf_is_error": True,
+        "nan_is_error": True,
+    },
     "blas": {"check_openmp": False, "ldflags": ""},
+    "cmodule": {"warn_no_version": False},
+    "conv": {"assert_shape": False},
+    "ctc": {"root": ""},
     "cuda": {"enabled": False, "root": ""},
     "dnn": {
         "base_path": "",
@@ -50,12 +81,27 @@ _SECTIONS: dict[str, dict[str, Any]] = {
         "include_path": "",
         "library_path": "",
     },
+    "experimental": {"unpickle_gpu_on_cpu": False},
     "gcc": {"cxxflags": ""},
     "gpuarray": {"cache_path": "", "preallocate": 0.0, "sched": "default", "sync": False},
     "lib": {"amdlibm": False, "cnmem": 0.0},
+    "magma": {"enabled": False},
+    "metaopt": {"verbose": 0},
+    "numpy": {
+        "seterr_all": "ignore",
+        "seterr_divide": "None",
+        "seterr_invalid": "None",
+        "seterr_over": "None",
+        "seterr_under": "None",
+    },
     "nvcc": {"compiler_bindir": "", "cudafe": "heuristic", "fastmath": False, "flags": ""},
     "optdb": {"max_use_ratio": 8.0, "position_cutoff": float("inf")},
+    "profiling": {"n_apply": 20, "n_ops": 20, "time_thunks": True},
+    "pycuda": {"init": False},
     "scan": {"allow_gc": False, "allow_output_prealloc": True},
+    "tensor": {"cmp_sloppy": 0, "insert_inplace_optimizer_validate_nb": -1},
+    "traceback": {"compile_limit": 0, "limit": 8},
+    "unittests": {"rseed": "666"},
     "warn": {
         "argmax_pushdown_bug": False,
         "gpu_set_subtensor1": False,
@@ -76,7 +122,6 @@ _SECTIONS: dict[str, dict[str, Any]] = {
 #: Flags whose one supported value is the default.
 _FIXED: dict[str, Any] = {
     "cast_policy": "custom",
-    "compute_test_value": "off",
     "device": "cpu",
     "int_division": "int",
 }
@@ -125,6 +170,7 @@ class FacadeConfig:
         flags = dict(_WITHOUT_EFFECT | _FIXED)
         flags |= {name: _Section(name, section) for name, section in _SECTIONS.items()}
         flags["floatX"] = _environment_float()
+        flags["on_unused_input"] = "raise"
         self.__dict__["_flags"] = flags
 
     def __getattr__(self, name: str) -> Any:

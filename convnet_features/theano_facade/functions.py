@@ -14,6 +14,7 @@ from pytensor.graph.replace import clone_replace
 
 from .compiled import compiled
 from .config import config
+from .modes import as_mode
 from .scope import mark_variables, theano_scope, within_scope
 
 __all__ = [
@@ -25,9 +26,6 @@ __all__ = [
     "is_same_graph",
     "shared",
 ]
-
-#: Names of modes that scripts of 2015 pass. There is one way to compile here.
-_MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode", "DEBUG_MODE", "Mode", "ProfileMode")
 
 
 def function(
@@ -52,8 +50,9 @@ def function(
         What the function takes, in order.
     outputs : variable, sequence of variables, or dict of str to variable, optional
         What it returns.
-    mode : str or pytensor Mode, optional
-        Theano's names of modes are accepted and mean nothing here.
+    mode : str or Mode, optional
+        `NanGuardMode` and `MonitorMode` watch what is computed. Theano's other modes, and their
+        names, are accepted and mean nothing here; a mode of PyTensor's is obeyed.
     updates : mapping or sequence of (shared variable, expression), optional
         New values of shared variables, computed with the old ones.
     givens : mapping or sequence of (variable, replacement), optional
@@ -65,7 +64,7 @@ def function(
     allow_input_downcast : bool, optional
         True casts inputs even if that loses precision. The default casts where
         nothing is lost, and scalars of floatX always.
-    on_unused_input : {'raise', 'warn', 'ignore'}, optional
+    on_unused_input : {'raise', 'warn', 'ignore'}, default=theano.config.on_unused_input
         What to do about an input that no output needs.
     accept_inplace, rebuild_strict, profile
         As in Theano; `profile` is ignored.
@@ -75,16 +74,14 @@ def function(
     callable
         Takes arrays, or whatever NumPy makes arrays of.
     """
-    if isinstance(mode, str) and mode not in _MODES:
-        raise ValueError(f"theano.function: mode must be one of {_MODES} or a Mode; got {mode!r}.")
     options: dict[str, Any] = {
-        "mode": None if isinstance(mode, str) else mode,
+        "mode": as_mode("theano.function", mode),
         "accept_inplace": accept_inplace,
         "name": name,
         "rebuild_strict": rebuild_strict,
         "allow_input_downcast": allow_input_downcast,
         "profile": False,
-        "on_unused_input": on_unused_input,
+        "on_unused_input": on_unused_input or config.on_unused_input,
     }
     if no_default_updates is not False:
         options["no_default_updates"] = no_default_updates

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytensor.gradient as pytensor_gradient
 from pytensor.graph.basic import Variable
 
@@ -22,6 +23,7 @@ __all__ = [
     "hessian",
     "jacobian",
     "subgraph_grad",
+    "verify_grad",
 ]
 
 
@@ -145,6 +147,56 @@ def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Any = None, **kwa
     outputs, variables, copy = _stable(_listed(f), wrt, constant)
     constant = [copy[each] for each in constant]
     return pytensor_gradient.pullback(outputs, variables, eval_points, constant, **kwargs)
+
+
+@within_scope
+def verify_grad(
+    fun: Any,
+    pt: Sequence[Any],
+    n_tests: int = 2,
+    rng: Any = None,
+    eps: float | None = None,
+    out_type: str | None = None,
+    abs_tol: float | None = None,
+    rel_tol: float | None = None,
+    mode: Any = None,
+    cast_to_output_type: bool = False,
+    no_debug_ref: bool = True,
+) -> None:
+    """Compare gradients with finite differences, as ``theano.gradient.verify_grad``.
+
+    Parameters
+    ----------
+    fun : callable
+        From variables to one variable.
+    pt : sequence of ndarray
+        Where.
+    n_tests : int, default=2
+    rng : numpy.random.RandomState or Generator
+    eps, abs_tol, rel_tol : float, optional
+        The step, and tolerances.
+    out_type, mode, cast_to_output_type, no_debug_ref
+        As in Theano.
+
+    Raises
+    ------
+    GradientError
+        If they differ.
+    """
+    from .compiled import evaluation_mode
+
+    pytensor_gradient.verify_grad(
+        fun,
+        pt,
+        n_tests=n_tests,
+        rng=np.random.default_rng() if rng is None else rng,
+        eps=eps,
+        out_type=out_type,
+        abs_tol=abs_tol,
+        rel_tol=rel_tol,
+        mode=evaluation_mode(),
+        cast_to_output_type=cast_to_output_type,
+    )
 
 
 def _copies(

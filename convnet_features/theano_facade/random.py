@@ -7,6 +7,7 @@ that hold the same draw advance the same one.
 
 from __future__ import annotations
 
+import math
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -138,18 +139,83 @@ class RandomStreams:
         dtype: str = "int64",
         **ignored: Any,
     ) -> Variable:
-        """For each row of `pvals`, a row with a one where the draw fell and zeros elsewhere."""
+        """How often each class comes in `n` draws, by the probabilities of the last axis.
+
+        With `size`, so many experiments; without it, one for each row of `pvals`.
+        """
         pvals = pt.as_tensor_variable(pvals)
-        if n != 1 or size is not None or pvals.ndim != 2:
-            raise NotImplementedError(
-                "multinomial: only n=1, size=None and a matrix of probabilities are supported; "
-                f"got n={n!r}, size={size!r} and {pvals.ndim} dimensions."
+        if pvals.ndim < 1:
+            raise ValueError("multinomial: pvals must have an axis of classes; it has none.")
+        shape, ndim = _shape(_rows(pvals) if size is None else size, ndim)
+        unit = self._draw(
+            draws.uniform, [n, *list(shape)], 0.0, 1.0, dtype=str(pvals.dtype), ndim=ndim + 1
+        )
+        chosen = _fallen(unit, pvals)
+        return (
+            pt.eq(pt.shape_padright(chosen), pt.arange(pvals.shape[-1])).sum(axis=0).astype(dtype)
+        )
+
+    @within_scope
+    def multinomial_wo_replacement(
+        self,
+        size: Any = None,
+        n: Any = 1,
+        pvals: Any = None,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        **ignored: Any,
+    ) -> Variable:
+        """For each row of `pvals`, `n` of its classes, none twice, as they were drawn."""
+        pvals = pt.as_tensor_variable(pvals)
+        if size is not None or pvals.ndim != 2:
+            raise ValueError(
+                "multinomial_wo_replacement: pvals must be a matrix, and size is that of its "
+                f"rows; got {pvals.ndim} dimensions and size={size!r}."
             )
-        unit = self._draw(draws.uniform, [pvals.shape[0]], 0.0, 1.0, dtype=str(pvals.dtype), ndim=1)
-        # The last bound is left out: rounding must not let a draw fall behind it.
-        bounds = pt.cumsum(pvals, axis=1)[:, :-1]
-        chosen = pt.sum(unit.dimshuffle(0, "x") >= bounds, axis=1)
-        return pt.eq(chosen.dimshuffle(0, "x"), pt.arange(pvals.shape[1])).astype(dtype)
+        return self._without_replacement(_rows(pvals), pvals)[:, :n].astype(dtype)
+
+    def _without_replacement(self, rows: list[Any], pvals: Any) -> Variable:
+        """All classes of each row in the order in which they are drawn."""
+        unit = self._draw(
+            draws.uniform,
+            [*rows, pvals.shape[-1]],
+            0.0,
+            1.0,
+            dtype="float64",
+            ndim=len(rows) + 1,
+        )
+        # Who waits for the shortest time, at the rate of its probability, is drawn first.
+        return pt.argsort(-pt.log1p(-unit) / pvals, axis=-1)
+
+    @within_scope
+    def truncated_normal(
+        self,
+        size: Any = None,
+        avg: Any = 0.0,
+        std: Any = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+        **ignored: Any,
+    ) -> Variable:
+        """Numbers from a normal distribution, none farther than two `std` from `avg`."""
+        shape, ndim = _shape(size, ndim, avg, std)
+        tail = 0.5 * math.erfc(math.sqrt(2.0))
+        unit = self._draw(draws.uniform, shape, tail, 1.0 - tail, dtype="float64", ndim=ndim)
+        standard = math.sqrt(2.0) * pt.erfinv(2.0 * unit - 1.0)
+        return (avg + std * standard).astype(dtype or config.floatX)
+
+    @within_scope
+    def poisson(
+        self,
+        size: Any = None,
+        lam: Any = 1.0,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        **ignored: Any,
+    ) -> Variable:
+        """Counts from a Poisson distribution of mean `lam`."""
+        shape, ndim = _shape(size, ndim, lam)
+        return self._draw(_poisson, shape, lam, dtype=dtype, ndim=ndim)
 
     @within_scope
     def permutation(
@@ -175,8 +241,11 @@ class RandomStreams:
     ) -> Variable:
         """Entries of the vector `a`, or integers below the number `a`, with probabilities `p`.
 
-        Without replacement no place of `a` is drawn twice.
+        Without replacement no place of `a` is drawn twice. Where `p` is a matrix, as for
+        ``MRG_RandomStreams``, each of its rows is drawn from `size` times.
         """
+        if p is not None and pt.as_tensor_variable(p).ndim == 2:
+            return self._choice_by_rows(1 if size is None else size, replace, p).astype(dtype)
         shape, ndim = _shape(() if size is None else size, ndim)
         values = pt.as_tensor_variable(a)
         if values.ndim > 1:
@@ -184,20 +253,22 @@ class RandomStreams:
         n = values if values.ndim == 0 else values.shape[0]
         if replace:
             unit = self._draw(draws.uniform, shape, 0.0, 1.0, dtype="float64", ndim=ndim)
-            if p is None:
-                chosen = pt.floor(unit * n)
-            else:
-                # The last bound is left out: rounding must not let a draw fall behind it.
-                bounds = pt.cumsum(pt.as_tensor_variable(p))[:-1]
-                chosen = pt.sum(pt.shape_padright(unit) >= bounds, axis=-1)
+            chosen = pt.floor(unit * n) if p is None else _fallen(unit, pt.as_tensor_variable(p))
         else:
-            unit = self._draw(draws.uniform, [n], 0.0, 1.0, dtype="float64", ndim=1)
-            # Who waits for the shortest time, at the rate of its probability, is drawn first.
-            waiting = -pt.log1p(-unit) / (1.0 if p is None else pt.as_tensor_variable(p))
+            rates = pt.ones(n) if p is None else pt.as_tensor_variable(p)
             count = pt.prod(pt.stack(list(shape))) if ndim else 1
-            chosen = pt.argsort(waiting)[:count].reshape(tuple(shape), ndim=ndim)
+            chosen = self._without_replacement([], rates)[:count].reshape(tuple(shape), ndim=ndim)
         chosen = pt.cast(chosen, "int64")
         return chosen.astype(dtype) if values.ndim == 0 else values[chosen]
+
+    def _choice_by_rows(self, size: Any, replace: bool, p: Any) -> Variable:
+        """`size` draws from each row of `p`."""
+        pvals = pt.as_tensor_variable(p)
+        if not replace:
+            return self._without_replacement(_rows(pvals), pvals)[:, :size]
+        shape = [size, pvals.shape[0]]
+        unit = self._draw(draws.uniform, shape, 0.0, 1.0, dtype="float64", ndim=2)
+        return _fallen(unit, pvals).T
 
     @within_scope
     def shuffle_row_elements(self, input: Any) -> Variable:
@@ -249,6 +320,24 @@ def _shape(size: Any, ndim: Any, *parameters: Any) -> tuple[Any, int]:
         return size, ndim
     shape: Sequence[Any] = list(size) if isinstance(size, list | tuple | np.ndarray) else [size]
     return shape, len(shape)
+
+
+def _rows(pvals: Any) -> list[Any]:
+    """The sizes of all axes but the last."""
+    return [pvals.shape[axis] for axis in range(pvals.ndim - 1)]
+
+
+def _fallen(unit: Any, pvals: Any) -> Variable:
+    """The class that each number of [0, 1) falls into, by the probabilities of the last axis."""
+    # The last bound is left out: rounding must not let a draw fall behind it.
+    bounds = pt.cumsum(pvals, axis=-1)[..., :-1]
+    return pt.sum(pt.shape_padright(unit) >= bounds, axis=-1)
+
+
+def _poisson(generator: Any, shape: Any, lam: Any, *, dtype: str, ndim: int) -> tuple[Any, Any]:
+    size = shape if isinstance(shape, Variable) else list(shape)
+    following, counts = pt.random.poisson(lam, size=size, rng=generator, return_next_rng=True)
+    return following, counts.astype(dtype)
 
 
 def _length(shape: Any) -> int:

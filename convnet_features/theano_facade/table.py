@@ -87,13 +87,15 @@ def _unsupported(names: str, because: str) -> dict[str, Entry]:
 
 _NO_GPU = "there is no CUDA here; convnet_features runs on the CPU, or through JAX"
 _NO_C = "nothing here is compiled by a C compiler"
+_ONE_WAY = "there is one way to compile; leave the mode out"
 
 # ---------------------------------------------------------------------------
 # theano
 
 _THEANO: dict[str, Entry] = {
     **_modules(
-        "compile gof gpuarray gradient ifelse printing sandbox scalar scan_module tensor updates"
+        "compat compile gof gpuarray gradient ifelse misc printing sandbox scalar scan_module "
+        "tensor updates version"
     ),
     **_ours("functions", "function shared clone In Param"),
     **_ours("loops", "scan map reduce foldl foldr"),
@@ -101,8 +103,15 @@ _THEANO: dict[str, Entry] = {
     **_ours("gradients", "Lop Rop grad subgraph_grad"),
     **_pytensor("pytensor.graph.basic", "Apply Constant"),
     **_pytensor("pytensor.graph.op", "Op"),
-    **_pytensor("pytensor.compile.mode", "Mode"),
+    **_pytensor("pytensor.graph.fg", "FunctionGraph"),
+    **_pytensor("pytensor.graph.type", "Type"),
+    **_pytensor("pytensor.graph.utils", "InconsistencyError"),
+    **_pytensor("pytensor.link.basic", "Container"),
+    **_ours("modes", "Mode"),
+    "_asarray": Ours("tensor", "asarray"),
     "config": Value(config),
+    "get_scalar_constant_value": PyTensor("pytensor.tensor"),
+    "pprint": PyTensor("pytensor.printing"),
     "Generic": PyTensor("pytensor.link.c.type", "Generic"),
     "generic": PyTensor("pytensor.link.c.type", "generic"),
     **_ours("wrapped_graphs", "OpFromGraph"),
@@ -117,13 +126,18 @@ _THEANO: dict[str, Entry] = {
     **_unsupported("sparse", "PyTensor's own sparse tensors are at pytensor.sparse"),
     **_unsupported("FancyModule", "PyTensor no longer has modules of methods"),
     **_unsupported("ProfileMode ProfileStats", "compiled functions keep no profile"),
+    **_unsupported(
+        "CLinker DualLinker LocalLinker OpWiseCLinker PerformLinker predefined_linkers "
+        "predefined_modes predefined_optimizers",
+        _ONE_WAY,
+    ),
 }
 
 # ---------------------------------------------------------------------------
 # theano.tensor
 
-_DIMENSIONS = ["scalar", "vector", "row", "col", "matrix", "tensor3", "tensor4"]
-_SEVERAL = ["scalars", "vectors", "matrices", "tensor3s", "tensor4s"]
+_DIMENSIONS = ["scalar", "vector", "row", "col", "matrix", "tensor3", "tensor4", "tensor5"]
+_SEVERAL = ["scalars", "vectors", "rows", "cols", "matrices", "tensor3s", "tensor4s"]
 
 
 def _prefixed(prefixes: Iterable[str], names: Iterable[str]) -> str:
@@ -145,6 +159,8 @@ exp exp2 expm1 floor floor_div gamma gammaln ge gt imag int_div invert isclose i
 log10 log1p log2 lt maximum minimum mod mul neg neq or_ outer pow power psi rad2deg real reciprocal
 round sigmoid sign sin sinh sqr sqrt square sub switch tan tanh tri_gamma true_div trunc where
 xor
+allclose complex complex_from_polar conjugate divmod gammainc gammaincc gammal gammau i0 i1
+iround iv j0 j1 jv round_half_away_from_zero round_half_to_even second softplus
 """
 
 _REDUCTIONS = "all any argmax argmin max mean min prod ptp std sum var"
@@ -157,7 +173,12 @@ inverse_permutation join mgrid nonzero nonzero_values ogrid ones ones_like repea
 searchsorted set_subtensor shape shape_padaxis shape_padleft shape_padright sort argsort
 specify_shape split squeeze swapaxes take tensordot tensor_from_scalar tensor_copy
 tile trace transpose tri tril triu unique vertical_stack zeros zeros_like
-bincount scalar_from_tensor
+bartlett bincount broadcast_shape extract_diag flatnonzero largest permute_row_elements
+ravel_multi_index scalar_from_tensor smallest stacklists unravel_index
+"""
+_SORTING = "argtopk topk topk_and_argtopk"
+_DTYPES = """
+all_dtypes complex_dtypes continuous_dtypes discrete_dtypes float_dtypes int_dtypes uint_dtypes
 """
 
 _TENSOR: dict[str, Entry] = {
@@ -169,8 +190,11 @@ _TENSOR: dict[str, Entry] = {
     **_pytensor("pytensor.tensor", _ELEMENTWISE),
     **_pytensor("pytensor.tensor", _REDUCTIONS),
     **_pytensor("pytensor.tensor", _SHAPES),
-    **_pytensor("pytensor.gradient", "verify_grad"),
-    **_ours("gradients", "Lop Rop grad hessian jacobian"),
+    **_pytensor("pytensor.tensor.type", _DTYPES),
+    **_pytensor("pytensor.tensor.basic", "AllocEmpty Alloc alloc_diag extract_constant"),
+    **_pytensor("pytensor.tensor.type_other", "NoneConst"),
+    **_pytensor("pytensor.gradient", "numeric_grad"),
+    **_ours("gradients", "Lop Rop grad hessian jacobian verify_grad"),
     **_pytensor("pytensor.tensor.variable", "TensorConstant"),
     **_pytensor("pytensor.tensor.sharedvar", "TensorSharedVariable"),
     **_pytensor("numpy", "e inf nan newaxis pi"),
@@ -179,8 +203,14 @@ _TENSOR: dict[str, Entry] = {
         "TensorType TensorVariable Variable addbroadcast batched_dot clip cumsum dot flatten "
         "max_and_argmax patternbroadcast stack tensor to_one_hot unbroadcast",
     ),
+    **_ours("tensor", f"chi2sf {_SORTING}"),
+    "norm": PyTensor("pytensor.tensor.linalg"),
+    "as_tensor": PyTensor("pytensor.tensor", "as_tensor_variable"),
+    "is_flat": PyTensor("pytensor.tensor"),
+    **_unsupported("batched_tensordot", "PyTensor has dropped it; use batched_dot, or tensordot"),
     "Dot": PyTensor("pytensor.tensor.math"),
     "Elemwise": PyTensor("pytensor.tensor.elemwise"),
+    "CAReduce": PyTensor("pytensor.tensor.elemwise"),
     "DimShuffle": PyTensor("pytensor.tensor.elemwise"),
     "Subtensor": PyTensor("pytensor.tensor.subtensor"),
     "IncSubtensor": PyTensor("pytensor.tensor.subtensor"),
@@ -231,32 +261,106 @@ _SIGNAL: dict[str, Entry] = {
     **_modules("conv downsample pool"),
 }
 
+_NEIGHBOURS: dict[str, Entry] = {
+    **_ours("neighbours", "images2neibs neibs2images"),
+    **_unsupported("Images2Neibs", _NO_OP_CLASS),
+}
+
+# ---------------------------------------------------------------------------
+# theano.tensor.nlinalg, theano.tensor.slinalg, theano.scalar and theano.compat
+
+_NLINALG: dict[str, Entry] = {
+    **_pytensor(
+        "pytensor.tensor.linalg",
+        "det eig eigh lstsq matrix_power norm pinv qr svd tensorinv tensorsolve",
+    ),
+    **_pytensor("pytensor.tensor", "diag extract_diag trace"),
+    "alloc_diag": PyTensor("pytensor.tensor.basic"),
+    "matrix_dot": Ours("tensor"),
+    "matrix_inverse": PyTensor("pytensor.tensor.linalg", "inv"),
+}
+_SLINALG: dict[str, Entry] = {
+    **_pytensor("pytensor.tensor.linalg", "cholesky eigvalsh expm kron solve solve_triangular"),
+    **_ours("tensor", "solve_lower_triangular solve_upper_triangular"),
+}
+_SCALARS = """
+BinaryScalarOp Composite ScalarOp UnaryScalarOp abs add as_scalar bool cast complex128 complex64
+constant discrete_types exp float32 float64 float_types identity int16 int32 int64 int8 int_div log
+maximum minimum mul neg pow same_out second sigmoid sqr sqrt sub switch tanh true_div uint8 upcast
+upgrade_to_float upgrade_to_float_no_complex
+"""
+_COMPAT: dict[str, Entry] = {
+    "OrderedDict": PyTensor("collections"),
+    "ifilter": PyTensor("builtins", "filter"),
+    "imap": PyTensor("builtins", "map"),
+    "izip": PyTensor("builtins", "zip"),
+}
+
 #: Every module that can be imported, and its names.
 TABLE: Mapping[str, Mapping[str, Entry]] = {
     "theano": _THEANO,
+    "theano.compat": {
+        **_modules("python2x"),
+        **_COMPAT,
+        **_unsupported("six", "six is a package of its own"),
+    },
+    "theano.compat.python2x": _COMPAT,
     "theano.compile": {
         **_ours("functions", "function shared In Param"),
+        **_ours("modes", "DebugMode Mode MonitorMode get_default_mode"),
+        **_ours("wrapped_graphs", "OpFromGraph"),
         **_pytensor("pytensor", "Out"),
-        **_pytensor("pytensor.compile.mode", "Mode"),
         **_pytensor("pytensor.compile.sharedvalue", "SharedVariable"),
-        **_modules("sharedvalue"),
-        **_unsupported("FAST_RUN FAST_COMPILE", "there is one way to compile; leave the mode out"),
-        **_unsupported("nanguardmode debugmode", "there is one way to compile; leave the mode out"),
+        **_modules("builders debugmode io mode monitormode nanguardmode ops sharedvalue"),
+        "as_op": PyTensor("pytensor.compile.ops", "wrap_py"),
+        **_unsupported("FAST_RUN FAST_COMPILE optdb predefined_modes", _ONE_WAY),
+        **_unsupported("ProfileStats profiling", "compiled functions keep no profile"),
     },
+    "theano.compile.builders": {**_ours("wrapped_graphs", "OpFromGraph")},
+    "theano.compile.debugmode": {**_ours("modes", "DebugMode")},
+    "theano.compile.io": {**_ours("functions", "In"), **_pytensor("pytensor", "Out")},
+    "theano.compile.mode": {
+        **_ours("modes", "Mode get_default_mode"),
+        **_unsupported("FAST_RUN FAST_COMPILE get_mode optdb predefined_modes", _ONE_WAY),
+    },
+    "theano.compile.monitormode": {**_ours("modes", "MonitorMode")},
+    "theano.compile.nanguardmode": {**_ours("modes", "NanGuardMode")},
+    "theano.compile.ops": {"as_op": PyTensor("pytensor.compile.ops", "wrap_py")},
     "theano.compile.sharedvalue": {
         **_ours("functions", "shared"),
         **_pytensor("pytensor.compile.sharedvalue", "SharedVariable"),
     },
     "theano.gof": {
-        **_modules("graph op utils"),
+        **_modules("fg graph op type utils"),
         **_pytensor("pytensor.graph.basic", "Apply Constant"),
+        **_pytensor("pytensor.graph.utils", "InconsistencyError MissingInputError"),
+        **_pytensor("pytensor.link.basic", "Container Linker PerformLinker"),
+        **_pytensor("pytensor.link.c.op", "COp OpenMPOp"),
+        **_pytensor("pytensor.link.c.type", "Generic generic"),
         **_ours("tensor", "Variable"),
         **_pytensor("pytensor.graph.op", "Op"),
         **_pytensor("pytensor.graph.fg", "FunctionGraph"),
         **_pytensor("pytensor.graph.type", "Type"),
+        **_unsupported(
+            "DB EquilibriumDB LocalOptimizer Optimizer SequenceDB local_optimizer opt",
+            "nothing here applies optimisations that were registered",
+        ),
+    },
+    "theano.gof.fg": {
+        **_pytensor("pytensor.graph.fg", "FunctionGraph"),
+        **_pytensor("pytensor.graph.utils", "MissingInputError"),
+    },
+    "theano.gof.type": {
+        **_pytensor("pytensor.graph.type", "Type"),
+        **_pytensor("pytensor.link.c.type", "Generic generic"),
     },
     "theano.gof.graph": {
-        **_pytensor("pytensor.graph.basic", "Apply Constant"),
+        **_pytensor("pytensor.graph.basic", "Apply Constant Node clone clone_get_equiv"),
+        **_pytensor("pytensor.graph.traversal", "io_toposort orphans_between vars_between"),
+        "list_of_nodes": PyTensor("pytensor.graph.traversal", "applys_between"),
+        "ops": PyTensor("pytensor.graph.traversal", "applys_between"),
+        "orphans": PyTensor("pytensor.graph.traversal", "orphans_between"),
+        "variables": PyTensor("pytensor.graph.traversal", "vars_between"),
         **_ours("graphs", "ancestors inputs"),
         "is_same_graph": Ours("functions"),
         "Variable": Ours("tensor"),
@@ -281,14 +385,20 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_pytensor(
             "pytensor.gradient",
             """
-            DisconnectedInputError DisconnectedType NullTypeGradError disconnected_grad grad_clip
-            grad_not_implemented grad_scale grad_undefined verify_grad zero_grad
+            DisconnectedGrad DisconnectedInputError DisconnectedType GradClip GradScale
+            GradientError NullTypeGradError ZeroGrad disconnected_grad disconnected_type grad_clip
+            grad_not_implemented grad_scale grad_undefined numeric_grad undefined_grad zero_grad
             """,
         ),
-        **_ours("gradients", "Lop Rop grad hessian jacobian subgraph_grad"),
+        **_ours("gradients", "Lop Rop grad hessian jacobian subgraph_grad verify_grad"),
         "consider_constant": PyTensor("pytensor.gradient", "zero_grad"),
     },
     "theano.ifelse": {"ifelse": Ours("functions")},
+    "theano.misc": {
+        **_modules("safe_asarray"),
+        **_unsupported("pkl_utils", "pickle saves functions and shared variables"),
+    },
+    "theano.misc.safe_asarray": {"_asarray": Ours("tensor", "asarray")},
     "theano.printing": {
         **_pytensor("pytensor.printing", "Print debugprint min_informative_str"),
         "pp": PyTensor("pytensor.printing", "pprint"),
@@ -296,10 +406,8 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_unsupported("pydotprint", "it needs Graphviz; use theano.printing.debugprint"),
     },
     "theano.sandbox": {
-        **_modules("rng_mrg cuda"),
+        **_modules("cuda linalg neighbours rng_mrg softsign"),
         **_unsupported("gpuarray", _NO_GPU),
-        **_unsupported("linalg", "it moved to theano.tensor.nlinalg"),
-        "neighbours": Module("theano.tensor.nnet.neighbours"),
     },
     "theano.sandbox.cuda": {
         "cuda_available": Value(False),
@@ -311,16 +419,22 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         "dnn_available": Ours("cuda"),
         **_unsupported("dnn_conv dnn_pool dnn_gradweight dnn_gradinput GpuDnnSoftmax", _NO_GPU),
     },
+    "theano.sandbox.linalg": {**_NLINALG, **_SLINALG},
+    "theano.sandbox.neighbours": _NEIGHBOURS,
+    "theano.sandbox.softsign": {**_ours("nnet", "softsign")},
     "theano.sandbox.rng_mrg": {**_ours("random", "MRG_RandomStreams")},
     "theano.scalar": {
-        **_pytensor(
-            "pytensor.scalar.basic",
-            "add mul sub true_div neg exp log sqr sqrt tanh upcast int32 int64 float32 float64 "
-            "complex64 complex128 bool",
-        ),
+        **_modules("basic"),
+        **_pytensor("pytensor.scalar", _SCALARS),
+        "Scalar": PyTensor("pytensor.scalar", "ScalarType"),
+    },
+    "theano.scalar.basic": {
+        **_pytensor("pytensor.scalar", _SCALARS),
+        "Scalar": PyTensor("pytensor.scalar", "ScalarType"),
     },
     "theano.scan_module": {
-        **_modules("scan_utils"),
+        **_modules("scan_utils scan_views"),
+        "clone": Ours("functions"),
         **_ours("loops", "scan map reduce foldl foldr"),
         **_pytensor("pytensor.scan.utils", "until"),
     },
@@ -329,27 +443,27 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_pytensor("pytensor.scan.utils", "until"),
         "clone": Ours("functions"),
     },
+    "theano.scan_module.scan_views": {**_ours("loops", "map reduce foldl foldr")},
     "theano.tensor": _TENSOR,
     "theano.tensor.basic": {
         name: entry for name, entry in _TENSOR.items() if not isinstance(entry, Module)
     },
-    "theano.tensor.blas": {"dot": Ours("tensor")},
+    "theano.tensor.blas": {**_ours("tensor", "batched_dot dot")},
     "theano.tensor.elemwise": {
-        **_pytensor("pytensor.tensor.elemwise", "CAReduce DimShuffle Elemwise")
+        **_pytensor("pytensor.tensor.elemwise", "CAReduce DimShuffle Elemwise"),
+        **_pytensor("pytensor.tensor.math", "All Any Prod Sum"),
     },
     "theano.tensor.extra_ops": {
         **_pytensor(
             "pytensor.tensor.extra_ops",
-            "bincount compress cumprod diff fill_diagonal fill_diagonal_offset repeat "
-            "searchsorted squeeze unique",
+            "bartlett bincount broadcast_shape compress cumprod diff fill_diagonal "
+            "fill_diagonal_offset ravel_multi_index repeat searchsorted squeeze unique "
+            "unravel_index",
         ),
         **_ours("tensor", "cumsum to_one_hot"),
     },
     "theano.tensor.nlinalg": {
-        **_pytensor("pytensor.tensor.linalg", "det eig eigh pinv qr svd"),
-        "matrix_inverse": PyTensor("pytensor.tensor.linalg", "inv"),
-        **_pytensor("pytensor.tensor", "diag trace"),
-        "matrix_dot": Ours("tensor"),
+        **_NLINALG,
     },
     "theano.tensor.nnet": _NNET,
     "theano.tensor.nnet.abstract_conv": {
@@ -380,10 +494,7 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_unsupported("ConvOp", _NO_OP_CLASS),
     },
     "theano.tensor.nnet.conv3d2d": {"conv3d": Ours("convolution", "video_conv3d")},
-    "theano.tensor.nnet.neighbours": {
-        **_ours("neighbours", "images2neibs neibs2images"),
-        **_unsupported("Images2Neibs", _NO_OP_CLASS),
-    },
+    "theano.tensor.nnet.neighbours": _NEIGHBOURS,
     "theano.tensor.nnet.nnet": {
         **_ours("nnet", _NNET_FUNCTIONS),
         "sigmoid": PyTensor("pytensor.tensor"),
@@ -406,29 +517,44 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_ours("signal", "Pool max_pool_2d max_pool_2d_same_size pool_2d pool_3d"),
     },
     "theano.tensor.slinalg": {
-        **_pytensor("pytensor.tensor.linalg", "cholesky expm kron solve solve_triangular"),
+        **_SLINALG,
     },
-    "theano.tensor.sort": {**_pytensor("pytensor.tensor.sort", "argsort sort")},
+    "theano.tensor.sort": {
+        **_pytensor("pytensor.tensor.sort", "argsort sort"),
+        **_ours("tensor", _SORTING),
+    },
     "theano.tensor.subtensor": {
         **_pytensor(
             "pytensor.tensor.subtensor", "Subtensor IncSubtensor inc_subtensor set_subtensor take"
         ),
     },
     "theano.tensor.type": {"TensorType": Ours("tensor")},
+    "theano.tensor.type_other": {
+        **_pytensor("pytensor.tensor.type_other", "MakeSlice NoneConst SliceType"),
+    },
     "theano.tensor.var": {
         "TensorVariable": Ours("tensor"),
-        "TensorConstant": PyTensor("pytensor.tensor.variable"),
+        **_pytensor("pytensor.tensor.variable", "TensorConstant _tensor_py_operators"),
     },
     "theano.tensor.xlogx": _ours("tensor", "xlogx xlogy0"),
     "theano.updates": {"OrderedUpdates": Ours("updates")},
+    "theano.version": {"version": Value("0.8.2+convnet_features")},
 }
 
 #: Modules of Theano's that cannot be imported, with everything below them, and why.
 MISSING_MODULES: Mapping[str, str] = {
+    "theano.compat.six": "six is a package of its own",
+    "theano.compile.profiling": "compiled functions keep no profile",
+    "theano.gof.opt": "nothing here applies optimisations that were registered",
+    "theano.gpuarray": _NO_GPU,
+    "theano.misc.pkl_utils": "pickle saves functions and shared variables",
     "theano.d3viz": "PyTensor's own is at pytensor.d3viz",
     "theano.sandbox.cuda": _NO_GPU,
     "theano.sandbox.gpuarray": _NO_GPU,
     "theano.sparse": "PyTensor's own sparse tensors are at pytensor.sparse",
     "theano.tensor.nnet.Conv3D": "its order of axes was for one implementation; use conv3d",
     "theano.tensor.nnet.blocksparse": _NO_BLOCKS,
+    "theano.tensor.nnet.ctc": _NO_C,
+    "theano.tensor.opt": "nothing here applies optimisations that were registered",
+    "theano.tensor.raw_random": "draw from theano.tensor.shared_randomstreams.RandomStreams",
 }

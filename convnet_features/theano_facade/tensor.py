@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
@@ -19,7 +20,10 @@ __all__ = [
     "TensorVariable",
     "Variable",
     "addbroadcast",
+    "argtopk",
+    "asarray",
     "batched_dot",
+    "chi2sf",
     "clip",
     "cumsum",
     "dot",
@@ -27,9 +31,13 @@ __all__ = [
     "matrix_dot",
     "max_and_argmax",
     "patternbroadcast",
+    "solve_lower_triangular",
+    "solve_upper_triangular",
     "stack",
     "tensor",
     "to_one_hot",
+    "topk",
+    "topk_and_argtopk",
     "unbroadcast",
     "xlogx",
     "xlogy0",
@@ -213,3 +221,59 @@ def xlogy0(x: Any, y: Any) -> PyTensorVariable:
     """``x * log(y)``, which is 0 where `x` is, whatever `y` is."""
     x, y = pt.as_tensor_variable(x), pt.as_tensor_variable(y)
     return x * pt.log(pt.switch(pt.eq(x, 0), 1, y))
+
+
+@within_scope
+def chi2sf(x: Any, k: Any) -> PyTensorVariable:
+    """The probability that a chi-squared number of `k` degrees of freedom exceeds `x`."""
+    x, k = pt.as_tensor_variable(x), pt.as_tensor_variable(k)
+    return pt.gammaincc(k / 2, x / 2)
+
+
+def asarray(a: Any, dtype: Any, order: Any = None) -> np.ndarray:
+    """``numpy.asarray(a, dtype, order)``: what ``theano._asarray`` is needed for no longer."""
+    return np.asarray(a, dtype=config.floatX if dtype == "floatX" else dtype, order=order)
+
+
+@within_scope
+def solve_lower_triangular(a: Any, b: Any) -> PyTensorVariable:
+    """The solution of ``a x = b``, of which only the lower triangle of `a` is read."""
+    return pt.linalg.solve_triangular(a, b, lower=True)
+
+
+@within_scope
+def solve_upper_triangular(a: Any, b: Any) -> PyTensorVariable:
+    """The solution of ``a x = b``, of which only the upper triangle of `a` is read."""
+    return pt.linalg.solve_triangular(a, b, lower=False)
+
+
+@within_scope
+def topk_and_argtopk(
+    x: Any, kth: Any, axis: int | None = -1, sorted: bool = True, idx_dtype: str = "int64"
+) -> list[PyTensorVariable]:
+    """[the `kth` largest entries along an axis, where they are]; the smallest if `kth` < 0.
+
+    They come in ascending order. An axis of None means the entries of `x` in one row.
+    """
+    x = pt.as_tensor_variable(x)
+    if axis is None:
+        x, axis = x.flatten(), 0
+    order = pt.argsort(x, axis=axis)
+    places = [slice(None)] * x.ndim
+    kth = pt.as_tensor_variable(kth)
+    length = x.shape[axis]
+    places[axis] = slice(pt.switch(kth > 0, length - kth, 0), pt.switch(kth > 0, length, -kth))
+    chosen = order[tuple(places)]
+    return [pt.take_along_axis(x, chosen, axis=axis), chosen.astype(idx_dtype)]
+
+
+def topk(x: Any, kth: Any, axis: int | None = -1, sorted: bool = True) -> PyTensorVariable:
+    """The values of `topk_and_argtopk`."""
+    return topk_and_argtopk(x, kth, axis)[0]
+
+
+def argtopk(
+    x: Any, kth: Any, axis: int | None = -1, sorted: bool = True, idx_dtype: str = "int64"
+) -> PyTensorVariable:
+    """The places of `topk_and_argtopk`."""
+    return topk_and_argtopk(x, kth, axis, idx_dtype=idx_dtype)[1]

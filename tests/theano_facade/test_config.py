@@ -84,3 +84,30 @@ def test_a_group_of_flags_is_no_flag():
 def test_theano_flags_may_choose_floatx(monkeypatch, in_new_process, flags, expected):
     monkeypatch.setenv("THEANO_FLAGS", flags)
     assert in_new_process("import theano; print(theano.config.floatX)") == expected
+
+
+def test_what_unused_inputs_do_is_a_flag():
+    x, unused = theano.tensor.scalar("x"), theano.tensor.scalar("unused")
+    with pytest.raises(Exception, match="not part of the computational graph"):
+        theano.function([x, unused], x)
+    theano.config.on_unused_input = "ignore"
+    try:
+        assert theano.function([x, unused], x + 1)(1, 2) == 2
+        with pytest.raises(Exception, match="not part of the computational graph"):
+            theano.function([x, unused], x, on_unused_input="raise")
+    finally:
+        theano.config.on_unused_input = "raise"
+
+
+@pytest.mark.parametrize(
+    "flag",
+    """
+    optimizer_including optimizer_excluding on_opt_error base_compiledir compute_test_value_opt
+    traceback.limit numpy.seterr_all DebugMode.check_py NanGuardMode.nan_is_error cycle_detection
+    profiling.n_ops conv.assert_shape tensor.cmp_sloppy unittests.rseed experimental.unpickle_gpu_on_cpu
+    """.split(),  # noqa: SIM905
+)
+def test_flags_of_2018_are_there(flag):
+    value = theano.config
+    for part in flag.split("."):
+        value = getattr(value, part)

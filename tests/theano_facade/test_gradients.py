@@ -468,3 +468,12 @@ def test_joined_probabilities():
     value, gradient = theano.function([x], [cost, T.grad(cost, x)])(np.array([[-200, 200]], "f"))
     np.testing.assert_allclose(value, 400)
     np.testing.assert_allclose(gradient, [[-1, 1]])
+
+
+def test_gradients_are_verified():
+    """By the facade's own functions: PyTensor's compiler would take many seconds."""
+    T.verify_grad(lambda x: T.tanh(x) ** 2, [np.array([0.3, -1.2])], rng=np.random.RandomState(1))
+    with pytest.raises(theano.gradient.GradientError):
+        theano.gradient.verify_grad(
+            lambda x: theano.gradient.grad_clip(3 * x, -1, 1) ** 2, [np.array([0.7])]
+        )

@@ -98,8 +98,8 @@ def test_multinomial(streams):
     values = f(np.tile(np.array([[0.1, 0.2, 0.7]], "float32"), (5000, 1)))
     assert (values.sum(axis=1) == 1).all()
     assert_close(np.round(values.mean(axis=0), 1), np.array([0.1, 0.2, 0.7]))
-    with pytest.raises(NotImplementedError, match=r"only n=1.* got n=2"):
-        streams(1).multinomial(n=2, pvals=p)
+    with pytest.raises(ValueError, match="pvals must have an axis of classes"):
+        streams(1).multinomial(pvals=T.scalar())
 
 
 def test_permutation(streams):
@@ -178,3 +178,48 @@ def test_rows_are_shuffled_each_by_itself(streams):
     np.testing.assert_array_equal(np.sort(shuffled, -1), rows)
     assert len({tuple(row % 50) for row in shuffled.reshape(6, 50)}) == 6
     assert not np.array_equal(shuffle(rows), shuffled)
+
+
+def test_draws_of_several_by_probabilities():
+    stream = RandomStreams(3)
+    pvals = np.array([0.1, 0.6, 0.3])
+    counts = stream.multinomial(size=(2000,), n=5, pvals=pvals).eval()
+    assert counts.shape == (2000, 3)
+    assert set(counts.sum(axis=1)) == {5}
+    np.testing.assert_allclose(counts.mean(axis=0), 5 * pvals, atol=0.1)
+    rows = stream.multinomial(n=4, pvals=T.as_tensor_variable(np.array([[1.0, 0.0], [0.0, 1.0]])))
+    assert rows.eval().tolist() == [[4, 0], [0, 4]]
+
+
+def test_classes_that_are_not_drawn_twice():
+    stream = MRG_RandomStreams(3)
+    pvals = np.tile([0.6, 0.3, 0.1, 0.0], (3000, 1))
+    drawn = stream.multinomial_wo_replacement(pvals=pvals, n=3).eval()
+    assert drawn.shape == (3000, 3)
+    assert all(len(set(row)) == 3 for row in drawn.tolist())
+    assert drawn.max() == 2
+    first = np.bincount(drawn[:, 0], minlength=4) / 3000
+    np.testing.assert_allclose(first, [0.6, 0.3, 0.1, 0], atol=0.04)
+    chosen = stream.choice(size=2, replace=False, p=pvals).eval()
+    assert all(len(set(row)) == 2 for row in chosen.tolist())
+    again = stream.choice(size=2, p=pvals).eval()
+    assert again.shape == (3000, 2)
+    np.testing.assert_allclose(np.bincount(again[:, 1]) / 3000, [0.6, 0.3, 0.1], atol=0.04)
+    with pytest.raises(ValueError, match="pvals must be a matrix"):
+        stream.multinomial_wo_replacement(pvals=[0.5, 0.5])
+
+
+def test_truncated_normal_and_poisson():
+    stream = MRG_RandomStreams(5)
+    values = stream.truncated_normal(size=(4000,), avg=1.0, std=2.0)
+    assert values.dtype == "float32"
+    values = values.eval()
+    assert np.abs(values - 1).max() <= 4
+    # scipy.stats.truncnorm.std(-2, 2)
+    np.testing.assert_allclose([values.mean(), values.std()], [1, 2 * 0.8796], atol=0.1)
+    counts = RandomStreams(5).poisson(size=(4000,), lam=3.0)
+    draw = theano.function([], counts)
+    values = draw()
+    assert values.dtype == "int64"
+    np.testing.assert_allclose([values.mean(), values.var()], [3, 3], atol=0.25)
+    assert not np.array_equal(draw(), values)

@@ -158,3 +158,29 @@ def test_the_walk_over_lasagne_finds_names():
         ("theano.tensor", ("nnet", "conv2d")),
         ("theano", ("shared",)),
     }
+
+
+def test_imports_of_2016_to_2018():
+    code = """
+from theano.compat.python2x import OrderedDict
+from theano.compile.nanguardmode import NanGuardMode
+from theano.gof.graph import io_toposort, list_of_nodes
+from theano.gpuarray.dnn import dnn_available
+from theano.misc.safe_asarray import _asarray
+from theano.sandbox.linalg import matrix_inverse
+from theano.sandbox.neighbours import images2neibs
+from theano.scalar.basic import UnaryScalarOp, upgrade_to_float
+from theano.scan_module.scan_utils import until
+from theano.tensor.nnet.abstract_conv import AbstractConv2d_gradInputs, bilinear_upsampling
+from theano.tensor.nnet.bn import batch_normalization_train
+from theano.tensor.nnet.conv3d2d import conv3d
+from theano.tensor.signal.pool import pool_2d, pool_3d
+from theano.tensor.type_other import NoneConst
+from theano.version import version
+"""
+    names = {}
+    exec(code, names)
+    assert names["version"] == theano.__version__
+    x = T.matrix("x")
+    (node,) = names["list_of_nodes"]([x], [T.exp(x)])
+    assert str(node).startswith("Exp")

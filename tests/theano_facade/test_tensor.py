@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
+from scipy import special
 
 from tests.helpers import assert_close
 
@@ -148,3 +149,76 @@ def test_logarithms_of_nothing():
     np.testing.assert_allclose(values[1], [0, 1 - np.log(2), 1 + np.log(2)])
     products = theano.function([x, y], T.xlogx.xlogy0(x, y))([0.0, 0.0, 3.0], [0.0, -1.0, 2.0])
     np.testing.assert_allclose(products, [0, 0, 3 * np.log(2)])
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1, None])
+@pytest.mark.parametrize("kth", [2, -2])
+def test_the_largest_and_the_smallest(axis, kth, rng):
+    x, k = T.matrix("x"), T.iscalar("k")
+    values = rng.permutation(20).reshape(4, 5).astype("float32")
+    ordered = np.sort(values, axis=axis)
+    along = 0 if axis is None else axis
+    expected = np.take(ordered, range(-2, 0) if kth > 0 else range(2), axis=along)
+    best, places = T.topk_and_argtopk(x, k, axis=axis)
+    given = {x: values, k: kth}
+    np.testing.assert_array_equal(best.eval(given), expected)
+    flat = values.ravel() if axis is None else values
+    found = np.take_along_axis(flat, places.eval(given), axis=along)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(T.topk(x, kth, axis).eval({x: values}), expected)
+    assert T.argtopk(x, kth, axis, idx_dtype="int32").dtype == "int32"
+
+
+def test_triangular_solutions(rng):
+    a, b = T.dmatrix("a"), T.dvector("b")
+    matrix, vector = rng.normal(size=(4, 4)) + 4 * np.eye(4), rng.normal(size=4)
+    for solve, part in [
+        (T.slinalg.solve_lower_triangular, np.tril),
+        (T.slinalg.solve_upper_triangular, np.triu),
+    ]:
+        solution = solve(a, b).eval({a: matrix, b: vector})
+        np.testing.assert_allclose(part(matrix) @ solution, vector, atol=1e-12)
+
+
+def test_asarray():
+    assert theano._asarray([1, 2], dtype="floatX").dtype == "float32"
+    assert theano._asarray([1, 2], dtype="int8").dtype == "int8"
+
+
+#: Names of Theano's that are like NumPy's or SciPy's, and those.
+LIKE_NUMPY = {
+    "chi2sf": None,
+    "conjugate": np.conj,
+    "flatnonzero": lambda x: np.flatnonzero(np.float64(x)),
+    "gammaincc": None,
+    "iround": lambda x: np.round(x).astype("int64"),
+    "j0": special.j0,
+    "j1": special.j1,
+    "i0": special.i0,
+    "i1": special.i1,
+    "round_half_to_even": np.round,
+    "softplus": lambda x: np.logaddexp(0, x),
+}
+
+
+@pytest.mark.parametrize("name", LIKE_NUMPY)
+def test_names_that_numpy_has(name):
+    values = np.array([0.5, 0.0, 2.5, 1.5])
+    if LIKE_NUMPY[name] is None:
+        other = np.array([1.0, 2.0, 3.0, 4.0])
+        numpys = {"chi2sf": special.chdtrc, "gammaincc": special.gammaincc}[name]
+        x, y = T.dvector("x"), T.dvector("y")
+        args = (x, y) if name == "gammaincc" else (y, x)
+        ours = getattr(T, name)(*args).eval({x: other, y: values})
+        expected = numpys(other, values)
+    else:
+        x = T.dvector("x")
+        ours, expected = getattr(T, name)(x).eval({x: values}), LIKE_NUMPY[name](values)
+    np.testing.assert_allclose(ours, expected, rtol=1e-12)
+    assert ours.dtype == expected.dtype
+
+
+def test_tensors_of_five_axes():
+    assert T.tensor5("x").dtype == "float32"
+    assert T.dtensor5("x").ndim == 5
+    assert len(T.rows("a", "b")) == 2
