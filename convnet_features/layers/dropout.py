@@ -9,6 +9,7 @@ from theano import tensor
 from ..nonlinearities import Selu, selu
 from ..theano_facade import theano_scope
 from ..theano_facade.lasagne_modules import original
+from .shared_axes import axes_shared
 
 __all__ = [
     "AlphaDropoutLayer",
@@ -62,7 +63,7 @@ class DropoutLayer(_Dropout):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, p, rescale, **kwargs)
-        self.shared_axes = tuple(shared_axes)
+        self.shared_axes = axes_shared(type(self).__name__, shared_axes, self.input_shape)
 
     def get_output_for(self, input: Any, deterministic: bool = False, **kwargs: Any) -> Any:
         """What stays of `input`; all of it if `deterministic`."""
@@ -74,7 +75,7 @@ class DropoutLayer(_Dropout):
 
     def _kept(self, input: Any) -> Any:
         """Ones where `input` stays, and zeros where it is dropped."""
-        shared = [axis % input.ndim for axis in self.shared_axes]
+        shared = self.shared_axes
         sizes = input.shape if None in self.input_shape else self.input_shape
         shape = tuple(1 if axis in shared else sizes[axis] for axis in range(input.ndim))
         kept = self._srng.binomial(shape, p=1 - self.p, dtype=input.dtype)

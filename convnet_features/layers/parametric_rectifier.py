@@ -63,7 +63,7 @@ class ParametricRectifierLayer(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(incoming, **kwargs)
-        self.shared_axes = axes_shared(shared_axes, len(self.input_shape))
+        self.shared_axes = axes_shared(type(self).__name__, shared_axes, self.input_shape)
         shape = own_shape(type(self).__name__, self.input_shape, self.shared_axes)
         self.alpha = self.add_param(alpha, shape, name="alpha", regularizable=False)
 
@@ -82,7 +82,7 @@ class ParametricRectifierLayer(Layer):
         tensor of the same shape
         """
         input = tensor.as_tensor_variable(input)
-        shared = getattr(self, "shared_axes", axes_shared("auto", input.ndim))
+        shared = getattr(self, "shared_axes", (0, *range(2, input.ndim)))
         slopes = spread(self.alpha, input.ndim, shared)
         return tensor.maximum(input, 0) + slopes * tensor.minimum(input, 0)
 

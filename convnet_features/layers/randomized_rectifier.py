@@ -70,7 +70,7 @@ class RandomizedRectifierLayer(Layer):
         self._srng = MRG_RandomStreams(get_rng().randint(1, 2147462579))
         self.lower = lower
         self.upper = upper
-        self.shared_axes = axes_shared(shared_axes, len(self.input_shape))
+        self.shared_axes = axes_shared(type(self).__name__, shared_axes, self.input_shape)
 
     def get_output_for(self, input: Any, deterministic: bool = False, **kwargs: Any) -> Any:
         """Rectify with slopes.

@@ -1,4 +1,7 @@
-"""Lasagne's recurrent layers, which may give the last step alone, as in later Lasagne."""
+"""Lasagne's recurrent layers, as they are in later Lasagne.
+
+They may give the last step alone, and begin with states that other layers give.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import theano
 from lasagne import init, nonlinearities
-from lasagne.layers import InputLayer
+from lasagne.layers import InputLayer, Layer
+from theano import tensor
 
 from ..theano_facade.lasagne_modules import original
 from .dense import DenseLayer
@@ -23,10 +28,14 @@ _GRU: Any = original(_HOME, "GRULayer")
 
 
 class _Sequence:
-    """What a recurrent layer of Lasagne's gives: every step, or the last."""
+    """What a recurrent layer of Lasagne's begins with, and gives: every step, or the last."""
 
-    # Layers of Lasagne 0.1 that were pickled know nothing of it.
+    #: The class of Lasagne's that computes the states.
+    of_lasagne: Any
+    # Layers of Lasagne 0.1 that were pickled know nothing of these.
     only_return_final = False
+    #: The states at the beginning that other layers give: the last inputs.
+    initial_states: tuple[str, ...] = ()
 
     def get_output_shape_for(self, input_shapes: Sequence[Any]) -> tuple[Any, ...]:
         """(n_samples, n_steps, ...) of `input_shapes`; without the steps if `only_return_final`."""
@@ -35,26 +44,51 @@ class _Sequence:
 
     def get_output_for(self, inputs: Sequence[Any], **kwargs: Any) -> Any:
         """The hidden states for the symbolic `inputs`, of shape `output_shape`."""
-        return self._returned(super().get_output_for(inputs, **kwargs))  # type: ignore[misc]
-
-    def _returned(self, states: Any) -> Any:
-        """Of the states after every step, what the layer gives."""
+        n_own = len(inputs) - len(self.initial_states)
+        # Lasagne 0.1 would repeat a shared variable for every sample: copies are none.
+        states = [tensor.as_tensor_variable(each).copy() for each in inputs[n_own:]]
+        begun = self._with(dict(zip(self.initial_states, states, strict=True)))
+        every = self.of_lasagne.get_output_for(begun, list(inputs[:n_own]), **kwargs)
         if not self.only_return_final:
-            return states
+            return every
         # Backwards, the last step is that of the first entry.
-        return states[:, 0 if self.backwards else -1]  # type: ignore[attr-defined]
+        return every[:, 0 if self.backwards else -1]  # type: ignore[attr-defined]
+
+    def _with(self, attributes: dict[str, Any]) -> Any:
+        """This layer with other `attributes`."""
+        layer = copy.copy(self)
+        vars(layer).update(attributes)
+        return layer
 
 
-def _with_final(of_lasagne: Any) -> Callable[..., None]:
-    """The ``__init__`` of a class of Lasagne's, with `only_return_final` as its last argument."""
+def _later_init(of_lasagne: Any) -> Callable[..., None]:
+    """The ``__init__`` of a class of Lasagne's, with what later Lasagne's takes.
+
+    That is `only_return_final` as the last argument, and layers for `hid_init` and `cell_init`.
+    """
+    signature = inspect.signature(of_lasagne.__init__)
 
     def __init__(self: Any, *args: Any, only_return_final: bool = False, **kwargs: Any) -> None:  # noqa: N807
         self.only_return_final = bool(only_return_final)
-        of_lasagne.__init__(self, *args, **kwargs)
+        given = signature.bind(self, *args, **kwargs)
+        layers = {
+            name: given.arguments[name]
+            for name in ("hid_init", "cell_init")
+            if isinstance(given.arguments.get(name), Layer)
+        }
+        for name, layer in layers.items():
+            # Lasagne 0.1 takes a variable; `get_output_for` puts the layer's output there.
+            n_axes = len(layer.output_shape)
+            given.arguments[name] = tensor.TensorType(theano.config.floatX, [False] * n_axes)(name)
+        of_lasagne.__init__(*given.args, **given.kwargs)
+        self.initial_states = tuple(layers)
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+            self.input_layers.append(layer)
+            self.input_shapes.append(layer.output_shape)
         # Later Lasagne's "do not clip" is 0, at which Lasagne 0.1 would clip everything away.
         self.grad_clipping = self.grad_clipping or False
 
-    signature = inspect.signature(of_lasagne.__init__)
     *named, rest = signature.parameters.values()
     final = inspect.Parameter(
         "only_return_final", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False
@@ -73,7 +107,8 @@ class CustomRecurrentLayer(_Sequence, _Custom):
     input_to_hidden, hidden_to_hidden : Layer
         From a step's input, and from the state before, to the state.
     nonlinearity, hid_init, backwards, learn_init, gradient_steps, grad_clipping, unroll_scan
-        As Lasagne's class takes them.
+        As Lasagne's class takes them. `hid_init` may be a layer of shape (n_samples, ...), too,
+        and `grad_clipping` of 0 does not clip.
     precompute_input, mask_input
         As Lasagne's class takes them.
     only_return_final : bool, default=False
@@ -92,7 +127,8 @@ class CustomRecurrentLayer(_Sequence, _Custom):
     (None, 5)
     """
 
-    __init__ = _with_final(_Custom)
+    of_lasagne = _Custom
+    __init__ = _later_init(_Custom)
 
 
 class RecurrentLayer(CustomRecurrentLayer, _Recurrent):
@@ -107,7 +143,8 @@ class RecurrentLayer(CustomRecurrentLayer, _Recurrent):
     W_in_to_hid, W_hid_to_hid, b
         As Lasagne's class takes them.
     nonlinearity, hid_init, backwards, learn_init, gradient_steps, grad_clipping, unroll_scan
-        As Lasagne's class takes them.
+        As Lasagne's class takes them. `hid_init` may be a layer of shape (n_samples, ...), too,
+        and `grad_clipping` of 0 does not clip.
     precompute_input, mask_input
         As Lasagne's class takes them.
     only_return_final : bool, default=False
@@ -196,9 +233,10 @@ class LSTMLayer(_Sequence, _LSTM):
     num_units : int
         Numbers of the state.
     ingate, forgetgate, cell, outgate, cell_init, peepholes
-        As Lasagne's class takes them.
+        As Lasagne's class takes them; `cell_init` may be a layer as well.
     nonlinearity, hid_init, backwards, learn_init, gradient_steps, grad_clipping, unroll_scan
-        As Lasagne's class takes them.
+        As Lasagne's class takes them. `hid_init` may be a layer of shape (n_samples, ...), too,
+        and `grad_clipping` of 0 does not clip.
     precompute_input, mask_input
         As Lasagne's class takes them.
     only_return_final : bool, default=False
@@ -213,20 +251,14 @@ class LSTMLayer(_Sequence, _LSTM):
     (None, 5)
     """
 
-    __init__ = _with_final(_LSTM)
+    of_lasagne = _LSTM
+    __init__ = _later_init(_LSTM)
 
-    def get_output_for(self, inputs: Sequence[Any], **kwargs: Any) -> Any:
-        """The hidden states for the symbolic `inputs`, of shape `output_shape`."""
-        states = _LSTM.get_output_for(self._mended(), inputs, **kwargs)
-        return self._returned(states)
-
-    def _mended(self) -> Any:
-        """This layer, whose output gate is seen through the peephole before it is squashed."""
-        if not self.peepholes:
-            return self
-        layer = copy.copy(self)
-        layer.nonlinearity_outgate = _Deferred(self.nonlinearity_outgate)
-        return layer
+    def _with(self, attributes: dict[str, Any]) -> Any:
+        """This layer, whose output gate waits for the peephole before it is squashed."""
+        if self.peepholes:
+            attributes["nonlinearity_outgate"] = _Deferred(self.nonlinearity_outgate)
+        return super()._with(attributes)
 
 
 class GRULayer(_Sequence, _GRU):
@@ -241,7 +273,8 @@ class GRULayer(_Sequence, _GRU):
     resetgate, updategate, hidden_update
         As Lasagne's class takes them.
     nonlinearity, hid_init, backwards, learn_init, gradient_steps, grad_clipping, unroll_scan
-        As Lasagne's class takes them.
+        As Lasagne's class takes them. `hid_init` may be a layer of shape (n_samples, ...), too,
+        and `grad_clipping` of 0 does not clip.
     precompute_input, mask_input
         As Lasagne's class takes them.
     only_return_final : bool, default=False
@@ -256,4 +289,5 @@ class GRULayer(_Sequence, _GRU):
     (None, 5)
     """
 
-    __init__ = _with_final(_GRU)
+    of_lasagne = _GRU
+    __init__ = _later_init(_GRU)

@@ -11,7 +11,7 @@ from lasagne.init import Constant
 
 from ..ops.batch_norm import channel_affine
 from ..theano_facade import theano_scope
-from .shared_axes import own_shape, spread
+from .shared_axes import axes_shared, own_shape, spread
 
 __all__ = ["BiasLayer", "ScaleLayer", "standardize"]
 
@@ -21,7 +21,7 @@ class _SharedAxesLayer(lasagne.layers.Layer):
 
     def __init__(self, incoming: Any, shared_axes: Any = "auto", **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
-        self.shared_axes = _axes(type(self).__name__, shared_axes, self.input_shape)
+        self.shared_axes = axes_shared(type(self).__name__, shared_axes, self.input_shape)
 
     def _add_shared(self, spec: Any, name: str) -> Any:
         shape = own_shape(type(self).__name__, self.input_shape, self.shared_axes)
@@ -50,7 +50,7 @@ class ScaleLayer(_SharedAxesLayer):
         What it stands on, of shape (n_samples, n_channels, ...).
     scales : initialiser, default=Constant(1)
         Of the shape of the input without `shared_axes`.
-    shared_axes : 'auto', int, or tuple of int, default='auto'
+    shared_axes : 'auto', 'all', int, or tuple of int, default='auto'
         The axes along which all have the same scale. 'auto' is all but the second: each
         channel or unit has its own.
     **kwargs
@@ -107,7 +107,7 @@ class BiasLayer(_SharedAxesLayer):
         What it stands on, of shape (n_samples, n_channels, ...).
     b : initialiser or None, default=Constant(0)
         Of the shape of the input without `shared_axes`; None for no bias.
-    shared_axes : 'auto', int, or tuple of int, default='auto'
+    shared_axes : 'auto', 'all', int, or tuple of int, default='auto'
         The axes along which all have the same bias. 'auto' is all but the second: each
         channel or unit has its own.
     **kwargs
@@ -156,25 +156,6 @@ class BiasLayer(_SharedAxesLayer):
             return input + self._spread(self.b)
 
 
-def _axes(name: str, axes: Any, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """The axes along which a parameter is shared, none of them negative."""
-    n_axes = len(shape)
-    if isinstance(axes, str) and axes == "auto":
-        return (0, *range(2, n_axes))
-    given = axes if isinstance(axes, list | tuple) else (axes,)
-    wrong = [
-        each
-        for each in given
-        if not isinstance(each, int | np.integer) or not -n_axes <= each < n_axes
-    ]
-    if wrong:
-        raise ValueError(
-            f"{name}: shared_axes={axes!r}: its input has the shape {shape}; axes must be 'auto', "
-            f"or integers from {-n_axes} to {n_axes - 1}."
-        )
-    return tuple(sorted({int(each) % n_axes for each in given}))
-
-
 def standardize(layer: Any, offset: Any, scale: Any, shared_axes: Any = "auto") -> ScaleLayer:
     """(x - offset) / scale, with numbers that are known and not trained.
 
@@ -184,7 +165,7 @@ def standardize(layer: Any, offset: Any, scale: Any, shared_axes: Any = "auto") 
         What is standardised.
     offset, scale : ndarray or shared variable
         Of the shape of the input without `shared_axes`: means and standard deviations, say.
-    shared_axes : 'auto', int, or tuple of int, default='auto'
+    shared_axes : 'auto', 'all', int, or tuple of int, default='auto'
         The axes along which all have the same. 'auto' is all but the second.
 
     Returns

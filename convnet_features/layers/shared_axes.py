@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 __all__ = ["axes_shared", "own_shape", "spread"]
 
 
-def axes_shared(shared_axes: Any, n_axes: int) -> tuple[int, ...]:
-    """`shared_axes` of a layer as a tuple: 'auto' is all but the second, 'all' is all."""
-    if isinstance(shared_axes, str):
-        if shared_axes not in ("auto", "all"):
-            raise ValueError(
-                f"shared_axes must be 'auto', 'all', or integers; got {shared_axes!r}."
-            )
-        return tuple(axis for axis in range(n_axes) if axis != 1 or shared_axes == "all")
-    return (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes)
+def axes_shared(who: str, shared_axes: Any, shape: Sequence[int | None]) -> tuple[int, ...]:
+    """`shared_axes` of a layer, none negative: 'auto' is all but the second, 'all' is all."""
+    n_axes = len(shape)
+    named = {"auto": (0, *range(2, n_axes)), "all": tuple(range(n_axes))}
+    if isinstance(shared_axes, str) and shared_axes in named:
+        return named[shared_axes]
+    given = shared_axes if isinstance(shared_axes, list | tuple) else (shared_axes,)
+    if any(
+        not isinstance(each, int | np.integer) or not -n_axes <= each < n_axes for each in given
+    ):
+        raise ValueError(
+            f"{who}: shared_axes={shared_axes!r}: its input has the shape {tuple(shape)}; axes "
+            f"must be 'auto', 'all', or integers from {-n_axes} to {n_axes - 1}."
+        )
+    return tuple(sorted({int(each) % n_axes for each in given}))
 
 
 def own_shape(who: str, shape: Sequence[int | None], shared: Collection[int]) -> tuple[int, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pytensor.graph.basic import Apply, Variable
+from pytensor.tensor import cast
 
 from ..kernels.contract import Kernels, Pool2DSpec, PoolMode
+from ..kernels.portable.pooling import PortablePool2D
 from .base import Kernel, KernelOp, image_tensor, pair_of, tensor_of
 
-__all__ = ["Pool2D", "Pool2DGrad", "pool2d"]
+__all__ = ["AtMaxima", "Pool2D", "Pool2DGrad", "pool2d"]
 
 
 class Pool2D(KernelOp):
@@ -45,21 +47,36 @@ class Pool2DGrad(KernelOp):
         return Apply(self, [x, gy], [tensor_of(x.type.dtype, x.type.shape)()])
 
     def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
-        from pytensor.gradient import grad_not_implemented
-
         x, _ = inputs
+        (ggx,) = output_grads
         if self.spec.mode == "max":
-            return [
-                x.zeros_like(),
-                grad_not_implemented(
-                    self, 1, x, "The second derivative of max pooling is not provided."
-                ),
-            ]
-        return [x.zeros_like(), Pool2D(self.spec)(output_grads[0])]
+            return [x.zeros_like(), AtMaxima(self.spec)(x, ggx)]
+        return [x.zeros_like(), Pool2D(self.spec)(ggx)]
 
     def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
         grad = kernels.pool2d(self.spec).grad
         return lambda x, gy: (grad(x, gy),)
+
+
+class AtMaxima(KernelOp):
+    """Of other images, what lies where each window of `x` has its maximum."""
+
+    __props__ = ("spec",)
+
+    def __init__(self, spec: Pool2DSpec) -> None:
+        self.spec = spec
+
+    def make_node(self, x: Any, values: Any) -> Apply:
+        shape = self.spec.output_shape(x.type.shape)
+        return Apply(self, [x, cast(values, x.dtype)], [tensor_of(x.dtype, shape)()])
+
+    def pullback(self, inputs: Any, outputs: Any, output_grads: Any) -> list[Variable]:
+        x, _ = inputs
+        return [x.zeros_like(), Pool2DGrad(self.spec)(x, output_grads[0])]
+
+    def kernel(self, node: Apply, kernels: Kernels, needed: tuple[bool, ...]) -> Kernel:
+        at_maxima = PortablePool2D(self.spec).at_maxima
+        return lambda x, values: (at_maxima(x, values),)
 
 
 def pool2d(

@@ -120,6 +120,16 @@ POOLINGS = [
 ]
 
 
+@pytest.mark.parametrize("case", range(len(POOLINGS)))
+def test_the_way_back_from_unpooling(assert_same, case):
+    """As training an `InverseLayer` needs: the gradient of what a maximum's gradient makes."""
+
+    def unpooled(x):
+        return grad((pool2d(x, **POOLINGS[case]) ** 2).sum(), x)
+
+    assert_same(unpooled, (2, 3, 7, 11), fuse=False)
+
+
 @pytest.mark.parametrize("mode", ["max", "sum", "average_inc_pad", "average_exc_pad"])
 @pytest.mark.parametrize("case", range(len(POOLINGS)))
 def test_pooling(assert_same, case, mode):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import theano
 from lasagne import layers as ll
+from lasagne.init import Uniform
 from lasagne.nonlinearities import identity
 from theano import tensor as T
 
@@ -41,7 +42,9 @@ def test_slopes_that_are_shared(shared_axes, tuple_of, shape, rng):
 def test_slopes_need_sizes():
     with pytest.raises(ValueError, match="ParametricRectifierLayer needs specified input sizes"):
         ParametricRectifierLayer((None, 3, 4, 5), shared_axes=(1, 2, 3))
-    with pytest.raises(ValueError, match="shared_axes must be 'auto', 'all', or integers"):
+    with pytest.raises(
+        ValueError, match=r"shared_axes=.*; axes must be 'auto', 'all', or integers"
+    ):
         ParametricRectifierLayer((None, 3), shared_axes="some")
 
 
@@ -92,3 +95,20 @@ class TestRandomized:
     def test_bounds_the_wrong_way_round(self):
         with pytest.raises(ValueError, match=r"lower=0.9 must not be higher than upper=0.1"):
             RandomizedRectifierLayer((2, 3), 0.9, 0.1)
+
+
+@pytest.mark.parametrize("kind", [ParametricRectifierLayer, RandomizedRectifierLayer])
+def test_axes_count_from_the_end_too(kind):
+    assert kind((2, 3, 4, 5), shared_axes=(0, -1)).shared_axes == (0, 3)
+    for wrong in (4, (0, -5), 1.5):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: shared_axes=.* from -4 to 3"):
+            kind((2, 3, 4, 5), shared_axes=wrong)
+
+
+def test_slopes_along_the_last_axis(rng):
+    x = rng.normal(size=(2, 3, 4, 5)).astype("float32")
+    layer = ParametricRectifierLayer(x.shape, alpha=Uniform((0.1, 0.5)), shared_axes=(0, -1))
+    alpha = layer.alpha.get_value()
+    assert alpha.shape == (3, 4)
+    y = layer.get_output_for(theano.shared(x)).eval()
+    np.testing.assert_allclose(y, np.where(x > 0, x, x * alpha[None, :, :, None]), rtol=1e-6)

@@ -110,3 +110,41 @@ def test_clipping_at_zero_is_none(kind, rng):
     weights = ll.get_all_params(layer, regularizable=True)[0]
     gradient = theano.grad(ll.get_output(layer, x).sum(), weights).eval()
     assert np.abs(gradient).max() > 0
+
+
+def test_a_decoder_begins_with_the_states_of_its_encoder(rng):
+    """Two LSTM layers as of 2016's translators: `hid_init` and `cell_init` are layers."""
+    words, said = ll.InputLayer((None, 4, 3)), ll.InputLayer((None, 5, 2))
+    code = LSTMLayer(words, 6, only_return_final=True, name="code")
+    cell = DenseLayer(code, 6, name="cell")
+    decoder = LSTMLayer(said, 6, hid_init=code, cell_init=cell, peepholes=False, name="decoder")
+    assert decoder.hid_init is code
+    assert decoder.output_shape == (None, 5, 6)
+    assert set(ll.get_all_layers(decoder)) >= {words, said, code, cell}
+    assert code.W_in_to_cell in ll.get_all_params(decoder, trainable=True)
+    x, y = (theano.shared(rng.normal(size=(2, *n)).astype("float32")) for n in ((4, 3), (5, 2)))
+    states, h, c = ll.get_output([decoder, code, cell], {words: x, said: y})
+    gradient = theano.grad(states.sum(), code.W_in_to_cell)
+    # The same by a layer of Lasagne's own, begun with expressions.
+    alone = LSTMLayer(said, 6, hid_init=h, cell_init=c, peepholes=False)
+    own = {
+        name: getattr(decoder, name).get_value() for name in vars(alone) if name[:2] in ("W_", "b_")
+    }
+    for name, value in own.items():
+        getattr(alone, name).set_value(value)
+    found, expected, g = theano.function([], [states, alone.get_output_for([y]), gradient])()
+    assert_close(found, np.float64(expected), "float32")
+    assert np.abs(g).max() > 0
+
+
+@pytest.mark.parametrize("kind", [CustomRecurrentLayer, GRULayer, RecurrentLayer])
+def test_states_of_other_layers_beside_a_mask(kind, rng):
+    steps, first = ll.InputLayer((None, 5, 3)), ll.InputLayer((None, 4))
+    mask = ll.InputLayer((None, 5))
+    layer = made(kind, steps, hid_init=first, mask_input=mask)
+    arrays = [rng.normal(size=(2, *size)).astype("float32") for size in ((5, 3), (4,))]
+    nothing = np.zeros((2, 5), "float32")
+    feed = {steps: arrays[0], first: arrays[1], mask: nothing}
+    y = ll.get_output(layer, {each: theano.shared(value) for each, value in feed.items()}).eval()
+    # Every step is masked: the state stays what it was.
+    np.testing.assert_allclose(y, np.repeat(arrays[1][:, None], 5, axis=1), rtol=1e-6)

@@ -67,7 +67,7 @@ def test_begins_with_nothing_done():
             r" needs .* the shape \(None, None, 4\), and shared_axes=\(0, 2\)",
         ),
         ((None, 3, 4), 3, r": shared_axes=3: its input has the shape \(None, 3, 4\); axes must be"),
-        ((None, 3, 4), "spatial", ": .* axes must be 'auto', or integers from -3 to 2"),
+        ((None, 3, 4), "spatial", ": .* axes must be 'auto', 'all', or integers from -3 to 2"),
         ((None, 3, 4), 1, r" needs specified input sizes for all axes .* and shared_axes=\(1,\)"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytensor.tensor as pt
 import pytest
-from pytensor.gradient import NullTypeGradError, grad
+from pytensor.gradient import grad
 
 from convnet_features.kernels.contract import Pool2DSpec
 from convnet_features.ops import pool2d
@@ -92,11 +92,27 @@ def test_second_derivative_of_what_is_linear(mode, rng):
     assert_derivative(lambda value: float(compute([sx], slope, [value])[0]), [x], second, rng)
 
 
-def test_second_derivative_of_a_maximum_is_refused():
-    x = pt.dtensor4()
-    (gx,) = grad(pt.sum(pool2d(x, window=(2, 2)) ** 2), [x])
-    with pytest.raises(NullTypeGradError, match="second derivative of max pooling is not provided"):
-        grad(pt.sum(gx), [x])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window": (2, 3)},
+        {"window": (3, 2), "stride": (2, 1), "padding": (1, 1)},
+        {"window": (3, 3), "stride": (2, 2), "ignore_border": False},
+    ],
+)
+def test_second_and_third_derivatives_of_a_maximum(settings, rng):
+    x = rng.permutation(2 * 3 * 7 * 8).reshape(2, 3, 7, 8) / 100
+    sx = pt.dtensor4()
+    slope = pt.sum(pool2d(sx, **settings) ** 4)
+    for _ in range(2):
+        (gx,) = grad(slope, [sx])
+        slope = pt.sum(gx**2) / 100
+        found = compute([sx], grad(slope, [sx]), [x])
+
+        def cost(value, slope=slope):
+            return float(compute([sx], slope, [value])[0])
+
+        assert_derivative(cost, [x], found, rng)
 
 
 class TestRefusals:

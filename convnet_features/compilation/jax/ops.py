@@ -13,7 +13,7 @@ from pytensor.link.jax.dispatch import jax_funcify
 
 from ...ops.batch_norm import BatchNorm, BatchNormGrad, ChannelAffine
 from ...ops.conv2d import Conv2D, Conv2DGradInput, Conv2DGradWeights
-from ...ops.pool2d import Pool2D, Pool2DGrad
+from ...ops.pool2d import AtMaxima, Pool2D, Pool2DGrad
 from ...ops.random import Bernoulli, Normal, Uniform
 from ...ops.softmax import (
     Crossentropy,
@@ -66,6 +66,11 @@ def _pool2d(op: Pool2D, **kwargs: Any) -> Translation:
 @jax_funcify.register(Pool2DGrad)
 def _pool2d_grad(op: Pool2DGrad, **kwargs: Any) -> Translation:
     return lambda x, gy: gradients_of(partial(pool, op.spec), [x], gy)[0]
+
+
+@jax_funcify.register(AtMaxima)
+def _at_maxima(op: AtMaxima, **kwargs: Any) -> Translation:
+    return lambda x, values: jax.jvp(partial(pool, op.spec), (x,), (values,))[1]
 
 
 @jax_funcify.register(Stages)

@@ -56,6 +56,17 @@ class PortablePool2D(Pool2DKernel):
         assert positions is not None
         return positions
 
+    def at_maxima(self, x: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Of images `values`, what lies where each window of `x` has its first maximum."""
+        found = empty_like_order(x, self.spec.output_shape(x.shape))
+        found.fill(0)
+        for samples in _sample_blocks(x):
+            positions = self.first_maxima(x[samples])
+            for number, pixels, outputs in self._offsets(x.shape):
+                chosen = positions[outputs] == number
+                np.copyto(found[samples][outputs], values[samples][pixels], where=chosen)
+        return found
+
     def _maximum(
         self, x: np.ndarray, y: np.ndarray, with_positions: bool = False
     ) -> np.ndarray | None:
