@@ -7,6 +7,8 @@ and ``import lasagne`` work.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .environment import readable_environment
 
 with readable_environment():
@@ -15,14 +17,17 @@ with readable_environment():
 from . import theano_facade
 from ._version import __version__
 from .classifier import ConvNetClassifier
+from .deferred import deferred
 from .extractor import ConvNetFeatureExtractor
 from .fusion import get_fusion, set_fusion
 from .kernels.registry import available_engines
 from .kernels.threads import get_num_threads, set_num_threads
-from .pretrained.loading import pretrained_extractor
 from .regressor import ConvNetRegressor
 
 theano_facade.install()
+
+if TYPE_CHECKING:
+    from .pretrained.loading import pretrained_extractor
 
 __all__ = [
     "ConvNetClassifier",
@@ -36,3 +41,5 @@ __all__ = [
     "set_fusion",
     "set_num_threads",
 ]
+
+__getattr__, __dir__ = deferred(__name__, {"pretrained.loading": "pretrained_extractor"})

@@ -46,6 +46,7 @@ EXTRAS = {
 INTERNAL = (
     "caller",
     "compilation",
+    "deferred",
     "environment",
     "estimators",
     "files",

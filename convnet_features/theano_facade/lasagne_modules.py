@@ -14,6 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from ..locks import import_whole
 from .lasagne_names import LATER, NEW_MODULES, OF_GRAPHICS_CARDS, Later
 
 __all__ = ["later_module_spec", "original", "serve_later_names"]
@@ -86,7 +87,8 @@ def _serve(module: ModuleType) -> None:
 
 def _resolved(later: Later) -> Any:
     module = later.module if later.module.startswith("lasagne.") else f"{_PACKAGE}.{later.module}"
-    return getattr(importlib.import_module(module), later.name)
+    import_whole(module)
+    return getattr(sys.modules[module], later.name)
 
 
 def original(module: str, name: str) -> Any:
