@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -207,6 +208,16 @@ def test_the_first_page_and_the_readme_show_the_same_figures():
     assert measured["command"] in readme
     for work in measured["work"].values():
         assert {"ours", "PyTorch tuned", "PyTorch eager", "skorch"} <= set(work["seconds"])
+
+
+def test_the_page_of_the_installation_lists_every_extra():
+    if not (ROOT / "pyproject.toml").is_file():
+        pytest.skip("not a checkout: the extras are not known")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = re.findall(
+        r"^\| `([\w-]+)` \|", (DOCS / "install.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(project["optional-dependencies"])
 
 
 def source_of(path):
