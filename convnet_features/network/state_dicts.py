@@ -78,11 +78,12 @@ def of_network(arrays: Mapping[str, np.ndarray], network: Network) -> dict[str, 
 def number_of_outputs(
     arrays: Mapping[str, np.ndarray], layers: Any, input_shape: tuple[int, ...]
 ) -> int | None:
-    """How many outputs a network has by a state dict, where its own layers leave that open.
+    """How many outputs a network has by its parameters, where its own layers leave that open.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
+        A state dict, or parameters under the network's own names.
     layers : list of LayerSpec, or callable
     input_shape : (int, int, int)
 
@@ -94,7 +95,8 @@ def number_of_outputs(
     if not _leaves_outputs_open(layers):
         return None
     network = sketched(layers, input_shape, 1, "numbers")
-    weights = of_network(arrays, network).get(f"{network.output.name}.W")
+    named = of_network(arrays, network) if is_state_dict(arrays) else arrays
+    weights = named.get(f"{network.output.name}.W")
     return weights.shape[1] if weights is not None and weights.ndim == 2 else 1
 
 

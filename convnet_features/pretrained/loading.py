@@ -110,6 +110,7 @@ def pretrained_extractor(
     n_outputs = (described or {}).get("n_outputs")
     if is_state_dict(arrays):
         _check_origin(network, arrays)
+    if is_state_dict(arrays) or n_outputs is None:
         n_outputs = number_of_outputs(arrays, specs, shape)
     model = Model(_behind(scaling, specs), shape, n_outputs, "classes", 1.0, engine)
     load_whole(model, source, arrays)

@@ -301,3 +301,15 @@ def test_parameters_of_layers_that_are_taken_over(state):
     assert later.pretrained is extractor
     own = ConvNetClassifier().set_params(conv2d1_num_filters=3)
     assert own.get_params()["conv2d1_num_filters"] == 3
+
+
+def test_arrays_under_the_network_s_own_names_say_how_many_outputs_it_has(state, pixels):
+    own = {
+        "conv.W": state["conv.weight"],
+        "conv.b": state["conv.bias"],
+        "fc.W": state["fc.weight"].T,
+        "fc.b": state["fc.bias"],
+    }
+    extractor = pretrained_extractor(LAYERS, own, input_shape=SHAPE)
+    expected = pretrained_extractor(LAYERS, state, input_shape=SHAPE)
+    np.testing.assert_array_equal(extractor.predict_proba(pixels), expected.predict_proba(pixels))
