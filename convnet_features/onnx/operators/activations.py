@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import BiasLayer, ParametricRectifierLayer
-from ...nonlinearities import Clip, Comparison, HardSigmoid, Power, SoftmaxAlong, softplus
+from ...nonlinearities import Clip, Comparison, HardSigmoid, Power, SoftmaxAlong, softplus, swish
 from ..nonlinearities import THEANO_FUNCTIONS, nonlinearity_of, readable_nonlinearities
 from ..plan import PlannedLayer
 from ..reading import Node
@@ -27,6 +27,22 @@ def _nonlinearity(reader: Any, node: Node) -> PlannedLayer:
     if node.operator == "Celu" and not node.attributes.get("alpha", 1.0) > 0:
         raise unsupported(node, f"alpha={node.attributes['alpha']}")
     return applied(reader, node, x, nonlinearity_of(node.operator, node.attributes))
+
+
+@reads("Swish")
+def _swish(reader: Any, node: Node) -> PlannedLayer:
+    """x · sigmoid(alpha · x)."""
+    from lasagne.layers import ElemwiseMergeLayer, ElemwiseSumLayer, NonlinearityLayer
+    from lasagne.nonlinearities import sigmoid
+    from theano import tensor
+
+    x, alpha = reader.layer(node, 0), number(node, "alpha", 1.0)
+    if alpha == 1:
+        return applied(reader, node, x, swish)
+    name = node.outputs[0]
+    steeper = reader.plan.add(f"{name}_steeper", ElemwiseSumLayer, [x], coeffs=[alpha])
+    gate = reader.plan.add(f"{name}_gate", NonlinearityLayer, steeper, nonlinearity=sigmoid)
+    return reader.plan.add(name, ElemwiseMergeLayer, [x, gate], merge_function=tensor.mul)
 
 
 @reads("LogSoftmax", "Softmax")

@@ -371,6 +371,16 @@ def _merged(reader: Any, node: Node) -> PlannedLayer:
     return _merge(reader, node, inputs)
 
 
+@reads("Mean")
+def _mean(reader: Any, node: Node) -> PlannedLayer:
+    """The mean of several values of one shape."""
+    inputs = reader.layers(node)
+    if any(each.shape != inputs[0].shape for each in inputs):
+        raise unsupported(node, f"values of the shapes {[each.shape for each in inputs]} merged")
+    shares = [1 / len(inputs)] * len(inputs)
+    return reader.plan.add(node.outputs[0], ElemwiseSumLayer, inputs, coeffs=shares)
+
+
 def _merged_with_constant(reader: Any, node: Node) -> PlannedLayer:
     """The larger or the smaller of x and a constant, or their sum."""
     from lasagne.nonlinearities import rectify

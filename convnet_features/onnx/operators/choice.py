@@ -14,7 +14,7 @@ from ..reading import Node
 from .activations import applied
 from .arithmetic import scaled_and_moved, spread_over
 from .axes import seen_through, transposed, turned_back
-from .nodes import reads, unsupported
+from .nodes import number, reads, unsupported
 
 __all__: list[str] = []
 
@@ -166,3 +166,13 @@ def _slope(value: Any, x: PlannedLayer) -> float | None:
     if value.layer_class is ElemwiseSumLayer and value.incoming == [x]:
         return float(value.params["coeffs"][0])
     return None
+
+
+@reads("ThresholdedRelu")
+def _rectifier_with_threshold(reader: Any, node: Node) -> PlannedLayer:
+    """x above alpha, and 0 elsewhere."""
+    x, alpha = reader.layer(node, 0), number(node, "alpha", 1.0)
+    above = reader.plan.add(
+        f"{node.outputs[0]}_above", NonlinearityLayer, x, nonlinearity=Comparison(">", alpha)
+    )
+    return reader.plan.add(node.outputs[0], ChoiceLayer, [above, x], second=0.0)

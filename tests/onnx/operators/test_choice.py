@@ -207,3 +207,32 @@ def test_several_constants(foreign):
     foreign("Max", scalar(foreign, 0), scalar(foreign, 1))
     with pytest.raises(NetworkError, match=r"Max\): a constant among the values cannot be read"):
         from_onnx(foreign.model(), engine="portable")
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.3])
+def test_rectifier_with_a_threshold(foreign, images, run, alpha):
+    foreign("ThresholdedRelu", alpha=alpha)
+    model = foreign.model()
+    expected = next(iter(run(model, images).values())).reshape(len(images), -1)
+    assert_close(from_onnx(model, engine="portable").transform(images), expected, "float32")
+
+
+@pytest.mark.parametrize("attributes", [{}, {"alpha": 1.7}])
+def test_swish(foreign, images, run, attributes):
+    """An operator since opset 24: its formula is the oracle."""
+    x = foreign.last
+    plain = foreign.model()
+    maps = next(iter(run(plain, images).values())).astype(np.float64)
+    foreign("Swish", first=x, **attributes)
+    alpha = attributes.get("alpha", 1.0)
+    expected = (maps / (1 + np.exp(-alpha * maps))).reshape(len(images), -1)
+    extractor = from_onnx(foreign.model(24), engine="portable")
+    assert_close(extractor.transform(images), expected.astype(np.float32), "float32")
+
+
+def test_mean_of_values(foreign, images, run):
+    x = foreign.last
+    foreign("Mean", foreign("Tanh"), foreign("Neg", first=x), first=x)
+    model = foreign.model()
+    expected = next(iter(run(model, images).values())).reshape(len(images), -1)
+    assert_close(from_onnx(model, engine="portable").transform(images), expected, "float32")
