@@ -369,17 +369,23 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     "theano.gof.utils": {**_pytensor("pytensor.graph.utils", "MethodNotDefined")},
     "theano.gpuarray": {
         "pygpu_activated": Value(False),
-        "dnn": Module(),
-        **_unsupported("GpuArrayType basic_ops blas fft type use", _NO_GPU),
+        **_modules("basic_ops dnn"),
+        **_unsupported("GpuArrayType blas fft type use", _NO_GPU),
+    },
+    "theano.gpuarray.basic_ops": {
+        **dict.fromkeys(["as_gpuarray_variable", "gpu_contiguous"], Ours("cuda", "as_it_is")),
+        **_unsupported("GpuFromHost HostFromGpu gpu_alloc_empty infer_context_name", _NO_GPU),
     },
     "theano.gpuarray.dnn": {
         "dnn_available": Ours("cuda"),
         "dnn_present": Ours("cuda", "dnn_available"),
-        **_unsupported(
-            "dnn_batch_normalization_test dnn_batch_normalization_train dnn_conv dnn_conv3d "
-            "dnn_gradinput dnn_gradweight dnn_pool dnn_spatialtf GpuDnnSoftmax",
-            _NO_GPU,
-        ),
+        **_ours("cuda", "dnn_conv dnn_pool"),
+        "dnn_batch_normalization_test": Ours("bn", "batch_normalization_test"),
+        "dnn_batch_normalization_train": Ours("bn", "batch_normalization_train"),
+        "dnn_conv3d": Ours("cuda", "dnn_conv"),
+        **_unsupported("dnn_gradinput dnn_gradweight", "use conv2d_grad_wrt_inputs or _weights"),
+        **_unsupported("dnn_spatialtf", "use lasagne.layers.TransformerLayer"),
+        **_unsupported("GpuDnnConv GpuDnnConvDesc GpuDnnConvGradI GpuDnnSoftmax version", _NO_GPU),
     },
     "theano.gradient": {
         **_pytensor(
@@ -412,12 +418,23 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
     "theano.sandbox.cuda": {
         "cuda_available": Value(False),
         "cuda_enabled": Value(False),
-        "dnn": Module(),
-        **_unsupported("CudaNdarrayType CudaNdarray basic_ops blas use", _NO_GPU),
+        **_modules("basic_ops dnn"),
+        **_unsupported("CudaNdarrayType CudaNdarray blas use", _NO_GPU),
+    },
+    "theano.sandbox.cuda.basic_ops": {
+        **dict.fromkeys(
+            ["as_cuda_ndarray_variable", "gpu_contiguous", "gpu_from_host", "host_from_gpu"],
+            Ours("cuda", "as_it_is"),
+        ),
+        **_unsupported("GpuAllocEmpty GpuFromHost HostFromGpu gpu_alloc_empty", _NO_GPU),
     },
     "theano.sandbox.cuda.dnn": {
         "dnn_available": Ours("cuda"),
-        **_unsupported("dnn_conv dnn_pool dnn_gradweight dnn_gradinput GpuDnnSoftmax", _NO_GPU),
+        "dnn_conv": Ours("cuda", "dnn_conv_of_2015"),
+        "dnn_conv3d": Ours("cuda", "dnn_conv_of_2015"),
+        "dnn_pool": Ours("cuda"),
+        **_unsupported("dnn_gradinput dnn_gradweight", "use conv2d_grad_wrt_inputs or _weights"),
+        **_unsupported("GpuDnnConv GpuDnnConvDesc GpuDnnConvGradI GpuDnnSoftmax", _NO_GPU),
     },
     "theano.sandbox.linalg": {**_NLINALG, **_SLINALG},
     "theano.sandbox.neighbours": _NEIGHBOURS,

@@ -652,6 +652,16 @@ class TestVisualize:
         visualize.plot_conv_activity(net.layers_["conv1"], X[:1])
         visualize.plot_occlusion(net, X[:2], y[:2], square_length=3)
         visualize.plot_saliency(net, X[:2])
+        heat = visualize.occlusion_heatmap(net, X[:1], y[0], square_length=3)
+        assert heat.shape == (8, 8)
+        # One pixel by hand: the square around (4, 5) is covered.
+        covered = X[:1].copy()
+        covered[:, :, 3:6, 4:7] = 0
+        np.testing.assert_allclose(heat[4, 5], net.predict_proba(covered)[0, y[0]], rtol=1e-4)
+        with pytest.raises(
+            ValueError, match=r"occlusion_heatmap: x must be one image, .*; got \(2,"
+        ):
+            visualize.occlusion_heatmap(net, X[:2], y[0])
 
 
 class TestValuesThatNobodyMeans:

@@ -80,8 +80,8 @@ def test_there_is_no_gpu_to_ask():
     assert theano.gpuarray.pygpu_activated is False
     assert dnn.dnn_available() is False
     assert dnn.dnn_present() is False
-    with pytest.raises(AttributeError, match=r"dnn_conv is not part .*there is no CUDA here"):
-        _ = dnn.dnn_conv
+    with pytest.raises(AttributeError, match=r"GpuDnnSoftmax is not part .*there is no CUDA here"):
+        _ = dnn.GpuDnnSoftmax
 
 
 def test_names_of_2016():
