@@ -240,6 +240,37 @@ GRAPHS = {
         [(4, 7)],
         [(7, 5), (5,), (7, 5), (5,)],
     ),
+    "parts of several concatenations": (
+        graph_of(
+            1,
+            (6,),
+            (SWISH, 0),
+            (RELU6, 0),
+            (ConcatStage(), 1, 2),
+            (ConcatStage(), 2, 1),
+            (ConcatStage(), 3, 4),
+            (SWISH, 5),
+        ),
+        [(1, 5, 6, 4)],
+        [],
+    ),
+    "a part, and the whole, that are added to": (
+        graph_of(
+            1,
+            (9,),
+            (SWISH, 0),
+            (RELU6, 0),
+            (ConcatStage(), 1, 2),
+            (LINEAR, 3),
+            (SumStage(), 4, 1),
+            (LINEAR, 5),
+            (SumStage("rectify"), 6, 3),
+            (ConcatStage(), 5, 7, 3),
+            (POOL, 8),
+        ),
+        [(1, 16, 6, 4)],
+        [(16, 32, 3, 3), (32, 16, 3, 3)],
+    ),
     "masks in a branch": (
         graph_of(
             1, (4,), (DenseStage(), 0), (MaskStage(), 1), (SumStage(), 2, 1), (DenseStage(), 3)

@@ -23,11 +23,35 @@ GRADIENTS = {
 
 def forward_steps(plan: ForwardPlan, seconds: Sequence[float] | None) -> list[KernelStep]:
     """Those of a forward program; `seconds` as `Program.timed` gives them."""
-    return [
+    steps = [
         _step(plan, group, _nodes(plan, group.taken), FORWARD)
         for group in _groups(plan.program, seconds)
         if group.taken is not None
     ]
+    done = {number for step in steps for number in step.nodes}
+    steps += [
+        _no_step(plan, node, 0.0 if seconds is not None else None)
+        for node in plan.graph.walk(plan.key.x_shapes, plan.key.param_shapes)
+        if node.number not in done
+    ]
+    return sorted(steps, key=lambda step: step.nodes[0])
+
+
+def _no_step(plan: ForwardPlan, node: SizedNode, seconds: float | None) -> KernelStep:
+    """A concatenation of what was written to its place in it."""
+    (record,) = (record for record in plan.records if record.value == node.value)
+    return KernelStep(
+        (node.number,),
+        FORWARD,
+        "no copy",
+        "its inputs are written to their places in it",
+        tuple(node.x_shapes),
+        node.y_shape,
+        plan.program.primitives.layout_of(record.y_desc),
+        0,
+        0,
+        seconds,
+    )
 
 
 def backward_steps(

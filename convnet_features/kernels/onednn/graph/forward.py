@@ -49,9 +49,8 @@ def build_forward(
             choice = emit.choice(node)
             emit.take(choice, choice.options[-1])
             STAGES[type(node.stage)].forward(emit, node, node.stage)
-        result = emit.values[node.value]
-        if measuring.wants(node, can_look=result.storage.size > 0):
-            emit.program.look(result)
+        if measuring.wants(node, can_look=emit.can_look(node)):
+            emit.program.look(emit.values[node.value])
             measured.append(node.value)
     emit.leave()
     emit.program.finish()

@@ -152,7 +152,11 @@ class Program:
 
     def view(self, value: Value, desc: MemoryDesc) -> Value:
         """The same memory, seen otherwise."""
-        return self._value(desc, value.storage)
+        return self._value(desc, value.storage, value.offset)
+
+    def part(self, value: Value, desc: MemoryDesc, offset: int) -> Value:
+        """What begins `offset` bytes further on in a temporary value's memory."""
+        return self._value(desc, value.storage, value.offset + offset)
 
     def run(self, primitive: Primitive, arguments: dict[int, Value]) -> None:
         """Append a step of oneDNN's."""
@@ -260,8 +264,8 @@ class Program:
         self.scratch_size = place(temporaries)
         return self
 
-    def _value(self, desc: MemoryDesc, storage: Storage) -> Value:
-        value = Value(desc, storage)
+    def _value(self, desc: MemoryDesc, storage: Storage, offset: int = 0) -> Value:
+        value = Value(desc, storage, offset)
         self.values.append(value)
         return value
 
@@ -430,7 +434,7 @@ class Context:
 
     def _of_kind(self, kind: str, values: Sequence[Value]) -> list[tuple[_Target, int]]:
         return [
-            (self._targets[id(value)], value.storage.offset)
+            (self._targets[id(value)], value.storage.offset + value.offset)
             for value in values
             if value.storage.kind == kind
         ]

@@ -28,11 +28,12 @@ class Storage:
 
 
 class Value:
-    """A storage seen with a shape and a layout."""
+    """A storage, or what begins some bytes behind its beginning, seen with a shape and a layout."""
 
-    def __init__(self, desc: MemoryDesc, storage: Storage) -> None:
+    def __init__(self, desc: MemoryDesc, storage: Storage, offset: int = 0) -> None:
         self.desc = desc
         self.storage = storage
+        self.offset = offset
 
 
 class SavedArea:

@@ -13,18 +13,20 @@ __all__ = ["backward", "forward"]
 
 
 def forward(emit: ForwardEmitter, node: SizedNode, stage: ConcatStage) -> None:
-    """Copy each input to its channels of the result."""
+    """Copy each input to its channels of the result, but for those that were written there."""
     emit.check_alike(node, [(shape[0], *shape[2:]) for shape in node.x_shapes])
     primitives, given = emit.primitives, emit.xs(node)
-    layout = primitives.layout_of(given[0].desc)
-    layout = layout_of_joined(layout, [x_shape[1] for x_shape in node.x_shapes])
-    desc = primitives.laid_out(node.y_shape, layout)
-    y = emit.result(node, desc, "linear")
+    y = emit.joined.get(node.value)
+    if y is None:
+        layout = primitives.layout_of(given[0].desc)
+        layout = layout_of_joined(layout, [x_shape[1] for x_shape in node.x_shapes])
+        y = emit.result(node, primitives.laid_out(node.y_shape, layout), "linear")
     start = 0
     for value in given:
         channels = value.desc.shape[1]
-        part = primitives.channels(desc, start, channels)
-        emit.program.reorder_into(value, emit.program.view(y, part))
+        if not emit.is_in_place(value, y, start):
+            part = primitives.channels(y.desc, start, channels)
+            emit.program.reorder_into(value, emit.program.view(y, part))
         start += channels
     emit.record(node, "linear", given[0], y, x_descs=tuple([value.desc for value in given]))
 

@@ -63,7 +63,10 @@ def _generated(
     wanted = partial(_wanted, emit, result)
     if option.candidate is POOLED_CONVOLUTION:
         return pooled_convolution.forward(emit.primitives, case, x, number, wanted)
-    return winograd.forward(emit.primitives, case, x, number, wanted, tail)
+    last = tail.nodes[-1] if tail.nodes else emit.nodes[option.nodes[-1]]
+    return winograd.forward(
+        emit.primitives, case, x, number, wanted, tail, partial(emit.part, last, strided=True)
+    )
 
 
 def _wanted(emit: ForwardEmitter, value: int, desc: MemoryDesc) -> MemoryDesc:

@@ -13,18 +13,19 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...contract import ElementwiseStage, SizedNode, StageGraph, SumStage
+from ...contract import ConcatStage, ElementwiseStage, SizedNode, StageGraph, SumStage
 from ..binding.declarations import Arg
 from ..binding.objects import MemoryDesc, UnsupportedError
 from ..binding.post_ops import SUM, PostOp, of_activation, of_function
 from ..binding.primitives import Primitives
 from ..plan.choice import Choice, Choices, Option, Taken
+from ..plan.layouts import CHANNELS_LAST, layout_of_joined
 from ..program.buffers import BufferPool
 from ..program.program import Constants, Program
 from ..program.storage import TEMPORARY, Storage, Value
 from .forward_plan import PlanKey, Record
 
-__all__ = ["ForwardEmitter", "Tail"]
+__all__ = ["ForwardEmitter", "Part", "Tail"]
 
 Shape = tuple[int, ...]
 
@@ -44,6 +45,13 @@ class Tail(NamedTuple):
     nodes: tuple[SizedNode, ...] = ()
     then: tuple[PostOp, ...] = ()
     addend: Value | None = None
+
+
+class Part(NamedTuple):
+    """Where a result lies in joined images, and how many channels those have."""
+
+    value: Value
+    n_channels: int
 
 
 class ForwardEmitter:
@@ -70,6 +78,8 @@ class ForwardEmitter:
     records : list of Record
     statistics : list of (float, tuple of int)
         See `ForwardPlan`.
+    joined : dict of int to Value
+        Concatenations, by their values, whose inputs are written to their places.
     """
 
     def __init__(
@@ -92,6 +102,9 @@ class ForwardEmitter:
         self.values: dict[int, Value] = {}
         self.records: list[Record] = []
         self.statistics: list[tuple[float, Shape]] = []
+        #: Where concatenations lie whose inputs are written to their parts of it.
+        self.joined: dict[int, Value] = {}
+        self._strided: list[Value] = []
         self._only_readers = graph.only_readers
         self._constants = constants.arrays
         #: Values that were laid out otherwise for a reader, for the next one that wants them so.
@@ -176,6 +189,9 @@ class ForwardEmitter:
             return None
         if not value.desc.shape == first.y_shape == node.y_shape:
             return None
+        # Joined images and their parts are read by who knows whom.
+        if any(value.storage is whole.storage for whole in self.joined.values()):
+            return None
         done = (self.nodes[each].value in self.values for each in self.readers[number])
         # The sum itself is the only reader that is not done.
         return value if list(done).count(False) == 1 and value.storage.size else None
@@ -238,7 +254,59 @@ class ForwardEmitter:
         )
         if self.key.training and needed:
             return self.program.save(desc)
-        return self.program.temporary(desc)
+        part = None if self.key.training else self.part(node, desc)
+        return self.program.temporary(desc) if part is None else part.value
+
+    # Parts of joined images
+
+    def part(self, node: SizedNode, desc: MemoryDesc, strided: bool = False) -> Part | None:
+        """Where a node's result lies in what it is joined to along the channels.
+
+        None where it is not, or its part is not laid out as `desc`: of several images, and with
+        the channels last, parts are `strided`, which not all that writes can do.
+        """
+        if node.value in self.graph.outputs:
+            return None
+        readers = [self.nodes[number] for number in self.readers[node.value]]
+        join = next((each for each in readers if isinstance(each.stage, ConcatStage)), None)
+        if join is None or join.inputs.count(node.value) > 1 or join.value in self.graph.outputs:
+            return None
+        layout, channels = self.primitives.layout_of(desc), [shape[1] for shape in join.x_shapes]
+        dense = desc.shape[0] == 1 and layout != CHANNELS_LAST
+        if layout != layout_of_joined(layout, channels) or not (dense or strided):
+            return None
+        # Who reads a strided part besides would have to lay it out anew.
+        if not dense and (layout != CHANNELS_LAST or len(readers) > 1):
+            return None
+        whole = self.joined.get(join.value)
+        if whole is None:
+            whole = self.result(join, self.primitives.laid_out(join.y_shape, layout), "linear")
+            self.joined[join.value] = whole
+        elif self.primitives.layout_of(whole.desc) != layout:
+            return None
+        start = sum(channels[: join.inputs.index(node.value)])
+        if dense:
+            offset = 4 * start * math.prod(desc.shape[2:])
+            return Part(self.program.part(whole, desc, offset), join.y_shape[1])
+        rows, columns = desc.shape[2:]
+        n_all = join.y_shape[1]
+        strides = (rows * columns * n_all, 1, columns * n_all, n_all)
+        part = self.program.part(whole, self.primitives.strided(desc.shape, strides), 4 * start)
+        self._strided.append(part)
+        return Part(part, n_all)
+
+    def is_in_place(self, value: Value, whole: Value, start: int) -> bool:
+        """Whether a value lies in joined images already, `start` channels behind their first."""
+        if value.storage is not whole.storage:
+            return False
+        is_last = self.primitives.layout_of(whole.desc) == CHANNELS_LAST
+        step = 1 if is_last else math.prod(value.desc.shape[2:])
+        return value.offset == whole.offset + 4 * start * step
+
+    def can_look(self, node: SizedNode) -> bool:
+        """Whether a node's result is somewhere in memory, and nothing of others between."""
+        value = self.values[node.value]
+        return value.storage.size > 0 and not any(value is each for each in self._strided)
 
     def activate(self, activation: str, value: Value) -> None:
         """Apply an activation in place."""

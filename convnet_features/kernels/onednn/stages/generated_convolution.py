@@ -62,6 +62,8 @@ class GeneratedConvolution:
     tail : Tail
         The sum behind the convolution that the routine computes, too; its addend is where the
         result goes.
+    place : Value or None
+        Where the result lies in what it is joined to.
     """
 
     routine: Routine
@@ -73,6 +75,7 @@ class GeneratedConvolution:
     prepare: Routine | None = None
     prepared: MemoryDesc | None = None
     tail: Tail = field(default_factory=Tail)
+    place: Value | None = None
 
     def emit(self, emit: ForwardEmitter, node: SizedNode) -> None:
         """Emit the steps for a convolution, and record it and the pooling that it computes."""
@@ -85,7 +88,7 @@ class GeneratedConvolution:
             w = program.prepared(self.prepare, w, self.w, self.prepared)
         else:
             w = program.reorder(w, self.w)
-        y = emit.tail_result(pooling or node, self.tail, self.result, self.undo)
+        y = self.place or emit.tail_result(pooling or node, self.tail, self.result, self.undo)
         arguments = {"x": x, "w": w, "y": y}
         if b_desc is not None:
             arguments["b"] = emit.parameter(b_name, b_desc)

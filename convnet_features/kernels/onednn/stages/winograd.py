@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ...jit.geometry import Layout
 from ...jit.winograd import ARGUMENTS, FILTERS_ARGUMENTS, Winograd
 from ...jit.winograd_gradient import (
     ACCUMULATE_ARGUMENTS,
@@ -24,7 +25,7 @@ from ..program.code_cache import compiled
 from ..program.routine import Routine
 from ..program.storage import Value
 from .backward import BackwardEmitter
-from .forward import Tail
+from .forward import Part, Tail
 from .forward_plan import Record
 from .generated_convolution import (
     GeneratedConvolution,
@@ -48,11 +49,12 @@ def forward(
     num_threads: int,
     wanted: Callable[[MemoryDesc], MemoryDesc],
     tail: Tail,
+    part: Callable[[MemoryDesc], Part | None],
 ) -> GeneratedConvolution | None:
     """What computes a convolution, and a pooling or a sum behind it, by Winograd's algorithm.
 
     None for layouts that it does not know. `wanted` as for `pooled_convolution.forward`; `tail` is
-    the sum.
+    the sum; `part` says where results lie in what they are joined to.
     """
     conv, lanes = case.conv, primitives.machine.lanes
     pool = case.pool if case.is_joined else None
@@ -67,6 +69,10 @@ def forward(
     x_layout, y_layout = (known_layout(primitives, desc, lanes) for desc in (x, result))
     if x_layout is None or y_layout is None:
         return None
+    place = None if case.training or tail.nodes else part(result)
+    if place is not None and place.value.desc != result:
+        whole = (place.n_channels, *result.shape[2:])
+        result, y_layout = place.value.desc, Layout.channels_last(whole, lanes)
     if pool is not None:
         applied = undo = pooled_activation(conv, pool)
     else:
@@ -93,6 +99,7 @@ def forward(
         found.prepare,
         found.prepared,
         tail,
+        None if place is None else place.value,
     )
 
 

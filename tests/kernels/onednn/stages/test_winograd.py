@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from convnet_features.kernels import threads
 from convnet_features.kernels.contract import (
+    ConcatStage,
     Conv2DSpec,
     ConvStage,
     DenseStage,
@@ -584,3 +585,37 @@ def test_sums_have_the_same_bits_on_any_number_of_threads(rng):
         threads.set_num_threads(before)
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 11)])
+@pytest.mark.parametrize("n_samples", [1, 3])
+def test_branches_are_written_to_their_places(n_samples, size, rng):
+    """No copy of what Winograd's algorithm makes: what others make is copied where it must be."""
+    skip_without_code()
+    nodes = (
+        Node(RECTIFIED, (0,)),
+        Node(ConvStage(Conv2DSpec(), activation="rectify"), (0,)),
+        Node(RECTIFIED, (0,)),
+        Node(ConcatStage(), (1, 2, 3)),
+        Node(ConvStage(Conv2DSpec()), (4,)),
+    )
+    graph = StageGraph(1, nodes, (5,))
+    x = drawn(rng, (n_samples, 16, *size))
+    shapes = [(32, 16, 3, 3), (32,), (16, 16, 1, 1), (16,), (48, 16, 3, 3), (48,), (16, 96, 1, 1)]
+    params = [drawn(rng, shape) / np.float32(8) for shape in [*shapes, (16,)]]
+    kernel, portable = get_kernels("onednn").graph(graph), PortableKernels().graph(graph)
+    (expected,) = portable.forward([np.float64(x)], [np.float64(param) for param in params])
+    for (y,) in (
+        kernel.forward([x], params),
+        kernel.prepare(params)([x]),
+        kernel.forward_training([x], params)[0],
+    ):
+        assert_close(y, expected, "float32")
+    fast = getattr(kernel, "fast", kernel)
+    plan = next(plan for plan in fast.forward_plans if not plan.key.training)
+    written = [
+        arguments[step.arguments.index("y")].storage
+        for step, arguments in plan.program.steps
+        if step.description.startswith("Winograd")
+    ]
+    assert written[0] is written[1]
