@@ -1,19 +1,40 @@
-"""What candidates are asked about: a convolution, on a machine."""
+"""What candidates are asked about: a convolution or a dense layer, on a machine."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
-from ...contract import Conv2DSpec, ConvStage, PoolStage
+from ...contract import Conv2DSpec, ConvStage, DenseStage, PoolStage
 from ...jit.geometry import Geometry, Layout
 from ...jit.winograd_transform import Tiling
 from ...machine import Machine
 from . import thresholds
 
-__all__ = ["Case"]
+__all__ = ["Case", "DenseCase"]
 
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DenseCase:
+    """A dense layer that something is to be chosen for, on a machine.
+
+    Parameters
+    ----------
+    dense : DenseStage
+    n_samples : int
+    w_shape : tuple of int
+        Inputs and units.
+    training : bool
+    machine : Machine
+    """
+
+    dense: DenseStage
+    n_samples: int
+    w_shape: Shape
+    training: bool
+    machine: Machine
 
 
 @dataclass(frozen=True)

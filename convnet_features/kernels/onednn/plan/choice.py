@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ...contract import ConvStage, SizedNode, StageGraph
+from ...contract import ConvStage, DenseStage, SizedNode, StageGraph
 from ...machine import Machine
 from .candidates import (
     CANDIDATES,
+    DENSE,
     FORWARD,
     GRADIENT_OF_FILTERS,
     GRADIENT_OF_IMAGES,
@@ -29,11 +30,12 @@ from .candidates import (
     ONEDNN,
     POOLED_CONVOLUTION,
     POOLED_GRADIENT,
+    ROW_BY_ROW,
     WINOGRAD,
     WINOGRAD_OF_FILTERS,
     Candidate,
 )
-from .case import Case
+from .case import Case, DenseCase
 from .support import unsupported
 
 __all__ = ["OTHER_LAYOUT", "Choice", "Choices", "Option", "Taken", "choose"]
@@ -166,7 +168,7 @@ def choose(
                 if pooling is not None:
                     gradients[pooling] = (_of_pooled(case, node.number, pooling),)
         else:
-            forward[node.number] = _only(node)
+            forward[node.number] = _of_other(node, training, machine)
             if training:
                 gradients.setdefault(node.number, (_only(node),))
     return Choices(unsupported(graph, x_shapes, nodes), forward, gradients)
@@ -210,6 +212,15 @@ def _of_pooled(case: Case, number: int, pooling: int) -> Choice:
     return _chosen(kind, GRADIENTS_OF_POOLED, case, nodes)
 
 
+def _of_other(node: SizedNode, training: bool, machine: Machine) -> Choice:
+    if not isinstance(node.stage, DenseStage):
+        return _only(node)
+    n_samples, w_shape = node.x_shapes[0][0], node.param_shapes[0]
+    case = DenseCase(node.stage, n_samples, w_shape, training, machine)
+    nodes = {ROW_BY_ROW: (node.number,), ONEDNN: (node.number,)}
+    return _chosen("dense layer", DENSE, case, nodes)
+
+
 def _only(node: SizedNode) -> Choice:
     return Choice("any other stage, and its gradient", (Option(ONEDNN, (node.number,)),))
 
@@ -217,7 +228,7 @@ def _only(node: SizedNode) -> Choice:
 def _chosen(
     step: str,
     candidates: Sequence[Candidate],
-    case: Case,
+    case: Case | DenseCase,
     nodes: Mapping[Candidate, tuple[int, ...]],
 ) -> Choice:
     found = [(candidate, candidate.suits(case)) for candidate in candidates]
@@ -225,5 +236,5 @@ def _chosen(
         step,
         tuple([Option(candidate, nodes[candidate]) for candidate, reason in found if not reason]),
         tuple([(candidate, reason) for candidate, reason in found if reason]),
-        case,
+        case if isinstance(case, Case) else None,
     )

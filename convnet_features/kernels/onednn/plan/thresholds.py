@@ -12,6 +12,7 @@ __all__ = [
     "LARGEST_ARRAY",
     "LARGEST_STEP",
     "LARGEST_WINDOW",
+    "LARGE_WEIGHTS",
     "LEAST_STRIDE",
     "LONGEST_FILTER",
     "MOST_TAPS",
@@ -65,6 +66,10 @@ FILTERS = 2 << 20
 #: Bytes of a filters' gradient, product by product: it is gone through once a turn, and beyond this
 #: would go through memory (64 to 128 channels at 16×16, 0.5 MB: 12.1 ms for oneDNN's 22.4).
 SUMS = 3 << 19
+#: Bytes of a dense layer's weights from which on they come from memory. On one thread, one sample:
+#: 25,088 × 4,096 numbers at 7.7 GB/s by oneDNN, in the order in which they lie at 15.9; 4,096 ×
+#: 4,096 at 9.0 and 25.6; 2,048 × 1,000 (8 MB) at 25.6 and 28.
+LARGE_WEIGHTS = 32 << 20
 #: Multiplications below which one thread is as fast as two (one image of the seed network, 4.2
 #: million: 54 to 59 µs and 53 to 58), and never waits for another.
 WORK_OF_ONE_THREAD = 12_000_000

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ...contract import DenseStage, SizedNode, check_product
+from ...jit.row_product import ARGUMENTS, RowProduct
 from ..binding.declarations import Arg
+from ..binding.primitives import Primitives
+from ..plan.candidates import ROW_BY_ROW
+from ..program.code_cache import compiled
+from ..program.routine import Routine
 from ..program.storage import Value
 from .backward import BackwardEmitter
 from .forward import ForwardEmitter
@@ -30,15 +36,46 @@ def forward(emit: ForwardEmitter, node: SizedNode, stage: DenseStage) -> None:
     if b_desc is not None:
         b_desc = primitives.strided((1, w_shape[1]))
     y_desc = primitives.strided((n_samples, w_shape[1]))
+    b = None if b_desc is None else emit.parameter(b_name, b_desc)
+    details: dict[str, Any] = {"w_shape": w_shape, "w": w_name, "b": b_name}
+    choice = emit.choice(node)
+    if choice.options[0].candidate is ROW_BY_ROW:
+        emit.take(choice, choice.options[0])
+        y = emit.result(node, y_desc, stage.activation)
+        given = {"x": x, "w": w, "y": y} if b is None else {"x": x, "w": w, "b": b, "y": y}
+        emit.program.call(_row_product(primitives, stage, w_shape), given)
+        emit.record(node, stage.activation, x, y, **details)
+        return
     tail = emit.take_tail(node)
     primitive = primitives.matmul(x.desc, w.desc, y_desc, b_desc, stage.activation, tail.then)
     y = emit.tail_result(node, tail, y_desc, stage.activation)
     arguments = {Arg.SRC: x, Arg.WEIGHTS: w, Arg.DST: y}
-    if b_desc is not None:
-        arguments[Arg.BIAS] = emit.parameter(b_name, b_desc)
+    if b is not None:
+        arguments[Arg.BIAS] = b
     emit.program.run(primitive, arguments)
-    details = {"w_shape": w_shape, "w": w_name, "b": b_name}
     emit.record_with_tail(node, tail, stage.activation, x, y, **details)
+
+
+def _row_product(primitives: Primitives, stage: DenseStage, w_shape: tuple[int, ...]) -> Routine:
+    n_inputs, n_units = w_shape
+    _, module = compiled(
+        primitives,
+        RowProduct,
+        n_inputs,
+        n_units,
+        primitives.machine.lanes,
+        stage.bias,
+        stage.activation == "rectify",
+    )
+    return Routine(
+        primitives.library,
+        f"product of (1, {n_inputs}) and {w_shape}, row by row",
+        module.address("forward"),
+        module,
+        ARGUMENTS,
+        {},
+        0,
+    )
 
 
 def backward(emit: BackwardEmitter, record: Record, stage: DenseStage, gradient: Value) -> None:

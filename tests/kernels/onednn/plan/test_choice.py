@@ -236,6 +236,36 @@ def test_filters_that_come_from_far_away(
         )
 
 
+@pytest.mark.parametrize("machine", [AVX512, AVX2], ids=str)
+@pytest.mark.parametrize(
+    ("n_samples", "shape", "training", "reason"),
+    [
+        (1, (4096, 2048), False, None),
+        (
+            1,
+            (4096, 2047),
+            False,
+            "units that fill whole vectors",
+        ),
+        (
+            1,
+            (4095, 2048),
+            False,
+            "weights of at least 33,554,432 bytes: smaller ones are in a cache",
+        ),
+        (2, (4096, 2048), False, "one sample"),
+        (1, (4096, 2048), True, "inference"),
+    ],
+)
+def test_dense_layers_of_one_sample(machine, n_samples, shape, training, reason):
+    graph = StageGraph.chain((DenseStage(),))
+    shapes = [shape, shape[1:]]
+    found = choice.choose(graph, [(n_samples, shape[0])], shapes, training, machine).forward[0]
+    assert found.step == "dense layer"
+    assert found.name == (ONEDNN if reason else "row by row")
+    assert dict(found.rejected).get(candidates.ROW_BY_ROW) == (reason and f"it needs {reason}")
+
+
 def test_a_gradient_keeps_what_else_a_spec_has():
     @dataclass(frozen=True)
     class Further(Conv2DSpec):
