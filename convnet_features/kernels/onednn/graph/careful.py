@@ -8,7 +8,8 @@ they treat NaN and infinity as NumPy does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import le
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,6 +36,8 @@ from .kernel import Measured, OneDNNGraph
 
 __all__ = ["CarefulGraph"]
 
+#: How many times larger numbers may become before it is asked again whether they stay finite.
+ROOM = 4.0
 #: Shapes of inputs for which it is remembered what stages make of them.
 SHAPES = 64
 
@@ -57,6 +60,8 @@ class CarefulGraph(GraphKernel):
         self.fast = fast
         self._portable = portable
         self._looks = 0
+        #: For which growths, of values that were looked at, what sizes leave all numbers finite.
+        self._finite: tuple[tuple[Growth, ...] | None, tuple[int, ...], list[float]] = None, (), []
         self._growths: dict[tuple[Shape, ...], tuple[Growth, ...]] = {}
         #: For each parameter how large it can be, where stages know that.
         self._known = [largest for node in graph.nodes for largest in node.stage.largest_params]
@@ -125,10 +130,34 @@ class CarefulGraph(GraphKernel):
         growths = self._growths_of(xs, params)
         for looks in range(self._looks, len(LOOKS)):
             result, measured = compute(looks)
-            if measured is None or stays_finite(growths, of_inputs, magnitudes, measured):
+            if measured is None or self._stays_finite(growths, of_inputs, magnitudes, measured):
                 self._looks = looks
                 return result
         return None
+
+    def _stays_finite(
+        self,
+        growths: tuple[Growth, ...],
+        xs: Sequence[float],
+        params: Sequence[float],
+        measured: Mapping[int, float],
+    ) -> bool:
+        """See `bounds.stays_finite`, which is asked again where numbers are larger than ever."""
+        sizes, places = [*xs, *params, *measured.values()], tuple(measured)
+        of, at, largest_known = self._finite
+        # Said this way round, so that NaN does not pass.
+        if of is growths and at == places and all(map(le, sizes, largest_known)):
+            return True
+        if not stays_finite(growths, xs, params, measured):
+            return False
+        # What larger numbers make is larger; with some room, the next ones are smaller.
+        roomy = [ROOM * size for size in sizes]
+        behind = len(xs) + len(params)
+        largest = dict(zip(measured, roomy[behind:], strict=True))
+        if not stays_finite(growths, roomy[: len(xs)], roomy[len(xs) : behind], largest):
+            roomy = sizes
+        self._finite = growths, places, roomy
+        return True
 
     def statistics(self, workspace: Any) -> list[np.ndarray]:
         """See `GraphKernel.statistics`."""
