@@ -7,7 +7,9 @@ parameter contributes the same, so that none hides behind others.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import lasagne
 import numpy as np
@@ -285,3 +287,9 @@ def test_adversarial_networks(rng):
     for average in of_critic[0]:
         distances = [np.abs(average.get_value() - each[average]).max() for each in of_critic]
         assert min(distances) < 1e-5
+
+
+def test_the_design_page_lists_every_network():
+    page = Path(__file__).parents[2] / "docs" / "design" / "later_networks.md"
+    rows = re.findall(r"^\| ([^|`-][^|]*) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows[1:] == list(CASES)
