@@ -86,10 +86,12 @@ class RowProduct:
         with code.loop(*columns) as column:
             start = code.mul(column.index, self.lanes)
             y = code.at(a["y"], start)
-            total = code.load(self._vector, y)
+            # First to each other: the fewer sums are large, the less is rounded away.
+            total = "zeroinitializer"
             for number, line in zip(numbers, lines, strict=True):
                 total = fused(code, self.lanes, number, self._load(code, line, start), total)
-            code.store(self._vector, total, y)
+            before = code.load(self._vector, y)
+            code.store(self._vector, code.let(f"fadd {self._vector} {before}, {total}"), y)
 
     @property
     def _vector(self) -> str:
