@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import multiprocessing
 import pickle
 import sys
@@ -336,6 +337,7 @@ def test_a_watched_variable_is_pickled_as_any_other(fitted):
 def test_parameters_that_nobody_has_got_are_not_looked_at(looked, rng):
     X, y = images_of(rng)
     extractor = ConvNetFeatureExtractor(max_epochs=1, engine="onednn", random_state=0).fit(X, y)
+    gc.collect()  # no cycle that training left holds parameters
     for _ in range(3):
         extractor.transform(X)
     looked.clear()
@@ -352,6 +354,7 @@ def test_parameters_that_nobody_has_got_are_not_looked_at(looked, rng):
 def test_parameters_are_looked_at_as_long_as_somebody_has_them(looked, rng):
     X, y = images_of(rng)
     extractor = ConvNetFeatureExtractor(max_epochs=1, engine="onednn", random_state=0).fit(X, y)
+    gc.collect()  # no cycle that training left holds parameters
     part = weights(extractor).get_value(borrow=True)[:2]
     for _ in range(2):
         extractor.transform(X)
@@ -373,6 +376,7 @@ def test_memory_of_others_is_copied_once(looked, rng, tmp_path):
 
     X, y = images_of(rng)
     extractor = ConvNetFeatureExtractor(max_epochs=1, engine="onednn", random_state=0).fit(X, y)
+    gc.collect()  # no cycle that training left holds parameters
     right = extractor.transform(X)
     joblib.dump(extractor, tmp_path / "extractor")
     others = [pickle.loads(pickle.dumps(extractor, protocol=5))]
