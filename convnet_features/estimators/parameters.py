@@ -102,7 +102,8 @@ class LayerParameters(BaseEstimator):
         others = [each for each in self._other_attributes() if each not in given]
         specs = _readable(self._layers_with({})) if others else None
         known = [each for each in others if self._is_argument(each, specs or [])]
-        return {name: getattr(self, name) for name in (*given, *known)}
+        # One that was deleted is not given any more.
+        return {name: value for name, value in vars(self).items() if name in (*given, *known)}
 
     def _is_argument(self, name: str, specs: Sequence[LayerSpec]) -> bool:
         """Whether an attribute is called as an argument of a layer or of the update rule."""
@@ -180,18 +181,22 @@ class LayerParameters(BaseEstimator):
 
     def __getattr__(self, name: str) -> Any:
         """A layer's parameter that was not set: what the network is built with."""
-        if not name.startswith("_") and not name.endswith("_") and "layers" in vars(self):
+        if not name.startswith("_") and not name.endswith("_") and self._is_whole():
             for each in self._listed():
                 if each.name == name and each.value is not inspect.Parameter.empty:
                     return each.value
         # Once more, for the error of a property or of a method that is not there now.
         return object.__getattribute__(self, name)
 
+    def _is_whole(self) -> bool:
+        """Whether ``__init__`` has set everything, so that the layers can be asked for."""
+        return vars(self).keys() >= set(self._settings())
+
     def _listed(self) -> LayerParameterTable:
         """`layer_params`; nothing where they cannot be read."""
         try:
             return self.layer_params() if self._takes_layer_params() else LayerParameterTable()
-        except (AttributeError, NetworkError, ValueError):
+        except (AttributeError, NetworkError, TypeError, ValueError):  # `fit` says what is wrong
             return LayerParameterTable()
 
     def _declared_inputs(self) -> dict[str, tuple[int | None, ...] | None]:

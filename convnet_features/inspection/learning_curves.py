@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..training.callbacks.monitor import more_is_better
 from .drawing import Display, one_axes
 from .fitted_network import find_fitted_network
 
@@ -146,7 +147,7 @@ class LearningCurvesDisplay(Display):
                 epochs, values, **{"label": curves[key], **style, **line_params}
             )
             if mark_best and key.startswith("valid_"):
-                best = np.nanargmin(values) if metric == "loss" else np.nanargmax(values)
+                best = np.nanargmax(values) if more_is_better(key) else np.nanargmin(values)
                 label = f"best: {values[best]:.4g} in epoch {epochs[best]}"
                 self.axes_.plot(
                     epochs[best], values[best], "o", color=line.get_color(), label=label

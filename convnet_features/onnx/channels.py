@@ -52,7 +52,9 @@ _IN_PLACE = {
 
 
 def turned(
-    name: str, nodes: Iterable[tuple[str, Sequence[str], Sequence[str], Any]]
+    name: str,
+    nodes: Iterable[tuple[str, Sequence[str], Sequence[str], Any]],
+    of_rows: bool = False,
 ) -> bool | None:
     """Whether a model brings the channels of its images from the last axis to the second.
 
@@ -62,6 +64,8 @@ def turned(
         Its input.
     nodes : iterable of (str, list of str, list of str, list of int or None)
         The operator, inputs and outputs of each node, and the order of axes of a transposition.
+    of_rows : bool, default=False
+        Whether it takes rows of numbers, which become images by a reshaping.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def turned(
             return perm is not None and list(perm) == [0, 3, 1, 2]
         if operator in _SPATIAL:
             return False
-        if operator in _IN_PLACE:
+        if operator in _IN_PLACE or (of_rows and operator == "Reshape"):
             reached.update(outputs)
     return None
 

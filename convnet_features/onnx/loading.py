@@ -233,6 +233,10 @@ class _ByCount:
     error: NetworkError
 
 
+#: What is computed otherwise with integers, which are rounded and overflow, than with floats.
+_OF_INTEGERS = ("Add", "Div", "Mul", "Sub")
+
+
 class Reader:
     """Goes through the nodes of a graph, and plans layers.
 
@@ -264,7 +268,14 @@ class Reader:
             (each.operator, each.inputs, each.outputs, each.attributes.get("perm"))
             for each in graph.nodes
         )
-        brought = turned(graph.input_name, summaries)
+        of_rows = len(shape) == 1
+        brought = turned(graph.input_name, summaries, of_rows)
+        if of_rows and brought and input_shape is not None and input_shape[0] != 1:
+            raise ValueError(
+                f"input_shape={input_shape!r}: the model takes rows of {shape[0]} numbers, in "
+                "which the channels of each pixel come side by side; leave input_shape out, and "
+                "give such rows, or images with their channels last."
+            )
         self.channels_last = channels_last(shape, input_shape, brought)
         if input_shape is not None:
             n_sizes = 3  # rows of numbers may be images, for a model that reshapes them
@@ -301,6 +312,8 @@ class Reader:
                 self._users.setdefault(name, set()).add(node.operator)
         #: Constants that depend on the number of samples, for `_COUNTS` of them.
         self._by_count: dict[str, _ByCount] = {}
+        #: Names that branches have given, which others may give too.
+        self._of_branches: set[str] = set()
         self.of_all_samples: set[str] = set()
         self.samples_behind: dict[str, tuple[int, ...]] = {}
 
@@ -340,10 +353,13 @@ class Reader:
             raise FileFormatError(f"from_onnx: {node.label} makes no sense.")
         computed = [name for inner in branch.nodes for name in inner.outputs]
         for name in (*branch.constants, *computed):
+            if name in self._of_branches:  # another branch's own: a sound model
+                raise unsupported(node, f"a second branch with a value {name!r:.80}")
             if name in constants or name in self.values:
                 raise FileFormatError(
                     f"from_onnx: {node.label} computes {name!r:.80}, which there is already."
                 )
+        self._of_branches.update(branch.constants, computed)
         constants.update(branch.constants)
         for inner in branch.nodes:
             self._read_any(inner)
@@ -505,6 +521,10 @@ class Reader:
     def layer_and_constant(self, node: Node) -> tuple[PlannedLayer, np.ndarray, bool] | None:
         """The layer, the constant, and whether the constant comes first; None without one."""
         first, second = (self._name(node, position) for position in (0, 1))
+        for name in (first, second):
+            dtype = getattr(self.graph.constants.get(name), "dtype", np.dtype(np.float32))
+            if dtype.kind in "iu" and node.operator in _OF_INTEGERS:
+                raise unsupported(node, f"a computation with integers of {dtype}")
         if second in self.graph.constants:
             return self.layer(node, 0), self.graph.constants[second], False
         if first in self.graph.constants:
@@ -542,6 +562,12 @@ class Reader:
                 return False
             name = self._sources.get(name)
         return True
+
+    def note_same(self, value: str, planned: PlannedLayer) -> None:
+        """Say that a value is what a layer computes, though nodes in between are left out."""
+        names = [name for name in self.values if self._computes(name, planned)]
+        if names:
+            self._sources[value] = max(names, key=self._uses.__getitem__)
 
     def _computes(self, name: str, planned: PlannedLayer) -> bool:
         """Whether a value is what a layer computes, with its axes in any order."""

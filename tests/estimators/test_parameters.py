@@ -265,3 +265,30 @@ class TestAttributes:
         again = ConvNetClassifier.__new__(ConvNetClassifier)
         again.__setstate__(state)
         assert again.get_params()["dense_num_units"] == 5
+
+
+def test_a_parameter_that_is_deleted_is_what_it_was_before(rng):
+    net = ConvNetClassifier(conv2d1_num_filters=5, dense_num_units=7)
+    del net.conv2d1_num_filters
+    assert net.conv2d1_num_filters == 32
+    assert "conv2d1_num_filters" not in net.get_params()
+    assert clone(net).dense_num_units == 7
+
+
+@pytest.mark.parametrize("input_shape", [28, "abc"])
+def test_attributes_are_asked_for_where_a_parameter_makes_no_sense(input_shape):
+    net = ConvNetClassifier(input_shape=input_shape)
+    assert not hasattr(net, "conv2d1_num_filters")
+    assert "fit" in dir(net)
+
+
+def test_attributes_are_asked_for_before_init_is_done():
+    class Subclass(ConvNetClassifier):
+        def __init__(self, width=3, **params):
+            self.layers = None
+            self.asked = hasattr(self, "conv2d1_num_filters")
+            super().__init__(**params)
+            self.width = width
+
+    assert not Subclass().asked
+    assert Subclass().conv2d1_num_filters == 32

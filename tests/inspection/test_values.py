@@ -471,3 +471,17 @@ def test_explanations_of_photographs(tmp_path):
         shown, plain = kind.from_estimator(model, paths[:2]), kind.from_estimator(model[1], decoded)
         np.testing.assert_array_equal(shown.images, decoded)
         np.testing.assert_array_equal(*(list(vars(each).values())[1] for each in (shown, plain)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "best"), [("loss", 2), ("valid_loss", 2), ("score", 3), ("valid_f1_score", 1)]
+)
+def test_the_best_epoch_is_that_of_the_least_loss_and_of_the_greatest_score(metric, best):
+    columns = zip([0.9, 0.3, 0.7], [0.1, 0.5, 0.8], [0.9, 0.1, 0.2], strict=True)
+    history = [
+        {"epoch": epoch, "valid_loss": loss, "valid_score": score, "valid_f1_score": f1}
+        for epoch, (loss, score, f1) in enumerate(columns, 1)
+    ]
+    display = LearningCurvesDisplay(history).plot(metric)
+    texts = [text.get_text() for text in display.axes_.get_legend().get_texts()]
+    assert texts[-1].endswith(f"in epoch {best}")

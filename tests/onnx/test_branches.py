@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from convnet_features.exceptions import FileFormatError, NetworkError
+from convnet_features.exceptions import EngineWarning, FileFormatError, NetworkError
 from convnet_features.onnx import from_onnx
 
 from ..helpers import assert_close
@@ -100,3 +100,22 @@ def test_a_branch_that_computes_nothing(foreign):
     choice(foreign, foreign.constant(np.array([True])), one, one)
     with pytest.raises(FileFormatError, match=r"\(If\) needs 'nowhere', which nothing computes"):
         from_onnx(foreign.model(), engine="portable")
+
+
+def test_onnxruntime_computes_branches_that_share_their_names(foreign, images, run):
+    """What a branch names is the branch's alone."""
+    condition = foreign.constant(np.array(True))
+    for number in (1, 2):
+        x, output = foreign.last, f"chosen{number}"
+        graphs = {}
+        for key, operator in (("then_branch", "Neg"), ("else_branch", "Relu")):
+            inner = helper.make_node(operator, [x], ["inner"])
+            last = helper.make_node("Identity", ["inner"], [f"{key}{number}"])
+            graphs[key] = branch(key, [inner, last], f"{key}{number}")
+        foreign.nodes.append(helper.make_node("If", [condition], [output], **graphs))
+        foreign.last = output
+    model = foreign.model()
+    with pytest.warns(EngineWarning, match="a second branch with a value 'inner' cannot be read"):
+        extractor = from_onnx(model)
+    expected = next(iter(run(model, images).values())).reshape(len(images), -1)
+    assert_close(extractor.transform(images), expected, "float32")

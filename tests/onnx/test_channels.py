@@ -7,6 +7,7 @@ import pytest
 from lasagne.layers import DimshuffleLayer
 from onnx import TensorProto, helper
 
+from convnet_features.exceptions import EngineWarning
 from convnet_features.onnx import from_onnx
 
 from ..helpers import assert_close
@@ -146,3 +147,30 @@ def test_onnxruntime_finds_odd_channels_by_the_transposition(rng, run):
     X = rng.normal(size=(4, 12, 10, 7)).astype(np.float32)
     expected = next(iter(run(foreign.model(), X).values())).reshape(4, -1)
     assert_close(extractor.transform(X), expected, "float32")
+
+
+def test_onnxruntime_computes_with_pixels_that_are_integers(foreign, rng, run):
+    """Half of a pixel of 3 is 1, as long as pixels are uint8."""
+    foreign("Div", foreign.constant(np.uint8(2)))
+    foreign("Cast", to=TensorProto.FLOAT)
+    foreign("Transpose", perm=[0, 3, 1, 2])
+    foreign("Conv", foreign.weights(4, 3, 3, 3))
+    model = foreign.model()
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    X = rng.integers(0, 256, (4, 12, 10, 3)).astype(np.uint8)
+    expected = next(iter(run(model, X).values())).reshape(4, -1)
+    with pytest.warns(EngineWarning, match="a computation with integers of uint8 cannot be read"):
+        extractor = from_onnx(model)
+    assert_close(extractor.transform(X), expected, "float32")
+
+
+def test_rows_with_their_channels_side_by_side_have_no_channels_first(rng, run):
+    foreign = Foreign(rng, (360,))
+    foreign("Reshape", integers(foreign, -1, 12, 10, 3))
+    foreign("Transpose", perm=[0, 3, 1, 2])
+    foreign("Conv", foreign.weights(4, 3, 3, 3))
+    model, X = foreign.model(), rng.normal(size=(4, 12, 10, 3)).astype(np.float32)
+    expected = next(iter(run(model, X.reshape(4, -1)).values())).reshape(4, -1)
+    assert_close(from_onnx(model, engine="portable").transform(X), expected, "float32")
+    with pytest.raises(ValueError, match=r"input_shape=\(3, 12, 10\): the model takes rows of 360"):
+        from_onnx(model, input_shape=(3, 12, 10), engine="portable")

@@ -1210,3 +1210,28 @@ def test_operation(name, foreign, assert_reads):
     foreign.nodes[-1].output[0] = foreign.last = "maps"
     OPERATIONS[name](foreign)
     assert_reads(foreign.model())
+
+
+def gate_used_twice(f):
+    x = f.last
+    gate = f("Sigmoid")
+    f("Mul", x, first=f("Mul", f.constant(np.float32(2))))
+    f("Add", gate)
+
+
+def factors_that_cancel(f):
+    x = f.last
+    f("Mul", f.constant(np.float32(6)))
+    f("Div", f.constant(np.float32(6)))
+    f("Relu")
+    f("Add", x)
+
+
+@pytest.mark.parametrize("build", [gate_used_twice, factors_that_cancel])
+def test_what_else_uses_a_value_keeps_it_where_a_factor_is_left_out(build, rng, images, run):
+    foreign = Foreign(rng)
+    foreign("Conv", foreign.weights(4, 2, 3, 3))
+    build(foreign)
+    model = foreign.model()
+    expected = next(iter(run(model, images).values())).reshape(len(images), -1)
+    assert_close(from_onnx(model, engine="portable").transform(images), expected, "float32")

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.metrics import f1_score, log_loss, mean_absolute_error, roc_auc_score
+from sklearn.metrics import (
+    f1_score,
+    log_loss,
+    make_scorer,
+    mean_absolute_error,
+    roc_auc_score,
+)
 from sklearn.model_selection import GridSearchCV
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
@@ -158,3 +164,14 @@ def test_without_validation_data(data):
         net.fit(X, y)
     with pytest.raises(ValueError, match=text):
         net.partial_fit(X, y)
+
+
+def test_two_scores_do_not_share_a_column(data):
+    scorers = [make_scorer(f1_score, average=average) for average in ("macro", "micro")]
+    net = ConvNetClassifier(**OPTIONS, callbacks=[EpochScoring(each) for each in scorers])
+    with pytest.raises(ValueError, match="a column 'valid_custom_score' already; give this score"):
+        net.fit(*data)
+    net.set_params(callbacks=[EpochScoring("accuracy", name="valid_score")])
+    with pytest.raises(ValueError, match="a column 'valid_score' already; give this score a name"):
+        net.fit(*data)
+    assert not hasattr(net, "history_")

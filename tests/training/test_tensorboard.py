@@ -97,3 +97,12 @@ def test_without_tensorboardx_the_error_says_what_to_install(data, tmp_path, mon
     text = r"^TensorBoardLog needs tensorboardX: pip install 'convnet-features\[tensorboard\]'\.$"
     with pytest.raises(ImportError, match=text):
         ConvNetClassifier(**OPTIONS, callbacks=[TensorBoardLog(tmp_path)]).fit(*data)
+
+
+def test_trainings_of_the_same_second_keep_each_others_epochs(data, tmp_path, event_pb2):
+    X, y = data
+    net = ConvNetClassifier(**OPTIONS, callbacks=[TensorBoardLog(tmp_path)])
+    for _ in range(4):
+        net.partial_fit(X, y)
+    written = events(tmp_path, event_pb2)
+    assert [step for tag, step in written if tag == "loss/train"] == [1, 2, 3, 4]

@@ -179,12 +179,17 @@ def _response_normalisation(reader: Any, node: Node) -> PlannedLayer:
     )
 
 
+#: What makes of ones and zeros as integers the same as of floats.
+_OF_TRUTHS = ("Cast", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "output")
+
+
 def _converted(reader: Any, node: Node) -> PlannedLayer:
-    """Ones and zeros stay what they are, whatever their type is called."""
-    x = reader.layer(node, 0)
-    if isinstance(seen_through(x)[0].params.get("nonlinearity"), Comparison):
+    """Ones and zeros stay what they are, where nothing computes with them as integers."""
+    x, is_bool = reader.layer(node, 0), node.attributes.get("to") == 9
+    counts = not is_bool and not reader.used_only_by(node.outputs[0], _OF_TRUTHS)
+    if isinstance(seen_through(x)[0].params.get("nonlinearity"), Comparison) and not counts:
         return x
-    if node.attributes.get("to") != 9:
+    if not is_bool:
         raise unsupported(node, "a conversion to integers")
     return applied(reader, node, x, Comparison("!=", 0.0))
 

@@ -313,6 +313,7 @@ def _multiple(reader: Any, node: Node, x: PlannedLayer, factor: float) -> Planne
             reader.plan.drop(x)
             (x,) = x.incoming
             if _is_one(factor):
+                reader.note_same(node.outputs[0], x)
                 return x
     return reader.plan.add(node.outputs[0], ElemwiseSumLayer, [x], coeffs=[factor])
 
@@ -338,6 +339,7 @@ def _product_of_values(reader: Any, node: Node) -> PlannedLayer:
         if factor is not None and reader.is_used_once(x, node):
             whole *= factor
             reader.plan.drop(x)
+            reader.note_same(name, x.incoming[0])
             reader.values[name] = x.incoming[0]
     gated = _gated(reader, node)
     product = _merged(reader, node) if gated is None else gated

@@ -85,7 +85,7 @@ def _choice(reader: Any, node: Node) -> PlannedLayer:
     if fixed is not None:
         if fixed.size != 1:
             raise unsupported(node, f"a choice by a constant of shape {fixed.shape}")
-        return reader.layer(node, 1 if fixed.item() else 2)
+        return _always(reader, node, fixed)
     condition = reader.layer(node, 0)
     constants = [reader.constant_or_none(node, position) for position in (1, 2)]
     values: list[Any] = [
@@ -106,6 +106,17 @@ def _choice(reader: Any, node: Node) -> PlannedLayer:
         y = _chosen(reader, node, condition, values)
         return transposed(reader, f"{node.outputs[0]}_turned", y, order)
     return _chosen(reader, node, condition, values)
+
+
+def _always(reader: Any, node: Node, fixed: np.ndarray) -> PlannedLayer:
+    """The value that a constant chooses, which must be as large as what is chosen from."""
+    position, other = (1, 2) if fixed.item() else (2, 1)
+    x, constant = reader.layer(node, position), reader.constant_or_none(node, other)
+    beside = (1, *reader.layer(node, other).shape) if constant is None else constant.shape
+    own = (1, *x.shape)
+    if np.broadcast_shapes(own, beside, fixed.shape) != own:
+        raise unsupported(node, f"a value of shape {x.shape} chosen beside one of shape {beside}")
+    return x
 
 
 def _chosen(reader: Any, node: Node, condition: PlannedLayer, values: list[Any]) -> PlannedLayer:

@@ -99,6 +99,8 @@ def _gather_by_several(reader: Any, node: Node) -> PlannedLayer:
     # In the model the places come first, then what was not looked into, in its order.
     ranks = {axis: 1 + position for position, axis in enumerate(kept)} | {0: 0}
     new = range(1 + len(kept), 1 + len(kept) + places.ndim)
+    if not reader.used_only_by(node.outputs[0], ("GatherND", "Transpose")):
+        raise unsupported(node, "a value whose samples do not come first")
     reader.samples_behind[node.outputs[0]] = (*new, *(ranks[axis] for axis in order[count:]))
     return y
 

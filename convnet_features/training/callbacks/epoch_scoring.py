@@ -18,6 +18,8 @@ __all__ = ["EpochScoring"]
 
 #: How the names of columns end of which more is better, as of all of scikit-learn's scores.
 ENDINGS = ("score", "accuracy", "acc")
+#: What the history has without callbacks.
+COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_score", "learning_rate", "duration")
 
 
 class EpochScoring(Callback):
@@ -102,6 +104,13 @@ class EpochScoring(Callback):
             raise ValueError(
                 f"EpochScoring: name={self.name!r} must end in {', '.join(ENDINGS[:-1])} or "
                 f"{ENDINGS[-1]}: callbacks that watch the column know by this that more is better."
+            )
+        others = [each for each in trainer.callbacks if isinstance(each, EpochScoring)]
+        columns = [*COLUMNS, *(each._column() for each in others)]
+        if columns.count(self._column()) > 1:
+            raise ValueError(
+                f"EpochScoring: the history has a column {self._column()!r} already; give this "
+                "score a name of its own."
             )
         check_scoring(trainer.fitted_estimator(), self.scoring)
 

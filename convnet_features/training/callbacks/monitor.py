@@ -8,7 +8,7 @@ from typing import Any
 
 from .base import Callback
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "more_is_better"]
 
 
 class Monitor(Callback):
@@ -38,7 +38,7 @@ class Monitor(Callback):
     def improved(self, record: Mapping[str, Any]) -> bool:
         """Take note of an epoch's `record`; whether it is the best so far."""
         key = self._key(record)
-        value, sign = float(record[key]), -1.0 if _more_is_better(key) else 1.0
+        value, sign = float(record[key]), -1.0 if more_is_better(key) else 1.0
         better = sign * value < self._to_beat - self.tol
         self.waited_ = 0 if better else self.waited_ + 1
         if better:
@@ -61,6 +61,6 @@ class Monitor(Callback):
         return self.monitor
 
 
-def _more_is_better(key: str) -> bool:
+def more_is_better(key: str) -> bool:
     """Losses go down; scores and accuracies go up."""
     return key.endswith(("score", "accuracy", "acc"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -97,7 +98,13 @@ class TensorBoardLog(Callback):
         # What an earlier training of the same folder wrote of the epochs to come is hidden.
         first = len(trainer.history) + 1
         self._close()  # a training that failed has left one open
-        self._writer = SummaryWriter(str(self.folder_), purge_step=first, flush_secs=FLUSH_SECONDS)
+        self._writer = SummaryWriter(
+            str(self.folder_),
+            purge_step=first,
+            flush_secs=FLUSH_SECONDS,
+            # Files are named by the second; another of the same name would take its place.
+            filename_suffix=f".{os.getpid()}.{time.time_ns()}",
+        )
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         for column, value in record.items():

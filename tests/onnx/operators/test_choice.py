@@ -236,3 +236,22 @@ def test_mean_of_values(foreign, images, run):
     model = foreign.model()
     expected = next(iter(run(model, images).values())).reshape(len(images), -1)
     assert_close(from_onnx(model, engine="portable").transform(images), expected, "float32")
+
+
+def test_integers_are_not_computed_with(foreign):
+    """Half of an integer 1 is 0."""
+    foreign("Cast", first=compared(foreign, "Greater", 0), to=7)
+    foreign("Div", foreign.constant(np.int64(2)))
+    foreign("Cast", to=1)
+    with pytest.raises(NetworkError, match="a conversion to integers cannot be read"):
+        from_onnx(foreign.model(), engine="portable")
+
+
+def test_what_is_always_chosen_is_broadcast_to_the_other(foreign):
+    maps = foreign.last
+    mean = foreign("GlobalAveragePool")
+    foreign("Where", mean, maps, first=foreign.constant(np.array(True)))
+    with pytest.raises(
+        NetworkError, match=r"shape \(4, 1, 1\) chosen beside one of shape \(1, 4, "
+    ):
+        from_onnx(foreign.model(), engine="portable")

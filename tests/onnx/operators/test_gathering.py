@@ -125,3 +125,12 @@ def test_samples_elsewhere_are_for_picking_alone(foreign):
     foreign("Relu")
     with pytest.raises(NetworkError, match=r"Transpose\): the axes in the order \[2, 3, 0, 1\]"):
         from_onnx(foreign.model(), engine="portable")
+
+
+def test_what_is_picked_keeps_its_samples_elsewhere(foreign):
+    """The model's means are over the channels, of a value of shape (places, samples, channels)."""
+    foreign("Transpose", perm=[2, 3, 0, 1])
+    foreign("GatherND", foreign.constant(np.array([[0, 1], [2, 3], [5, 4]])))
+    foreign("ReduceMean", axes=[2], keepdims=0)
+    with pytest.raises(NetworkError, match=r"GatherND\): a value whose samples do not come first"):
+        from_onnx(foreign.model(), engine="portable")
