@@ -168,13 +168,16 @@ class LayerParameters(BaseEstimator):
         >>> each.value, each.meaning
         (64, 'Numbers for each sample.')
         """
+        return self._listed_of(None)
+
+    def _listed_of(self, name: str | None) -> LayerParameterTable:
         layers = self._network_layers(self.input_shape or _LARGEST)
         if callable(layers):
             raise NetworkError(
                 "layer_params: layers is a function, whose layers are not known before it is "
                 "called; what it returns is in layers_ after fit."
             )
-        return list_parameters(layers)
+        return list_parameters(layers, name)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(each.name for each in self._listed())]
@@ -182,7 +185,7 @@ class LayerParameters(BaseEstimator):
     def __getattr__(self, name: str) -> Any:
         """A layer's parameter that was not set: what the network is built with."""
         if not name.startswith("_") and not name.endswith("_") and self._is_whole():
-            for each in self._listed():
+            for each in self._listed(name):  # all are too many to list for one
                 if each.name == name and each.value is not inspect.Parameter.empty:
                     return each.value
         # Once more, for the error of a property or of a method that is not there now.
@@ -192,10 +195,10 @@ class LayerParameters(BaseEstimator):
         """Whether ``__init__`` has set everything, so that the layers can be asked for."""
         return vars(self).keys() >= set(self._settings())
 
-    def _listed(self) -> LayerParameterTable:
+    def _listed(self, name: str | None = None) -> LayerParameterTable:
         """`layer_params`; nothing where they cannot be read."""
         try:
-            return self.layer_params() if self._takes_layer_params() else LayerParameterTable()
+            return self._listed_of(name) if self._takes_layer_params() else LayerParameterTable()
         except (AttributeError, NetworkError, TypeError, ValueError):  # `fit` says what is wrong
             return LayerParameterTable()
 

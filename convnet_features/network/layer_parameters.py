@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Iterator, Sequence
@@ -73,10 +74,15 @@ def shown(value: Any) -> str:
     return type(value).__name__ if re.search(r" at 0x[0-9a-fA-F]+>$", text) else text
 
 
-def list_parameters(specs: Sequence[LayerSpec]) -> LayerParameterTable:
-    """The parameters of all layers, in the order of the layers and of their arguments."""
+def list_parameters(specs: Sequence[LayerSpec], name: str | None = None) -> LayerParameterTable:
+    """The parameters of all layers, in the order of the layers and of their arguments.
+
+    With a name only those of layers that may have a parameter of that name.
+    """
     found = LayerParameterTable()
     for spec in specs:
+        if name is not None and not name.startswith(f"{spec.name}_"):
+            continue
         found.extend(_of_layer(spec, is_last=spec is specs[-1]))
     return found
 
@@ -99,6 +105,7 @@ def _dense_layer() -> Any:
     return DenseLayer
 
 
+@functools.lru_cache(256)
 def _defaults(layer_class: type) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in reversed(layer_class.__mro__):
@@ -112,6 +119,7 @@ def _defaults(layer_class: type) -> dict[str, Any]:
 _HEADING = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*) ?: ")
 
 
+@functools.lru_cache(256)
 def _meanings(layer_class: type) -> dict[str, str]:
     """The first sentence about each argument, of the class and of those it comes from."""
     found: dict[str, str] = {}

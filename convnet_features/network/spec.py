@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -118,10 +119,11 @@ def parse_layers(layers: Iterable[Any]) -> list[LayerSpec]:
     names = [spec.name for spec in specs]
     for name in names:
         check_layer_name(name)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(names)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise NetworkError(
-            f"layers: the name {twice[0]!r} is given to {names.count(twice[0])} layers; "
+            f"layers: the name {twice[0]!r} is given to {counts[twice[0]]} layers; "
             "give each layer a name of its own."
         )
     if not specs:

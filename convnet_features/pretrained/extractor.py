@@ -9,6 +9,7 @@ import numpy as np
 
 from ..exceptions import NetworkError
 from ..extractor import ConvNetFeatureExtractor
+from ..network.layer_parameters import LayerParameterTable
 from ..network.transfer import LoadReport
 from ..validation.layout import describe
 from .preprocessing import Preprocessing
@@ -63,6 +64,10 @@ class PretrainedExtractor(ConvNetFeatureExtractor):
 
     preprocessing: Preprocessing | None = None
     _shares_model = False
+
+    def _listed(self, name: str | None = None) -> LayerParameterTable:
+        """None as attributes: the layers stay as they are."""
+        return LayerParameterTable()
 
     def __sklearn_clone__(self) -> Self:
         """An extractor with the same weights, whose parameters may be changed."""

@@ -271,7 +271,7 @@ def _beside(who: str, predictions: Any, targets: Any) -> tuple[Any, Any]:
 
 def _column(who: str, vector: Any, matrix: Any) -> Any:
     """`vector` as a column beside a `matrix` of one."""
-    from pytensor.raise_op import Assert
+    from pytensor.raise_op import CheckAndRaise
     from pytensor.tensor import eq
 
     column, width = vector.dimshuffle(0, "x"), matrix.type.shape[1]
@@ -284,7 +284,7 @@ def _column(who: str, vector: Any, matrix: Any) -> Any:
     )
     if width is not None:
         raise ValueError(text)
-    return Assert(text)(column, eq(matrix.shape[1], 1))
+    return CheckAndRaise(ValueError, text)(column, eq(matrix.shape[1], 1))
 
 
 def _original(name: str) -> Objective:

@@ -174,6 +174,7 @@ class Trainer:
             frozen=model.frozen,
             front=self._front,
         )
+        self._n_generators = gradients.n_generators  # frozen layers draw nothing
         missing = gradients.n_generators - len(self.generators)
         self.generators += [np.random.default_rng(s) for s in self._seeds.spawn(max(0, missing))]
         make_step = get_engine(model.engine).part("step")
@@ -380,7 +381,8 @@ class Trainer:
         images, *others = batch
         inputs = self.model.arguments(images)
         data = [*inputs, *(each for each in others if each is not None)]
-        loss = self._step(data, self.settings.strengths(), self.generators)
+        generators = self.generators[: self._n_generators]
+        loss = self._step(data, self.settings.strengths(), generators)
         if not (math.isfinite(loss) and self._step.is_sound()):
             self._step.fetch()
             raise self._divergence(loss, inputs if self._front is None else None)

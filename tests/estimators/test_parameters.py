@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from convnet_features import ConvNetClassifier, ConvNetFeatureExtractor, ConvNetRegressor
 from convnet_features.exceptions import NetworkError
-from convnet_features.network import LayerSpec
+from convnet_features.network import LayerSpec, layer_parameters
 
 from ..images import bright_corners, quick, small_network
 
@@ -292,3 +292,17 @@ def test_attributes_are_asked_for_before_init_is_done():
 
     assert not Subclass().asked
     assert Subclass().conv2d1_num_filters == 32
+
+
+def test_an_attribute_lists_the_parameters_of_its_layer_alone(monkeypatch):
+    """scikit-learn asks for all that `dir` lists where it shows an estimator."""
+    asked = []
+    listed = layer_parameters._of_layer
+    monkeypatch.setattr(
+        layer_parameters,
+        "_of_layer",
+        lambda spec, is_last: [asked.append(spec.name), *listed(spec, is_last)][1:],
+    )
+    assert ConvNetClassifier().conv2d1_num_filters == 32
+    assert not hasattr(ConvNetClassifier(), "score_samples")
+    assert asked == ["conv2d1"]

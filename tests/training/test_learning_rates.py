@@ -245,3 +245,18 @@ def test_layers_that_share_may_agree(data):
     scales = {"first": 0.5, "second": 0.5}
     net = two_layers().set_params(layers=shared, learning_rate_scale=scales, feature_layer="both")
     net.fit(*data)
+
+
+@pytest.mark.parametrize(
+    "frozen", [{"freeze": "features"}, {"learning_rate_scale": {"features": 0}}]
+)
+@pytest.mark.parametrize("name", ["fit", "partial_fit"])
+def test_training_goes_on_where_a_layer_with_dropout_is_frozen(data, frozen, name):
+    X, y = data
+    net = ConvNetClassifier(max_epochs=1, random_state=0, warm_start=True)
+    getattr(net, name)(X, y)
+    before = net.layers_["conv2d1"].W.get_value()
+    getattr(net.set_params(**frozen), name)(X, y)
+    np.testing.assert_array_equal(net.layers_["conv2d1"].W.get_value(), before)
+    getattr(net.set_params(**dict.fromkeys(frozen)), name)(X, y)
+    assert (net.layers_["conv2d1"].W.get_value() != before).any()
