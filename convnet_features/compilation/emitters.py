@@ -8,11 +8,11 @@ quick to offer; the node's own ``perform`` is called then.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from pytensor.graph.basic import Apply, Constant
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
 from pytensor.scalar.basic import ScalarOp
 from pytensor.tensor.basic import Alloc, MakeVector, ScalarFromTensor, TensorFromScalar
@@ -85,7 +85,8 @@ def _emit_elementwise(node: Apply, args: list[str], scope: Scope) -> str | None:
         return None
     dtype = node.outputs[0].type.dtype
     taken = ", ".join(args[: len(inputs)])
-    expression = f"{scope.bind(function, type(op).__name__)}({taken})"
+    computed = _without_broadcasting(function, inputs) if _may_differ(inputs) else function
+    expression = f"{scope.bind(computed, type(op).__name__)}({taken})"
     if type(op).__name__ == "Cast":
         expression = args[0]
     if type(op).__name__ == "Identity":
@@ -93,6 +94,54 @@ def _emit_elementwise(node: Apply, args: list[str], scope: Scope) -> str | None:
     if natural_dtype(function, [value.type.dtype for value in inputs]) == dtype:
         return expression
     return f"np.asarray({expression}).astype({dtype!r}, copy=False)"
+
+
+def _may_differ(inputs: Sequence[Variable]) -> bool:
+    """Whether one input may have length 1 along an axis, unannounced, and another more."""
+    shapes = [shape for value in inputs if (shape := getattr(value.type, "shape", ()))]
+    return any(
+        sizes.count(None) > 1 or (None in sizes and any(size not in (None, 1) for size in sizes))
+        for sizes in zip(*shapes, strict=True)
+    )
+
+
+def _without_broadcasting(
+    function: Callable[..., Any], inputs: Sequence[Variable]
+) -> Callable[..., Any]:
+    """`function`, that broadcasts only axes whose length of 1 is known: gradients add up those."""
+    axes = range(inputs[0].type.ndim)
+    # Of most nodes, inputs have the shape of the result, or are numbers.
+    whole = [i for i, value in enumerate(inputs) if not any(value.type.broadcastable)]
+    parts = [
+        (i, axis)
+        for i, value in enumerate(inputs)
+        if i not in whole
+        for axis in axes
+        if not value.type.broadcastable[axis]
+    ]
+
+    def checked(*values: Any) -> Any:
+        result = function(*values)
+        shape = result.shape
+        for i in whole:
+            if values[i].shape != shape:
+                raise _mismatch(function, values)
+        for i, axis in parts:
+            if values[i].shape[axis] != shape[axis]:
+                raise _mismatch(function, values)
+        return result
+
+    return checked
+
+
+def _mismatch(function: Callable[..., Any], values: Sequence[Any]) -> ValueError:
+    name = getattr(function, "__name__", "an element-wise operation")
+    return ValueError(
+        f"Input dimension mis-match in {name}: arrays of the shapes "
+        f"{', '.join(str(value.shape) for value in values)}. An axis of length 1 is broadcast only "
+        "where its variable says so: declare it (theano.tensor.col, row or TensorType, "
+        "theano.shared(broadcastable=)), or mark it (theano.tensor.addbroadcast)."
+    )
 
 
 def _emit_dimshuffle(node: Apply, args: list[str], scope: Scope) -> str:

@@ -240,8 +240,15 @@ def _check_input_vars(network: Network) -> None:
     from pytensor.compile.sharedvalue import SharedVariable
     from pytensor.graph.basic import AtomicVariable
 
+    taken: dict[Any, str] = {}
     for name, layer in network.inputs.items():
         variable = layer.input_var
+        other = taken.setdefault(variable, name)
+        if other != name:
+            raise NetworkError(
+                f"layers {other!r} and {name!r} (InputLayer) have one input_var, {variable!r}, "
+                "which cannot be given two arrays; give each its own, or let both be one layer."
+            )
         if variable.owner is not None or isinstance(variable, SharedVariable | AtomicVariable):
             remedy = (
                 "give the variable that it is computed from, and compute the rest in a layer "
@@ -252,6 +259,13 @@ def _check_input_vars(network: Network) -> None:
             raise NetworkError(
                 f"layer {name!r} (InputLayer): its input_var is {variable!r}, which X cannot take "
                 f"the place of; {remedy}."
+            )
+        known = getattr(variable.type, "shape", ())
+        if any(size not in (None, own) for size, own in zip(known, layer.shape, strict=False)):
+            raise NetworkError(
+                f"layer {name!r} (InputLayer): its input_var is {variable!r} of shape {known}, and "
+                f"its input has the shape {tuple(layer.shape)}; give a variable of any sizes, such "
+                "as theano.tensor.matrix()."
             )
         if variable.dtype == "float64":
             raise NetworkError(

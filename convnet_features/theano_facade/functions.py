@@ -50,7 +50,7 @@ def function(
         What the function takes, in order.
     outputs : variable, sequence of variables, or dict of str to variable, optional
         What it returns.
-    mode : str or Mode, optional
+    mode : str or Mode, default=theano.config.mode
         `NanGuardMode` and `MonitorMode` watch what is computed. Theano's other modes, and their
         names, are accepted and mean nothing here; a mode of PyTensor's is obeyed.
     updates : mapping or sequence of (shared variable, expression), optional
@@ -74,13 +74,15 @@ def function(
     callable
         Takes arrays, or whatever NumPy makes arrays of.
     """
+    if mode is None and config.mode == "NanGuardMode":  # other modes mean nothing
+        mode = config.mode
     options: dict[str, Any] = {
         "mode": as_mode("theano.function", mode),
         "accept_inplace": accept_inplace,
         "name": name,
         "rebuild_strict": rebuild_strict,
         "allow_input_downcast": allow_input_downcast,
-        "profile": False,
+        "profile": None,  # debugprint of PyTensor's takes what is there for a profile
         "on_unused_input": on_unused_input or config.on_unused_input,
     }
     if no_default_updates is not False:

@@ -14,6 +14,7 @@ import pytensor.gradient as pytensor_gradient
 from pytensor.graph.basic import Variable
 
 from ..fusion import StableCopy
+from .loops import without_deprecation
 from .scope import within_scope
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "subgraph_grad",
     "verify_grad",
 ]
+
+#: Of an Op of the script's own, with the one method that Theano knew.
+_GRAD_OF_AN_OP = r"\S+ should implement `pullback`"
 
 
 @within_scope
@@ -70,16 +74,17 @@ def grad(
     outputs = [*([] if cost is None else [cost]), *known]
     gradients: dict[Variable, Any] = {}
     for copy, group in _copies(outputs, variables, [*known, *constant]):
-        results = pytensor_gradient.grad(
-            None if cost is None else copy[cost],
-            [copy[each] for each in group],
-            consider_constant=[copy[each] for each in constant],
-            disconnected_inputs=disconnected_inputs,
-            add_names=add_names,
-            known_grads={copy[key]: value for key, value in known.items()} or None,
-            return_disconnected=return_disconnected,
-            null_gradients=null_gradients,
-        )
+        with without_deprecation(_GRAD_OF_AN_OP):
+            results = pytensor_gradient.grad(
+                None if cost is None else copy[cost],
+                [copy[each] for each in group],
+                consider_constant=[copy[each] for each in constant],
+                disconnected_inputs=disconnected_inputs,
+                add_names=add_names,
+                known_grads={copy[key]: value for key, value in known.items()} or None,
+                return_disconnected=return_disconnected,
+                null_gradients=null_gradients,
+            )
         gradients.update(zip(group, results, strict=True))
     return _as_given(wrt, [gradients[each] for each in variables])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,8 @@ class MonitorMode(Mode):
     Parameters
     ----------
     pre_func, post_func : callable(i, node, fn), optional
-        `fn` has ``inputs`` and ``outputs``: of each value, a list that holds it.
+        `fn` has ``inputs`` and ``outputs``: of each value, a list that holds it. A generator of
+        random numbers is an array of integers, as those of ``MRG_RandomStreams`` were in Theano.
     """
 
     def __init__(
@@ -87,10 +89,31 @@ class MonitorMode(Mode):
 
     def _watch(self, fgraph: Any, i: int, node: Any, fn: Any) -> None:
         if self.pre_func is not None:
-            self.pre_func(i, node, fn)
+            self.pre_func(i, node, _as_in_theano(fn))
         fn()
         if self.post_func is not None:
-            self.post_func(i, node, fn)
+            self.post_func(i, node, _as_in_theano(fn))
+
+
+def _as_in_theano(fn: Any) -> Any:
+    """What computes a node, with an array in the place of each random generator.
+
+    Watchers copied from Theano's documentation ask for NaN of everything.
+    """
+    cells = [*fn.inputs, *fn.outputs]
+    if not any(isinstance(cell[0], np.random.Generator) for cell in cells):
+        return fn
+    seen = [
+        [_state(cell[0])] if isinstance(cell[0], np.random.Generator) else cell for cell in cells
+    ]
+    n_inputs = len(fn.inputs)
+    return SimpleNamespace(inputs=seen[:n_inputs], outputs=seen[n_inputs:])
+
+
+def _state(generator: np.random.Generator) -> np.ndarray:
+    """The 128 bits that a generator of a stream counts with."""
+    state: int = generator.bit_generator.state["state"]["state"]
+    return np.array([state >> 64, state & (2**64 - 1)], "uint64")
 
 
 class NanGuardMode(MonitorMode):

@@ -19,6 +19,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
 from pytensor.link.basic import Container
+from pytensor.raise_op import Assert
 from pytensor.tensor.shape import Shape
 
 from ..ops import random as draws
@@ -172,10 +173,14 @@ class RandomStreams:
                 "multinomial_wo_replacement: pvals must be a matrix, and size is that of its "
                 f"rows; got {pvals.ndim} dimensions and size={size!r}."
             )
-        return self._without_replacement(_rows(pvals), pvals)[:, :n].astype(dtype)
+        return self._without_replacement(_rows(pvals), pvals, n)[:, :n].astype(dtype)
 
-    def _without_replacement(self, rows: list[Any], pvals: Any) -> Variable:
-        """All classes of each row in the order in which they are drawn."""
+    def _without_replacement(self, rows: list[Any], pvals: Any, count: Any) -> Variable:
+        """All classes of each row in the order in which they are drawn; `count` are wanted."""
+        check = Assert(
+            "more are drawn without replacement than there are with a probability above 0."
+        )
+        pvals = check(pvals, pt.all(pt.sum(pvals > 0, axis=-1) >= count))
         unit = self._draw(
             draws.uniform,
             [*rows, pvals.shape[-1]],
@@ -257,7 +262,8 @@ class RandomStreams:
         else:
             rates = pt.ones(n) if p is None else pt.as_tensor_variable(p)
             count = pt.prod(pt.stack(list(shape))) if ndim else 1
-            chosen = self._without_replacement([], rates)[:count].reshape(tuple(shape), ndim=ndim)
+            chosen = self._without_replacement([], rates, count)[:count]
+            chosen = chosen.reshape(tuple(shape), ndim=ndim)
         chosen = pt.cast(chosen, "int64")
         return chosen.astype(dtype) if values.ndim == 0 else values[chosen]
 
@@ -265,7 +271,7 @@ class RandomStreams:
         """`size` draws from each row of `p`."""
         pvals = pt.as_tensor_variable(p)
         if not replace:
-            return self._without_replacement(_rows(pvals), pvals)[:, :size]
+            return self._without_replacement(_rows(pvals), pvals, size)[:, :size]
         shape = [size, pvals.shape[0]]
         unit = self._draw(draws.uniform, shape, 0.0, 1.0, dtype="float64", ndim=2)
         return _fallen(unit, pvals).T

@@ -183,8 +183,8 @@ all_dtypes complex_dtypes continuous_dtypes discrete_dtypes float_dtypes int_dty
 
 _TENSOR: dict[str, Entry] = {
     **_modules(
-        "basic blas elemwise extra_ops nlinalg nnet shared_randomstreams sharedvar signal slinalg "
-        "subtensor type xlogx"
+        "basic blas elemwise extra_ops nlinalg nnet opt shared_randomstreams sharedvar signal "
+        "slinalg subtensor type xlogx"
     ),
     **_pytensor("pytensor.tensor", _CONSTRUCTORS),
     **_pytensor("pytensor.tensor", _ELEMENTWISE),
@@ -520,6 +520,13 @@ TABLE: Mapping[str, Mapping[str, Entry]] = {
         **_ours("nnet", "hard_sigmoid softplus ultra_fast_sigmoid"),
         "sigmoid": PyTensor("pytensor.tensor"),
     },
+    "theano.tensor.opt": {
+        **_pytensor("pytensor.raise_op", "Assert assert_op"),
+        **_unsupported(
+            "get_scalar_constant_value register_canonicalize register_specialize",
+            "nothing here applies optimisations that were registered",
+        ),
+    },
     "theano.tensor.shared_randomstreams": {**_ours("random", "RandomStreams")},
     "theano.tensor.sharedvar": {
         **_pytensor("pytensor.tensor.sharedvar", "TensorSharedVariable"),
@@ -572,6 +579,5 @@ MISSING_MODULES: Mapping[str, str] = {
     "theano.tensor.nnet.Conv3D": "its order of axes was for one implementation; use conv3d",
     "theano.tensor.nnet.blocksparse": _NO_BLOCKS,
     "theano.tensor.nnet.ctc": _NO_C,
-    "theano.tensor.opt": "nothing here applies optimisations that were registered",
     "theano.tensor.raw_random": "draw from theano.tensor.shared_randomstreams.RandomStreams",
 }

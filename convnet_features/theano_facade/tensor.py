@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.basic import Variable as PyTensorVariable
+from pytensor.raise_op import Assert
 
 from .config import config
 from .scope import mark_type, within_scope
@@ -253,15 +254,17 @@ def topk_and_argtopk(
 ) -> list[PyTensorVariable]:
     """[the `kth` largest entries along an axis, where they are]; the smallest if `kth` < 0.
 
-    They come in ascending order. An axis of None means the entries of `x` in one row.
+    They come in ascending order. An axis of None means the entries of `x` in one row. A `kth` of 0,
+    or beyond the length of the axis, is an error when it is computed.
     """
     x = pt.as_tensor_variable(x)
     if axis is None:
         x, axis = x.flatten(), 0
     order = pt.argsort(x, axis=axis)
     places = [slice(None)] * x.ndim
-    kth = pt.as_tensor_variable(kth)
-    length = x.shape[axis]
+    kth, length = pt.as_tensor_variable(kth), x.shape[axis]
+    check = Assert("topk: kth must not be 0, nor exceed the length of the axis.")
+    kth = check(kth, pt.neq(kth, 0), pt.le(abs(kth), length))
     places[axis] = slice(pt.switch(kth > 0, length - kth, 0), pt.switch(kth > 0, length, -kth))
     chosen = order[tuple(places)]
     return [pt.take_along_axis(x, chosen, axis=axis), chosen.astype(idx_dtype)]

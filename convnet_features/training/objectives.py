@@ -278,7 +278,7 @@ def _column(who: str, vector: Any, matrix: Any) -> Any:
     if width == 1:
         return column
     text = (
-        f"{who}: a vector stands beside a matrix of {width or 'more than one'} columns. A vector "
+        f"{who}: a vector stands beside a matrix of {width or 'several'} columns. A vector "
         "is one number a sample, which goes with one column: give a matrix of the same shape; or, "
         "if the vector is the same for all samples, vector.dimshuffle('x', 0)."
     )

@@ -182,6 +182,22 @@ class Halves(Op):
         output_storage[1][0] = inputs[0] - inputs[0] / 2
 
 
+def test_only_a_length_of_one_that_is_known_is_broadcast(rng):
+    """As in Theano: a gradient adds up the axes that were known to be broadcast, and no others."""
+    column, matrix = np.ones((3, 1), "float32"), rng.normal(size=(3, 4)).astype("float32")
+    kernels = get_kernels("portable")
+    for result in (M * N, pt.switch(M > 0, M, N), pt.mean((M - N) ** 2), M + N + S):
+        program = compile_program([M, N, S], [result], kernels)
+        program(matrix, matrix, np.float32(1))
+        for values in ((column, matrix), (matrix, column)):
+            with pytest.raises(ValueError, match=r"mis-match .*\(3, 1\)"):
+                program(*values, np.float32(1))
+    known = compile_program([M, N], [pt.specify_broadcastable(M, 1) * N], kernels)
+    np.testing.assert_array_equal(known(column, matrix)[0], matrix)
+    with pytest.raises(ValueError, match="mis-match"):
+        compile_program([M, V], [M * V], kernels)(column, matrix[0])
+
+
 def test_operations_of_ones_own(rng):
     first, second = Halves()(M)
     program = compile_program([M], [first + second, second], get_kernels("portable"))

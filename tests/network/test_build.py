@@ -404,3 +404,20 @@ def test_the_largest_output_of_a_sample_is_that_of_the_layer_with_the_most_numbe
     network = build_network(layers, (2, 9, 11), None, "numbers", 0)
     assert network.largest_output == 5 * 7 * 10
     assert build_network(layers[1:], (2, 9, 11), None, "numbers", 0).largest_output == 2 * 9 * 11
+
+
+def test_inputs_do_not_share_a_variable():
+    from theano.tensor import matrix
+
+    variable, shapes = matrix("both"), {"one": (8,), "other": (8,)}
+    inputs = [InputLayer((None, 8), input_var=variable, name=name) for name in shapes]
+    with pytest.raises(NetworkError, match=r"'one' and 'other' .* one input_var, both"):
+        build_network(DenseLayer(ConcatLayer(inputs), 2), shapes, 2, "numbers", 0)
+
+
+def test_a_variable_of_other_sizes_is_refused():
+    from theano.tensor import row
+
+    layers = [("in", InputLayer, {"input_var": row("r")}), ("output", DenseLayer)]
+    with pytest.raises(NetworkError, match=r"of shape \(1, None\), and its input has the shape"):
+        build(layers, (8,), 2, "numbers")

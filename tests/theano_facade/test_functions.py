@@ -161,3 +161,9 @@ def test_facade_functions_are_pickled_by_reference():
     x = T.vector()
     tanh = pickle.loads(pickle.dumps(T.tanh))
     assert theano.gof.graph.is_same_graph(tanh(x), T.tanh(x))
+
+
+def test_compiled_functions_are_printed(capsys):
+    x = T.vector("x")
+    theano.printing.debugprint(theano.function([x], T.tanh(x)))
+    assert "Tanh" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import mpmath
 import numpy as np
 import pytest
@@ -477,3 +479,25 @@ def test_gradients_are_verified():
         theano.gradient.verify_grad(
             lambda x: theano.gradient.grad_clip(3 * x, -1, 1) ** 2, [np.array([0.7])]
         )
+
+
+def test_operations_of_a_script_have_the_method_that_theano_knew():
+    """And nobody is told of the one that PyTensor has for it."""
+
+    class Reversed(theano.Op):
+        __props__ = ()
+
+        def make_node(self, x):
+            return theano.Apply(self, [x], [x.type()])
+
+        def perform(self, node, inputs, output_storage):
+            output_storage[0][0] = inputs[0].copy()
+
+        def grad(self, inputs, output_grads):
+            return [-output_grads[0]]
+
+    x = T.vector("x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gradient = theano.grad((Reversed()(x) ** 2).sum(), x)
+    assert theano.function([x], gradient)(np.ones(2, "float32")).tolist() == [-2, -2]

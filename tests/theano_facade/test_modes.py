@@ -111,3 +111,30 @@ def test_the_guard_within_training_and_convolution():
     )
     assert step(np.ones((1, 1, 3, 3), "float32")) == 18
     np.testing.assert_allclose(W.get_value(), 0.9, rtol=1e-6)
+
+
+def test_a_guard_may_be_a_flag():
+    theano.config.mode = "NanGuardMode"
+    try:
+        guarded = theano.function([x], T.log(x))
+        plain = theano.function([x], T.log(x), mode="FAST_RUN")
+    finally:
+        theano.config.mode = "FAST_RUN"
+    assert not np.isfinite(plain(0 * VALUES)).any()
+    with pytest.raises(AssertionError, match="NanGuardMode: infinity computed by Log"):
+        guarded(0 * VALUES)
+
+
+def test_a_monitor_asks_for_nan_beside_random_numbers():
+    """Both of the recipes of Theano's documentation; the older one spares no ``RandomState``."""
+    seen = []
+
+    def detect_nan(i, node, fn):
+        for output in [*fn.inputs, *fn.outputs]:
+            assert not np.isnan(output[0]).any()
+            seen.append(np.array(output[0]).dtype)
+
+    noise = T.shared_randomstreams.RandomStreams(1).normal(x.shape)
+    watched = theano.function([x], x + noise, mode=MonitorMode(post_func=detect_nan))
+    assert not np.array_equal(watched(VALUES), watched(VALUES))
+    assert np.dtype("uint64") in seen

@@ -223,3 +223,19 @@ def test_truncated_normal_and_poisson():
     assert values.dtype == "int64"
     np.testing.assert_allclose([values.mean(), values.var()], [3, 3], atol=0.25)
     assert not np.array_equal(draw(), values)
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_no_more_are_drawn_without_replacement_than_there_are(n):
+    streams, p = MRG_RandomStreams(1), T.matrix("p")
+    pvals = np.array([[0.0, 0.5, 0.5, 0.0]], "float32")
+    draws = [
+        streams.multinomial_wo_replacement(pvals=p, n=n),
+        streams.choice(size=n, replace=False, p=p),
+        streams.choice(size=(n,), a=4, replace=False, p=p[0]),
+    ]
+    for draw in draws:
+        with pytest.raises(AssertionError, match="more are drawn without replacement"):
+            theano.function([p], draw)(pvals)
+    with pytest.raises(AssertionError, match="more are drawn without replacement"):
+        theano.function([], streams.choice(size=(n + 2,), a=4, replace=False))()

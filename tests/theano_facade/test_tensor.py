@@ -169,6 +169,23 @@ def test_the_largest_and_the_smallest(axis, kth, rng):
     assert T.argtopk(x, kth, axis, idx_dtype="int32").dtype == "int32"
 
 
+def test_assertions():
+    """Theano kept them among its optimisations."""
+    x = T.vector("x")
+    for checked in (T.opt.Assert("negative")(x, T.all(x >= 0)), T.opt.assert_op(x, T.all(x >= 0))):
+        function = theano.function([x], checked)
+        assert function(np.ones(2, "float32")).tolist() == [1, 1]
+        with pytest.raises(AssertionError):
+            function(-np.ones(2, "float32"))
+
+
+@pytest.mark.parametrize("kth", [0, 4, -4])
+def test_more_than_there_are_is_an_error(kth):
+    x, k = T.matrix("x"), T.iscalar("k")
+    with pytest.raises(AssertionError, match="topk: kth"):
+        theano.function([x, k], T.topk(x, k))(np.ones((2, 3), "float32"), kth)
+
+
 def test_triangular_solutions(rng):
     a, b = T.dmatrix("a"), T.dvector("b")
     matrix, vector = rng.normal(size=(4, 4)) + 4 * np.eye(4), rng.normal(size=4)

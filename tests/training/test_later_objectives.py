@@ -128,5 +128,5 @@ def test_a_vector_of_targets_beside_a_layer_of_one_unit(name, rng):
     layer = DenseLayer(InputLayer((None, 3)), 1, nonlinearity=sigmoid)
     loss = theano.function([x, y], objective(get_output(layer, x), y))
     assert loss(rng.random((9, 3)).astype("float32"), t).shape == (9, 1)
-    with pytest.raises(ValueError, match=f"^{name}: a vector stands beside a matrix of more than"):
+    with pytest.raises(ValueError, match=f"^{name}: a vector stands beside a matrix of several"):
         found(rng.random((9, 9)).astype("float32"), t)

@@ -259,7 +259,7 @@ class TestAVectorOfTargets:
     @pytest.mark.parametrize("name", BESIDE)
     def test_several_units(self, name, of_units):
         _, losses = of_units(name, 7)
-        with pytest.raises(ValueError, match=f"{name}: a vector stands beside a matrix of mor"):
+        with pytest.raises(ValueError, match=f"{name}: a vector stands beside a matrix of several"):
             losses(np.ones((7, 3), "float32"), np.ones(7, "float32"))
 
     def test_of_a_matrix_that_is_known_to_be_wider(self):
