@@ -9,7 +9,15 @@ __all__ = ["users_level"]
 
 #: What passes a user's call on: this package, those that fit its estimators for the user, threads.
 _PASSING_ON = frozenset(
-    {__name__.partition(".")[0], "concurrent", "joblib", "multiprocessing", "sklearn", "threading"}
+    {
+        __name__.partition(".")[0],
+        "concurrent",
+        "contextlib",
+        "joblib",
+        "multiprocessing",
+        "sklearn",
+        "threading",
+    }
 )
 
 

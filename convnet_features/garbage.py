@@ -7,13 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .locks import new_lock
+from .locks import new_lock, wait_at_fork
 
 __all__ = ["no_collections"]
 
 _lock = new_lock()
 _n_inside = 0
 _was_enabled = False
+
+# A child must not find the collector off, and nobody inside.
+wait_at_fork(_lock)
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 
 import pytest
 
+from convnet_features import garbage
 from convnet_features.garbage import no_collections
 from convnet_features.network import functions
 
@@ -69,6 +71,34 @@ def test_a_child_has_a_collector():
             os._exit(0 if gc.isenabled() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert gc.isenabled()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # CPython's: of threads and forks
+def test_a_child_has_a_collector_that_was_being_turned_off(monkeypatch):
+    turning_off = threading.Event()
+
+    class SlowCollector:
+        isenabled, enable = staticmethod(gc.isenabled), staticmethod(gc.enable)
+
+        def disable(self):
+            gc.disable()
+            turning_off.set()
+            time.sleep(0.1)
+
+    def work():
+        with no_collections():
+            pass
+
+    monkeypatch.setattr(garbage, "gc", SlowCollector())
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert turning_off.wait(60)
+    child = os.fork()
+    if not child:
+        os._exit(0 if gc.isenabled() else 1)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_programs_are_made_without_it():

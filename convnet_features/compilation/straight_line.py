@@ -78,6 +78,8 @@ def define(source: str, scope: Scope) -> Callable[..., Any]:
     filename = f"<convnet_features program {next(_serial)}>"
     # The lines of a generated program show up in tracebacks like any others.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    # Not the user's frames, where a warning names the user's line.
+    scope.names.setdefault("__name__", __name__)
     exec(compile(source, filename, "exec"), scope.names)
     # Only a collection would free a function that is among its own names.
     program = scope.names.pop("program")

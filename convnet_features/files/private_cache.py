@@ -76,7 +76,8 @@ class PrivateCache:
                         return None
                     if status.st_size > self.max_bytes:
                         return None
-                    stored = file.read(self.max_bytes)
+                    # As much memory is set aside as is to be read.
+                    stored = file.read(status.st_size)
                     _note_use(file.fileno(), status)
         except OSError:
             return None

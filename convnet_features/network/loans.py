@@ -1,8 +1,13 @@
-"""Parameters' arrays that others have got, and may write to."""
+"""Parameters' arrays that others have got, and may write to.
+
+Who keeps nothing of an array but its address, and writes there later, is not noticed: give a
+parameter its numbers by ``set_value``.
+"""
 
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from itertools import count
 from operator import gt
@@ -102,18 +107,24 @@ class Loans:
         if not _COUNTED:
             return True
         of_theta, *of_others = _references(self)
-        own, *unlent = _UNLENT
+        # Not once and for all: who traces Python may hold what a frame's variables are.
+        own, *unlent = _without_loans()
         return of_theta - len(self.params) > own or any(map(gt, of_others, unlent))
 
 
 def _references(loans: Any) -> tuple[int, int, int]:
     """How many there are to `theta`, and at most to a view, and to a list with a value."""
-    counted: Callable[[Any], int] = sys.getrefcount
+    counted: Callable[[Any], int] = _counted
     of_views = of_storages = 0
     for variable, view in loans.params:
         of_views = max(of_views, counted(view))
         of_storages = max(of_storages, counted(vars(variable.container)["storage"]))
     return counted(loans.theta), of_views, of_storages
+
+
+def _counted(value: Any) -> int:
+    """References to a value, and what references may be made of at any time."""
+    return sys.getrefcount(value) + weakref.getweakrefcount(value)
 
 
 def _without_loans() -> tuple[int, int, int]:
@@ -123,6 +134,3 @@ def _without_loans() -> tuple[int, int, int]:
     params = [(SimpleNamespace(container=container), container.storage[0])]
     found = _references(SimpleNamespace(theta=model.theta, params=params))
     return found[0] - len(params), found[1], found[2]
-
-
-_UNLENT = _without_loans() if _COUNTED else (0, 0, 0)

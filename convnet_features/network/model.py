@@ -109,7 +109,10 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         self.sync_values()
         hidden = ("_network", "_loans", "_lent", "_programs", "_laid_out", "_building")
-        return {key: value for key, value in vars(self).items() if key not in hidden}
+        state = {key: value for key, value in vars(self).items() if key not in hidden}
+        # Buffers of a pickle, and shallow copies, are the memory of `theta` itself.
+        self._lent = next_number()
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _network=None, _loans=None, _programs={}, _laid_out=None)
@@ -212,7 +215,8 @@ class Model:
         if tuple(names) == self.frozen:
             return
         network, self.frozen = self.network, tuple(names)
-        self.theta = None
+        # The same bits would be other parameters.
+        self.theta = self._laid_out = None
         self._lay_out(network)
 
     @property

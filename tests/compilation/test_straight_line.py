@@ -88,6 +88,13 @@ class _Watched(np.ndarray):
     __hash__ = object.__hash__
 
 
+def test_its_frames_are_none_of_the_user_s():
+    """Warnings on the way name the user's own line (`caller.users_level`)."""
+    x = pt.fvector()
+    program = straight_line(FunctionGraph([x], [pt.exp(x)], clone=False), get_kernels("portable"))
+    assert program.__globals__["__name__"].startswith("convnet_features.")
+
+
 def test_values_are_freed_as_soon_as_nothing_needs_them():
     x = pt.fvector()
     y = x

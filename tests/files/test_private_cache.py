@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import stat
 import time
+import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -47,6 +48,16 @@ class TestEntries:
         assert cache.find(NAME) == contents
         assert PrivateCache(path, 1 << 20, "").find(NAME) == contents
         assert cache.find(OTHER) is None
+
+    def test_reading_takes_as_much_memory_as_there_is_to_read(self, path):
+        cache = PrivateCache(path, 64 << 20, "CACHE_VARIABLE")
+        cache.keep(NAME, b"some")
+        tracemalloc.start()
+        try:
+            assert cache.find(NAME) == b"some"
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
 
     def test_the_last_one_kept_stands(self, cache, path):
         for contents in (b"first", b"second"):
@@ -139,8 +150,8 @@ class TestUnsafeFolders:
             for _ in range(2):
                 cache.keep(OTHER, b"some")
                 assert cache.find(NAME) is None
-        assert [(each.category, str(each.message)) for each in caught] == [
-            (ConvNetFeaturesWarning, text)
+        assert [(each.category, str(each.message), each.filename) for each in caught] == [
+            (ConvNetFeaturesWarning, text, __file__)
         ]
 
     @pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])

@@ -196,6 +196,32 @@ GRAPHS = {
         [(3, 2, 6, 5)],
         [(5, 2, 3, 3), (5,), (3, 5, 1, 1), (3,), (5, 3, 1, 1), (5,)],
     ),
+    "squeeze and excitation of one pixel": (
+        graph_of(
+            1,
+            (6,),
+            (PIXEL, 0),
+            (DenseStage(), 1),
+            (DenseStage(True, "sigmoid"), 2),
+            (ProductStage(), 1, 3),
+            (DenseStage(False), 2),
+            (SumStage("tanh"), 4, 5),
+        ),
+        [(3, 4, 1, 1)],
+        [(16, 4, 1, 1), (16,), (16, 3), (3,), (3, 16), (16,), (3, 16)],
+    ),
+    "one number a row": (
+        graph_of(
+            1,
+            (4,),
+            (DenseStage(), 0),
+            (DenseStage(True, "sigmoid"), 0),
+            (ProductStage(), 1, 2),
+            (SumStage("tanh"), 2, 3),
+        ),
+        [(4, 7)],
+        [(7, 5), (5,), (7, 1), (1,)],
+    ),
     "attention to pixels": (
         graph_of(
             1,

@@ -6,8 +6,10 @@ import copy
 import gc
 import multiprocessing
 import pickle
+import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytensor
@@ -180,6 +182,76 @@ def test_what_is_written_later_counts(hold, fitted):
         np.testing.assert_array_equal(extractor.transform(X), before)
         held[...] *= 2
         assert_right(extractor, X, before)
+
+
+def test_what_is_written_through_a_weak_reference_counts(fitted):
+    extractor, X = fitted
+    seen = weakref.ref(weights(extractor).get_value(borrow=True))
+    for _ in range(3):
+        before = extractor.transform(X)
+        extractor.transform(X)
+        seen()[...] *= 2
+        assert_right(extractor, X, before)
+
+
+def test_what_is_written_to_the_buffers_of_a_pickle_counts(fitted):
+    extractor, X = fitted
+    buffers = []
+    pickle.dumps(extractor, protocol=5, buffer_callback=buffers.append)
+    arrays = [
+        np.frombuffer(buffer, "float32") for buffer in buffers if buffer.raw().nbytes % 4 == 0
+    ]
+    theta = max(arrays, key=len)
+    for _ in range(3):
+        before = extractor.transform(X)
+        extractor.transform(X)
+        theta *= 2
+        assert_right(extractor, X, before)
+
+
+def test_the_same_bits_in_another_order_count():
+    first = DenseLayer(InputLayer((None, 1, 3, 3)), 9, name="first")
+    second = DenseLayer(first, 9, name="second")
+    X = np.ones((2, 1, 3, 3), "float32")
+    model = Model(second, (1, 3, 3), None, "numbers")
+    model.outputs(["second"], X)
+    values = [layer.W.get_value() for layer in (second, first)]
+    model.freeze(["first"])
+    for layer, value in zip((first, second), values, strict=True):
+        layer.W.set_value(value)
+    right = X.reshape(2, 9)
+    for value in values:
+        right = np.maximum(right @ value, 0)
+    np.testing.assert_allclose(model.outputs(["second"], X)[0], right, 1e-5, 1e-5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of one system is enough")
+def test_loans_are_seen_where_python_was_traced_meanwhile():
+    code = """
+import sys
+import numpy as np
+from lasagne.layers import DenseLayer, InputLayer
+
+def trace(frame, event, argument):
+    frame.f_locals
+    return trace
+
+from importlib import import_module, reload
+loans = import_module("convnet_features.network.loans")
+sys.settrace(trace)
+reload(loans)
+sys.settrace(None)
+theta = np.zeros(4, "float32")
+from pytensor import shared
+variable = shared(np.zeros(2, "float32"))
+variable.set_value(theta[:2], borrow=True)
+watched = loans.Loans(theta, [(variable, variable.get_value(borrow=True))])
+del theta
+assert not watched.are_open()
+held = variable.get_value(borrow=True)
+assert watched.are_open()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_is_put_into_a_held_storage_later_counts(fitted):

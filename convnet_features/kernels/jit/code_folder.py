@@ -25,11 +25,12 @@ def code_folder() -> PrivateCache | None:
     ValueError
         The environment variable says neither that nor an absolute path.
     """
-    return _folder(os.environ.get(CODE_VARIABLE, ""), os.environ.get("XDG_CACHE_HOME", ""))
+    chosen, caches, home = map(os.environ.get, (CODE_VARIABLE, "XDG_CACHE_HOME", "HOME"))
+    return _folder(chosen or "", caches or "", home)
 
 
 @lru_cache(maxsize=8)
-def _folder(chosen: str, caches: str) -> PrivateCache | None:
+def _folder(chosen: str, caches: str, home: str | None) -> PrivateCache | None:
     # Elsewhere no code is generated.
     if chosen == OFF or os.name != "posix":
         return None
@@ -37,6 +38,9 @@ def _folder(chosen: str, caches: str) -> PrivateCache | None:
         path = Path(chosen).expanduser() if chosen else _default(caches)
     except RuntimeError:
         # The user has no home.
+        return None
+    if not chosen and not path.is_absolute():
+        # A home that is another folder from wherever it is seen.
         return None
     if not path.is_absolute():
         raise ValueError(

@@ -43,6 +43,11 @@ def test_where_it_is(environment, chosen, caches, expected):
     assert environment(chosen, caches, "/home/a").path == Path(expected)
 
 
+@pytest.mark.parametrize("home", [".", "users/a"])
+def test_there_is_none_in_a_home_that_is_no_full_path(environment, home):
+    assert environment(home=home) is None
+
+
 def test_one_variable_turns_it_off(environment):
     assert environment("0", "/caches") is None
 

@@ -40,4 +40,4 @@ def backward(emit: BackwardEmitter, record: Record, stage: SumStage, gradient: V
     for value in record.inputs:
         if emit.needs[value]:
             own = summed(emit, value, gradient)
-            emit.add(value, own, shared=own is gradient)
+            emit.add(value, own, shared=own.storage is gradient.storage)

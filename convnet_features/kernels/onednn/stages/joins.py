@@ -77,11 +77,11 @@ def summed(emit: BackwardEmitter, value: int, gradient: Value) -> Value:
     own = emit.shape(value)
     whole = gradient.desc.shape
     shape = columns_shape(own, len(whole))
-    if shape == whole:
-        return gradient
-    if shape[2:] == whole[2:]:
-        return _over_channels(emit, gradient)
-    total = _over_pixels(emit, gradient)
+    total = gradient
+    if shape[2:] != whole[2:]:
+        total = _over_pixels(emit, total)
+    if shape[1] != whole[1]:
+        total = _over_channels(emit, total)
     if len(own) < len(shape):
         total = program.reorder(total, primitives.strided(shape))
         return program.view(total, primitives.strided(own))
@@ -110,7 +110,8 @@ def _over_channels(emit: BackwardEmitter, gradient: Value) -> Value:
     program, primitives = emit.program, emit.primitives
     n_samples, n_channels, *size = gradient.desc.shape
     n_pixels = n_samples * int(np.prod(size))
-    gradient = program.reorder(gradient, primitives.images(gradient.desc.shape, CHANNELS_LAST))
+    if size:
+        gradient = program.reorder(gradient, primitives.images(gradient.desc.shape, CHANNELS_LAST))
     rows = program.view(gradient, primitives.strided((n_pixels, n_channels)))
     ones = program.constant(np.ones((n_channels, 1), np.float32))
     total = program.temporary(primitives.strided((n_pixels, 1)))
