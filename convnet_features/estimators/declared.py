@@ -30,7 +30,10 @@ def declared_summary(estimator: Any) -> str:
         Nothing says how large the images are.
     NetworkError
         If the layers do not fit each other or the images.
+    ValueError
+        If a parameter is not what it must be.
     """
+    estimator._validate_params()
     shape = _input_shape(estimator)
     if shape is None:
         raise NotFittedError(

@@ -159,6 +159,8 @@ class LayerParameters(BaseEstimator):
         NetworkError
             `layers` is a function, whose layers nobody knows before it is called, or cannot be
             read; or a parameter belongs to no layer.
+        ValueError
+            A parameter is not what it must be.
 
         Examples
         --------
@@ -168,6 +170,7 @@ class LayerParameters(BaseEstimator):
         >>> each.value, each.meaning
         (64, 'Numbers for each sample.')
         """
+        self._validate_params()
         return self._listed_of(None)
 
     def _listed_of(self, name: str | None) -> LayerParameterTable:

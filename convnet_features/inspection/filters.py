@@ -135,10 +135,18 @@ class FiltersDisplay(Display):
         Raises
         ------
         ValueError
-            If `max_tiles` is below 1.
+            If `max_tiles` or `n_columns` is below 1, or there is no such `channel`.
         """
         if max_tiles < 1:
             raise ValueError(f"max_tiles must be at least 1; got {max_tiles!r}.")
+        if n_columns is not None and n_columns < 1:
+            raise ValueError(f"n_columns must be at least 1; got {n_columns!r}.")
+        n_channels = self.filters.shape[1]
+        if channel is not None and not 0 <= channel < n_channels:
+            raise ValueError(
+                f"channel must be from 0 to {n_channels - 1}, as the filters have {n_channels} "
+                f"input channels; got {channel!r}."
+            )
         self.figure_, self.axes_ = one_axes(ax, figsize)
         tiles, per_filter = self._tiles(channel, max_tiles)
         in_colour = tiles.ndim == 4

@@ -136,6 +136,8 @@ class LearningCurvesDisplay(Display):
             raise ValueError(
                 f"metric: the history has no {metric!r}; it has {', '.join(known)}. "
                 "Scores need validation data."
+                if known
+                else "The history is empty: the network was not trained here."
             )
         self.figure_, self.axes_ = one_axes(ax, figsize)
         epochs = np.arange(1, len(self.history) + 1)

@@ -66,6 +66,13 @@ class TestSummary:
             ConvNetClassifier(input_shape=(1, 28, 28), conv2d1_filter_size=99).summary()
 
 
+@pytest.mark.parametrize("method", ["summary", "layer_params"])
+def test_parameters_are_checked(method):
+    network = ConvNetClassifier(input_shape=28)
+    with pytest.raises(ValueError, match="'input_shape' parameter of ConvNetClassifier must be"):
+        getattr(network, method)()
+
+
 class TestLayerParams:
     def test_of_the_default_network(self):
         listed = {each.name: each for each in ConvNetClassifier(dense_num_units=7).layer_params()}

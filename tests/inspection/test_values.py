@@ -86,6 +86,27 @@ def test_no_tiles_are_refused(rng):
         FiltersDisplay(rng.normal(size=(4, 1, 3, 3))).plot(max_tiles=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"n_columns": 0}, r"^n_columns must be at least 1; got 0\.$"),
+        (
+            {"channel": 2},
+            r"^channel must be from 0 to 1, as the filters have 2 input channels; got",
+        ),
+        ({"channel": -1}, r"got -1\.$"),
+    ],
+)
+def test_filters_that_are_not_there(options, text, rng):
+    with pytest.raises(ValueError, match=text):
+        FiltersDisplay(rng.normal(size=(4, 2, 3, 3))).plot(**options)
+
+
+def test_a_history_of_no_epochs_says_so():
+    with pytest.raises(ValueError, match=r"^The history is empty: the network was not trained"):
+        LearningCurvesDisplay([]).plot()
+
+
 def test_a_constant_filter_is_drawn():
     assert FiltersDisplay(np.ones((2, 1, 3, 3))).plot().axes_.images
 

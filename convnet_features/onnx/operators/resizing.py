@@ -26,6 +26,8 @@ _ROUNDED: dict[str, Callable[[Any], Any]] = {
     "round_prefer_ceil": lambda places: np.floor(places + np.float32(0.5)),
     "round_prefer_floor": lambda places: np.ceil(places - np.float32(0.5)),
 }
+#: How far from a half a place may be by rounding in float32.
+_UNCERTAIN = 1e-3
 
 
 @reads("Resize", "Upsample")
@@ -147,6 +149,10 @@ def _places(
                 wanted = np.zeros(1, np.float32)
         case _:
             raise unsupported(node, f"coordinate_transformation_mode={places!r}")
+    halves = np.abs(wanted - np.floor(wanted) - np.float32(0.5)) < _UNCERTAIN
+    if (places, rounding) == ("asymmetric", "round_prefer_ceil") and halves.any():
+        # Runtimes compute the place in other ways, and so round up or down.
+        raise unsupported(node, "pixels that lie halfway between two")
     return np.clip(_ROUNDED[rounding](wanted).astype(int), 0, own - 1)
 
 

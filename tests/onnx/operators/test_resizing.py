@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convnet_features.exceptions import EngineWarning
 from convnet_features.layers import TakeLayer, Upscale1DLayer, Upscale2DLayer
 from convnet_features.onnx import from_onnx
 
@@ -62,3 +63,16 @@ def test_nearest_of_rows(rng, images, run):
     expected = next(iter(run(model, images).values())).reshape(len(images), -1)
     assert_close(extractor.transform(images), expected, "float32")
     assert isinstance(list(extractor.layers_.values())[-1], Upscale1DLayer)
+
+
+def test_pixels_halfway_between_two_are_left_to_onnxruntime(rng, images, run):
+    """Whether 2 / (4 / 7) is rounded up depends on how it is computed."""
+    attributes = {
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "round_prefer_ceil",
+    }
+    model = resized(rng, [1, 1, 4 / 7, 1], None, attributes)
+    with pytest.warns(EngineWarning, match="pixels that lie halfway between two cannot be read"):
+        extractor = from_onnx(model)
+    expected = next(iter(run(model, images).values())).reshape(len(images), -1)
+    assert_close(extractor.transform(images), expected, "float32")
