@@ -10,14 +10,13 @@ from sklearn.utils._param_validation import StrOptions
 
 from ...network.inputs import Inputs
 from .base import Callback
+from .monitor import OF_SCORES, more_is_better
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
 
 __all__ = ["EpochScoring"]
 
-#: How the names of columns end of which more is better, as of all of scikit-learn's scores.
-ENDINGS = ("score", "accuracy", "acc")
 #: What the history has without callbacks.
 COLUMNS = ("epoch", "train_loss", "valid_loss", "valid_score", "learning_rate", "duration")
 
@@ -100,10 +99,11 @@ class EpochScoring(Callback):
                 "EpochScoring: there are no validation data; hold some out by validation_fraction, "
                 'give X_val and y_val to fit, or set on="training".'
             )
-        if not self._column().endswith(ENDINGS):
+        if not more_is_better(self._column()):
             raise ValueError(
-                f"EpochScoring: name={self.name!r} must end in {', '.join(ENDINGS[:-1])} or "
-                f"{ENDINGS[-1]}: callbacks that watch the column know by this that more is better."
+                f"EpochScoring: name={self.name!r} must end in {', '.join(OF_SCORES[:-1])} or "
+                f"{OF_SCORES[-1]}: callbacks that watch the column know by this that more is "
+                "better."
             )
         others = [each for each in trainer.callbacks if isinstance(each, EpochScoring)]
         columns = [*COLUMNS, *(each._column() for each in others)]

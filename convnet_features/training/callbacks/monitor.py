@@ -8,7 +8,10 @@ from typing import Any
 
 from .base import Callback
 
-__all__ = ["Monitor", "more_is_better"]
+__all__ = ["OF_SCORES", "Monitor", "more_is_better"]
+
+#: How the names of columns end of which more is better.
+OF_SCORES = ("score", "accuracy", "acc")
 
 
 class Monitor(Callback):
@@ -63,4 +66,4 @@ class Monitor(Callback):
 
 def more_is_better(key: str) -> bool:
     """Losses go down; scores and accuracies go up."""
-    return key.endswith(("score", "accuracy", "acc"))
+    return key.endswith(OF_SCORES)
